@@ -1,0 +1,280 @@
+//! The ways in which binding, accepting and connecting fail, sorted by what to do about them.
+
+use std::error::Error;
+use std::fmt;
+use std::io;
+
+use rustix::io::Errno;
+
+use crate::endpoint::{Endpoint, EndpointError};
+
+/// Why [`Listener::bind`](super::Listener::bind) failed.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum BindError {
+    /// The endpoint cannot be bound whatever the state of the system is.
+    InvalidEndpoint(EndpointError),
+    /// The endpoint is not one of a stream transport: inproc is bound in its registry.
+    NotAStream(Endpoint),
+    /// Somebody else listens there, or the ipc path is a file that is not a socket.
+    AddressInUse(Endpoint),
+    /// No interface of this machine has the address.
+    AddressNotAvailable(Endpoint),
+    /// Ports below 1024, or a directory that may not be written to.
+    PermissionDenied(Endpoint),
+    /// The host is neither an interface nor a name that resolves.
+    UnknownHost(Endpoint, io::Error),
+    /// The process or the system is out of file descriptors or memory for them.
+    OutOfDescriptors(Endpoint, io::Error),
+    /// Another failure of the operating system, such as a missing directory.
+    Io(Endpoint, io::Error),
+}
+
+impl BindError {
+    pub(super) fn from_io(endpoint: &Endpoint, error: io::Error) -> Self {
+        let endpoint = endpoint.clone();
+        match Errno::from_io_error(&error) {
+            Some(Errno::ADDRINUSE) => Self::AddressInUse(endpoint),
+            Some(Errno::ADDRNOTAVAIL) => Self::AddressNotAvailable(endpoint),
+            Some(Errno::ACCESS | Errno::PERM) => Self::PermissionDenied(endpoint),
+            Some(errno) if is_exhaustion(errno) => Self::OutOfDescriptors(endpoint, error),
+            _ => Self::Io(endpoint, error),
+        }
+    }
+}
+
+impl fmt::Display for BindError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::InvalidEndpoint(error) => error.fmt(f),
+            Self::NotAStream(at) => write!(f, "cannot listen on {at} with a stream socket"),
+            Self::AddressInUse(at) => write!(f, "cannot bind {at}: address in use"),
+            Self::AddressNotAvailable(at) => {
+                write!(f, "cannot bind {at}: no interface here has this address")
+            }
+            Self::PermissionDenied(at) => write!(f, "cannot bind {at}: permission denied"),
+            Self::UnknownHost(at, _) => {
+                write!(
+                    f,
+                    "cannot bind {at}: no such interface, and no address for the name"
+                )
+            }
+            Self::OutOfDescriptors(at, _) => write!(f, "cannot bind {at}: out of descriptors"),
+            Self::Io(at, error) => write!(f, "cannot bind {at}: {error}"),
+        }
+    }
+}
+
+impl Error for BindError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::InvalidEndpoint(error) => Some(error),
+            Self::UnknownHost(_, error) | Self::OutOfDescriptors(_, error) | Self::Io(_, error) => {
+                Some(error)
+            }
+            _ => None,
+        }
+    }
+}
+
+impl From<EndpointError> for BindError {
+    fn from(error: EndpointError) -> Self {
+        Self::InvalidEndpoint(error)
+    }
+}
+
+/// Why [`Listener::accept`](super::Listener::accept) returned no connection.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum AcceptError {
+    /// Nobody is waiting. Wait until the listener is readable.
+    WouldBlock,
+    /// This one connection failed, or died while it waited (`ECONNABORTED`, `EPERM` of a
+    /// firewall, errors of the network it came over). Accept again at once.
+    Transient(io::Error),
+    /// No descriptor or memory is left (`EMFILE`, `ENFILE`, `ENOBUFS`, `ENOMEM`). The connection
+    /// is still waiting, so accepting again at once would spin: pause.
+    OutOfDescriptors(io::Error),
+    /// The listener itself is broken and will not recover.
+    Fatal(io::Error),
+}
+
+impl AcceptError {
+    pub(super) fn from_io(error: io::Error) -> Self {
+        match Errno::from_io_error(&error) {
+            Some(errno) if errno == Errno::AGAIN || errno == Errno::WOULDBLOCK => Self::WouldBlock,
+            Some(errno) if is_exhaustion(errno) => Self::OutOfDescriptors(error),
+            // accept(2): "errors already pending on the new socket".
+            Some(
+                Errno::CONNABORTED
+                | Errno::CONNRESET
+                | Errno::INTR
+                | Errno::PERM
+                | Errno::PROTO
+                | Errno::NOPROTOOPT
+                | Errno::OPNOTSUPP
+                | Errno::NETDOWN
+                | Errno::NETUNREACH
+                | Errno::HOSTDOWN
+                | Errno::HOSTUNREACH
+                | Errno::TIMEDOUT,
+            ) => Self::Transient(error),
+            #[cfg(target_os = "linux")]
+            Some(Errno::NONET) => Self::Transient(error),
+            _ => Self::Fatal(error),
+        }
+    }
+}
+
+impl fmt::Display for AcceptError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::WouldBlock => f.write_str("no connection is waiting"),
+            Self::Transient(error) => {
+                write!(f, "a connection failed before it was accepted: {error}")
+            }
+            Self::OutOfDescriptors(error) => write!(f, "cannot accept for now: {error}"),
+            Self::Fatal(error) => write!(f, "cannot accept any more: {error}"),
+        }
+    }
+}
+
+impl Error for AcceptError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::WouldBlock => None,
+            Self::Transient(error) | Self::OutOfDescriptors(error) | Self::Fatal(error) => {
+                Some(error)
+            }
+        }
+    }
+}
+
+/// Why an attempt to connect failed. All of it may pass, so a caller that reconnects treats the
+/// variants alike; they tell a monitor what is going on.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum ConnectError {
+    /// Nobody listens there (`ECONNREFUSED`; for ipc also a path that does not exist), or the
+    /// connection would have been to itself.
+    Refused,
+    /// The ipc listener has its backlog full.
+    Busy,
+    /// No answer in the time of the system.
+    TimedOut,
+    /// There is no route to the address.
+    Unreachable(io::Error),
+    /// The process or the system is out of file descriptors, ports or memory for them.
+    OutOfDescriptors(io::Error),
+    /// The source address could not be bound.
+    Source(io::Error),
+    /// Another failure of the operating system.
+    Io(io::Error),
+}
+
+impl ConnectError {
+    pub(super) fn from_io(error: io::Error) -> Self {
+        match Errno::from_io_error(&error) {
+            Some(Errno::CONNREFUSED | Errno::NOENT) => Self::Refused,
+            Some(Errno::TIMEDOUT) => Self::TimedOut,
+            Some(Errno::NETUNREACH | Errno::HOSTUNREACH | Errno::NETDOWN | Errno::HOSTDOWN) => {
+                Self::Unreachable(error)
+            }
+            // No free ephemeral port.
+            Some(Errno::ADDRNOTAVAIL) => Self::OutOfDescriptors(error),
+            Some(errno) if is_exhaustion(errno) => Self::OutOfDescriptors(error),
+            _ => Self::Io(error),
+        }
+    }
+}
+
+impl fmt::Display for ConnectError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Refused => f.write_str("connection refused"),
+            Self::Busy => f.write_str("the listener has too many connections waiting"),
+            Self::TimedOut => f.write_str("connection timed out"),
+            Self::Source(error) => write!(f, "cannot bind the source address: {error}"),
+            Self::Unreachable(error) | Self::OutOfDescriptors(error) | Self::Io(error) => {
+                write!(f, "cannot connect: {error}")
+            }
+        }
+    }
+}
+
+impl Error for ConnectError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Refused | Self::Busy | Self::TimedOut => None,
+            Self::Unreachable(error)
+            | Self::OutOfDescriptors(error)
+            | Self::Source(error)
+            | Self::Io(error) => Some(error),
+        }
+    }
+}
+
+fn is_exhaustion(errno: Errno) -> bool {
+    matches!(
+        errno,
+        Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn accept(errno: Errno) -> AcceptError {
+        AcceptError::from_io(errno.into())
+    }
+
+    #[test]
+    fn accept_errors_are_classified() {
+        assert!(matches!(accept(Errno::AGAIN), AcceptError::WouldBlock));
+        for errno in [Errno::CONNABORTED, Errno::INTR, Errno::PERM, Errno::PROTO] {
+            assert!(matches!(accept(errno), AcceptError::Transient(_)));
+        }
+        for errno in [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM] {
+            assert!(matches!(accept(errno), AcceptError::OutOfDescriptors(_)));
+        }
+        for errno in [Errno::BADF, Errno::INVAL, Errno::NOTSOCK] {
+            assert!(matches!(accept(errno), AcceptError::Fatal(_)));
+        }
+    }
+
+    #[test]
+    fn bind_and_connect_errors_are_classified() {
+        let at = Endpoint::parse("tcp://127.0.0.1:1").unwrap();
+        let bind = |errno: Errno| BindError::from_io(&at, errno.into());
+        assert!(matches!(bind(Errno::ADDRINUSE), BindError::AddressInUse(_)));
+        assert!(matches!(
+            bind(Errno::ACCESS),
+            BindError::PermissionDenied(_)
+        ));
+        assert!(matches!(
+            bind(Errno::MFILE),
+            BindError::OutOfDescriptors(..)
+        ));
+        assert!(matches!(bind(Errno::NOENT), BindError::Io(..)));
+        assert!(
+            bind(Errno::ADDRINUSE)
+                .to_string()
+                .contains("tcp://127.0.0.1:1")
+        );
+
+        let connect = |errno: Errno| ConnectError::from_io(errno.into());
+        assert!(matches!(connect(Errno::CONNREFUSED), ConnectError::Refused));
+        assert!(matches!(connect(Errno::NOENT), ConnectError::Refused));
+        assert!(matches!(connect(Errno::TIMEDOUT), ConnectError::TimedOut));
+        assert!(matches!(
+            connect(Errno::NETUNREACH),
+            ConnectError::Unreachable(_)
+        ));
+        assert!(matches!(
+            connect(Errno::MFILE),
+            ConnectError::OutOfDescriptors(_)
+        ));
+        assert!(matches!(connect(Errno::ACCESS), ConnectError::Io(_)));
+    }
+}

@@ -1,0 +1,82 @@
+//! Non-blocking stream sockets of the operating system: tcp and ipc.
+//!
+//! ```text
+//!   Endpoint ──▶ Listener::bind ──▶ accept ─────────────┐
+//!                                                       ▼
+//!   Endpoint ──▶ resolve ──▶ connect_start … finish ──▶ Stream ──▶ read / write_vectored
+//! ```
+//!
+//! Everything here is a thin, classified view of a system call: no buffers, no threads, no
+//! readiness. The caller registers the descriptors with a poller and decides when to try again;
+//! the errors say what kind of trouble it is, so that no caller compares error numbers.
+//!
+//! * All descriptors are close-on-exec and non-blocking.
+//! * Writes use `MSG_NOSIGNAL`, so a vanished peer is `EPIPE` and never `SIGPIPE`, whatever the
+//!   process has done with that signal.
+//! * `TCP_NODELAY` is set on both sides: batching is the business of the layer above.
+//! * Only [`resolve`] and [`Listener::bind`] with a host name may block, on DNS. Neither belongs
+//!   on an I/O thread; [`TcpEndpoint::needs_dns`](crate::TcpEndpoint::needs_dns) tells in advance.
+
+mod address;
+mod error;
+mod interface;
+mod ipc;
+mod listener;
+mod stream;
+mod tcp;
+
+use std::io;
+
+use socket2::Socket;
+
+pub use address::{PeerAddress, ResolvedAddress};
+pub use error::{AcceptError, BindError, ConnectError};
+pub use listener::{Accepted, Listener};
+pub use stream::{ConnectState, Stream, connect_finish, connect_start};
+pub use tcp::{resolve, resolve_source};
+
+/// Options of the operating system for sockets that are about to be made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SocketTuning {
+    /// How many connections may wait to be accepted (`listen`). The system caps it.
+    pub backlog: u32,
+    /// `SO_SNDBUF` in bytes; `None` leaves the choice to the system.
+    pub send_buffer: Option<usize>,
+    /// `SO_RCVBUF` in bytes; `None` leaves the choice to the system.
+    pub recv_buffer: Option<usize>,
+    /// Whether `*` means every IPv6 and IPv4 address instead of every IPv4 address, and whether
+    /// names resolve to both. Literal IPv6 addresses work either way.
+    pub ipv6: bool,
+}
+
+impl Default for SocketTuning {
+    /// The defaults of libzmq: a backlog of 100, buffers as the system has them, IPv4.
+    fn default() -> Self {
+        Self {
+            backlog: 100,
+            send_buffer: None,
+            recv_buffer: None,
+            ipv6: false,
+        }
+    }
+}
+
+impl SocketTuning {
+    /// Must run before `listen` and `connect`, or the window scale is already settled.
+    fn apply(&self, socket: &Socket) -> io::Result<()> {
+        if let Some(bytes) = self.send_buffer {
+            socket.set_send_buffer_size(bytes)?;
+        }
+        if let Some(bytes) = self.recv_buffer {
+            socket.set_recv_buffer_size(bytes)?;
+        }
+        Ok(())
+    }
+
+    fn backlog(&self) -> i32 {
+        i32::try_from(self.backlog).unwrap_or(i32::MAX)
+    }
+}
+
+#[cfg(test)]
+mod tests;

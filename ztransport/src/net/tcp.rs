@@ -1,0 +1,179 @@
+//! tcp: resolving, binding, connecting.
+
+use std::io;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
+
+use rustix::io::Errno;
+use socket2::{Domain, Protocol, Socket, Type};
+
+use super::{BindError, ConnectError, ConnectState, SocketTuning, interface};
+use crate::endpoint::{Endpoint, TcpEndpoint, TcpHost};
+
+/// Resolves the host of an endpoint to the addresses to connect to, in the order to try them.
+///
+/// Blocks while the DNS is asked, if [`TcpEndpoint::needs_dns`]; never otherwise. With `ipv6` the
+/// addresses of both families are returned in the order of the system; without it only IPv4
+/// addresses, unless the name has none.
+///
+/// # Errors
+///
+/// `NotFound` if the name has no address, and what the resolver reports.
+pub fn resolve(endpoint: &TcpEndpoint, ipv6: bool) -> io::Result<Vec<SocketAddr>> {
+    resolve_host(endpoint.host(), endpoint.port(), ipv6, Names::Dns)
+}
+
+/// Resolves the source part of an endpoint to the address to connect from; `None` if it has none.
+///
+/// A name is the name of an interface, or else of the DNS. `*` gives an unspecified address, which
+/// [`connect_start`](super::connect_start) takes for either family.
+///
+/// # Errors
+///
+/// As for [`resolve`].
+pub fn resolve_source(endpoint: &TcpEndpoint, ipv6: bool) -> io::Result<Option<SocketAddr>> {
+    let Some((host, port)) = endpoint.source() else {
+        return Ok(None);
+    };
+    let addresses = resolve_host(host, port, ipv6, Names::InterfaceThenDns)?;
+    Ok(addresses.first().copied())
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Names {
+    Dns,
+    InterfaceThenDns,
+}
+
+/// Never returns an empty list.
+fn resolve_host(
+    host: &TcpHost,
+    port: Option<u16>,
+    ipv6: bool,
+    names: Names,
+) -> io::Result<Vec<SocketAddr>> {
+    let port = port.unwrap_or(0);
+    match host {
+        TcpHost::Any if ipv6 => Ok(vec![(Ipv6Addr::UNSPECIFIED, port).into()]),
+        TcpHost::Any => Ok(vec![(Ipv4Addr::UNSPECIFIED, port).into()]),
+        TcpHost::V4(v4) => Ok(vec![(*v4, port).into()]),
+        TcpHost::V6(v6, None) => Ok(vec![(*v6, port).into()]),
+        TcpHost::V6(v6, Some(zone)) => {
+            let scope = interface::index(zone)?;
+            let address = std::net::SocketAddrV6::new(*v6, port, 0, scope);
+            Ok(vec![address.into()])
+        }
+        TcpHost::Name(name) => {
+            if names == Names::InterfaceThenDns {
+                let found: Vec<_> = interface::addresses(name)?
+                    .into_iter()
+                    .map(|mut address| {
+                        address.set_port(port);
+                        address
+                    })
+                    .collect();
+                if !found.is_empty() {
+                    return Ok(by_family(found, ipv6));
+                }
+            }
+            let found: Vec<_> = (&**name, port).to_socket_addrs()?.collect();
+            if found.is_empty() {
+                let text = format!("{name} has no address");
+                return Err(io::Error::new(io::ErrorKind::NotFound, text));
+            }
+            Ok(by_family(found, ipv6))
+        }
+    }
+}
+
+fn by_family(mut addresses: Vec<SocketAddr>, ipv6: bool) -> Vec<SocketAddr> {
+    if !ipv6 && addresses.iter().any(SocketAddr::is_ipv4) {
+        addresses.retain(SocketAddr::is_ipv4);
+    }
+    addresses
+}
+
+pub(super) fn bind(
+    endpoint: &Endpoint,
+    address: &TcpEndpoint,
+    tuning: &SocketTuning,
+) -> Result<(Socket, Endpoint), BindError> {
+    let (host, port) = (address.host(), address.port());
+    let mut candidates = resolve_host(host, port, tuning.ipv6, Names::InterfaceThenDns)
+        .map_err(|error| BindError::UnknownHost(endpoint.clone(), error))?;
+    if *host == TcpHost::Any && tuning.ipv6 {
+        // A machine without IPv6 can still serve IPv4.
+        candidates.push((Ipv4Addr::UNSPECIFIED, port.unwrap_or(0)).into());
+    }
+    let mut last = None;
+    for candidate in candidates {
+        match listen(candidate, tuning) {
+            Ok(socket) => {
+                let local = socket.local_addr().ok().and_then(|a| a.as_socket());
+                return Ok((socket, local.unwrap_or(candidate).into()));
+            }
+            Err(error) => {
+                let wrong_family = Errno::from_io_error(&error) == Some(Errno::AFNOSUPPORT)
+                    || error.kind() == io::ErrorKind::AddrNotAvailable;
+                last = Some(error);
+                if !wrong_family {
+                    break;
+                }
+            }
+        }
+    }
+    let error = last.unwrap_or_else(|| io::ErrorKind::NotFound.into());
+    Err(BindError::from_io(endpoint, error))
+}
+
+fn listen(address: SocketAddr, tuning: &SocketTuning) -> io::Result<Socket> {
+    let socket = new_socket(address)?;
+    if address.is_ipv6() {
+        socket.set_only_v6(!tuning.ipv6)?;
+    }
+    socket.set_reuse_address(true)?;
+    tuning.apply(&socket)?;
+    socket.bind(&address.into())?;
+    socket.listen(tuning.backlog())?;
+    Ok(socket)
+}
+
+pub(super) fn connect(
+    address: SocketAddr,
+    source: Option<SocketAddr>,
+    tuning: &SocketTuning,
+) -> Result<(Socket, ConnectState), ConnectError> {
+    let socket = new_socket(address).map_err(ConnectError::from_io)?;
+    let prepare = || {
+        socket.set_tcp_nodelay(true)?;
+        tuning.apply(&socket)
+    };
+    prepare().map_err(ConnectError::from_io)?;
+    if let Some(mut source) = source {
+        if source.ip().is_unspecified() && source.is_ipv4() != address.is_ipv4() {
+            source = match address {
+                SocketAddr::V4(_) => (Ipv4Addr::UNSPECIFIED, source.port()).into(),
+                SocketAddr::V6(_) => (Ipv6Addr::UNSPECIFIED, source.port()).into(),
+            };
+        }
+        socket
+            .set_reuse_address(true)
+            .and_then(|()| socket.bind(&source.into()))
+            .map_err(ConnectError::Source)?;
+    }
+    match socket.connect(&address.into()) {
+        Ok(()) => Ok((socket, ConnectState::Done)),
+        Err(error) => match Errno::from_io_error(&error) {
+            Some(Errno::INPROGRESS | Errno::INTR) => Ok((socket, ConnectState::InProgress)),
+            _ => Err(ConnectError::from_io(error)),
+        },
+    }
+}
+
+/// Close-on-exec is set by `socket2`.
+fn new_socket(address: SocketAddr) -> io::Result<Socket> {
+    Socket::new(
+        Domain::for_address(address),
+        Type::STREAM.nonblocking(),
+        Some(Protocol::TCP),
+    )
+}
