@@ -1,29 +1,315 @@
-//! What can go wrong on a connection, by cause.
+//! What can go wrong on a connection: by cause, and by whose fault it is.
 
 use std::fmt;
 
-/// Why a connection failed.
+use crate::command::CommandName;
+use crate::greeting::MechanismName;
+use crate::{SocketType, Version};
+
+/// Why a connection failed, or a call was refused.
+///
+/// Everything but the [`Blame::Local`] causes ends the connection. Errors compare equal by cause and details, so tests
+/// can name them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Error {
+    /// The peer speaks a version of ZMTP that is older than the oldest one accepted, or is no ZMTP peer at all:
+    /// whatever does not begin with a signature counts as version 1.0.
+    UnsupportedVersion {
+        /// The version that the first bytes amount to.
+        version: Version,
+    },
+    /// The peer is configured for another security mechanism.
+    MechanismMismatch {
+        /// The name in the peer's greeting.
+        peer: MechanismName,
+    },
+    /// The peer's socket type may not talk to ours.
+    IncompatibleSocketType {
+        /// The type of this end.
+        ours: SocketType,
+        /// The type the peer announced.
+        peer: SocketType,
+    },
+    /// The peer announced a socket type that does not exist.
+    UnknownSocketType {
+        /// The announced name, cut to a printable length.
+        name: Box<str>,
+    },
+    /// The peer's identity is longer than 255 bytes, or begins with a zero byte, which is reserved.
+    InvalidIdentity {
+        /// The length of the identity in bytes.
+        len: usize,
+    },
+    /// The peer's metadata ends inside a property.
+    MalformedMetadata,
+    /// The peer sent more properties than the limit.
+    TooManyProperties {
+        /// The limit.
+        limit: usize,
+    },
+    /// During the handshake the peer sent a command, or a message, that has no place there.
+    UnexpectedCommand {
+        /// The name of the command, cut to a printable length; empty if there is none.
+        name: Box<str>,
+    },
+    /// The body of a command does not have the layout that its name demands.
+    MalformedCommand {
+        /// The command.
+        command: CommandName,
+    },
+    /// The peer refused the connection with an ERROR command.
+    Refused {
+        /// The reason it gave, such as `400`.
+        reason: Box<str>,
+    },
     /// The peer announced a frame of more than 2^63 - 1 bytes.
     FrameSizeOutOfRange {
         /// The announced size in bytes.
         size: u64,
     },
+    /// The peer announced a frame that is longer than the limit.
+    FrameTooLarge {
+        /// The announced size in bytes.
+        size: u64,
+        /// The limit in bytes.
+        limit: u64,
+    },
+    /// The frames of one message exceed the limit together.
+    MessageTooLarge {
+        /// The size up to and including the announced frame, in bytes.
+        size: u64,
+        /// The limit in bytes.
+        limit: u64,
+    },
+    /// The peer sent a message of more frames than the limit.
+    TooManyFrames {
+        /// The limit.
+        limit: u32,
+    },
+    /// The peer announced a command that is longer than the limit for commands.
+    CommandTooLarge {
+        /// The announced size in bytes.
+        size: u64,
+        /// The limit in bytes.
+        limit: u64,
+    },
+    /// The handshake did not complete in time.
+    HandshakeTimeout,
+    /// The peer did not answer a PING in time.
+    HeartbeatTimeout,
+    /// The peer stayed silent longer than the time to live of its last PING.
+    PeerTtlExpired,
+    /// The identity given for this end is longer than 255 bytes or begins with a zero byte.
+    InvalidLocalIdentity,
+    /// A property given for this end has an invalid or reserved name, or too long a value.
+    InvalidLocalProperty,
+    /// The connection has failed before and takes nothing more.
+    Closed,
+}
+
+/// Whose doing an [`Error`] is, which decides how to go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Blame {
+    /// The peer broke the protocol, or does not speak it. Connecting again will not help.
+    Protocol,
+    /// Both ends are sound and do not fit together: version, mechanism or socket type.
+    Incompatible,
+    /// The peer refused us.
+    Refused,
+    /// The peer exceeded one of our limits.
+    Limit,
+    /// Nothing came in time. Connecting again may help.
+    Timeout,
+    /// The caller's own doing.
+    Local,
+}
+
+impl Error {
+    /// Whose doing the error is.
+    #[must_use]
+    pub const fn blame(&self) -> Blame {
+        match self {
+            Self::UnsupportedVersion { .. }
+            | Self::MechanismMismatch { .. }
+            | Self::IncompatibleSocketType { .. } => Blame::Incompatible,
+            Self::UnknownSocketType { .. }
+            | Self::InvalidIdentity { .. }
+            | Self::MalformedMetadata
+            | Self::UnexpectedCommand { .. }
+            | Self::MalformedCommand { .. }
+            | Self::FrameSizeOutOfRange { .. } => Blame::Protocol,
+            Self::Refused { .. } => Blame::Refused,
+            Self::TooManyProperties { .. }
+            | Self::FrameTooLarge { .. }
+            | Self::MessageTooLarge { .. }
+            | Self::TooManyFrames { .. }
+            | Self::CommandTooLarge { .. } => Blame::Limit,
+            Self::HandshakeTimeout | Self::HeartbeatTimeout | Self::PeerTtlExpired => {
+                Blame::Timeout
+            }
+            Self::InvalidLocalIdentity | Self::InvalidLocalProperty | Self::Closed => Blame::Local,
+        }
+    }
+
+    /// The value that libzmq reports with `ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL` for this cause, if it has one.
+    ///
+    /// Faults in the metadata have the value that libzmq reports for them under PLAIN and CURVE; under NULL it reports none.
+    #[must_use]
+    pub const fn protocol_event_code(&self) -> Option<u32> {
+        Some(match self {
+            Self::UnexpectedCommand { .. } => 0x1000_0001,
+            Self::MalformedCommand { command } => match command {
+                CommandName::Error => 0x1000_0015,
+                CommandName::Ready => 0x1000_0016,
+                _ => 0x1000_0011,
+            },
+            Self::MalformedMetadata
+            | Self::TooManyProperties { .. }
+            | Self::UnknownSocketType { .. }
+            | Self::IncompatibleSocketType { .. }
+            | Self::InvalidIdentity { .. } => 0x1000_0018,
+            Self::MechanismMismatch { .. } => 0x1100_0002,
+            _ => return None,
+        })
+    }
+
+    /// The ZAP status code that an ERROR command carried, 300, 400 or 500: the value that libzmq reports with
+    /// `ZMQ_EVENT_HANDSHAKE_FAILED_AUTH`.
+    #[must_use]
+    pub fn auth_event_code(&self) -> Option<u32> {
+        match self {
+            Self::Refused { reason } => match &**reason {
+                "300" => Some(300),
+                "400" => Some(400),
+                "500" => Some(500),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
 }
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::UnsupportedVersion { version } => {
+                write!(
+                    f,
+                    "peer speaks ZMTP {version} or no ZMTP at all, which is not accepted"
+                )
+            }
+            Self::MechanismMismatch { peer } => {
+                write!(f, "peer uses another security mechanism: {peer:?}")
+            }
+            Self::IncompatibleSocketType { ours, peer } => {
+                write!(f, "peer is a {peer} socket, which cannot talk to {ours}")
+            }
+            Self::UnknownSocketType { name } => {
+                write!(f, "peer announced an unknown socket type {name:?}")
+            }
+            Self::InvalidIdentity { len } => {
+                write!(f, "peer announced an invalid identity of {len} bytes")
+            }
+            Self::MalformedMetadata => f.write_str("peer sent malformed metadata"),
+            Self::TooManyProperties { limit } => {
+                write!(f, "peer sent more than {limit} properties")
+            }
+            Self::UnexpectedCommand { name } => {
+                write!(f, "peer sent {name:?} where another command was due")
+            }
+            Self::MalformedCommand { command } => {
+                write!(f, "peer sent a malformed {command} command")
+            }
+            Self::Refused { reason } => write!(f, "peer refused the connection: {reason}"),
             Self::FrameSizeOutOfRange { size } => {
                 write!(
                     f,
                     "peer announced a frame of {size} bytes, more than the protocol allows"
                 )
             }
+            Self::FrameTooLarge { size, limit } => {
+                write!(
+                    f,
+                    "peer announced a frame of {size} bytes, the limit is {limit}"
+                )
+            }
+            Self::MessageTooLarge { size, limit } => {
+                write!(
+                    f,
+                    "peer announced a message of {size} bytes, the limit is {limit}"
+                )
+            }
+            Self::TooManyFrames { limit } => {
+                write!(f, "peer sent a message of more than {limit} frames")
+            }
+            Self::CommandTooLarge { size, limit } => {
+                write!(
+                    f,
+                    "peer announced a command of {size} bytes, the limit is {limit}"
+                )
+            }
+            Self::HandshakeTimeout => f.write_str("handshake did not complete in time"),
+            Self::HeartbeatTimeout => f.write_str("peer did not answer a heartbeat in time"),
+            Self::PeerTtlExpired => {
+                f.write_str("peer was silent longer than the time to live it announced")
+            }
+            Self::InvalidLocalIdentity => {
+                f.write_str("identity is longer than 255 bytes or begins with a zero byte")
+            }
+            Self::InvalidLocalProperty => {
+                f.write_str("property has an invalid or reserved name or too long a value")
+            }
+            Self::Closed => f.write_str("connection is closed"),
         }
     }
 }
 
 impl std::error::Error for Error {}
+
+/// Text from a peer in a form fit for errors: no more than 64 bytes of it, lossy.
+pub(crate) fn printable(text: &[u8]) -> Box<str> {
+    const SHOWN: usize = 64;
+    String::from_utf8_lossy(&text[..text.len().min(SHOWN)]).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stays_small_on_the_hot_path() {
+        assert!(size_of::<Error>() <= 32, "{}", size_of::<Error>());
+    }
+
+    #[test]
+    fn event_codes_are_those_of_libzmq() {
+        let malformed = |command| Error::MalformedCommand { command };
+        assert_eq!(
+            malformed(CommandName::Ready).protocol_event_code(),
+            Some(0x1000_0016)
+        );
+        assert_eq!(
+            malformed(CommandName::Error).protocol_event_code(),
+            Some(0x1000_0015)
+        );
+        assert_eq!(
+            Error::MalformedMetadata.protocol_event_code(),
+            Some(0x1000_0018)
+        );
+        assert_eq!(Error::HandshakeTimeout.protocol_event_code(), None);
+        let refused = |reason: &str| Error::Refused {
+            reason: reason.into(),
+        };
+        assert_eq!(refused("400").auth_event_code(), Some(400));
+        assert_eq!(refused("no").auth_event_code(), None);
+        assert_eq!(refused("400").protocol_event_code(), None);
+    }
+
+    #[test]
+    fn text_from_the_peer_is_cut() {
+        assert_eq!(printable(&[b'a'; 100]).len(), 64);
+        assert_eq!(&*printable(b"ok\xFF"), "ok\u{FFFD}");
+    }
+}

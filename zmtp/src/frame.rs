@@ -600,7 +600,8 @@ mod tests {
         let shared = Frame::from(Bytes::from_static(b"same"));
         assert_eq!(inline, owned);
         assert_eq!(owned, shared);
-        assert!(Frame::from("a") < Frame::from("b"));
+        let (a, b) = (Frame::from("a"), Frame::from("b"));
+        assert!(a < b);
         let set: HashSet<Frame> = [inline, owned, shared].into_iter().collect();
         assert_eq!(set.len(), 1);
         assert!(set.contains(&b"same"[..]));

@@ -193,7 +193,6 @@ impl Message {
     /// assert_eq!(Message::from("alone").into_single().unwrap(), "alone");
     /// assert!(Message::from(["a", "b"]).into_single().is_err());
     /// ```
-    #[expect(reason = "the error is the message itself, handed back")]
     pub fn into_single(mut self) -> Result<Frame, Self> {
         match self.frames.len() {
             1 => self.frames.pop().ok_or(self),

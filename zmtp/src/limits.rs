@@ -1,0 +1,90 @@
+//! Bounds on everything whose size or number the peer decides.
+
+/// Bounds on everything whose size or number the peer decides.
+///
+/// Each limit is checked when the header arrives, before any of the body is stored. A peer that exceeds one loses its connection
+/// with an error of [`Blame::Limit`](crate::Blame::Limit). The defaults suit a peer that is not trusted, except that frames and messages may have any size, as in libzmq.
+///
+/// # Examples
+///
+/// ```
+/// use zmtp::Limits;
+///
+/// let limits = Limits::default().with_max_frame_size(Some(1 << 20));
+/// assert_eq!(limits.max_frame_size, Some(1_048_576));
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Limits {
+    /// The longest body of any frame, commands included, in bytes. Default: none.
+    ///
+    /// This is `ZMQ_MAXMSGSIZE` of libzmq. As there, a limit smaller than the peer's READY makes every handshake fail.
+    pub max_frame_size: Option<u64>,
+    /// The longest message, all its frames together, in bytes. Default: none.
+    pub max_message_size: Option<u64>,
+    /// The largest number of frames in one message. Default: 65,536.
+    pub max_frames: u32,
+    /// The longest command after the handshake, in bytes, which bounds the topic of a subscription. Default: 1 MiB.
+    pub max_command_size: u64,
+    /// The longest command during the handshake, in bytes. Default: 16 KiB.
+    pub max_handshake_command_size: u64,
+    /// The largest number of properties in the metadata. Default: 128.
+    pub max_properties: usize,
+}
+
+impl Limits {
+    /// Replaces [`max_frame_size`](Self::max_frame_size).
+    #[must_use]
+    pub const fn with_max_frame_size(mut self, bytes: Option<u64>) -> Self {
+        self.max_frame_size = bytes;
+        self
+    }
+
+    /// Replaces [`max_message_size`](Self::max_message_size).
+    #[must_use]
+    pub const fn with_max_message_size(mut self, bytes: Option<u64>) -> Self {
+        self.max_message_size = bytes;
+        self
+    }
+
+    /// Replaces [`max_frames`](Self::max_frames).
+    #[must_use]
+    pub const fn with_max_frames(mut self, frames: u32) -> Self {
+        self.max_frames = frames;
+        self
+    }
+
+    /// Replaces [`max_command_size`](Self::max_command_size).
+    #[must_use]
+    pub const fn with_max_command_size(mut self, bytes: u64) -> Self {
+        self.max_command_size = bytes;
+        self
+    }
+
+    /// Replaces [`max_handshake_command_size`](Self::max_handshake_command_size).
+    #[must_use]
+    pub const fn with_max_handshake_command_size(mut self, bytes: u64) -> Self {
+        self.max_handshake_command_size = bytes;
+        self
+    }
+
+    /// Replaces [`max_properties`](Self::max_properties).
+    #[must_use]
+    pub const fn with_max_properties(mut self, properties: usize) -> Self {
+        self.max_properties = properties;
+        self
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            max_frame_size: None,
+            max_message_size: None,
+            max_frames: 65_536,
+            max_command_size: 1 << 20,
+            max_handshake_command_size: 16 << 10,
+            max_properties: 128,
+        }
+    }
+}

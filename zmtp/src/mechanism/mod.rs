@@ -1,0 +1,109 @@
+//! Security mechanisms: what the two ends say to each other between the greeting and the first message.
+//!
+//! Every mechanism is a state machine of its own in a module of its own. They are few and known, so a closed enum joins
+//! them: the handshake asks it for commands to send and feeds it the commands that arrive.
+
+mod null;
+
+use crate::error::printable;
+use crate::greeting::MechanismName;
+use crate::handshake::HandshakeConfig;
+use crate::{Command, Error, Metadata, metadata};
+
+/// Which security mechanism this end uses, with its part in it and its credentials.
+///
+/// Both ends have to use the same mechanism: there is no negotiation.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum MechanismConfig {
+    /// No security: anybody may connect, and everything travels in the clear.
+    #[default]
+    Null,
+}
+
+impl MechanismConfig {
+    /// The name of the mechanism in the greeting.
+    #[must_use]
+    pub const fn name(&self) -> MechanismName {
+        match self {
+            Self::Null => MechanismName::NULL,
+        }
+    }
+
+    /// Whether this end plays the server, which the greeting tells the peer.
+    #[must_use]
+    pub const fn as_server(&self) -> bool {
+        match self {
+            Self::Null => false,
+        }
+    }
+}
+
+/// The state of the mechanism in use.
+#[derive(Debug)]
+pub(crate) enum Mechanism {
+    Null(null::Null),
+}
+
+impl Mechanism {
+    pub(crate) const fn new(config: &MechanismConfig) -> Self {
+        match config {
+            MechanismConfig::Null => Self::Null(null::Null::new()),
+        }
+    }
+
+    /// The greeting is complete: appends the commands that this end sends unasked.
+    pub(crate) fn start(&mut self, config: &HandshakeConfig, out: &mut Vec<u8>) {
+        match self {
+            Self::Null(null) => null.start(config, out),
+        }
+    }
+
+    /// The body of a frame has arrived: appends the answer, if any.
+    pub(crate) fn on_command(
+        &mut self,
+        body: &[u8],
+        config: &HandshakeConfig,
+        _out: &mut Vec<u8>,
+    ) -> Result<(), Error> {
+        match self {
+            Self::Null(null) => null.on_command(body, config),
+        }
+    }
+
+    /// The peer's metadata, once both ends have said all they have to say.
+    pub(crate) fn take_peer_metadata(&mut self) -> Option<Metadata> {
+        match self {
+            Self::Null(null) => null.take_peer_metadata(),
+        }
+    }
+}
+
+/// The metadata that this end announces, as libzmq orders it.
+fn local_metadata(config: &HandshakeConfig) -> Vec<u8> {
+    let mut out = Vec::new();
+    let name = config.socket_type().name();
+    metadata::encode_property(metadata::SOCKET_TYPE.as_bytes(), name.as_bytes(), &mut out);
+    if config.socket_type().sends_identity() {
+        metadata::encode_property(metadata::IDENTITY.as_bytes(), config.identity(), &mut out);
+    }
+    config.properties().encode(&mut out);
+    out
+}
+
+/// An ERROR command from the peer, as the error that ends the handshake.
+fn refused(reason: &[u8]) -> Error {
+    Error::Refused {
+        reason: printable(reason),
+    }
+}
+
+/// A body that is no command this mechanism expects now.
+fn unexpected(body: &[u8]) -> Error {
+    let name = match Command::decode(body) {
+        Ok(command) => printable(command.name()),
+        // Not even a name: a message, an empty frame.
+        Err(_) => "".into(),
+    };
+    Error::UnexpectedCommand { name }
+}

@@ -1,0 +1,165 @@
+//! What the handshake tells about the other end.
+
+use std::fmt;
+
+use bytes::Bytes;
+
+use crate::error::printable;
+use crate::{Error, Metadata, SocketType, metadata};
+
+/// A version of ZMTP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Version {
+    /// The major version.
+    pub major: u8,
+    /// The minor version.
+    pub minor: u8,
+}
+
+impl Version {
+    /// ZMTP 1.0, without a greeting.
+    pub const V1_0: Self = Self { major: 1, minor: 0 };
+    /// ZMTP 2.0.
+    pub const V2_0: Self = Self { major: 2, minor: 0 };
+    /// ZMTP 3.0.
+    pub const V3_0: Self = Self { major: 3, minor: 0 };
+    /// ZMTP 3.1, the version that this crate announces.
+    pub const V3_1: Self = Self { major: 3, minor: 1 };
+
+    /// Whether subscriptions travel as SUBSCRIBE and CANCEL commands (from 3.1 on), not as messages that begin with 01 or 00.
+    #[must_use]
+    pub const fn has_subscription_commands(self) -> bool {
+        self.major > 3 || (self.major == 3 && self.minor >= 1)
+    }
+}
+
+impl fmt::Display for Version {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.major, self.minor)
+    }
+}
+
+/// What the handshake tells about the other end.
+///
+/// All of it is the peer's own claim.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Peer {
+    /// The version that the peer announced; both ends use the lower one of the two.
+    pub version: Version,
+    /// The peer's socket type, which is compatible with ours; `None` if it did not say.
+    pub socket_type: Option<SocketType>,
+    /// The peer's identity; empty if it has none.
+    pub identity: Bytes,
+    /// All properties that the peer sent, `Socket-Type` and `Identity` included.
+    pub properties: Metadata,
+}
+
+impl Peer {
+    /// The longest identity, in bytes.
+    pub const MAX_IDENTITY_LEN: usize = 255;
+
+    /// Judges the metadata of a peer.
+    ///
+    /// Every `Socket-Type` has to be compatible; of several identities the last one counts.
+    pub(crate) fn from_metadata(
+        ours: SocketType,
+        version: Version,
+        properties: Metadata,
+    ) -> Result<Self, Error> {
+        let mut socket_type = None;
+        for name in properties.get_all(metadata::SOCKET_TYPE) {
+            let peer = SocketType::from_name(name).ok_or_else(|| Error::UnknownSocketType {
+                name: printable(name),
+            })?;
+            if !ours.accepts(peer) {
+                return Err(Error::IncompatibleSocketType { ours, peer });
+            }
+            socket_type = socket_type.or(Some(peer));
+        }
+        let identity = properties
+            .get_all(metadata::IDENTITY)
+            .next_back()
+            .unwrap_or_default();
+        if !is_valid_identity(identity) {
+            return Err(Error::InvalidIdentity {
+                len: identity.len(),
+            });
+        }
+        let identity = Bytes::copy_from_slice(identity);
+        Ok(Self {
+            version,
+            socket_type,
+            identity,
+            properties,
+        })
+    }
+}
+
+/// Whether an identity may be announced: identities that begin with a zero byte are those that a ROUTER makes up.
+pub(crate) fn is_valid_identity(identity: &[u8]) -> bool {
+    identity.len() <= Peer::MAX_IDENTITY_LEN && identity.first() != Some(&0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn judge(properties: &[(&str, &[u8])]) -> Result<Peer, Error> {
+        let mut metadata = Metadata::new();
+        for (name, value) in properties {
+            metadata.push(name, value.to_vec()).unwrap();
+        }
+        Peer::from_metadata(SocketType::Router, Version::V3_1, metadata)
+    }
+
+    #[test]
+    fn takes_names_in_any_case_and_nothing_at_all() {
+        let peer = judge(&[("socket-type", b"DEALER"), ("IDENTITY", b"me")]).unwrap();
+        assert_eq!(peer.socket_type, Some(SocketType::Dealer));
+        assert_eq!(peer.identity, "me");
+        assert_eq!(judge(&[]).unwrap().socket_type, None);
+    }
+
+    #[test]
+    fn checks_every_socket_type_and_takes_the_last_identity() {
+        let twice: [(&str, &[u8]); 2] = [("Socket-Type", b"DEALER"), ("Socket-Type", b"PUB")];
+        let ours = SocketType::Router;
+        let expected = Error::IncompatibleSocketType {
+            ours,
+            peer: SocketType::Pub,
+        };
+        assert_eq!(judge(&twice), Err(expected));
+        let unknown = Error::UnknownSocketType {
+            name: "dealer".into(),
+        };
+        assert_eq!(judge(&[("Socket-Type", b"dealer")]), Err(unknown));
+        let peer = judge(&[("Identity", b"one"), ("Identity", b"two")]).unwrap();
+        assert_eq!(peer.identity, "two");
+    }
+
+    #[test]
+    fn refuses_identities_that_cannot_be_addressed() {
+        assert_eq!(
+            judge(&[("Identity", b"\0abcd")]),
+            Err(Error::InvalidIdentity { len: 5 })
+        );
+        assert_eq!(
+            judge(&[("Identity", &[1; 256])]),
+            Err(Error::InvalidIdentity { len: 256 })
+        );
+        assert_eq!(
+            judge(&[("Identity", &[1; 255])]).unwrap().identity.len(),
+            255
+        );
+    }
+
+    #[test]
+    fn subscription_commands_come_with_3_1() {
+        assert!(!Version::V3_0.has_subscription_commands());
+        assert!(!Version::V2_0.has_subscription_commands());
+        assert!(Version::V3_1.has_subscription_commands());
+        assert!(Version { major: 4, minor: 0 }.has_subscription_commands());
+        assert_eq!(Version::V3_1.to_string(), "3.1");
+    }
+}
