@@ -1,0 +1,423 @@
+//! The reading end as a stream of bytes, for those who send the rope on as it is.
+//!
+//! ```text
+//!   released │ taken, but part of a message │ committed
+//!  ──────────┼──────────────────────────────┼──────────── ─ ─
+//!            boundary                       cursor
+//! ```
+//!
+//! The cursor moves by bytes. What is released to the writer moves by whole messages: the boundary
+//! is the last end of a message that the cursor has passed. Chunks and splices live until the
+//! boundary passes them, so a connection that broke in the middle of a message can
+//! [`rewind`](ByteReader::rewind) and send that message again on the next one.
+
+use std::{io::IoSlice, ptr::NonNull};
+
+use zmtp::header;
+
+use crate::{
+    chunk::{Chunk, Mark},
+    pipe::Shared,
+    reader::give_back,
+    sync::Arc,
+};
+
+/// The reading end of a pipe, for those who want bytes in wire format.
+///
+/// # Examples
+///
+/// ```
+/// use zmtp::header::Flags;
+/// use zpipe::{Limits, byte_pipe};
+///
+/// let (mut writer, mut reader) = byte_pipe(Limits::default(), None, None);
+/// writer.append(Flags::NONE, b"hello");
+/// writer.commit();
+/// let mut slices = Vec::new();
+/// assert_eq!(reader.gather(&mut slices, 16, 1 << 16), 7);
+/// assert_eq!(&*slices[0], b"\x00\x05hello");
+/// drop(slices);
+/// reader.advance(7);
+/// assert_eq!(writer.pending(), 0);
+/// ```
+pub struct ByteReader {
+    shared: Arc<Shared>,
+    boundary: Position,
+    /// Whole messages, and bytes, before the boundary.
+    messages: u64,
+    bytes: u64,
+    cursor: Position,
+    /// Bytes of the splice at the cursor that were taken already.
+    splice_taken: usize,
+    /// Bytes before the cursor.
+    cursor_bytes: u64,
+    /// Where the last gather ended, if it ended at a mark, and so at the end of a message.
+    gathered: Option<Gathered>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Position {
+    chunk: NonNull<Chunk>,
+    off: usize,
+    /// Splices of the chunk before `off`.
+    splice: u32,
+}
+
+struct Gathered {
+    end: Position,
+    bytes: u64,
+    messages: u64,
+}
+
+// SAFETY: as for `Writer`.
+unsafe impl Send for ByteReader {}
+
+impl Position {
+    fn mark(&self) -> Mark {
+        // SAFETY: a reader's positions lie in chunks it has not given back.
+        unsafe { self.chunk.as_ref() }.load_mark()
+    }
+
+    /// Moves to the start of the next chunk if this one is done.
+    fn next_chunk(&self, mark: Mark) -> Option<Self> {
+        if self.off < mark.len() || self.splice < mark.splices() || !mark.is_closed() {
+            return None;
+        }
+        // SAFETY: as in `mark`.
+        let next = unsafe { self.chunk.as_ref() }
+            .next()
+            .expect("a closed chunk has a successor");
+        Some(Self {
+            chunk: next,
+            off: 0,
+            splice: 0,
+        })
+    }
+
+    /// Offset and length of the next splice, if there is one below the mark.
+    fn next_splice(&self, mark: Mark) -> Option<(usize, usize)> {
+        (self.splice < mark.splices()).then(|| {
+            // SAFETY: below the mark's count; the boundary has not passed it, so it is in place.
+            let splice = unsafe { self.chunk.as_ref().splice(self.splice) };
+            (splice.offset, splice.body.len())
+        })
+    }
+}
+
+impl ByteReader {
+    /// # Safety
+    ///
+    /// `chunk` is the writer's first, and this is the only reader of `shared`.
+    pub(crate) unsafe fn new(shared: Arc<Shared>, chunk: NonNull<Chunk>) -> Self {
+        let start = Position {
+            chunk,
+            off: 0,
+            splice: 0,
+        };
+        Self {
+            shared,
+            boundary: start,
+            messages: 0,
+            bytes: 0,
+            cursor: start,
+            splice_taken: 0,
+            cursor_bytes: 0,
+            gathered: None,
+        }
+    }
+
+    /// Puts slices of the bytes after the cursor into `slices`: at most `max_slices`, and no more
+    /// once `max_bytes` are reached. Returns how many bytes they are; 0 when the pipe is empty.
+    pub fn gather<'a>(
+        &'a mut self,
+        slices: &mut Vec<IoSlice<'a>>,
+        max_slices: usize,
+        max_bytes: usize,
+    ) -> usize {
+        let mut at = self.cursor;
+        let mut skip = self.splice_taken;
+        let mut total = 0;
+        let mut mark = at.mark();
+        self.gathered = None;
+        while slices.len() < max_slices && total < max_bytes {
+            let (bytes, complete) = match at.next_splice(mark) {
+                Some((offset, _)) if offset == at.off => {
+                    // SAFETY: as in `next_splice`; the borrow of `self` keeps it in place.
+                    let splice = unsafe { at.chunk.as_ref().splice(at.splice) };
+                    let rest = &splice.body[skip..];
+                    skip = 0;
+                    let take = rest.len().min(max_bytes - total);
+                    if take == rest.len() {
+                        at.splice += 1;
+                    }
+                    (&rest[..take], take == rest.len())
+                }
+                splice => {
+                    let end = splice.map_or(mark.len(), |(offset, _)| offset);
+                    let take = (end - at.off).min(max_bytes - total);
+                    // SAFETY: below the mark; the borrow of `self` keeps the chunk.
+                    let bytes = unsafe { at.chunk.as_ref().bytes(at.off, take) };
+                    at.off += take;
+                    (bytes, at.off == end)
+                }
+            };
+            if !bytes.is_empty() {
+                total += bytes.len();
+                slices.push(IoSlice::new(bytes));
+            }
+            if !complete {
+                break;
+            }
+            if at.off == mark.len() && at.splice == mark.splices() {
+                let messages = mark.messages_since(self.messages);
+                self.gathered = Some(Gathered {
+                    end: at,
+                    bytes: total as u64,
+                    messages,
+                });
+                match at.next_chunk(mark) {
+                    Some(next) => {
+                        at = next;
+                        mark = at.mark();
+                    }
+                    None => break,
+                }
+            }
+        }
+        total
+    }
+
+    /// Moves the cursor over `count` bytes, which somebody else now has, and releases the messages
+    /// that are whole with them. A writer that was blocked and may go on is woken.
+    pub fn advance(&mut self, count: usize) {
+        if self.advance_quietly(count) {
+            self.wake_writer();
+        }
+    }
+
+    /// Like [`advance`](Self::advance), but leaves the wake-up to the caller: `true` means that a
+    /// blocked writer reached its resume point and that nobody else will tell it.
+    #[must_use = "`true` obliges the caller to wake the writer"]
+    pub fn advance_quietly(&mut self, count: usize) -> bool {
+        self.cursor_bytes += count as u64;
+        match self.gathered.take() {
+            // Nothing but whole messages, all of them counted by the mark: no need to look inside.
+            // A closed chunk may end inside a message, but its mark does not count that message,
+            // and then the gather went on into the next chunk or ended mid-message.
+            Some(gathered) if gathered.bytes == count as u64 && self.ends_message(&gathered) => {
+                self.cursor = gathered.end;
+                self.splice_taken = 0;
+                self.move_boundary(gathered.end);
+                self.messages = gathered.messages;
+                self.bytes = self.cursor_bytes;
+            }
+            _ => {
+                self.move_cursor(count);
+                self.settle();
+            }
+        }
+        self.shared.release(self.messages, self.bytes)
+    }
+
+    /// Whether the gathered bytes end with a message: so it is at an open chunk's mark, while a
+    /// closed chunk may have been left in the middle of a message.
+    fn ends_message(&self, gathered: &Gathered) -> bool {
+        !gathered.end.mark().is_closed()
+    }
+
+    fn move_cursor(&mut self, mut count: usize) {
+        while count > 0 {
+            let mark = self.cursor.mark();
+            match self.cursor.next_splice(mark) {
+                Some((offset, len)) if offset == self.cursor.off => {
+                    let rest = len - self.splice_taken;
+                    let step = rest.min(count);
+                    count -= step;
+                    self.splice_taken += step;
+                    if step == rest {
+                        self.cursor.splice += 1;
+                        self.splice_taken = 0;
+                    }
+                }
+                splice => {
+                    let end = splice.map_or(mark.len(), |(offset, _)| offset);
+                    let step = (end - self.cursor.off).min(count);
+                    count -= step;
+                    self.cursor.off += step;
+                    if step == 0 {
+                        self.cursor = self
+                            .cursor
+                            .next_chunk(mark)
+                            .expect("the cursor never passes what was committed");
+                    }
+                }
+            }
+        }
+    }
+
+    /// Moves the boundary over all whole messages before the cursor, frame by frame.
+    fn settle(&mut self) {
+        let mut at = self.boundary;
+        let mut bytes = self.bytes;
+        loop {
+            let mark = at.mark();
+            if let Some(next) = at.next_chunk(mark) {
+                at = next;
+                continue;
+            }
+            if bytes >= self.cursor_bytes || at.off >= mark.len() {
+                return;
+            }
+            // SAFETY: below the mark.
+            let input = unsafe { at.chunk.as_ref().bytes(at.off, mark.len() - at.off) };
+            let Ok(Some((header, header_len))) = header::decode(input) else {
+                unreachable!("only whole frames are committed");
+            };
+            let size = header.size as usize;
+            at.off += header_len;
+            match at.next_splice(mark) {
+                Some((offset, len)) if offset == at.off => {
+                    debug_assert_eq!(len, size);
+                    at.splice += 1;
+                }
+                _ => at.off += size,
+            }
+            bytes += (header_len + size) as u64;
+            if bytes > self.cursor_bytes {
+                return;
+            }
+            if !header.flags.is_more() && !header.flags.is_command() {
+                self.messages += 1;
+                self.bytes = bytes;
+                self.move_boundary(at);
+            }
+        }
+    }
+
+    /// Drops and gives back everything before `to`.
+    fn move_boundary(&mut self, to: Position) {
+        while self.boundary.chunk != to.chunk {
+            let mark = self.boundary.mark();
+            // SAFETY: closed, since the boundary leaves it; see `take_splices` for the entries.
+            let next = unsafe { self.boundary.chunk.as_ref() }
+                .next()
+                .expect("a closed chunk");
+            self.take_splices(mark.splices());
+            let done = std::mem::replace(
+                &mut self.boundary,
+                Position {
+                    chunk: next,
+                    off: 0,
+                    splice: 0,
+                },
+            );
+            give_back(&self.shared, done.chunk);
+        }
+        self.take_splices(to.splice);
+        self.boundary = to;
+    }
+
+    fn take_splices(&mut self, end: u32) {
+        for index in self.boundary.splice..end {
+            // SAFETY: below the mark's count, and the boundary passes each entry once.
+            drop(unsafe { self.boundary.chunk.as_ref().take_splice(index) });
+        }
+    }
+
+    /// Wakes the writer unconditionally.
+    pub fn wake_writer(&self) {
+        self.shared.wake_writer();
+    }
+
+    /// Goes back to the last end of a message, so that a message of which only a part was taken can
+    /// be sent again from its beginning.
+    pub fn rewind(&mut self) {
+        self.cursor = self.boundary;
+        self.cursor_bytes = self.bytes;
+        self.splice_taken = 0;
+        self.gathered = None;
+    }
+
+    /// Whether part of a message has been taken and the rest has not.
+    #[must_use]
+    pub fn is_mid_message(&self) -> bool {
+        self.cursor_bytes != self.bytes
+    }
+
+    /// Whether there are bytes after the cursor.
+    #[must_use]
+    pub fn is_readable(&self) -> bool {
+        let mut at = self.cursor;
+        loop {
+            let mark = at.mark();
+            if at.off < mark.len() || at.splice < mark.splices() {
+                return true;
+            }
+            match at.next_chunk(mark) {
+                Some(next) => at = next,
+                None => return false,
+            }
+        }
+    }
+
+    /// Says that the pipe was found empty, so that the next commit wakes this end. `false` when
+    /// there is something after all, or the writer is gone: then no wake-up is due.
+    #[must_use = "`false` means that no signal will come"]
+    pub fn set_idle(&mut self) -> bool {
+        self.shared.set_idle();
+        if self.is_readable() || self.shared.writer_gone() {
+            self.shared.take_idle();
+            return false;
+        }
+        true
+    }
+
+    /// Whether the writer is gone and everything it committed has been taken.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.shared.writer_gone() && !self.is_readable()
+    }
+
+    /// Whole messages released since the pipe was made.
+    #[must_use]
+    pub fn messages_read(&self) -> u64 {
+        self.messages
+    }
+
+    /// Whole messages that were committed and not yet released.
+    #[must_use]
+    pub fn pending(&self) -> u64 {
+        let mut at = self.boundary;
+        let mut count = self.messages;
+        loop {
+            let mark = at.mark();
+            count = mark.messages_since(count);
+            if !mark.is_closed() {
+                return count - self.messages;
+            }
+            // SAFETY: as in `Position::mark`.
+            let next = unsafe { at.chunk.as_ref() }.next().expect("a closed chunk");
+            at = Position {
+                chunk: next,
+                off: 0,
+                splice: 0,
+            };
+        }
+    }
+}
+
+impl Drop for ByteReader {
+    fn drop(&mut self) {
+        self.shared
+            .leave_reader(self.boundary.chunk, self.boundary.splice);
+    }
+}
+
+impl std::fmt::Debug for ByteReader {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ByteReader")
+            .field("messages", &self.messages)
+            .field("pending", &self.pending())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,439 @@
+//! Writing straight from a reader: bytes of a connection land in the rope, where they are found to
+//! be messages.
+//!
+//! ```text
+//!   committed │ scanned: whole frames │ part of a frame │ free room
+//!  ───────────┼───────────────────────┼─────────────────┼──────────
+//!             base                    parsed            off        limit
+//! ```
+//!
+//! [`Writer::fill_rope`] reads into the free room, [`Writer::scan`] hops from header to header and
+//! commits what is whole. Once a chunk is full, only the part of a frame at its end is copied into
+//! the next one, so every frame stays in one piece. A large body that has not arrived in full gets a
+//! buffer of its own, [`Writer::fill_body`] reads straight into that, and it is spliced in.
+
+use std::mem::MaybeUninit;
+
+use zmtp::header::{self, Flags};
+
+use crate::{SPLICE_MIN, chunk::SPLICE_ENTRY, writer::Writer};
+
+/// What a peer may send; bounds that [`Writer::scan`] enforces.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FrameLimits {
+    /// Largest body of a frame, in bytes.
+    pub frame_size: u64,
+    /// Largest body of a command, in bytes.
+    pub command_size: u64,
+    /// Most frames of one message.
+    pub frames: u32,
+}
+
+impl Default for FrameLimits {
+    /// Any frame size, commands up to 64 KiB, a million frames in a message.
+    fn default() -> Self {
+        Self {
+            frame_size: u64::MAX,
+            command_size: 64 * 1024,
+            frames: 1 << 20,
+        }
+    }
+}
+
+/// What [`Writer::scan`] came upon.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Scan<'a> {
+    /// All input has been looked at and whole messages have been committed.
+    NeedInput,
+    /// The high-water mark is reached. There may be more input; scan again when there is room.
+    Full,
+    /// A command with this body. Scan again to go on.
+    Command(&'a [u8]),
+    /// A frame or command is larger than the limit. Nothing after it can be understood.
+    TooLarge {
+        /// The announced size, in bytes.
+        size: u64,
+    },
+    /// A message has more frames than the limit.
+    TooManyFrames,
+    /// A header that no peer may send.
+    Malformed,
+}
+
+/// The outcome of one [`Writer::scan`].
+#[derive(Debug, PartialEq, Eq)]
+pub struct Scanned<'a> {
+    /// Messages committed by this call.
+    pub messages: u64,
+    /// Whether the reader was idle when they were committed. The caller must then call
+    /// [`Writer::wake_reader`] or do the reader's work itself.
+    pub reader_was_idle: bool,
+    /// Why the scan ended.
+    pub stop: Scan<'a>,
+}
+
+/// How much of a large body is allocated before a byte of it has come, in bytes, unless this
+/// connection has already delivered a larger one.
+const TRUST: usize = 64 * 1024;
+
+/// Room that is lent to a reader is at least this large, in bytes.
+const MIN_ROOM: usize = if cfg!(loom) { 16 } else { 256 };
+
+#[derive(Default)]
+pub(crate) struct Ingest {
+    /// Everything below is whole frames. Above lies the beginning of a frame.
+    parsed: usize,
+    /// Bytes from `parsed` to the end of the frame that begins there, as far as known.
+    need: usize,
+    /// Frames of the open message.
+    frames: u32,
+    /// A large body that is being received.
+    body: Option<LargeBody>,
+    /// The largest body this connection has delivered: what the next one may have at once.
+    trust: usize,
+}
+
+struct LargeBody {
+    flags: Flags,
+    size: usize,
+    received: Vec<u8>,
+}
+
+impl Ingest {
+    pub(crate) fn reset(&mut self, off: usize) {
+        self.parsed = off;
+        self.need = 0;
+        self.frames = 0;
+        self.body = None;
+    }
+}
+
+impl Writer {
+    /// Whether the next input belongs to a large body, so that [`fill_body`](Self::fill_body) has to
+    /// be called, not [`fill_rope`](Self::fill_rope).
+    #[inline]
+    #[must_use]
+    pub fn wants_body(&self) -> bool {
+        self.ingest
+            .body
+            .as_ref()
+            .is_some_and(|body| body.received.len() < body.size)
+    }
+
+    /// Whether a message has begun and is not whole yet.
+    #[must_use]
+    pub fn is_mid_message(&self) -> bool {
+        self.ingest.frames > 0 || self.ingest.body.is_some() || self.off > self.ingest.parsed
+    }
+
+    /// Lends free room in the rope, at most `max` bytes of it, to `read`, which says how many bytes
+    /// it put there. Scan afterwards.
+    ///
+    /// # Errors
+    ///
+    /// Whatever `read` returns; nothing has changed then.
+    ///
+    /// # Panics
+    ///
+    /// If `read` claims to have filled more than it was lent.
+    pub fn fill_rope<E>(
+        &mut self,
+        max: usize,
+        read: impl FnOnce(&mut [u8]) -> Result<usize, E>,
+    ) -> Result<Filled, E> {
+        debug_assert!(!self.wants_body());
+        let missing = self
+            .ingest
+            .need
+            .saturating_sub(self.off - self.ingest.parsed);
+        let least = missing.max(MIN_ROOM);
+        if self.limit - self.off < least + SPLICE_ENTRY {
+            self.roll_with_tail(least + SPLICE_ENTRY);
+        }
+        // One splice entry stays free, for a large body that may begin in this input.
+        let len = (self.limit - self.off - SPLICE_ENTRY).min(max.max(missing));
+        // SAFETY: the writer's room.
+        let room = unsafe { self.head.as_ref().bytes_mut(self.off, len) };
+        let bytes = read(room)?;
+        assert!(bytes <= len, "filled more than there was room for");
+        self.off += bytes;
+        if bytes == len && len < max {
+            self.grow();
+        }
+        Ok(Filled {
+            bytes,
+            was_full: bytes == len,
+        })
+    }
+
+    /// Puts bytes that are already here into the rope. Scan afterwards.
+    pub fn fill_from(&mut self, mut bytes: &[u8]) {
+        while !bytes.is_empty() {
+            if self.wants_body() {
+                let body = self.ingest.body.as_mut().expect("checked");
+                let take = bytes.len().min(body.size - body.received.len());
+                body.received.extend_from_slice(&bytes[..take]);
+                bytes = &bytes[take..];
+                continue;
+            }
+            let filled = self.fill_rope(bytes.len(), |room| {
+                room.copy_from_slice(&bytes[..room.len()]);
+                Ok::<_, std::convert::Infallible>(room.len())
+            });
+            match filled {
+                Ok(filled) => bytes = &bytes[filled.bytes..],
+                Err(never) => match never {},
+            }
+        }
+    }
+
+    /// Lends the rest of a large body's buffer to `read`, which returns the part it has filled. The
+    /// buffer grows with what arrives: the announced size alone never makes it large.
+    ///
+    /// # Errors
+    ///
+    /// Whatever `read` returns; nothing has changed then.
+    ///
+    /// # Panics
+    ///
+    /// If no body is wanted, or `read` returns a slice that is not the beginning of what it was
+    /// lent.
+    pub fn fill_body<E>(
+        &mut self,
+        read: impl FnOnce(&mut [MaybeUninit<u8>]) -> Result<&mut [u8], E>,
+    ) -> Result<Filled, E> {
+        let body = self
+            .ingest
+            .body
+            .as_mut()
+            .expect("a large body is being received");
+        let missing = body.size - body.received.len();
+        let spare = body.received.capacity() - body.received.len();
+        if spare < missing && spare < TRUST / 4 {
+            let more = body.received.len().max(TRUST).min(missing);
+            body.received.reserve_exact(more);
+        }
+        let room = body.received.spare_capacity_mut();
+        let len = room.len().min(missing);
+        let room = &mut room[..len];
+        let start = room.as_ptr().cast::<u8>();
+        let filled = read(room)?;
+        assert!(
+            std::ptr::eq(filled.as_ptr(), start) && filled.len() <= len,
+            "not what was lent"
+        );
+        let bytes = filled.len();
+        // SAFETY: `filled` is a slice of initialised bytes at the start of the spare capacity.
+        unsafe { body.received.set_len(body.received.len() + bytes) };
+        Ok(Filled {
+            bytes,
+            was_full: bytes == len,
+        })
+    }
+
+    /// Looks through the input: commits whole messages, as many as the high-water mark allows, and
+    /// stops at the first thing that the caller has to deal with.
+    ///
+    /// It takes constant time per frame, whatever the frame's size.
+    pub fn scan(&mut self, limits: &FrameLimits) -> Scanned<'_> {
+        let mut run = Run {
+            room: self.room(),
+            bytes: self.open_bytes,
+            byte_room: self.byte_room(),
+            messages: 0,
+            whole: (0, self.splices),
+            whole_bytes: 0,
+        };
+        if run.room == 0 {
+            return Scanned {
+                messages: 0,
+                reader_was_idle: false,
+                stop: Scan::Full,
+            };
+        }
+        let stop = match self.finish_body(&mut run) {
+            Some(stop) => stop,
+            None => self.scan_frames(limits, &mut run),
+        };
+        self.open_bytes = run.bytes;
+        let mut reader_was_idle = false;
+        if run.messages > 0 {
+            let (off, splices) = run.whole;
+            self.commit_at(off, splices, run.messages, run.whole_bytes);
+            reader_was_idle = self.shared.reader_was_idle();
+        }
+        let stop = match stop {
+            Stop::NeedInput => Scan::NeedInput,
+            Stop::Full => Scan::Full,
+            Stop::TooLarge(size) => Scan::TooLarge { size },
+            Stop::TooManyFrames => Scan::TooManyFrames,
+            Stop::Malformed => Scan::Malformed,
+            Stop::Command { at, len } => {
+                // SAFETY: the writer looks at its own bytes.
+                Scan::Command(unsafe { self.head.as_ref().bytes(at, len) })
+            }
+        };
+        Scanned {
+            messages: run.messages,
+            reader_was_idle,
+            stop,
+        }
+    }
+
+    fn scan_frames(&mut self, limits: &FrameLimits, run: &mut Run) -> Stop {
+        // SAFETY: the writer looks at its own bytes, which nobody changes meanwhile.
+        let input = unsafe { self.head.as_ref().bytes(0, self.off) };
+        let ingest = &mut self.ingest;
+        let mut at = ingest.parsed;
+        let stop = loop {
+            let (header, header_len) = match header::decode(&input[at..]) {
+                Ok(Some(decoded)) => decoded,
+                Ok(None) => {
+                    ingest.need = header::MAX_LEN;
+                    break Stop::NeedInput;
+                }
+                Err(_) => break Stop::Malformed,
+            };
+            let command = header.flags.is_command();
+            let most = if command {
+                limits.command_size.min(limits.frame_size)
+            } else {
+                limits.frame_size
+            };
+            if header.size > most || header.size > usize::MAX as u64 / 2 {
+                break Stop::TooLarge(header.size);
+            }
+            let total = header_len + header.size as usize;
+            if total > self.off - at {
+                ingest.need = total;
+                if header.size >= SPLICE_MIN as u64 && !command {
+                    self.ingest.parsed = at;
+                    self.begin_body(header.flags, header.size as usize, header_len);
+                    return Stop::NeedInput;
+                }
+                break Stop::NeedInput;
+            }
+            at += total;
+            run.bytes += total as u64;
+            if command {
+                ingest.parsed = at;
+                return Stop::Command {
+                    at: at - header.size as usize,
+                    len: header.size as usize,
+                };
+            }
+            if header.flags.is_more() {
+                ingest.frames += 1;
+                if ingest.frames >= limits.frames {
+                    break Stop::TooManyFrames;
+                }
+                continue;
+            }
+            ingest.frames = 0;
+            if run.end_of_message((at, self.splices)) {
+                break Stop::Full;
+            }
+        };
+        self.ingest.parsed = at;
+        stop
+    }
+
+    /// Gives a body that is not here in full a buffer of its own, and moves what has come there.
+    fn begin_body(&mut self, flags: Flags, size: usize, header_len: usize) {
+        let at = self.ingest.parsed + header_len;
+        let mut received = Vec::with_capacity(size.min(self.ingest.trust.max(TRUST)));
+        // SAFETY: the writer looks at its own bytes.
+        received.extend_from_slice(unsafe { self.head.as_ref().bytes(at, self.off - at) });
+        self.off = at;
+        self.ingest.body = Some(LargeBody {
+            flags,
+            size,
+            received,
+        });
+        if self.limit - self.off < SPLICE_ENTRY || self.splices == crate::chunk::Mark::MAX_SPLICES {
+            self.roll_with_tail(header_len + MIN_ROOM + 2 * SPLICE_ENTRY);
+        }
+    }
+
+    /// Splices a body in that has arrived in full.
+    fn finish_body(&mut self, run: &mut Run) -> Option<Stop> {
+        let body = self
+            .ingest
+            .body
+            .take_if(|body| body.received.len() == body.size)?;
+        self.ingest.trust = self.ingest.trust.max(body.size);
+        run.bytes += (self.off - self.ingest.parsed + body.size) as u64;
+        self.put_splice(body.received.into());
+        self.ingest.parsed = self.off;
+        self.ingest.need = 0;
+        if body.flags.is_more() {
+            self.ingest.frames += 1;
+            return None;
+        }
+        self.ingest.frames = 0;
+        run.end_of_message((self.off, self.splices))
+            .then_some(Stop::Full)
+    }
+
+    /// Leaves the head chunk and takes the part of a frame at its end along.
+    fn roll_with_tail(&mut self, least: usize) {
+        let (old, tail_at) = (self.head, self.ingest.parsed);
+        let tail_len = self.off - tail_at;
+        self.off = tail_at;
+        self.roll(tail_len + least);
+        if tail_len > 0 {
+            // SAFETY: two different chunks; the old bytes are above its mark, so ours to read, and
+            // the chunk stays until the reader has passed the mark set at a later commit.
+            unsafe {
+                let tail = old.as_ref().bytes(tail_at, tail_len);
+                self.head
+                    .as_ref()
+                    .bytes_mut(0, tail_len)
+                    .copy_from_slice(tail);
+            }
+        }
+        self.off = tail_len;
+        self.ingest.parsed = 0;
+    }
+}
+
+/// What one `fill_*` call brought.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Filled {
+    /// Bytes read. Zero is the end of the input if room was lent, which is always so.
+    pub bytes: usize,
+    /// Whether all the room was used, so that there is probably more.
+    pub was_full: bool,
+}
+
+/// Counters of one scan.
+struct Run {
+    room: u64,
+    messages: u64,
+    /// Bytes since the last commit, and of them up to the last whole message.
+    bytes: u64,
+    whole_bytes: u64,
+    byte_room: u64,
+    /// Offset and splices after the last whole message.
+    whole: (usize, u32),
+}
+
+impl Run {
+    /// `true` when a high-water mark is reached.
+    #[inline(always)]
+    fn end_of_message(&mut self, whole: (usize, u32)) -> bool {
+        self.messages += 1;
+        self.whole = whole;
+        self.whole_bytes = self.bytes;
+        self.messages == self.room || self.bytes >= self.byte_room
+    }
+}
+
+enum Stop {
+    NeedInput,
+    Full,
+    TooLarge(u64),
+    TooManyFrames,
+    Malformed,
+    Command { at: usize, len: usize },
+}

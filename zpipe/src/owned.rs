@@ -1,0 +1,133 @@
+//! A value that any thread may drive, but only one at a time, and nobody ever waits for it.
+
+use crate::sync::{AtomicU32, Ordering, UnsafeCell};
+
+/// A lock that is only ever *tried*, and never loses an event.
+///
+/// [`drive`](Self::drive) takes the value if it is free. If another thread has it, the events are
+/// left with that thread, which handles them before it lets go. So the caller never blocks, and an
+/// event posted at the very moment when the owner leaves is handled by one of the two.
+///
+/// State word: bit 31 is set while somebody owns the value; bits 0 to 30 are events not yet handled.
+///
+/// # Examples
+///
+/// ```
+/// let counter = zpipe::Owned::new(0);
+/// assert!(counter.drive(1, |count, events| *count += events));
+/// assert_eq!(counter.into_inner(), 1);
+/// ```
+pub struct Owned<T> {
+    state: AtomicU32,
+    value: UnsafeCell<T>,
+}
+
+const HELD: u32 = 1 << 31;
+
+// SAFETY: the value is only touched by the thread that set `HELD`, one at a time, so sharing the
+// container means sending the value.
+unsafe impl<T: Send> Sync for Owned<T> {}
+// SAFETY: sends the value along.
+unsafe impl<T: Send> Send for Owned<T> {}
+
+impl<T> Owned<T> {
+    /// Wraps a value that nobody owns yet.
+    pub fn new(value: T) -> Self {
+        Self {
+            state: AtomicU32::new(0),
+            value: UnsafeCell::new(value),
+        }
+    }
+
+    /// Posts `events` (bits 0 to 30) and, if the value is free, owns it and calls `handle` with the
+    /// events posted so far, again and again until none are left. Returns `false` when another
+    /// thread owns it, which then handles these events; so does a call from within `handle`.
+    ///
+    /// If `handle` panics the value stays owned for ever: events are accepted and not handled.
+    #[inline]
+    pub fn drive(&self, events: u32, mut handle: impl FnMut(&mut T, u32)) -> bool {
+        debug_assert_eq!(events & HELD, 0);
+        let mut pending = events;
+        if self
+            .state
+            .compare_exchange(0, HELD, Ordering::AcqRel, Ordering::Relaxed)
+            .is_err()
+        {
+            if self.state.fetch_or(HELD | events, Ordering::AcqRel) & HELD != 0 {
+                return false;
+            }
+            pending = self.state.swap(HELD, Ordering::AcqRel) & !HELD;
+        }
+        loop {
+            // SAFETY: `HELD` was clear and this thread set it, so it is alone with the value until
+            // it clears it below.
+            self.value
+                .with_mut(|value| handle(unsafe { &mut *value }, pending));
+            if self
+                .state
+                .compare_exchange(HELD, 0, Ordering::AcqRel, Ordering::Relaxed)
+                .is_ok()
+            {
+                return true;
+            }
+            // Taken before they are handled: the same event posted meanwhile counts anew.
+            pending = self.state.swap(HELD, Ordering::AcqRel) & !HELD;
+        }
+    }
+
+    /// Unwraps the value.
+    pub fn into_inner(self) -> T {
+        self.value.into_inner()
+    }
+}
+
+impl<T> std::fmt::Debug for Owned<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let state = self.state.load(Ordering::Relaxed);
+        f.debug_struct("Owned")
+            .field("held", &(state & HELD != 0))
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn events_posted_by_the_owner_itself_are_handled_before_it_lets_go() {
+        let owned = Owned::new(Vec::new());
+        let drove = owned.drive(1, |seen, events| {
+            seen.push(events);
+            if seen.len() == 1 {
+                assert!(!owned.drive(4, |_, _| unreachable!("held")));
+                assert!(!owned.drive(1, |_, _| unreachable!("held")));
+            }
+        });
+        assert!(drove);
+        assert_eq!(owned.into_inner(), [1, 5]);
+    }
+
+    #[test]
+    fn no_event_is_lost_between_threads() {
+        let owned = Owned::new((0u32, 0u32));
+        let posted = std::sync::atomic::AtomicU32::new(0);
+        std::thread::scope(|scope| {
+            for bit in 0..4 {
+                let (owned, posted) = (&owned, &posted);
+                scope.spawn(move || {
+                    for _ in 0..10_000 {
+                        posted.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                        owned.drive(1 << bit, |(calls, bits), events| {
+                            *calls += 1;
+                            *bits |= events;
+                        });
+                    }
+                });
+            }
+        });
+        let (calls, bits) = owned.into_inner();
+        assert_eq!(bits, 0b1111);
+        assert!(calls >= 10_000 && calls <= posted.into_inner());
+    }
+}

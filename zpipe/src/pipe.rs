@@ -1,0 +1,315 @@
+//! What the two ends of a pipe share, and the protocol between them.
+//!
+//! | word | written by | read by | hand-over |
+//! |---|---|---|---|
+//! | a chunk's mark | writer, each commit | reader | `Release`/`Acquire`: bytes below it |
+//! | `consumed` | reader, each release | writer, when it looks full | `Release`/`Acquire`: room |
+//! | `idle` | reader sets, writer takes | both | *idle/wake*: see below |
+//! | `resume_at` | writer sets, reader takes | both | *block/resume*: see below |
+//! | `reader_gone`, `writer_gone` | the end that goes | the other | close |
+//!
+//! **Idle/wake.** A reader that found the pipe empty sets `idle`, fences, and looks once more. A
+//! writer stores the mark, fences, and looks at `idle`. One of them sees the other, so no wake-up is
+//! lost; the writer that takes `idle` away owes the reader exactly one wake-up.
+//!
+//! **Block/resume.** The same with the roles swapped: a writer that found the pipe full stores the
+//! count of consumed messages it wants to see in `resume_at`, fences, and looks at `consumed` again.
+//! The reader stores `consumed`, fences, and looks at `resume_at`.
+
+use std::{ptr::NonNull, sync::atomic::AtomicU64 as Counter};
+
+use crate::{
+    bytes::ByteReader,
+    chunk::Chunk,
+    reader::Reader,
+    ready::{Notifier, Readiness},
+    sync::{Arc, AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Ordering, Padded, publish},
+    writer::Writer,
+};
+
+/// Size of a pipe's first chunk, in bytes: what an idle pipe costs.
+pub(crate) const MIN_CHUNK: usize = if cfg!(loom) { 64 } else { 1024 };
+/// Size up to which chunks grow under load, in bytes. Measured: with larger ones the bytes have left
+/// the second-level cache before the other side touches them.
+pub(crate) const MAX_CHUNK: usize = if cfg!(loom) { 128 } else { 64 * 1024 };
+
+/// No writer waits.
+const NEVER: u64 = u64::MAX;
+
+/// The limits of a pipe.
+///
+/// # Examples
+///
+/// ```
+/// use zpipe::Limits;
+///
+/// let limits = Limits { messages: 1000, bytes: 0 };
+/// assert_eq!(limits, Limits::default());
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// High-water mark in messages; 0 is unlimited. At most this many whole messages are committed
+    /// and not yet released by the reader.
+    pub messages: u64,
+    /// High-water mark in bytes as framed, splices included; 0 is unlimited. A message is admitted
+    /// while fewer than this many bytes wait, so the pipe holds at most this many bytes and one
+    /// message.
+    pub bytes: u64,
+}
+
+impl Default for Limits {
+    /// 1000 messages, any number of bytes.
+    fn default() -> Self {
+        Self {
+            messages: 1000,
+            bytes: 0,
+        }
+    }
+}
+
+pub(crate) struct Shared {
+    pub(crate) consumer: Padded<Consumer>,
+    pub(crate) producer: Padded<Producer>,
+    /// A chunk on its way back to the writer.
+    pub(crate) spare: AtomicPtr<Chunk>,
+    /// Where the reader was when it went: its chunk and how many of that chunk's splices it took.
+    pub(crate) left_chunk: AtomicPtr<Chunk>,
+    pub(crate) left_splices: AtomicU32,
+    /// Signalled when the reader should look.
+    reader: Option<Notifier>,
+    /// Signalled when the writer should look.
+    writer: Option<Notifier>,
+}
+
+/// Written by the reader.
+pub(crate) struct Consumer {
+    pub(crate) consumed: AtomicU64,
+    pub(crate) consumed_bytes: AtomicU64,
+    idle: AtomicBool,
+    gone: AtomicBool,
+}
+
+/// Written by the writer.
+pub(crate) struct Producer {
+    /// The count of consumed messages at which a blocked writer wants to be told; [`NEVER`] while
+    /// none is blocked.
+    resume_at: AtomicU64,
+    gone: AtomicBool,
+    /// The limits may be changed from either end, so they are shared.
+    pub(crate) limit_messages: Counter,
+    pub(crate) limit_bytes: Counter,
+}
+
+/// Makes a pipe and returns its two ends, the reading one as [`Reader`].
+///
+/// `writer` is signalled when a blocked writer may go on or the reader is gone, `reader` when an
+/// idle reader has messages or the writer is gone. Without a notifier that end has to be polled.
+///
+/// # Examples
+///
+/// ```
+/// use zpipe::{Limits, pipe};
+/// use zmtp::Message;
+///
+/// let (mut writer, mut reader) = pipe(Limits::default(), None, None);
+/// writer.write_message(&mut Message::from("hello"));
+/// let mut message = Message::new();
+/// assert!(reader.read_message(&mut message));
+/// assert_eq!(message[0], "hello");
+/// ```
+#[must_use]
+pub fn pipe(
+    limits: Limits,
+    writer: Option<Notifier>,
+    reader: Option<Notifier>,
+) -> (Writer, Reader) {
+    let (shared, chunk) = Shared::new(limits, writer, reader);
+    // SAFETY: the chunk is fresh, and each end is made exactly once.
+    unsafe {
+        (
+            Writer::new(Arc::clone(&shared), chunk),
+            Reader::new(shared, chunk),
+        )
+    }
+}
+
+/// Makes a pipe like [`pipe`], with the reading end as [`ByteReader`].
+#[must_use]
+pub fn byte_pipe(
+    limits: Limits,
+    writer: Option<Notifier>,
+    reader: Option<Notifier>,
+) -> (Writer, ByteReader) {
+    let (shared, chunk) = Shared::new(limits, writer, reader);
+    // SAFETY: as in `pipe`.
+    unsafe {
+        (
+            Writer::new(Arc::clone(&shared), chunk),
+            ByteReader::new(shared, chunk),
+        )
+    }
+}
+
+impl Shared {
+    fn new(
+        limits: Limits,
+        writer: Option<Notifier>,
+        reader: Option<Notifier>,
+    ) -> (Arc<Self>, NonNull<Chunk>) {
+        let shared = Self {
+            consumer: Padded(Consumer {
+                consumed: AtomicU64::new(0),
+                consumed_bytes: AtomicU64::new(0),
+                idle: AtomicBool::new(false),
+                gone: AtomicBool::new(false),
+            }),
+            producer: Padded(Producer {
+                resume_at: AtomicU64::new(NEVER),
+                gone: AtomicBool::new(false),
+                limit_messages: Counter::new(limits.messages),
+                limit_bytes: Counter::new(limits.bytes),
+            }),
+            spare: AtomicPtr::new(std::ptr::null_mut()),
+            left_chunk: AtomicPtr::new(std::ptr::null_mut()),
+            left_splices: AtomicU32::new(0),
+            reader,
+            writer,
+        };
+        (Arc::new(shared), Chunk::alloc(MIN_CHUNK))
+    }
+
+    /// Reader side: says that the reader saw nothing. The caller must look again afterwards.
+    pub(crate) fn set_idle(&self) {
+        self.consumer.idle.store(true, Ordering::Release);
+        publish();
+    }
+
+    /// Either side: takes the idle flag away. `true` for the one who got it.
+    pub(crate) fn take_idle(&self) -> bool {
+        self.consumer.idle.load(Ordering::Relaxed)
+            && self.consumer.idle.swap(false, Ordering::AcqRel)
+    }
+
+    /// Writer side: publishes what was stored before and says whether the reader must be woken.
+    #[inline(always)]
+    pub(crate) fn reader_was_idle(&self) -> bool {
+        // The fence that makes idle/wake lossless. It is the only full barrier per message, and it
+        // is cheap while the reader works through a batch and leaves these lines alone.
+        publish();
+        self.take_idle()
+    }
+
+    pub(crate) fn wake_reader(&self) {
+        if let Some(reader) = &self.reader {
+            reader.notify(Readiness::READABLE);
+        }
+    }
+
+    /// Writer side: asks to be told at `target` consumed messages. `false` when that point or the
+    /// reader's end is there already.
+    pub(crate) fn block_until(&self, target: u64) -> bool {
+        self.producer.resume_at.store(target, Ordering::Release);
+        publish();
+        if self.reader_gone() || self.consumer.consumed.load(Ordering::Acquire) >= target {
+            self.take_blocked();
+            return false;
+        }
+        true
+    }
+
+    /// Either side: takes the writer's wish away. `true` for the one who got it.
+    fn take_blocked(&self) -> bool {
+        self.producer.resume_at.swap(NEVER, Ordering::AcqRel) != NEVER
+    }
+
+    /// Reader side: publishes the counts and says whether a blocked writer reached its point.
+    #[inline(always)]
+    pub(crate) fn release(&self, messages: u64, bytes: u64) -> bool {
+        self.consumer.consumed_bytes.store(bytes, Ordering::Relaxed);
+        self.consumer.consumed.store(messages, Ordering::Release);
+        // The fence that makes block/resume lossless; see `reader_was_idle` for its price.
+        publish();
+        self.producer.resume_at.load(Ordering::Relaxed) <= messages && self.take_blocked()
+    }
+
+    pub(crate) fn wake_writer(&self) {
+        if let Some(writer) = &self.writer {
+            writer.notify(Readiness::WRITABLE);
+        }
+    }
+
+    /// Either side: a changed limit may free a blocked writer, so it is told to look again.
+    pub(crate) fn set_limits(&self, limits: Limits) {
+        self.producer
+            .limit_messages
+            .store(limits.messages, Ordering::Relaxed);
+        self.producer
+            .limit_bytes
+            .store(limits.bytes, Ordering::Relaxed);
+        publish();
+        if self.take_blocked() {
+            self.wake_writer();
+        }
+    }
+
+    pub(crate) fn limits(&self) -> Limits {
+        Limits {
+            messages: self.producer.limit_messages.load(Ordering::Relaxed),
+            bytes: self.producer.limit_bytes.load(Ordering::Relaxed),
+        }
+    }
+
+    pub(crate) fn reader_gone(&self) -> bool {
+        self.consumer.gone.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn writer_gone(&self) -> bool {
+        self.producer.gone.load(Ordering::Acquire)
+    }
+
+    /// Reader side, last act. The chunks stay until the writer is gone too, since it may be
+    /// writing.
+    pub(crate) fn leave_reader(&self, chunk: NonNull<Chunk>, splices_taken: u32) {
+        self.left_splices.store(splices_taken, Ordering::Relaxed);
+        self.left_chunk.store(chunk.as_ptr(), Ordering::Relaxed);
+        self.consumer.gone.store(true, Ordering::Release);
+        publish();
+        self.take_blocked();
+        // Also a writer that is not blocked wants to know that its peer is gone.
+        self.wake_writer();
+    }
+
+    /// Writer side, last act.
+    pub(crate) fn leave_writer(&self) {
+        self.producer.gone.store(true, Ordering::Release);
+        publish();
+        if self.take_idle() {
+            self.wake_reader();
+        }
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        if let Some(spare) = NonNull::new(self.spare.load(Ordering::Acquire)) {
+            // SAFETY: both ends are gone; the reader took all splices before it gave the chunk back.
+            unsafe { Chunk::free(spare, 0..0) };
+        }
+        let mut taken = self.left_splices.load(Ordering::Relaxed);
+        let mut next = NonNull::new(self.left_chunk.load(Ordering::Acquire));
+        while let Some(chunk) = next {
+            // SAFETY: both ends are gone. From the chunk the reader was at, the list reaches every
+            // chunk the writer committed; uncommitted ones were taken back when the writer went.
+            unsafe {
+                let mark = chunk.as_ref().load_mark();
+                next = if mark.is_closed() {
+                    chunk.as_ref().next()
+                } else {
+                    None
+                };
+                Chunk::free(chunk, taken..mark.splices());
+            }
+            taken = 0;
+        }
+    }
+}

@@ -1,0 +1,322 @@
+//! The reading end, frame by frame.
+
+use std::ptr::NonNull;
+
+use bytes::Bytes;
+use zmtp::{
+    Frame, Message,
+    header::{self, Flags},
+};
+
+use crate::{
+    chunk::Chunk,
+    pipe::{Limits, Shared},
+    sync::{Arc, Ordering},
+};
+
+/// One frame as it lies in the rope.
+#[derive(Debug)]
+pub struct FrameRef<'a> {
+    /// The frame's flags.
+    pub flags: Flags,
+    /// Its body.
+    pub body: Body<'a>,
+}
+
+/// The body of a [`FrameRef`].
+#[derive(Debug)]
+pub enum Body<'a> {
+    /// The body lies in the rope and is lent out.
+    Inline(&'a [u8]),
+    /// The body was never copied into the rope; here is its handle.
+    Spliced(Bytes),
+}
+
+impl Body<'_> {
+    /// The body's bytes.
+    #[must_use]
+    pub fn as_slice(&self) -> &[u8] {
+        match self {
+            Self::Inline(body) => body,
+            Self::Spliced(body) => body,
+        }
+    }
+
+    /// Puts the body into `frame`: a spliced one is moved, an inline one copied into the buffer that
+    /// the frame has.
+    #[inline]
+    pub fn store(self, frame: &mut Frame) {
+        match self {
+            Self::Inline(body) => frame.assign(body),
+            Self::Spliced(body) => *frame = Frame::from(body),
+        }
+    }
+}
+
+/// The reading end of a pipe, for those who want frames and messages.
+///
+/// Commands that were passed through the rope are hopped over.
+///
+/// # Examples
+///
+/// ```
+/// use zmtp::header::Flags;
+/// use zpipe::{Body, Limits, pipe};
+///
+/// let (mut writer, mut reader) = pipe(Limits::default(), None, None);
+/// writer.append(Flags::NONE, b"hello");
+/// writer.commit();
+/// let frame = reader.next_frame().unwrap();
+/// assert!(matches!(frame.body, Body::Inline(b"hello")));
+/// assert!(!frame.flags.is_more());
+/// reader.release();
+/// ```
+pub struct Reader {
+    shared: Arc<Shared>,
+    chunk: NonNull<Chunk>,
+    off: usize,
+    /// Bytes committed in `chunk`, as last seen.
+    len: usize,
+    closed: bool,
+    splices: u32,
+    splice: u32,
+    /// Offset of the next splice in this chunk; `usize::MAX` when there is none.
+    splice_at: usize,
+    /// Whole messages read since the pipe was made.
+    messages: u64,
+    bytes: u64,
+}
+
+// SAFETY: as for `Writer`.
+unsafe impl Send for Reader {}
+
+impl Reader {
+    /// # Safety
+    ///
+    /// `chunk` is the writer's first, and this is the only reader of `shared`.
+    pub(crate) unsafe fn new(shared: Arc<Shared>, chunk: NonNull<Chunk>) -> Self {
+        Self {
+            shared,
+            chunk,
+            off: 0,
+            len: 0,
+            closed: false,
+            splices: 0,
+            splice: 0,
+            splice_at: usize::MAX,
+            messages: 0,
+            bytes: 0,
+        }
+    }
+
+    /// Whether a frame can be read now.
+    #[inline]
+    pub fn is_readable(&mut self) -> bool {
+        self.off < self.len || self.refresh()
+    }
+
+    /// Looks how far the writer is, and goes on to the next chunk when this one is done.
+    #[inline(never)]
+    fn refresh(&mut self) -> bool {
+        loop {
+            if self.off < self.len {
+                return true;
+            }
+            if self.closed {
+                self.next_chunk();
+            }
+            // SAFETY: the reader's chunk stays until the reader gives it back.
+            let mark = unsafe { self.chunk.as_ref() }.load_mark();
+            if mark.len() == self.len && mark.is_closed() == self.closed {
+                return false;
+            }
+            self.len = mark.len();
+            self.closed = mark.is_closed();
+            self.splices = mark.splices();
+            self.find_splice();
+        }
+    }
+
+    fn find_splice(&mut self) {
+        self.splice_at = if self.splice < self.splices {
+            // SAFETY: below the mark's count and not taken yet.
+            unsafe { self.chunk.as_ref().splice(self.splice) }.offset
+        } else {
+            usize::MAX
+        };
+    }
+
+    fn next_chunk(&mut self) {
+        // SAFETY: a closed chunk has a successor.
+        let next = unsafe { self.chunk.as_ref() }
+            .next()
+            .expect("a closed chunk has a successor");
+        give_back(&self.shared, std::mem::replace(&mut self.chunk, next));
+        self.off = 0;
+        self.len = 0;
+        self.closed = false;
+        self.splices = 0;
+        self.splice = 0;
+        self.splice_at = usize::MAX;
+    }
+
+    /// Takes the next frame, or `None` when the pipe is empty. Frames of a message come without a
+    /// gap, since only whole messages are committed.
+    ///
+    /// Call [`release`](Self::release) after the last frame of a message.
+    #[inline]
+    pub fn next_frame(&mut self) -> Option<FrameRef<'_>> {
+        loop {
+            if !self.is_readable() {
+                return None;
+            }
+            // SAFETY: below the mark.
+            let bytes = unsafe { self.chunk.as_ref().bytes(self.off, self.len - self.off) };
+            let Ok(Some((header, header_len))) = header::decode(bytes) else {
+                unreachable!("only whole frames are committed");
+            };
+            let size = header.size as usize;
+            let body_at = self.off + header_len;
+            self.bytes += (header_len + size) as u64;
+            let spliced = body_at == self.splice_at;
+            self.off = if spliced { body_at } else { body_at + size };
+            if header.flags.is_command() {
+                if spliced {
+                    self.take_splice();
+                }
+                continue;
+            }
+            if !header.flags.is_more() {
+                self.messages += 1;
+            }
+            let body = if spliced {
+                Body::Spliced(self.take_splice())
+            } else {
+                // SAFETY: below the mark; the chunk is not given back before the next call.
+                Body::Inline(unsafe { self.chunk.as_ref().bytes(body_at, size) })
+            };
+            return Some(FrameRef {
+                flags: header.flags,
+                body,
+            });
+        }
+    }
+
+    fn take_splice(&mut self) -> Bytes {
+        // SAFETY: `splice_at` named this entry, so it is below the mark's count and not taken.
+        let body = unsafe { self.chunk.as_ref().take_splice(self.splice) };
+        self.splice += 1;
+        self.find_splice();
+        body
+    }
+
+    /// Publishes what has been read as consumed, and wakes the writer if it was blocked and may go
+    /// on.
+    #[inline]
+    pub fn release(&mut self) {
+        if self.release_quietly() {
+            self.wake_writer();
+        }
+    }
+
+    /// Like [`release`](Self::release), but leaves the wake-up to the caller: `true` means that a
+    /// blocked writer reached its resume point and that nobody else will tell it.
+    #[inline]
+    #[must_use = "`true` obliges the caller to wake the writer"]
+    pub fn release_quietly(&mut self) -> bool {
+        self.shared.release(self.messages, self.bytes)
+    }
+
+    /// Wakes the writer unconditionally.
+    pub fn wake_writer(&self) {
+        self.shared.wake_writer();
+    }
+
+    /// Reads one whole message into `message`, reusing its frames' buffers, and releases it.
+    /// `false`, and `message` untouched, when the pipe is empty.
+    pub fn read_message(&mut self, message: &mut Message) -> bool {
+        let read = self.read_message_unreleased(message);
+        if read {
+            self.release();
+        }
+        read
+    }
+
+    /// Like [`read_message`](Self::read_message), without the release.
+    #[inline]
+    pub fn read_message_unreleased(&mut self, message: &mut Message) -> bool {
+        let mut index = 0;
+        while let Some(frame) = self.next_frame() {
+            let more = frame.flags.is_more();
+            frame.body.store(message.reuse_frame(index));
+            index += 1;
+            if !more {
+                message.truncate(index);
+                return true;
+            }
+        }
+        debug_assert_eq!(index, 0, "only whole messages are committed");
+        false
+    }
+
+    /// Says that the pipe was found empty, so that the next commit wakes this end. `false` when
+    /// there is something after all: then no wake-up is due.
+    ///
+    /// A writer that is gone counts as something; see [`is_closed`](Self::is_closed).
+    #[must_use = "`false` means that no signal will come"]
+    pub fn set_idle(&mut self) -> bool {
+        self.shared.set_idle();
+        if self.is_readable() || self.shared.writer_gone() {
+            self.shared.take_idle();
+            return false;
+        }
+        true
+    }
+
+    /// Whether the writer is gone and everything it committed has been read.
+    pub fn is_closed(&mut self) -> bool {
+        // The order matters: what was committed before the writer went must be seen first.
+        self.shared.writer_gone() && !self.is_readable()
+    }
+
+    /// Whole messages read since the pipe was made.
+    #[must_use]
+    pub fn messages_read(&self) -> u64 {
+        self.messages
+    }
+
+    /// The limits in force.
+    #[must_use]
+    pub fn limits(&self) -> Limits {
+        self.shared.limits()
+    }
+
+    /// Changes the limits; the writer follows when it next finds the pipe full, or at once if it is
+    /// blocked.
+    pub fn set_limits(&mut self, limits: Limits) {
+        self.shared.set_limits(limits);
+    }
+}
+
+impl Drop for Reader {
+    fn drop(&mut self) {
+        self.shared.leave_reader(self.chunk, self.splice);
+    }
+}
+
+impl std::fmt::Debug for Reader {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Reader")
+            .field("messages", &self.messages)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Hands a finished chunk to the writer through the spare slot; one that still lies there is freed.
+pub(crate) fn give_back(shared: &Shared, chunk: NonNull<Chunk>) {
+    let old = shared.spare.swap(chunk.as_ptr(), Ordering::AcqRel);
+    if let Some(old) = NonNull::new(old) {
+        // SAFETY: taken out of the slot, the old chunk is ours alone; its splices were taken.
+        unsafe { Chunk::free(old, 0..0) };
+    }
+}

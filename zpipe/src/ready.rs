@@ -1,0 +1,330 @@
+//! The ready list: who, of many pipes, has something for their one consumer.
+//!
+//! ```text
+//!  Notifier(7) ─┐                       ┌─ drain(): (7, READABLE), (9, WRITABLE), …
+//!  Notifier(8)  ├─▶ head ─▶ 9 ─▶ 7 ─────┤
+//!  Notifier(9) ─┘  (lock-free stack)    └─ wait(): parked thread, task waker or pollable fd
+//! ```
+//!
+//! A [`Notifier`] is queued at most once however often it is signalled, so the list never grows
+//! beyond the number of notifiers and signalling needs no allocation. Signals are level-free
+//! hints: the consumer that gets one looks at the pipe itself.
+
+use std::{io, ops::BitOr, task::Waker, time::Instant};
+
+use crate::{
+    sync::{Arc, AtomicPtr, AtomicU32, Ordering},
+    wait::{Waiter, block_on_waiter},
+};
+
+/// What a [`Notifier`] tells its consumer; a small set of bits.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+pub struct Readiness(u32);
+
+impl Readiness {
+    /// Nothing.
+    pub const NONE: Self = Self(0);
+    /// A pipe that was found empty has messages, or its writer is gone.
+    pub const READABLE: Self = Self(1);
+    /// A pipe that was found full has drained to its resume point, or its reader is gone.
+    pub const WRITABLE: Self = Self(2);
+    /// A mailbox has letters.
+    pub const MAIL: Self = Self(4);
+
+    /// Whether all bits of `other` are set.
+    #[must_use]
+    pub const fn contains(self, other: Self) -> bool {
+        self.0 & other.0 == other.0
+    }
+}
+
+impl BitOr for Readiness {
+    type Output = Self;
+
+    fn bitor(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+}
+
+/// The consumer's end of a ready list.
+///
+/// # Examples
+///
+/// ```
+/// use zpipe::{Readiness, ReadySet};
+///
+/// let mut set = ReadySet::new();
+/// let pipe = set.notifier(7);
+/// std::thread::spawn(move || pipe.notify(Readiness::READABLE));
+/// set.wait(None);
+/// set.drain(|token, what| assert_eq!((token, what), (7, Readiness::READABLE)));
+/// ```
+pub struct ReadySet {
+    inner: Arc<Inner>,
+}
+
+/// Signals one token to a [`ReadySet`]. Cheap to clone; clones share the token and its place in
+/// the queue.
+#[derive(Clone)]
+pub struct Notifier {
+    node: Arc<Node>,
+}
+
+struct Inner {
+    /// Top of a stack of queued nodes, each a leaked `Arc`; [`closed`] when the consumer is gone.
+    head: AtomicPtr<Node>,
+    waiter: Waiter,
+}
+
+struct Node {
+    token: u64,
+    /// Signals not yet drained. Non-zero exactly while the node is queued.
+    pending: AtomicU32,
+    /// The node below in the stack. Owned by whoever made `pending` non-zero, until it is drained.
+    next: AtomicPtr<Node>,
+    set: Arc<Inner>,
+}
+
+/// Marks a list whose consumer is gone. Never dereferenced.
+fn closed() -> *mut Node {
+    std::ptr::without_provenance_mut(align_of::<Node>())
+}
+
+impl ReadySet {
+    /// An empty list.
+    #[must_use]
+    pub fn new() -> Self {
+        let head = AtomicPtr::new(std::ptr::null_mut());
+        Self {
+            inner: Arc::new(Inner {
+                head,
+                waiter: Waiter::new(),
+            }),
+        }
+    }
+
+    /// Makes a notifier for `token`, a number of the caller's choice that [`drain`](Self::drain)
+    /// hands back.
+    #[must_use]
+    pub fn notifier(&self, token: u64) -> Notifier {
+        let node = Node {
+            token,
+            pending: AtomicU32::new(0),
+            next: AtomicPtr::new(std::ptr::null_mut()),
+            set: Arc::clone(&self.inner),
+        };
+        Notifier {
+            node: Arc::new(node),
+        }
+    }
+
+    /// Whether nothing is queued. One relaxed load: what another thread is just signalling may be
+    /// missed, so do not sleep on the answer.
+    #[inline]
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.inner.head.load(Ordering::Relaxed).is_null()
+    }
+
+    /// Takes everything that is queued, oldest first, and reports it.
+    pub fn drain(&mut self, mut report: impl FnMut(u64, Readiness)) {
+        if self.is_empty() {
+            return;
+        }
+        self.inner.waiter.clear_fd();
+        let mut node = reverse(self.inner.head.swap(std::ptr::null_mut(), Ordering::AcqRel));
+        while !node.is_null() {
+            // SAFETY: each queued pointer is a leaked `Arc` that this drain now owns.
+            let taken = unsafe { Arc::from_raw(node) };
+            // `next` must be read before `pending` is cleared: from then on the node may be queued
+            // again by somebody else.
+            node = taken.next.load(Ordering::Relaxed);
+            let pending = taken.pending.swap(0, Ordering::AcqRel);
+            report(taken.token, Readiness(pending));
+        }
+    }
+
+    /// Blocks this thread until something is queued or the deadline has passed; says whether
+    /// something is queued. `None` waits for ever. Without a signal in between it may also return
+    /// early with `false` only when the deadline has passed.
+    pub fn wait(&self, deadline: Option<Instant>) -> bool {
+        block_on_waiter(&self.inner.waiter, deadline, || !self.acquire_is_empty())
+    }
+
+    /// Registers `waker` to be woken by the next signal. Returns `true`, without having registered
+    /// it, when something is queued already. One waker at a time: the last one wins.
+    pub fn register(&self, waker: &Waker) -> bool {
+        self.inner.waiter.register(waker);
+        if self.acquire_is_empty() {
+            return false;
+        }
+        self.inner.waiter.unregister();
+        true
+    }
+
+    /// Takes back what [`register`](Self::register) registered. After it returns, no wake-up
+    /// starts any more for what is signalled later.
+    pub fn unregister(&self) {
+        self.inner.waiter.unregister();
+    }
+
+    /// A file descriptor that is readable whenever something is queued, made at the first call. It
+    /// is for `poll` and the like only; [`drain`](Self::drain) resets it.
+    ///
+    /// # Errors
+    ///
+    /// The operating system's error when no descriptor can be made.
+    pub fn fd(&self) -> io::Result<std::os::fd::BorrowedFd<'_>> {
+        self.inner.waiter.fd(|| !self.acquire_is_empty())
+    }
+
+    fn acquire_is_empty(&self) -> bool {
+        self.inner.head.load(Ordering::Acquire).is_null()
+    }
+}
+
+impl Default for ReadySet {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Drop for ReadySet {
+    fn drop(&mut self) {
+        let mut node = self.inner.head.swap(closed(), Ordering::AcqRel);
+        while !node.is_null() {
+            // SAFETY: as in `drain`.
+            let taken = unsafe { Arc::from_raw(node) };
+            node = taken.next.load(Ordering::Relaxed);
+        }
+    }
+}
+
+impl Notifier {
+    /// Queues the token, if it is not queued yet, and wakes the consumer, if it waits.
+    pub fn notify(&self, what: Readiness) {
+        let node = &self.node;
+        if node.pending.fetch_or(what.0, Ordering::AcqRel) != 0 {
+            return; // Queued already; the bits travel with it.
+        }
+        let inner = &node.set;
+        let raw = Arc::into_raw(Arc::clone(node)).cast_mut();
+        let mut head = inner.head.load(Ordering::Relaxed);
+        loop {
+            if std::ptr::eq(head, closed()) {
+                // SAFETY: the pointer leaked above was not published. `pending` stays set, which
+                // makes later calls return at once.
+                drop(unsafe { Arc::from_raw(raw) });
+                return;
+            }
+            node.next.store(head, Ordering::Relaxed);
+            match inner
+                .head
+                .compare_exchange_weak(head, raw, Ordering::AcqRel, Ordering::Relaxed)
+            {
+                Ok(_) => break,
+                Err(now) => head = now,
+            }
+        }
+        inner.waiter.wake(head.is_null());
+    }
+
+    /// The token given to [`ReadySet::notifier`].
+    #[must_use]
+    pub fn token(&self) -> u64 {
+        self.node.token
+    }
+}
+
+impl std::fmt::Debug for ReadySet {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ReadySet")
+            .field("is_empty", &self.is_empty())
+            .finish()
+    }
+}
+
+impl std::fmt::Debug for Notifier {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Notifier")
+            .field("token", &self.node.token)
+            .finish()
+    }
+}
+
+/// Turns the stack (newest first) into a queue (oldest first).
+fn reverse(mut node: *mut Node) -> *mut Node {
+    let mut reversed = std::ptr::null_mut();
+    while !node.is_null() {
+        // SAFETY: the caller owns every node of this list; its links are not touched by others
+        // before `pending` is cleared.
+        let links = unsafe { &(*node).next };
+        let next = links.load(Ordering::Relaxed);
+        links.store(reversed, Ordering::Relaxed);
+        reversed = node;
+        node = next;
+    }
+    reversed
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn signals_merge_and_keep_their_order() {
+        let mut set = ReadySet::new();
+        let (a, b) = (set.notifier(1), set.notifier(2));
+        a.notify(Readiness::READABLE);
+        b.notify(Readiness::READABLE);
+        a.notify(Readiness::WRITABLE);
+        let mut seen = Vec::new();
+        set.drain(|token, what| seen.push((token, what)));
+        assert_eq!(
+            seen,
+            [
+                (1, Readiness::READABLE | Readiness::WRITABLE),
+                (2, Readiness::READABLE)
+            ]
+        );
+        assert!(set.is_empty());
+        a.notify(Readiness::WRITABLE);
+        assert!(set.wait(Some(Instant::now())));
+    }
+
+    #[test]
+    fn notifying_a_dropped_set_is_harmless_and_leaks_nothing() {
+        let set = ReadySet::new();
+        let (a, b) = (set.notifier(1), set.notifier(2));
+        a.notify(Readiness::READABLE);
+        drop(set);
+        b.notify(Readiness::READABLE);
+        b.notify(Readiness::READABLE);
+        assert_eq!(Arc::strong_count(&a.node), 1);
+        assert_eq!(Arc::strong_count(&b.node), 1);
+    }
+
+    #[test]
+    fn fd_is_readable_exactly_while_something_is_queued() {
+        let readable = |set: &ReadySet| {
+            let fd = set.fd().unwrap();
+            let mut fds = [rustix::event::PollFd::new(
+                &fd,
+                rustix::event::PollFlags::IN,
+            )];
+            let zero = rustix::time::Timespec {
+                tv_sec: 0,
+                tv_nsec: 0,
+            };
+            rustix::event::poll(&mut fds, Some(&zero)).unwrap() == 1
+        };
+        let mut set = ReadySet::new();
+        let a = set.notifier(1);
+        a.notify(Readiness::READABLE);
+        assert!(readable(&set), "made after the signal");
+        set.drain(|_, _| ());
+        assert!(!readable(&set));
+        a.notify(Readiness::READABLE);
+        assert!(readable(&set));
+    }
+}

@@ -1,0 +1,67 @@
+//! The one place atomics, fences and locks come from, so that loom can replace them.
+//!
+//! `loom` treats a `SeqCst` access as `AcqRel`, but models `SeqCst` fences in full. Every
+//! store-then-load hand-over in this crate therefore goes through [`publish`], which orders an
+//! earlier store before a later load on both kinds of build.
+
+#[cfg(loom)]
+pub(crate) use loom::{
+    cell::UnsafeCell,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicU32, AtomicU64, Ordering, fence},
+    },
+};
+
+#[cfg(not(loom))]
+pub(crate) use std::sync::{
+    Arc, Mutex,
+    atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicU32, AtomicU64, Ordering, fence},
+};
+
+/// Orders every earlier store of this thread before every later load: the half of Dekker's
+/// hand-shake that each side of a hand-over performs between its own store and its look at the
+/// other side's flag.
+#[inline(always)]
+pub(crate) fn publish() {
+    fence(Ordering::SeqCst);
+}
+
+/// Keeps two groups of fields, written by different threads, on different cache lines. 128 bytes,
+/// because adjacent-line prefetchers pull lines in pairs.
+#[repr(align(128))]
+pub(crate) struct Padded<T>(pub(crate) T);
+
+impl<T> std::ops::Deref for Padded<T> {
+    type Target = T;
+
+    #[inline(always)]
+    fn deref(&self) -> &T {
+        &self.0
+    }
+}
+
+#[cfg(not(loom))]
+pub(crate) use self::cell::UnsafeCell;
+
+#[cfg(not(loom))]
+mod cell {
+    /// `std`'s cell with loom's closure interface.
+    #[derive(Debug)]
+    pub(crate) struct UnsafeCell<T>(std::cell::UnsafeCell<T>);
+
+    impl<T> UnsafeCell<T> {
+        pub(crate) const fn new(value: T) -> Self {
+            Self(std::cell::UnsafeCell::new(value))
+        }
+
+        pub(crate) fn into_inner(self) -> T {
+            self.0.into_inner()
+        }
+
+        #[inline(always)]
+        pub(crate) fn with_mut<R>(&self, f: impl FnOnce(*mut T) -> R) -> R {
+            f(self.0.get())
+        }
+    }
+}

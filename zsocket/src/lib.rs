@@ -1,0 +1,1 @@
+//! ØMQ sockets in pure Rust.
