@@ -1,0 +1,103 @@
+//! zsocket's part in scenarios.
+
+use std::time::Duration;
+
+use zsocket::{Context, Dynamic, Error, Frame, Message, Socket, SocketType};
+
+use crate::Frames;
+use crate::peer::{Failure, Options, Pattern, Peer};
+
+/// Makes a socket for a scenario.
+pub(crate) fn socket(
+    context: &Context,
+    pattern: Pattern,
+    options: &Options,
+) -> Result<Socket<Dynamic>, Failure> {
+    let socket = context.dynamic(match pattern {
+        Pattern::Push => SocketType::Push,
+        Pattern::Pull => SocketType::Pull,
+        Pattern::Req => SocketType::Req,
+        Pattern::Rep => SocketType::Rep,
+    })?;
+    apply(&socket, options)?;
+    Ok(socket)
+}
+
+fn apply(socket: &Socket<Dynamic>, options: &Options) -> Result<(), Error> {
+    if let Some(messages) = options.send_hwm {
+        socket.set_send_hwm(messages)?;
+    }
+    if let Some(messages) = options.recv_hwm {
+        socket.set_recv_hwm(messages)?;
+    }
+    if let Some(linger) = options.linger {
+        socket.set_linger(linger)?;
+    }
+    if let Some(bytes) = options.max_message_size {
+        socket.set_max_message_size(Some(bytes))?;
+    }
+    if let Some(interval) = options.reconnect_interval {
+        socket.set_reconnect_interval(interval)?;
+    }
+    if let Some(id) = &options.routing_id {
+        socket.set_routing_id(id)?;
+    }
+    if let Some(on) = options.immediate {
+        socket.set_immediate(on)?;
+    }
+    if let Some(bytes) = options.socket_buffers {
+        socket.set_send_buffer(Some(bytes))?;
+        socket.set_recv_buffer(Some(bytes))?;
+    }
+    Ok(())
+}
+
+impl Peer for Socket<Dynamic> {
+    fn bind(&self, endpoint: &str) -> Result<String, Failure> {
+        Ok(self.bind(endpoint)?.to_string())
+    }
+
+    fn connect(&self, endpoint: &str) -> Result<(), Failure> {
+        Ok(self.connect(endpoint)?)
+    }
+
+    fn unbind(&self, endpoint: &str) -> Result<(), Failure> {
+        Ok(self.unbind(endpoint)?)
+    }
+
+    fn disconnect(&self, endpoint: &str) -> Result<(), Failure> {
+        Ok(self.disconnect(endpoint)?)
+    }
+
+    fn send(&self, message: &Frames, timeout: Duration) -> Result<(), Failure> {
+        let message: Message =
+            message.0.iter().map(|frame| Frame::from(frame.as_slice())).collect();
+        // Not only to save the clock: the two calls are different paths in the library.
+        let result = if timeout.is_zero() {
+            self.try_send(message)
+        } else {
+            self.send_timeout(message, timeout)
+        };
+        Ok(result.map_err(Error::from)?)
+    }
+
+    fn recv(&self, timeout: Duration) -> Result<Frames, Failure> {
+        let message =
+            if timeout.is_zero() { self.try_recv() } else { self.recv_timeout(timeout) }?;
+        Ok(Frames(message.iter().map(|frame| frame.to_vec()).collect()))
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::WouldBlock => Self::WouldBlock,
+            Error::WrongState => Self::WrongState,
+            Error::NotSupported => Self::NotSupported,
+            Error::Terminated => Self::Terminated,
+            Error::AddressInUse => Self::AddressInUse,
+            Error::NoSuchEndpoint => Self::NoSuchEndpoint,
+            error => Self::Other(error.to_string()),
+        }
+    }
+}
