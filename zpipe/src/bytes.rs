@@ -19,6 +19,7 @@ use crate::{
     chunk::{Chunk, Mark},
     pipe::Shared,
     reader::give_back,
+    ready::Notifier,
     sync::Arc,
 };
 
@@ -358,6 +359,12 @@ impl ByteReader {
                 None => return false,
             }
         }
+    }
+
+    /// Names who is to be signalled when this end was idle and should look. Only the first notifier
+    /// counts, also one given to the pipe when it was made.
+    pub fn set_notifier(&mut self, notifier: Notifier) {
+        self.shared.set_reader_notifier(notifier);
     }
 
     /// Says that the pipe was found empty, so that the next commit wakes this end. `false` when

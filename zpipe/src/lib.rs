@@ -3,6 +3,7 @@
 
 mod bytes;
 mod chunk;
+mod counter;
 mod ingest;
 mod mailbox;
 mod owned;
@@ -15,6 +16,7 @@ mod writer;
 
 pub use self::{
     bytes::ByteReader,
+    counter::Counter,
     ingest::{Filled, FrameLimits, Scan, Scanned},
     mailbox::{Mailbox, Sender, mailbox},
     owned::Owned,

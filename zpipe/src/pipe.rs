@@ -16,7 +16,10 @@
 //! count of consumed messages it wants to see in `resume_at`, fences, and looks at `consumed` again.
 //! The reader stores `consumed`, fences, and looks at `resume_at`.
 
-use std::{ptr::NonNull, sync::atomic::AtomicU64 as Counter};
+use std::{
+    ptr::NonNull,
+    sync::{OnceLock, atomic::AtomicU64 as Counter},
+};
 
 use crate::{
     bytes::ByteReader,
@@ -75,10 +78,10 @@ pub(crate) struct Shared {
     /// Where the reader was when it went: its chunk and how many of that chunk's splices it took.
     pub(crate) left_chunk: AtomicPtr<Chunk>,
     pub(crate) left_splices: AtomicU32,
-    /// Signalled when the reader should look.
-    reader: Option<Notifier>,
-    /// Signalled when the writer should look.
-    writer: Option<Notifier>,
+    /// Signalled when the reader should look. Set before the reader is idle for the first time.
+    reader: OnceLock<Notifier>,
+    /// Signalled when the writer should look. Set before the writer blocks for the first time.
+    writer: OnceLock<Notifier>,
 }
 
 /// Written by the reader.
@@ -172,10 +175,25 @@ impl Shared {
             spare: AtomicPtr::new(std::ptr::null_mut()),
             left_chunk: AtomicPtr::new(std::ptr::null_mut()),
             left_splices: AtomicU32::new(0),
-            reader,
-            writer,
+            reader: OnceLock::new(),
+            writer: OnceLock::new(),
         };
+        if let Some(writer) = writer {
+            shared.set_writer_notifier(writer);
+        }
+        if let Some(reader) = reader {
+            shared.set_reader_notifier(reader);
+        }
         (Arc::new(shared), Chunk::alloc(MIN_CHUNK))
+    }
+
+    /// The first notifier stays.
+    pub(crate) fn set_reader_notifier(&self, notifier: Notifier) {
+        let _ = self.reader.set(notifier);
+    }
+
+    pub(crate) fn set_writer_notifier(&self, notifier: Notifier) {
+        let _ = self.writer.set(notifier);
     }
 
     /// Reader side: says that the reader saw nothing. The caller must look again afterwards.
@@ -200,7 +218,7 @@ impl Shared {
     }
 
     pub(crate) fn wake_reader(&self) {
-        if let Some(reader) = &self.reader {
+        if let Some(reader) = self.reader.get() {
             reader.notify(Readiness::READABLE);
         }
     }
@@ -233,7 +251,7 @@ impl Shared {
     }
 
     pub(crate) fn wake_writer(&self) {
-        if let Some(writer) = &self.writer {
+        if let Some(writer) = self.writer.get() {
             writer.notify(Readiness::WRITABLE);
         }
     }

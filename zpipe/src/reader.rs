@@ -11,6 +11,7 @@ use zmtp::{
 use crate::{
     chunk::Chunk,
     pipe::{Limits, Shared},
+    ready::Notifier,
     sync::{Arc, Ordering},
 };
 
@@ -257,6 +258,12 @@ impl Reader {
         }
         debug_assert_eq!(index, 0, "only whole messages are committed");
         false
+    }
+
+    /// Names who is to be signalled when this end was idle and should look. Only the first notifier
+    /// counts, also one given to the pipe when it was made.
+    pub fn set_notifier(&mut self, notifier: Notifier) {
+        self.shared.set_reader_notifier(notifier);
     }
 
     /// Says that the pipe was found empty, so that the next commit wakes this end. `false` when

@@ -76,6 +76,18 @@ struct Inner {
     waiter: Waiter,
 }
 
+impl Inner {
+    fn notifier(self: &Arc<Self>, token: u64) -> Notifier {
+        let node = Node {
+            token,
+            pending: AtomicU32::new(0),
+            next: AtomicPtr::new(std::ptr::null_mut()),
+            set: Arc::clone(self),
+        };
+        Notifier { node: Arc::new(node) }
+    }
+}
+
 struct Node {
     token: u64,
     /// Signals not yet drained. Non-zero exactly while the node is queued.
@@ -227,6 +239,12 @@ impl Notifier {
             }
         }
         inner.waiter.wake(head.is_null());
+    }
+
+    /// Makes a notifier for another token of the same list.
+    #[must_use]
+    pub fn sibling(&self, token: u64) -> Self {
+        self.node.set.notifier(token)
     }
 
     /// The token given to [`ReadySet::notifier`].

@@ -12,6 +12,7 @@ use crate::{
     SPLICE_MIN,
     chunk::{Chunk, Mark, SPLICE_ENTRY, Splice},
     pipe::{Limits, MAX_CHUNK, MIN_CHUNK, Shared},
+    ready::Notifier,
     sync::{Arc, Ordering},
 };
 
@@ -396,6 +397,12 @@ impl Writer {
         } else {
             self.append_spliced(flags, std::mem::take(frame).into_bytes());
         }
+    }
+
+    /// Names who is to be signalled when this end was blocked and may go on. Only the first notifier
+    /// counts, also one given to the pipe when it was made.
+    pub fn set_notifier(&mut self, notifier: Notifier) {
+        self.shared.set_writer_notifier(notifier);
     }
 
     /// Asks to be told, through the writer's notifier, when the pipe has drained to half of its
