@@ -1,0 +1,508 @@
+//! One connection, whole: handshake, messages, commands and heartbeats, without I/O and without a clock.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+
+use crate::decoder::{Decoder, Item};
+use crate::encoder::Outbound;
+use crate::heartbeat::{Heartbeat, HeartbeatConfig};
+use crate::{Command, Error, Frame, Handshake, HandshakeConfig, Message, Peer};
+
+/// How many PONGs may wait to be sent. A peer that sends PINGs and reads nothing gets no more answers, so it cannot make
+/// the queue grow.
+const MAX_QUEUED_PONGS: usize = 1024;
+
+/// How a [`Connection`] behaves.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+/// use zmtp::{ConnectionConfig, HandshakeConfig, HeartbeatConfig, SocketType};
+///
+/// let config = ConnectionConfig::new(HandshakeConfig::new(SocketType::Req))
+///     .with_heartbeat(HeartbeatConfig::every(Duration::from_secs(10)))
+///     .with_handshake_timeout(Some(Duration::from_secs(3)));
+/// # let _ = config;
+/// ```
+#[derive(Clone, Debug)]
+pub struct ConnectionConfig {
+    handshake: HandshakeConfig,
+    heartbeat: HeartbeatConfig,
+    handshake_timeout: Option<Duration>,
+}
+
+impl ConnectionConfig {
+    /// The handshake timeout unless another is set: 30 seconds.
+    pub const DEFAULT_HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(30);
+
+    /// Makes a configuration without heartbeats.
+    #[must_use]
+    pub const fn new(handshake: HandshakeConfig) -> Self {
+        Self {
+            handshake,
+            heartbeat: HeartbeatConfig::off(),
+            handshake_timeout: Some(Self::DEFAULT_HANDSHAKE_TIMEOUT),
+        }
+    }
+
+    /// Replaces the heartbeat settings.
+    #[must_use]
+    pub const fn with_heartbeat(mut self, heartbeat: HeartbeatConfig) -> Self {
+        self.heartbeat = heartbeat;
+        self
+    }
+
+    /// Replaces the time that the handshake may take. `None` means for ever.
+    #[must_use]
+    pub const fn with_handshake_timeout(mut self, timeout: Option<Duration>) -> Self {
+        self.handshake_timeout = timeout;
+        self
+    }
+}
+
+impl From<HandshakeConfig> for ConnectionConfig {
+    fn from(handshake: HandshakeConfig) -> Self {
+        Self::new(handshake)
+    }
+}
+
+/// Something that happened on a connection.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Event {
+    /// The handshake is complete.
+    Connected(Peer),
+    /// A message arrived.
+    Message(Message),
+    /// A PING arrived; it has been answered already.
+    Ping {
+        /// How long the peer may now be silent at most, in tenths of a second. 0: for ever.
+        ttl: u16,
+        /// What the answer repeats.
+        context: Frame,
+    },
+    /// A PONG arrived.
+    Pong {
+        /// The context of the PING it answers.
+        context: Frame,
+    },
+    /// Any other command arrived, such as SUBSCRIBE. This is its body, for [`Command::decode`]; what cannot be decoded, or has
+    /// no meaning for the socket type, is to be ignored.
+    Command(Frame),
+}
+
+/// One end of a connection as a state machine without I/O and without a clock.
+///
+/// Whoever owns the socket moves bytes and tells the time:
+///
+/// 1. Write what [`poll_transmit`](Self::poll_transmit) returns to the peer, until it returns `None`.
+/// 2. Pass what was read from the peer to [`handle_input`](Self::handle_input).
+/// 3. Call [`handle_timeout`](Self::handle_timeout) when the time that [`poll_timeout`](Self::poll_timeout) names has come.
+/// 4. After each of these, take the events from [`poll_event`](Self::poll_event) until there are none, and go on at 1.
+///
+/// The times passed in must not go backwards. An error from 2 or 3 is final: close the socket. Events that were
+/// decoded before the error can still be taken; a message that is not complete then is lost.
+///
+/// Memory follows the input: the events of one call of `handle_input` wait in the connection until they are taken, and an incomplete message is kept within the
+/// [limits](crate::Limits).
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Instant;
+/// use zmtp::{Connection, Event, HandshakeConfig, SocketType};
+///
+/// let now = Instant::now();
+/// let mut push = Connection::new(HandshakeConfig::new(SocketType::Push), now);
+/// let mut pull = Connection::new(HandshakeConfig::new(SocketType::Pull), now);
+/// push.send("hello").unwrap();
+///
+/// // The two are wired together here; in a program there is a socket in between.
+/// for _ in 0..5 {
+///     while let Some(bytes) = push.poll_transmit() {
+///         pull.handle_input(&bytes, now)?;
+///     }
+///     while let Some(bytes) = pull.poll_transmit() {
+///         push.handle_input(&bytes, now)?;
+///     }
+/// }
+/// assert!(matches!(pull.poll_event(), Some(Event::Connected(_))));
+/// assert_eq!(pull.poll_event(), Some(Event::Message("hello".into())));
+/// # Ok::<(), zmtp::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct Connection {
+    state: State,
+    heartbeat_config: HeartbeatConfig,
+    handshake_deadline: Option<Instant>,
+    /// What was sent before the handshake was complete.
+    waiting: VecDeque<Outgoing>,
+    out: Outbound,
+    queued_pongs: usize,
+    events: VecDeque<Event>,
+}
+
+#[derive(Debug)]
+enum State {
+    Handshake(Box<Handshake>),
+    Open(Box<Open>),
+    Closed(Error),
+}
+
+#[derive(Debug)]
+struct Open {
+    peer: Peer,
+    decoder: Decoder,
+    heartbeat: Heartbeat,
+}
+
+/// Something to be sent whose bytes depend on what the handshake finds out.
+#[derive(Debug)]
+enum Outgoing {
+    Message(Message),
+    /// An encoded command.
+    Command(Vec<u8>),
+    Subscription {
+        subscribe: bool,
+        topic: Bytes,
+    },
+}
+
+impl Connection {
+    /// Starts a connection at `now`. It does not matter which end connected and which one accepted.
+    #[must_use]
+    pub fn new(config: impl Into<ConnectionConfig>, now: Instant) -> Self {
+        let config = config.into();
+        let mut connection = Self {
+            state: State::Handshake(Box::new(Handshake::new(config.handshake))),
+            heartbeat_config: config.heartbeat,
+            handshake_deadline: config.handshake_timeout.and_then(|t| now.checked_add(t)),
+            waiting: VecDeque::new(),
+            out: Outbound::default(),
+            queued_pongs: 0,
+            events: VecDeque::new(),
+        };
+        connection.flush_handshake();
+        connection
+    }
+
+    /// Takes bytes that the peer sent, in pieces of any size.
+    ///
+    /// # Errors
+    ///
+    /// Why the connection failed; [`Error::Closed`] when it had failed before.
+    pub fn handle_input(&mut self, input: &[u8], now: Instant) -> Result<(), Error> {
+        let result = self.process_input(input, now);
+        self.close_on_error(result)
+    }
+
+    /// Does what is due at `now`: gives up, or sends a PING. May be called at any time.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::HandshakeTimeout`], [`Error::HeartbeatTimeout`] or [`Error::PeerTtlExpired`] when the peer was silent for too long;
+    /// [`Error::Closed`] when the connection had failed before.
+    pub fn handle_timeout(&mut self, now: Instant) -> Result<(), Error> {
+        let result = match &mut self.state {
+            State::Closed(_) => Err(Error::Closed),
+            State::Handshake(_) => match self.handshake_deadline {
+                Some(deadline) if deadline <= now => Err(Error::HandshakeTimeout),
+                _ => Ok(()),
+            },
+            State::Open(open) => open.heartbeat.handle_timeout(now).map(|due| {
+                if let Some(ttl) = due {
+                    self.out
+                        .push_bytes(&encode(Command::Ping { ttl, context: &[] }));
+                }
+            }),
+        };
+        self.close_on_error(result)
+    }
+
+    /// When [`handle_timeout`](Self::handle_timeout) has to be called next, if ever. Changes with each call of the other methods.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        match &self.state {
+            State::Handshake(_) => self.handshake_deadline,
+            State::Open(open) => open.heartbeat.poll_timeout(),
+            State::Closed(_) => None,
+        }
+    }
+
+    /// Takes the next event.
+    pub fn poll_event(&mut self) -> Option<Event> {
+        self.events.pop_front()
+    }
+
+    /// Takes the next bytes to be written to the peer, all of them and in order.
+    pub fn poll_transmit(&mut self) -> Option<Bytes> {
+        let bytes = self.out.pop();
+        if self.out.is_empty() {
+            self.queued_pongs = 0;
+        }
+        bytes
+    }
+
+    /// Sends a message. One that is sent before the handshake is complete waits, without limit, until it is.
+    ///
+    /// # Errors
+    ///
+    /// Hands the message back when the connection is closed.
+    pub fn send(&mut self, message: impl Into<Message>) -> Result<(), SendError> {
+        let message = message.into();
+        if let State::Closed(_) = self.state {
+            return Err(SendError {
+                error: Error::Closed,
+                message: Box::new(message),
+            });
+        }
+        self.dispatch(Outgoing::Message(message));
+        Ok(())
+    }
+
+    /// Takes the messages that are still waiting for the handshake, in order. After a handshake that failed, these are the ones
+    /// that never left.
+    pub fn take_unsent(&mut self) -> Vec<Message> {
+        let waiting = std::mem::take(&mut self.waiting);
+        let (messages, others): (VecDeque<_>, _) =
+            waiting.into_iter().partition(|outgoing| matches!(outgoing, Outgoing::Message(_)));
+        self.waiting = others;
+        messages
+            .into_iter()
+            .filter_map(|outgoing| match outgoing {
+                Outgoing::Message(message) => Some(message),
+                _ => None,
+            })
+            .collect()
+    }
+
+    /// Sends a command. One that is sent before the handshake is complete waits until it is.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Closed`] when the connection is closed.
+    pub fn send_command(&mut self, command: Command<'_>) -> Result<(), Error> {
+        self.ensure_not_closed()?;
+        self.dispatch(Outgoing::Command(encode(command)));
+        Ok(())
+    }
+
+    /// Subscribes to a topic in the way the peer's version demands: by a SUBSCRIBE command, or before ZMTP 3.1 by a
+    /// message of the byte 01 and the topic.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Closed`] when the connection is closed.
+    pub fn subscribe(&mut self, topic: impl Into<Bytes>) -> Result<(), Error> {
+        self.ensure_not_closed()?;
+        self.dispatch(Outgoing::Subscription {
+            subscribe: true,
+            topic: topic.into(),
+        });
+        Ok(())
+    }
+
+    /// Takes a subscription back, by a CANCEL command or a message that begins with 00; see [`subscribe`](Self::subscribe).
+    ///
+    /// libzmq publishers do not count: one CANCEL undoes any number of subscriptions to the same topic.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Closed`] when the connection is closed.
+    pub fn cancel(&mut self, topic: impl Into<Bytes>) -> Result<(), Error> {
+        self.ensure_not_closed()?;
+        self.dispatch(Outgoing::Subscription {
+            subscribe: false,
+            topic: topic.into(),
+        });
+        Ok(())
+    }
+
+    /// Who the peer is, once the handshake is complete.
+    #[must_use]
+    pub fn peer(&self) -> Option<&Peer> {
+        match &self.state {
+            State::Open(open) => Some(&open.peer),
+            _ => None,
+        }
+    }
+
+    /// Why the connection failed, if it did.
+    #[must_use]
+    pub const fn error(&self) -> Option<&Error> {
+        match &self.state {
+            State::Closed(error) => Some(error),
+            _ => None,
+        }
+    }
+
+    fn process_input(&mut self, input: &[u8], now: Instant) -> Result<(), Error> {
+        let mut rest = input;
+        if let State::Handshake(handshake) = &mut self.state {
+            let used = handshake.handle_input(rest)?;
+            rest = &rest[used..];
+            self.flush_handshake();
+            self.open_if_complete(now);
+        }
+        let open = match &mut self.state {
+            State::Open(open) => open,
+            State::Handshake(_) => return Ok(()),
+            State::Closed(_) => return Err(Error::Closed),
+        };
+        if !rest.is_empty() {
+            open.heartbeat.on_input();
+        }
+        loop {
+            let (used, item) = open.decoder.decode(rest)?;
+            rest = &rest[used..];
+            let event = match item {
+                None => return Ok(()),
+                Some(Item::Message(message)) => Event::Message(message),
+                Some(Item::Command(body)) => match Command::decode(&body) {
+                    Ok(Command::Ping { ttl, context }) => {
+                        open.heartbeat.on_ping(ttl, now);
+                        if self.queued_pongs < MAX_QUEUED_PONGS {
+                            self.queued_pongs += 1;
+                            self.out.push_bytes(&encode(Command::Pong { context }));
+                        }
+                        Event::Ping {
+                            ttl,
+                            context: context.into(),
+                        }
+                    }
+                    Ok(Command::Pong { context }) => Event::Pong {
+                        context: context.into(),
+                    },
+                    Err(error) if is_fatal(&error) => return Err(error),
+                    _ => Event::Command(body),
+                },
+            };
+            self.events.push_back(event);
+        }
+    }
+
+    fn flush_handshake(&mut self) {
+        if let State::Handshake(handshake) = &mut self.state {
+            self.out.push_bytes(handshake.transmit());
+            handshake.advance_transmit(handshake.transmit().len());
+        }
+    }
+
+    fn open_if_complete(&mut self, now: Instant) {
+        // `Closed` stands in only while the handshake is taken out by value.
+        let state = std::mem::replace(&mut self.state, State::Closed(Error::Closed));
+        let State::Handshake(handshake) = state else {
+            self.state = state;
+            return;
+        };
+        let limits = *handshake.config().limits();
+        let peer = match handshake.finish() {
+            Ok(peer) => peer,
+            Err(handshake) => {
+                self.state = State::Handshake(Box::new(handshake));
+                return;
+            }
+        };
+        self.events.push_back(Event::Connected(peer.clone()));
+        self.state = State::Open(Box::new(Open {
+            peer,
+            decoder: Decoder::new(&limits),
+            heartbeat: Heartbeat::new(self.heartbeat_config, now),
+        }));
+        for outgoing in std::mem::take(&mut self.waiting) {
+            self.dispatch(outgoing);
+        }
+    }
+
+    /// Encodes what is to be sent, or lets it wait for the handshake.
+    fn dispatch(&mut self, outgoing: Outgoing) {
+        let State::Open(open) = &self.state else {
+            self.waiting.push_back(outgoing);
+            return;
+        };
+        match outgoing {
+            Outgoing::Message(message) => self.out.push_message(message),
+            Outgoing::Command(frame) => self.out.push_bytes(&frame),
+            Outgoing::Subscription { subscribe, topic }
+                if open.peer.version.has_subscription_commands() =>
+            {
+                let topic = &topic[..];
+                self.out.push_bytes(&encode(if subscribe {
+                    Command::Subscribe { topic }
+                } else {
+                    Command::Cancel { topic }
+                }));
+            }
+            Outgoing::Subscription { subscribe, topic } => {
+                let body = [&[u8::from(subscribe)], &topic[..]].concat();
+                self.out.push_message(Message::from(body));
+            }
+        }
+    }
+
+    fn ensure_not_closed(&self) -> Result<(), Error> {
+        match self.state {
+            State::Closed(_) => Err(Error::Closed),
+            _ => Ok(()),
+        }
+    }
+
+    fn close_on_error(&mut self, result: Result<(), Error>) -> Result<(), Error> {
+        if let Err(error) = &result
+            && !matches!(self.state, State::Closed(_))
+        {
+            self.state = State::Closed(error.clone());
+            self.out = Outbound::default();
+        }
+        result
+    }
+}
+
+/// A message that could not be sent, handed back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SendError {
+    /// Why.
+    pub error: Error,
+    /// The message.
+    pub message: Box<Message>,
+}
+
+impl fmt::Display for SendError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "message not sent: {}", self.error)
+    }
+}
+
+impl std::error::Error for SendError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&self.error)
+    }
+}
+
+impl From<SendError> for Error {
+    fn from(error: SendError) -> Self {
+        error.error
+    }
+}
+
+fn encode(command: Command<'_>) -> Vec<u8> {
+    let mut frame = Vec::new();
+    command.encode(&mut frame);
+    frame
+}
+
+/// After the handshake, commands that are not understood are ignored. Those with a known name have to be right.
+fn is_fatal(error: &Error) -> bool {
+    use crate::command::CommandName;
+    !matches!(
+        error,
+        Error::MalformedCommand {
+            command: CommandName::Other | CommandName::Error
+        }
+    )
+}

@@ -1,0 +1,245 @@
+//! Takes traffic apart: bytes in, messages and commands out.
+
+use crate::header::{self, FrameHeader};
+use crate::scan::{FrameKind, Scanner};
+use crate::{Error, Frame, Limits, Message};
+
+/// The least capacity, in bytes, that a body gets which arrives in pieces.
+const MIN_BODY_CAPACITY: usize = 4096;
+
+/// One thing that a [`Decoder`] took out of the traffic.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Item {
+    /// A whole message.
+    Message(Message),
+    /// The body of a command frame, for [`Command::decode`](crate::Command::decode).
+    Command(Frame),
+}
+
+/// Decodes the traffic of ZMTP 2.0 to 3.1 that arrives in pieces of any size.
+///
+/// The buffer of an incomplete body grows with what has arrived, whatever size its header announced. Each byte
+/// is copied once, and once more for each time that such a buffer grows.
+///
+/// # Examples
+///
+/// ```
+/// use zmtp::{Decoder, Item, Limits, Message};
+///
+/// let mut decoder = Decoder::new(&Limits::default());
+/// let wire = b"\x01\x02hi\x00\x05there";
+/// assert_eq!(decoder.decode(&wire[..6])?, (6, None));
+/// let (used, item) = decoder.decode(&wire[6..])?;
+/// assert_eq!(used, 5);
+/// assert_eq!(item, Some(Item::Message(Message::from(["hi", "there"]))));
+/// # Ok::<(), zmtp::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct Decoder {
+    scanner: Scanner,
+    /// The beginning of a header that is not complete.
+    head: [u8; header::MAX_LEN],
+    head_len: u8,
+    /// The frame whose body is arriving.
+    current: Option<(FrameHeader, FrameKind)>,
+    body: Vec<u8>,
+    message: Message,
+}
+
+impl Decoder {
+    /// Makes a decoder that stands between two messages.
+    #[must_use]
+    pub fn new(limits: &Limits) -> Self {
+        Self {
+            scanner: Scanner::new(limits),
+            head: [0; header::MAX_LEN],
+            head_len: 0,
+            current: None,
+            body: Vec::new(),
+            message: Message::new(),
+        }
+    }
+
+    /// Consumes input up to the end of the next message or command, and returns how much that was and what it is.
+    ///
+    /// `None` means that all of the input is consumed and more is needed.
+    ///
+    /// # Errors
+    ///
+    /// When a header breaks the protocol or a limit. The position in the traffic is lost then; the decoder must not be used again.
+    pub fn decode(&mut self, input: &[u8]) -> Result<(usize, Option<Item>), Error> {
+        let mut used = 0;
+        loop {
+            let (taken, frame) = self.next_frame(&input[used..])?;
+            used += taken;
+            let Some((frame, kind)) = frame else {
+                return Ok((used, None));
+            };
+            match kind {
+                FrameKind::Command => return Ok((used, Some(Item::Command(frame)))),
+                FrameKind::More => self.message.push_back(frame),
+                FrameKind::Last => {
+                    self.message.push_back(frame);
+                    let message = std::mem::take(&mut self.message);
+                    return Ok((used, Some(Item::Message(message))));
+                }
+            }
+        }
+    }
+
+    /// Whether the traffic seen so far ends inside a frame or a message.
+    #[must_use]
+    pub fn is_partial(&self) -> bool {
+        self.head_len > 0 || self.current.is_some() || !self.message.is_empty()
+    }
+
+    fn next_frame(&mut self, input: &[u8]) -> Result<(usize, Option<(Frame, FrameKind)>), Error> {
+        let mut used = 0;
+        let (header, kind) = match self.current {
+            Some(current) => current,
+            None => {
+                let (taken, header) = self.next_header(input)?;
+                used = taken;
+                let Some(header) = header else {
+                    return Ok((used, None));
+                };
+                (header, self.scanner.accept(header)?)
+            }
+        };
+        let rest = &input[used..];
+        // Both sides of the comparison are exact: what is missing never exceeds what was announced.
+        let missing = header.size - self.body.len() as u64;
+        if (rest.len() as u64) < missing {
+            self.extend_body(rest, header.size);
+            self.current = Some((header, kind));
+            return Ok((input.len(), None));
+        }
+        let missing = missing as usize;
+        let frame = if self.body.is_empty() {
+            Frame::copy_from_slice(&rest[..missing])
+        } else {
+            self.extend_body(&rest[..missing], header.size);
+            Frame::from(std::mem::take(&mut self.body))
+        };
+        self.current = None;
+        Ok((used + missing, Some((frame, kind))))
+    }
+
+    fn next_header(&mut self, input: &[u8]) -> Result<(usize, Option<FrameHeader>), Error> {
+        if self.head_len == 0
+            && let Some((header, len)) = header::decode(input)?
+        {
+            return Ok((len, Some(header)));
+        }
+        for (used, byte) in input.iter().enumerate() {
+            let len = usize::from(self.head_len);
+            self.head[len] = *byte;
+            self.head_len += 1;
+            if let Some((header, _)) = header::decode(&self.head[..=len])? {
+                self.head_len = 0;
+                return Ok((used + 1, Some(header)));
+            }
+        }
+        Ok((input.len(), None))
+    }
+
+    /// Doubles the buffer as needed, but never beyond the announced size.
+    fn extend_body(&mut self, bytes: &[u8], announced: u64) {
+        let needed = self.body.len() + bytes.len();
+        if needed > self.body.capacity() {
+            let doubled = (self.body.capacity() * 2)
+                .max(MIN_BODY_CAPACITY)
+                .max(needed);
+            let announced = usize::try_from(announced).unwrap_or(usize::MAX);
+            self.body
+                .reserve_exact(doubled.min(announced) - self.body.len());
+        }
+        self.body.extend_from_slice(bytes);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::encoder::encode_message;
+
+    fn decode_all(chunks: &[&[u8]]) -> Vec<Item> {
+        let mut decoder = Decoder::new(&Limits::default());
+        let mut items = Vec::new();
+        for mut chunk in chunks.iter().copied() {
+            loop {
+                let (used, item) = decoder.decode(chunk).unwrap();
+                chunk = &chunk[used..];
+                match item {
+                    Some(item) => items.push(item),
+                    None => break assert!(chunk.is_empty()),
+                }
+            }
+        }
+        assert!(!decoder.is_partial());
+        items
+    }
+
+    #[test]
+    fn every_cut_gives_the_same_items() {
+        let messages = [
+            Message::from(["", "one", ""]),
+            Message::from(vec![7; 300]),
+            Message::from([vec![1; 255], vec![2; 256]]),
+            Message::from(""),
+        ];
+        let mut wire = Vec::new();
+        for message in &messages {
+            encode_message(message, &mut wire);
+        }
+        let expected: Vec<_> = messages.into_iter().map(Item::Message).collect();
+        for cut in 0..=wire.len() {
+            assert_eq!(
+                decode_all(&[&wire[..cut], &wire[cut..]]),
+                expected,
+                "cut at {cut}"
+            );
+        }
+        let bytes: Vec<_> = wire.chunks(1).collect();
+        assert_eq!(decode_all(&bytes), expected);
+    }
+
+    #[test]
+    fn commands_inside_a_message_come_first() {
+        let wire = b"\x01\x01a\x04\x05\x04PONG\x00\x01b";
+        let pong = Item::Command(Frame::from("\x04PONG"));
+        assert_eq!(
+            decode_all(&[wire]),
+            [pong, Item::Message(Message::from(["a", "b"]))]
+        );
+    }
+
+    #[test]
+    fn memory_follows_what_arrived_not_what_was_announced() {
+        let mut decoder = Decoder::new(&Limits::default());
+        let mut header = [0; header::MAX_LEN];
+        header::encode(header::Flags::NONE, 1 << 62, &mut header);
+        assert_eq!(decoder.decode(&header).unwrap(), (9, None));
+        assert_eq!(decoder.body.capacity(), 0);
+        decoder.decode(&[0; 100]).unwrap();
+        assert_eq!(decoder.body.capacity(), MIN_BODY_CAPACITY);
+        for _ in 0..100 {
+            decoder.decode(&[0; 1000]).unwrap();
+        }
+        assert!(decoder.body.capacity() <= 2 * 100_100);
+        assert!(decoder.is_partial());
+    }
+
+    #[test]
+    fn a_body_in_pieces_is_allocated_exactly() {
+        let wire: Vec<u8> = [&b"\x02\0\0\0\0\0\0\x17\x70"[..], &[9; 6000]].concat();
+        let mut decoder = Decoder::new(&Limits::default());
+        decoder.decode(&wire[..20]).unwrap();
+        let (_, item) = decoder.decode(&wire[20..]).unwrap();
+        let Some(Item::Message(message)) = item else {
+            panic!("{item:?}")
+        };
+        let body = message.into_single().unwrap().into_vec();
+        assert_eq!((body.len(), body.capacity()), (6000, 6000));
+    }
+}
