@@ -268,8 +268,9 @@ impl Connection {
     /// that never left.
     pub fn take_unsent(&mut self) -> Vec<Message> {
         let waiting = std::mem::take(&mut self.waiting);
-        let (messages, others): (VecDeque<_>, _) =
-            waiting.into_iter().partition(|outgoing| matches!(outgoing, Outgoing::Message(_)));
+        let (messages, others): (VecDeque<_>, _) = waiting
+            .into_iter()
+            .partition(|outgoing| matches!(outgoing, Outgoing::Message(_)));
         self.waiting = others;
         messages
             .into_iter()

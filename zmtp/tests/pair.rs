@@ -1,0 +1,350 @@
+//! Two connections wired together, with latency and time that passes only when told to.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use zmtp::{
+    Blame, Command, Connection, ConnectionConfig, Error, Event, HandshakeConfig, HeartbeatConfig,
+    Limits, Message, SocketType,
+};
+
+const MS: Duration = Duration::from_millis(1);
+const SECOND: Duration = Duration::from_secs(1);
+
+/// One end, and the bytes on their way to it.
+struct End {
+    connection: Connection,
+    inbound: VecDeque<(Instant, Bytes)>,
+    events: Vec<Event>,
+    error: Option<Error>,
+}
+
+impl End {
+    fn new(config: ConnectionConfig, now: Instant) -> Self {
+        Self {
+            connection: Connection::new(config, now),
+            inbound: VecDeque::new(),
+            events: Vec::new(),
+            error: None,
+        }
+    }
+
+    fn messages(&self) -> Vec<&Message> {
+        self.events
+            .iter()
+            .filter_map(|event| match event {
+                Event::Message(message) => Some(message),
+                _ => None,
+            })
+            .collect()
+    }
+
+    /// Does all that is due at `now` and returns what it wants to send.
+    fn drive(&mut self, now: Instant) -> Vec<Bytes> {
+        while self.inbound.front().is_some_and(|(at, _)| *at <= now) && self.error.is_none() {
+            let (_, bytes) = self.inbound.pop_front().unwrap();
+            self.error = self.connection.handle_input(&bytes, now).err();
+        }
+        if self.error.is_none() && self.connection.poll_timeout().is_some_and(|at| at <= now) {
+            self.error = self.connection.handle_timeout(now).err();
+        }
+        self.events
+            .extend(std::iter::from_fn(|| self.connection.poll_event()));
+        std::iter::from_fn(|| self.connection.poll_transmit()).collect()
+    }
+
+    fn next_wakeup(&self) -> Option<Instant> {
+        if self.error.is_some() {
+            return None;
+        }
+        let arrival = self.inbound.front().map(|(at, _)| *at);
+        arrival
+            .into_iter()
+            .chain(self.connection.poll_timeout())
+            .min()
+    }
+}
+
+struct Pair {
+    a: End,
+    b: End,
+    now: Instant,
+    latency: Duration,
+    /// Whether what `b` sends is lost, as if it had died without a word.
+    b_is_mute: bool,
+}
+
+impl Pair {
+    fn new(a: impl Into<ConnectionConfig>, b: impl Into<ConnectionConfig>) -> Self {
+        let now = Instant::now();
+        Self {
+            a: End::new(a.into(), now),
+            b: End::new(b.into(), now),
+            now,
+            latency: 10 * MS,
+            b_is_mute: false,
+        }
+    }
+
+    /// Lets this much time pass, jumping from one event to the next.
+    fn run(&mut self, duration: Duration) {
+        let end = self.now + duration;
+        loop {
+            let arrival = self.now + self.latency;
+            let sent = self.a.drive(self.now);
+            self.b
+                .inbound
+                .extend(sent.into_iter().map(|bytes| (arrival, bytes)));
+            let sent = self.b.drive(self.now);
+            if !self.b_is_mute {
+                self.a
+                    .inbound
+                    .extend(sent.into_iter().map(|bytes| (arrival, bytes)));
+            }
+            let wakeups = self.a.next_wakeup().into_iter().chain(self.b.next_wakeup());
+            match wakeups.min() {
+                Some(at) if at <= end => self.now = self.now.max(at),
+                _ => break,
+            }
+        }
+        self.now = end;
+    }
+}
+
+fn config(socket_type: SocketType) -> HandshakeConfig {
+    HandshakeConfig::new(socket_type)
+}
+
+fn dealers(a: HeartbeatConfig, b: HeartbeatConfig) -> Pair {
+    let with =
+        |heartbeat| ConnectionConfig::new(config(SocketType::Dealer)).with_heartbeat(heartbeat);
+    Pair::new(with(a), with(b))
+}
+
+#[test]
+fn messages_sent_before_the_handshake_arrive_in_order_after_it() {
+    let mut pair = Pair::new(config(SocketType::Push), config(SocketType::Pull));
+    let big = vec![9; 100_000];
+    pair.a.connection.send("first").unwrap();
+    pair.a.connection.send(["second", "", "third"]).unwrap();
+    pair.a.connection.send(big.clone()).unwrap();
+    pair.run(SECOND);
+    pair.a.connection.send("late").unwrap();
+    pair.run(SECOND);
+    assert_eq!(
+        pair.a.connection.peer().unwrap().socket_type,
+        Some(SocketType::Pull)
+    );
+    assert!(matches!(pair.b.events[0], Event::Connected(_)));
+    let expected = [
+        "first".into(),
+        ["second", "", "third"].into(),
+        big.into(),
+        "late".into(),
+    ];
+    assert_eq!(
+        pair.b.messages(),
+        expected.iter().collect::<Vec<&Message>>()
+    );
+    assert_eq!(pair.a.messages(), Vec::<&Message>::new());
+}
+
+#[test]
+fn both_ends_refuse_an_incompatible_peer() {
+    let mut pair = Pair::new(config(SocketType::Req), config(SocketType::Dealer));
+    pair.a.connection.send("lost?").unwrap();
+    pair.run(SECOND);
+    let refused = |ours, peer| Some(Error::IncompatibleSocketType { ours, peer });
+    assert_eq!(pair.a.error, refused(SocketType::Req, SocketType::Dealer));
+    assert_eq!(pair.b.error, refused(SocketType::Dealer, SocketType::Req));
+    assert_eq!(
+        pair.a.error.as_ref().map(Error::blame),
+        Some(Blame::Incompatible)
+    );
+    assert_eq!(pair.a.connection.take_unsent(), [Message::from("lost?")]);
+    let rejected = pair.a.connection.send("more").unwrap_err();
+    assert_eq!(
+        (rejected.error, *rejected.message),
+        (Error::Closed, Message::from("more"))
+    );
+    assert_eq!(
+        pair.a.connection.handle_input(b"x", pair.now),
+        Err(Error::Closed)
+    );
+    assert_eq!(pair.a.connection.poll_timeout(), None);
+}
+
+#[test]
+fn a_silent_peer_ends_the_handshake_after_its_timeout() {
+    let mut pair = Pair::new(config(SocketType::Pair), config(SocketType::Pair));
+    pair.b_is_mute = true;
+    pair.run(29 * SECOND);
+    assert_eq!(pair.a.error, None);
+    pair.run(2 * SECOND);
+    assert_eq!(pair.a.error, Some(Error::HandshakeTimeout));
+    // The other end has heard our signature but no READY, because we wait for its own.
+    assert_eq!(pair.b.error, Some(Error::HandshakeTimeout));
+}
+
+#[test]
+fn the_handshake_timeout_can_be_switched_off() {
+    let patient = ConnectionConfig::new(config(SocketType::Pair)).with_handshake_timeout(None);
+    assert_eq!(
+        Connection::new(patient, Instant::now()).poll_timeout(),
+        None
+    );
+}
+
+#[test]
+fn heartbeats_keep_an_idle_connection_alive() {
+    let heartbeat = HeartbeatConfig::every(SECOND)
+        .with_timeout(SECOND / 2)
+        .with_ttl(2 * SECOND);
+    let mut pair = dealers(heartbeat, HeartbeatConfig::off());
+    pair.run(100 * SECOND);
+    assert_eq!((&pair.a.error, &pair.b.error), (&None, &None));
+    let pings = pair
+        .b
+        .events
+        .iter()
+        .filter(|event| matches!(event, Event::Ping { ttl: 20, .. }));
+    let pings = pings.count();
+    assert!((98..=100).contains(&pings), "{pings}");
+    let pongs = pair
+        .a
+        .events
+        .iter()
+        .filter(|event| matches!(event, Event::Pong { .. }))
+        .count();
+    assert!(pongs.abs_diff(pings) <= 1, "{pongs} and {pings}");
+}
+
+#[test]
+fn a_peer_that_dies_without_a_word_is_noticed() {
+    let heartbeat = HeartbeatConfig::every(SECOND).with_timeout(SECOND / 2);
+    let mut pair = dealers(heartbeat, HeartbeatConfig::off());
+    pair.run(10 * SECOND);
+    assert_eq!(pair.a.error, None);
+    pair.b_is_mute = true;
+    pair.run(2 * SECOND);
+    assert_eq!(pair.a.error, Some(Error::HeartbeatTimeout));
+    assert_eq!(
+        pair.a.error.as_ref().map(Error::blame),
+        Some(Blame::Timeout)
+    );
+}
+
+#[test]
+fn a_peer_that_outlives_its_own_ttl_is_given_up() {
+    let heartbeat = HeartbeatConfig::every(SECOND).with_ttl(3 * SECOND);
+    let mut pair = dealers(HeartbeatConfig::off(), heartbeat);
+    pair.run(10 * SECOND + SECOND / 2);
+    pair.b_is_mute = true;
+    pair.run(2 * SECOND);
+    assert_eq!(pair.a.error, None);
+    pair.run(2 * SECOND);
+    assert_eq!(pair.a.error, Some(Error::PeerTtlExpired));
+}
+
+#[test]
+fn subscriptions_travel_as_commands_between_equals() {
+    let mut pair = Pair::new(config(SocketType::Sub), config(SocketType::Pub));
+    pair.a.connection.subscribe("early").unwrap();
+    pair.run(SECOND);
+    pair.a.connection.cancel("early").unwrap();
+    pair.run(SECOND);
+    let [_, Event::Command(first), Event::Command(second)] = &pair.b.events[..] else {
+        panic!("{:?}", pair.b.events)
+    };
+    assert_eq!(
+        Command::decode(first),
+        Ok(Command::Subscribe { topic: b"early" })
+    );
+    assert_eq!(
+        Command::decode(second),
+        Ok(Command::Cancel { topic: b"early" })
+    );
+}
+
+#[test]
+fn unknown_and_nameless_commands_are_shown_and_survived() {
+    let mut pair = Pair::new(config(SocketType::Pair), config(SocketType::Pair));
+    pair.run(SECOND);
+    let strange = b"\x04\x05\x03FOOx\x04\x00\x04\x03\x09SU\x04\x06\x05READY\x04\x06\x05ERROR";
+    pair.b.connection.handle_input(strange, pair.now).unwrap();
+    pair.a.connection.send("still here").unwrap();
+    pair.run(SECOND);
+    assert_eq!(pair.b.error, None);
+    let commands = pair
+        .b
+        .events
+        .iter()
+        .filter(|event| matches!(event, Event::Command(_)));
+    assert_eq!(commands.count(), 5);
+    assert_eq!(pair.b.messages(), [&Message::from("still here")]);
+}
+
+#[test]
+fn a_malformed_ping_is_fatal_and_what_came_before_is_not_lost() {
+    let mut pair = Pair::new(config(SocketType::Pair), config(SocketType::Pair));
+    pair.run(SECOND);
+    let error = pair
+        .b
+        .connection
+        .handle_input(b"\x00\x01m\x04\x05\x04PING", pair.now);
+    assert!(
+        matches!(error, Err(Error::MalformedCommand { .. })),
+        "{error:?}"
+    );
+    assert_eq!(
+        pair.b.connection.poll_event(),
+        Some(Event::Message("m".into()))
+    );
+    assert_eq!(pair.b.connection.poll_event(), None);
+}
+
+#[test]
+fn pings_without_end_do_not_pile_up_pongs() {
+    let mut pair = Pair::new(config(SocketType::Pair), config(SocketType::Pair));
+    pair.run(SECOND);
+    let mut ping = Vec::new();
+    Command::Ping {
+        ttl: 0,
+        context: b"0123456789abcdef",
+    }
+    .encode(&mut ping);
+    for _ in 0..10 {
+        pair.b
+            .connection
+            .handle_input(&ping.repeat(1000), pair.now)
+            .unwrap();
+        while pair.b.connection.poll_event().is_some() {}
+    }
+    let queued: usize = std::iter::from_fn(|| pair.b.connection.poll_transmit())
+        .map(|bytes| bytes.len())
+        .sum();
+    assert_eq!(queued, 1024 * (2 + 5 + 16));
+    pair.b.connection.handle_input(&ping, pair.now).unwrap();
+    assert_eq!(pair.b.connection.poll_transmit().unwrap().len(), 23);
+}
+
+#[test]
+fn a_frame_beyond_the_limit_ends_the_connection_at_its_header() {
+    let limits = Limits::default().with_max_frame_size(Some(1000));
+    let mut pair = Pair::new(
+        config(SocketType::Push),
+        config(SocketType::Pull).with_limits(limits),
+    );
+    pair.a.connection.send(vec![1; 1000]).unwrap();
+    pair.a.connection.send(vec![2; 1001]).unwrap();
+    pair.run(SECOND);
+    assert_eq!(
+        pair.b.error,
+        Some(Error::FrameTooLarge {
+            size: 1001,
+            limit: 1000
+        })
+    );
+    assert_eq!(pair.b.messages(), [&Message::from(vec![1; 1000])]);
+}
