@@ -58,6 +58,9 @@ const LINUX: &[&str] = &[
 
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");
+    if is_clippy() {
+        return;
+    }
 
     let target = env::var("TARGET").expect("cargo sets TARGET");
     if !target.contains("msvc") {
@@ -80,6 +83,12 @@ fn main() {
         .enable_draft(true)
         .with_libsodium(Some(LibLocation::new(lib, include)))
         .build();
+}
+
+/// Clippy gets build directories of its own for workspace members but never links, so a library
+/// for it alone would be half a minute spent on nothing.
+fn is_clippy() -> bool {
+    env::var("RUSTC_WORKSPACE_WRAPPER").is_ok_and(|wrapper| wrapper.contains("clippy-driver"))
 }
 
 /// The flags that whoever runs cargo has asked for: the most particular variable wins, as in `cc`.
