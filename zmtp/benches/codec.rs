@@ -77,6 +77,16 @@ fn receive(c: &mut Criterion) {
             });
         });
     }
+    for size in SIZES {
+        let body = vec![7; size];
+        group.bench_function(format!("message from slice, {size} B"), |b| {
+            b.iter(|| {
+                for _ in 0..FRAMES {
+                    black_box(&Message::from(black_box(&body[..])));
+                }
+            });
+        });
+    }
     group.finish();
 }
 

@@ -68,6 +68,11 @@ impl Decoder {
     ///
     /// When a header breaks the protocol or a limit. The position in the traffic is lost then; the decoder must not be used again.
     pub fn decode(&mut self, input: &[u8]) -> Result<(usize, Option<Item>), Error> {
+        if !self.is_partial()
+            && let Some((body, end)) = self.single_frame(input)?
+        {
+            return Ok((end, Some(Item::Message(Message::from(&input[body..end])))));
+        }
         let mut used = 0;
         loop {
             let (taken, frame) = self.next_frame(&input[used..])?;
@@ -91,6 +96,21 @@ impl Decoder {
     #[must_use]
     pub fn is_partial(&self) -> bool {
         self.head_len > 0 || self.current.is_some() || !self.message.is_empty()
+    }
+
+    /// Where the body begins and ends if the input begins with a whole message of one frame.
+    ///
+    /// This is the common case, and a message made in one go is several times faster than one made frame by frame.
+    fn single_frame(&mut self, input: &[u8]) -> Result<Option<(usize, usize)>, Error> {
+        let Some((header, body)) = header::decode(input)? else {
+            return Ok(None);
+        };
+        let is_whole = header.size <= (input.len() - body) as u64;
+        if header.flags.is_more() || header.flags.is_command() || !is_whole {
+            return Ok(None);
+        }
+        self.scanner.accept(header)?;
+        Ok(Some((body, body + header.size as usize)))
     }
 
     fn next_frame(&mut self, input: &[u8]) -> Result<(usize, Option<(Frame, FrameKind)>), Error> {

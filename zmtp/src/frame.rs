@@ -74,9 +74,16 @@ impl Frame {
     #[inline]
     #[must_use]
     pub fn copy_from_slice(body: &[u8]) -> Self {
-        let mut frame = Self::new();
-        frame.assign(body);
-        frame
+        if body.len() <= Self::INLINE_CAPACITY {
+            let mut buf = [0; Self::INLINE_CAPACITY];
+            copy_small(&mut buf, body);
+            Self(Repr::Inline {
+                len: body.len() as u8,
+                buf,
+            })
+        } else {
+            Self(Repr::Owned(body.to_vec()))
+        }
     }
 
     /// The body.

@@ -1,12 +1,12 @@
 //! A message: one or more frames that travel together.
 
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::iter::FusedIterator;
 use std::ops::{Index, IndexMut};
-use std::slice;
+use std::{array, slice, vec};
 
 use bytes::Bytes;
-use smallvec::SmallVec;
 
 use crate::Frame;
 
@@ -55,128 +55,154 @@ use crate::Frame;
 /// }
 /// assert_eq!(message, Message::from("third"));
 /// ```
-#[derive(Clone, Default, PartialEq, Eq, Hash)]
-pub struct Message {
-    frames: SmallVec<[Frame; 1]>,
+#[derive(Clone)]
+pub struct Message(Repr);
+
+/// The usual message is one frame, and costs neither an allocation nor more room than the frame itself.
+#[derive(Clone)]
+enum Repr {
+    One(Frame),
+    Many(Vec<Frame>),
 }
 
 impl Message {
     /// Makes a message without frames.
     #[inline]
     #[must_use]
-    pub fn new() -> Self {
-        Self {
-            frames: SmallVec::new(),
-        }
+    pub const fn new() -> Self {
+        Self(Repr::Many(Vec::new()))
     }
 
     /// Makes a message of one frame.
     #[inline]
     #[must_use]
     pub fn single(frame: impl Into<Frame>) -> Self {
-        Self {
-            frames: SmallVec::from_buf([frame.into()]),
-        }
+        Self(Repr::One(frame.into()))
     }
 
     /// Makes a message without frames that has room for `frames` of them.
     #[must_use]
     pub fn with_capacity(frames: usize) -> Self {
-        Self {
-            frames: SmallVec::with_capacity(frames),
-        }
+        // A single frame needs no room.
+        Self(Repr::Many(if frames > 1 {
+            Vec::with_capacity(frames)
+        } else {
+            Vec::new()
+        }))
     }
 
     /// The number of frames.
     #[inline]
     #[must_use]
-    pub fn len(&self) -> usize {
-        self.frames.len()
+    pub const fn len(&self) -> usize {
+        match &self.0 {
+            Repr::One(_) => 1,
+            Repr::Many(frames) => frames.len(),
+        }
     }
 
     /// Whether there is no frame. A message of one empty frame is not empty.
     #[inline]
     #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.frames.is_empty()
+    pub const fn is_empty(&self) -> bool {
+        self.len() == 0
     }
 
     /// The sum of the lengths of all bodies, in bytes.
     #[must_use]
     pub fn byte_len(&self) -> usize {
-        self.frames.iter().map(|frame| frame.len()).sum()
+        self.iter().map(|frame| frame.len()).sum()
     }
 
     /// The frames as a slice.
     #[inline]
     #[must_use]
-    pub fn frames(&self) -> &[Frame] {
-        &self.frames
+    pub const fn frames(&self) -> &[Frame] {
+        match &self.0 {
+            Repr::One(frame) => slice::from_ref(frame),
+            Repr::Many(frames) => frames.as_slice(),
+        }
     }
 
     /// The frames as a slice for writing.
     #[inline]
     #[must_use]
-    pub fn frames_mut(&mut self) -> &mut [Frame] {
-        &mut self.frames
+    pub const fn frames_mut(&mut self) -> &mut [Frame] {
+        match &mut self.0 {
+            Repr::One(frame) => slice::from_mut(frame),
+            Repr::Many(frames) => frames.as_mut_slice(),
+        }
     }
 
     /// The frames in order.
     #[inline]
     pub fn iter(&self) -> slice::Iter<'_, Frame> {
-        self.frames.iter()
+        self.frames().iter()
     }
 
     /// The frames in order, for writing.
     #[inline]
     pub fn iter_mut(&mut self) -> slice::IterMut<'_, Frame> {
-        self.frames.iter_mut()
+        self.frames_mut().iter_mut()
     }
 
     /// The frame at `index`, if there is one.
     #[inline]
     #[must_use]
     pub fn get(&self, index: usize) -> Option<&Frame> {
-        self.frames.get(index)
+        self.frames().get(index)
     }
 
     /// The first frame, if there is one.
     #[inline]
     #[must_use]
     pub fn first(&self) -> Option<&Frame> {
-        self.frames.first()
+        self.frames().first()
     }
 
     /// The last frame, if there is one.
     #[inline]
     #[must_use]
     pub fn last(&self) -> Option<&Frame> {
-        self.frames.last()
+        self.frames().last()
     }
 
     /// Appends a frame.
     #[inline]
     pub fn push_back(&mut self, frame: impl Into<Frame>) {
-        self.frames.push(frame.into());
+        let frame = frame.into();
+        match &mut self.0 {
+            Repr::Many(frames) if frames.capacity() == 0 => self.0 = Repr::One(frame),
+            _ => self.as_vec().push(frame),
+        }
     }
 
     /// Puts a frame before the others, in time proportional to their number.
     pub fn push_front(&mut self, frame: impl Into<Frame>) {
-        self.frames.insert(0, frame.into());
+        let frame = frame.into();
+        match &mut self.0 {
+            Repr::Many(frames) if frames.capacity() == 0 => self.0 = Repr::One(frame),
+            _ => self.as_vec().insert(0, frame),
+        }
     }
 
     /// Takes the last frame off.
     #[inline]
     pub fn pop_back(&mut self) -> Option<Frame> {
-        self.frames.pop()
+        match &mut self.0 {
+            Repr::One(_) => self.take_only(),
+            Repr::Many(frames) => frames.pop(),
+        }
     }
 
     /// Takes the first frame off, in time proportional to the number of the others.
+    #[inline]
     pub fn pop_front(&mut self) -> Option<Frame> {
-        if self.frames.len() <= 1 {
-            return self.frames.pop();
+        match &mut self.0 {
+            Repr::One(_) => self.take_only(),
+            Repr::Many(frames) if frames.is_empty() => None,
+            Repr::Many(frames) => Some(frames.remove(0)),
         }
-        Some(self.frames.remove(0))
     }
 
     /// Takes the frame out of a message of exactly one frame.
@@ -193,32 +219,39 @@ impl Message {
     /// assert_eq!(Message::from("alone").into_single().unwrap(), "alone");
     /// assert!(Message::from(["a", "b"]).into_single().is_err());
     /// ```
-    pub fn into_single(mut self) -> Result<Frame, Self> {
-        match self.frames.len() {
-            1 => self.frames.pop().ok_or(self),
-            _ => Err(self),
+    pub fn into_single(self) -> Result<Frame, Self> {
+        match self.0 {
+            Repr::One(frame) => Ok(frame),
+            Repr::Many(mut frames) if frames.len() == 1 => Ok(frames.remove(0)),
+            many @ Repr::Many(_) => Err(Self(many)),
         }
     }
 
     /// Drops all frames.
     #[inline]
     pub fn clear(&mut self) {
-        self.frames.clear();
+        self.truncate(0);
     }
 
     /// Keeps the first `len` frames and drops the others.
     #[inline]
     pub fn truncate(&mut self, len: usize) {
-        // The steady receive loop comes here with nothing to drop.
-        if self.frames.len() > len {
-            self.frames.truncate(len);
+        match &mut self.0 {
+            Repr::One(_) if len == 0 => *self = Self::new(),
+            Repr::One(_) => {}
+            // The steady receive loop comes here with nothing to drop.
+            Repr::Many(frames) if frames.len() <= len => {}
+            Repr::Many(frames) => frames.truncate(len),
         }
     }
 
     /// Makes the number of frames `len`: the surplus is dropped, and what is missing is added as empty frames. Existing
     /// frames keep their bodies and buffers.
     pub fn resize_frames(&mut self, len: usize) {
-        self.frames.resize_with(len, Frame::new);
+        self.truncate(len);
+        while self.len() < len {
+            self.push_back(Frame::new());
+        }
     }
 
     /// The frame at `index`, to be filled with [`Frame::assign`]; missing frames up to `index` are added, empty.
@@ -227,10 +260,10 @@ impl Message {
     /// [`truncate`](Self::truncate) at the end.
     #[inline]
     pub fn reuse_frame(&mut self, index: usize) -> &mut Frame {
-        if index >= self.frames.len() {
+        if index >= self.len() {
             self.resize_frames(index + 1);
         }
-        &mut self.frames[index]
+        &mut self.frames_mut()[index]
     }
 
     /// Turns the message into a single frame with a copy of `body`, keeping the buffer of the first frame: the shortest
@@ -244,9 +277,51 @@ impl Message {
     /// Adds an empty frame if there is no frame, which makes the message fit to be sent.
     #[inline]
     pub fn ensure_frame(&mut self) {
-        if self.frames.is_empty() {
-            self.frames.push(Frame::new());
+        if self.is_empty() {
+            self.push_back(Frame::new());
         }
+    }
+
+    /// Takes the only frame, leaving none.
+    fn take_only(&mut self) -> Option<Frame> {
+        std::mem::take(self).into_single().ok()
+    }
+
+    /// The frames as a vector, moved into one if need be.
+    fn as_vec(&mut self) -> &mut Vec<Frame> {
+        if let Some(frame) = matches!(self.0, Repr::One(_))
+            .then(|| self.take_only())
+            .flatten()
+        {
+            let mut frames = Vec::with_capacity(4);
+            frames.push(frame);
+            self.0 = Repr::Many(frames);
+        }
+        match &mut self.0 {
+            Repr::Many(frames) => frames,
+            Repr::One(_) => unreachable!("a single frame was moved into a vector above"),
+        }
+    }
+}
+
+impl Default for Message {
+    #[inline]
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl PartialEq for Message {
+    fn eq(&self, other: &Self) -> bool {
+        self.frames() == other.frames()
+    }
+}
+
+impl Eq for Message {}
+
+impl Hash for Message {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.frames().hash(state);
     }
 }
 
@@ -262,35 +337,41 @@ impl Index<usize> for Message {
 
     #[inline]
     fn index(&self, index: usize) -> &Frame {
-        &self.frames[index]
+        &self.frames()[index]
     }
 }
 
 impl IndexMut<usize> for Message {
     #[inline]
     fn index_mut(&mut self, index: usize) -> &mut Frame {
-        &mut self.frames[index]
+        &mut self.frames_mut()[index]
     }
 }
 
 impl<F: Into<Frame>> Extend<F> for Message {
     fn extend<I: IntoIterator<Item = F>>(&mut self, frames: I) {
-        self.frames.extend(frames.into_iter().map(Into::into));
+        for frame in frames {
+            self.push_back(frame);
+        }
     }
 }
 
 impl<F: Into<Frame>> FromIterator<F> for Message {
     fn from_iter<I: IntoIterator<Item = F>>(frames: I) -> Self {
-        Self {
-            frames: frames.into_iter().map(Into::into).collect(),
-        }
+        let mut message = Self::new();
+        message.extend(frames);
+        message
     }
 }
 
 /// The frames of a message by value, in order. Made by [`Message::into_iter`].
 #[derive(Debug)]
-pub struct IntoIter {
-    frames: smallvec::IntoIter<[Frame; 1]>,
+pub struct IntoIter(IntoIterRepr);
+
+#[derive(Debug)]
+enum IntoIterRepr {
+    One(array::IntoIter<Frame, 1>),
+    Many(vec::IntoIter<Frame>),
 }
 
 impl Iterator for IntoIter {
@@ -298,19 +379,28 @@ impl Iterator for IntoIter {
 
     #[inline]
     fn next(&mut self) -> Option<Frame> {
-        self.frames.next()
+        match &mut self.0 {
+            IntoIterRepr::One(frames) => frames.next(),
+            IntoIterRepr::Many(frames) => frames.next(),
+        }
     }
 
     #[inline]
     fn size_hint(&self) -> (usize, Option<usize>) {
-        self.frames.size_hint()
+        match &self.0 {
+            IntoIterRepr::One(frames) => frames.size_hint(),
+            IntoIterRepr::Many(frames) => frames.size_hint(),
+        }
     }
 }
 
 impl DoubleEndedIterator for IntoIter {
     #[inline]
     fn next_back(&mut self) -> Option<Frame> {
-        self.frames.next_back()
+        match &mut self.0 {
+            IntoIterRepr::One(frames) => frames.next_back(),
+            IntoIterRepr::Many(frames) => frames.next_back(),
+        }
     }
 }
 
@@ -324,9 +414,10 @@ impl IntoIterator for Message {
 
     #[inline]
     fn into_iter(self) -> IntoIter {
-        IntoIter {
-            frames: self.frames.into_iter(),
-        }
+        IntoIter(match self.0 {
+            Repr::One(frame) => IntoIterRepr::One([frame].into_iter()),
+            Repr::Many(frames) => IntoIterRepr::Many(frames.into_iter()),
+        })
     }
 }
 
@@ -383,11 +474,9 @@ impl<F: Into<Frame>, const N: usize> From<[F; N]> for Message {
 }
 
 impl From<Vec<Frame>> for Message {
-    /// Makes a message of these frames.
+    /// Makes a message of these frames, taking over the vector.
     fn from(frames: Vec<Frame>) -> Self {
-        Self {
-            frames: frames.into(),
-        }
+        Self(Repr::Many(frames))
     }
 }
 
@@ -407,7 +496,10 @@ impl From<&Self> for Message {
 
 impl From<Message> for Vec<Frame> {
     fn from(message: Message) -> Self {
-        message.frames.into_vec()
+        match message.0 {
+            Repr::One(frame) => vec![frame],
+            Repr::Many(frames) => frames,
+        }
     }
 }
 
@@ -435,6 +527,11 @@ single_frame_eq! {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn is_no_larger_than_a_frame() {
+        assert_eq!(size_of::<Message>(), size_of::<Frame>());
+    }
 
     #[test]
     fn every_conversion_gives_the_frames_it_names() {

@@ -59,6 +59,17 @@ impl Peer {
     /// The longest identity, in bytes.
     pub const MAX_IDENTITY_LEN: usize = 255;
 
+    /// A peer that is known without a handshake, such as one in the same process. It has no properties.
+    #[must_use]
+    pub const fn new(version: Version, socket_type: Option<SocketType>, identity: Bytes) -> Self {
+        Self {
+            version,
+            socket_type,
+            identity,
+            properties: Metadata::new(),
+        }
+    }
+
     /// Judges the metadata of a peer.
     ///
     /// Every `Socket-Type` has to be compatible; of several identities the last one counts.
