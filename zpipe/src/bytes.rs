@@ -139,6 +139,7 @@ impl ByteReader {
         let mut skip = self.splice_taken;
         let mut total = 0;
         let mut mark = at.mark();
+        let mut messages = self.messages;
         self.gathered = None;
         while slices.len() < max_slices && total < max_bytes {
             let (bytes, complete) = match at.next_splice(mark) {
@@ -170,7 +171,7 @@ impl ByteReader {
                 break;
             }
             if at.off == mark.len() && at.splice == mark.splices() {
-                let messages = mark.messages_since(self.messages);
+                messages = mark.messages_since(messages);
                 self.gathered = Some(Gathered {
                     end: at,
                     bytes: total as u64,
@@ -215,6 +216,11 @@ impl ByteReader {
             _ => {
                 self.move_cursor(count);
                 self.settle();
+                if !self.is_mid_message() {
+                    // A splice without bytes has been taken with its message, though the cursor had
+                    // no byte to pass it by.
+                    self.cursor = self.boundary;
+                }
             }
         }
         self.shared.release(self.messages, self.bytes)

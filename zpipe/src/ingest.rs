@@ -23,9 +23,10 @@ use crate::{SPLICE_MIN, chunk::SPLICE_ENTRY, writer::Writer};
 pub struct FrameLimits {
     /// Largest body of a frame, in bytes.
     pub frame_size: u64,
-    /// Largest body of a command, in bytes.
+    /// Largest body of a command, in bytes. A command is received in one piece of memory that is
+    /// allocated when its header has come; beyond 8 MiB it is refused whatever stands here.
     pub command_size: u64,
-    /// Most frames of one message.
+    /// Most frames of one message. Commands that come between them count too.
     pub frames: u32,
 }
 
@@ -76,6 +77,9 @@ pub struct Scanned<'a> {
 /// connection has already delivered a larger one.
 const TRUST: usize = 64 * 1024;
 
+/// The largest command, in bytes: it must lie in one chunk.
+const MAX_COMMAND: u64 = 8 << 20;
+
 /// Room that is lent to a reader is at least this large, in bytes.
 const MIN_ROOM: usize = if cfg!(loom) { 16 } else { 256 };
 
@@ -93,18 +97,27 @@ pub(crate) struct Ingest {
     trust: usize,
 }
 
+/// Its header lies at `parsed`, and its splice will follow right after.
 struct LargeBody {
     flags: Flags,
+    header_len: usize,
     size: usize,
     received: Vec<u8>,
 }
 
 impl Ingest {
+    /// Input ends here: the message that had begun is not wanted.
     pub(crate) fn reset(&mut self, off: usize) {
+        *self = Self {
+            parsed: off,
+            ..Self::default()
+        };
+    }
+
+    /// Everything before `off` was appended, not received.
+    #[inline(always)]
+    pub(crate) fn appended(&mut self, off: usize) {
         self.parsed = off;
-        self.need = 0;
-        self.frames = 0;
-        self.body = None;
     }
 }
 
@@ -120,14 +133,18 @@ impl Writer {
             .is_some_and(|body| body.received.len() < body.size)
     }
 
-    /// Whether a message has begun and is not whole yet.
+    /// Whether a message has begun and is not whole yet. Input that has not been scanned, because the
+    /// pipe is full, counts as the beginning of one.
     #[must_use]
     pub fn is_mid_message(&self) -> bool {
         self.ingest.frames > 0 || self.ingest.body.is_some() || self.off > self.ingest.parsed
     }
 
-    /// Lends free room in the rope, at most `max` bytes of it, to `read`, which says how many bytes
-    /// it put there. Scan afterwards.
+    /// Lends free room in the rope to `read`, which says how many bytes it put there: at most `max`
+    /// bytes, or what the frame that has begun still lacks if that is more. Scan afterwards.
+    ///
+    /// Input and [`append`](Self::append)ed frames may share a pipe only if neither begins while a
+    /// message of the other is open.
     ///
     /// # Errors
     ///
@@ -135,13 +152,14 @@ impl Writer {
     ///
     /// # Panics
     ///
-    /// If `read` claims to have filled more than it was lent.
+    /// If `read` claims to have filled more than it was lent, or if a large body is wanted.
     pub fn fill_rope<E>(
         &mut self,
         max: usize,
         read: impl FnOnce(&mut [u8]) -> Result<usize, E>,
     ) -> Result<Filled, E> {
-        debug_assert!(!self.wants_body());
+        assert!(!self.wants_body(), "this input belongs to a large body");
+        self.drop_commands();
         let missing = self
             .ingest
             .need
@@ -151,7 +169,7 @@ impl Writer {
             self.roll_with_tail(least + SPLICE_ENTRY);
         }
         // One splice entry stays free, for a large body that may begin in this input.
-        let len = (self.limit - self.off - SPLICE_ENTRY).min(max.max(missing));
+        let len = (self.limit - self.off - SPLICE_ENTRY).min(max.max(missing).max(1));
         // SAFETY: the writer's room.
         let room = unsafe { self.head.as_ref().bytes_mut(self.off, len) };
         let bytes = read(room)?;
@@ -177,8 +195,9 @@ impl Writer {
                 continue;
             }
             let filled = self.fill_rope(bytes.len(), |room| {
-                room.copy_from_slice(&bytes[..room.len()]);
-                Ok::<_, std::convert::Infallible>(room.len())
+                let len = room.len().min(bytes.len());
+                room[..len].copy_from_slice(&bytes[..len]);
+                Ok::<_, std::convert::Infallible>(len)
             });
             match filled {
                 Ok(filled) => bytes = &bytes[filled.bytes..],
@@ -219,7 +238,7 @@ impl Writer {
         let start = room.as_ptr().cast::<u8>();
         let filled = read(room)?;
         assert!(
-            std::ptr::eq(filled.as_ptr(), start) && filled.len() <= len,
+            filled.is_empty() || (std::ptr::eq(filled.as_ptr(), start) && filled.len() <= len),
             "not what was lent"
         );
         let bytes = filled.len();
@@ -236,32 +255,30 @@ impl Writer {
     ///
     /// It takes constant time per frame, whatever the frame's size.
     pub fn scan(&mut self, limits: &FrameLimits) -> Scanned<'_> {
-        let mut run = Run {
-            room: self.room(),
-            bytes: self.open_bytes,
-            byte_room: self.byte_room(),
-            messages: 0,
-            whole: (0, self.splices),
-            whole_bytes: 0,
-        };
-        if run.room == 0 {
-            return Scanned {
+        let mut messages = 0;
+        let mut stop = Stop::Full;
+        // What the reader releases meanwhile is room too, so this ends only with the pipe full.
+        while matches!(stop, Stop::Full) && self.has_room() {
+            let mut run = Run {
+                room: self.room(),
+                bytes: self.open_bytes,
+                byte_room: self.byte_room(),
                 messages: 0,
-                reader_was_idle: false,
-                stop: Scan::Full,
+                whole: (0, self.splices),
+                whole_bytes: 0,
             };
+            stop = match self.finish_body(limits, &mut run) {
+                Some(stop) => stop,
+                None => self.scan_frames(limits, &mut run),
+            };
+            self.open_bytes = run.bytes;
+            if run.messages > 0 {
+                let (off, splices) = run.whole;
+                self.commit_at(off, splices, run.messages, run.whole_bytes);
+                messages += run.messages;
+            }
         }
-        let stop = match self.finish_body(&mut run) {
-            Some(stop) => stop,
-            None => self.scan_frames(limits, &mut run),
-        };
-        self.open_bytes = run.bytes;
-        let mut reader_was_idle = false;
-        if run.messages > 0 {
-            let (off, splices) = run.whole;
-            self.commit_at(off, splices, run.messages, run.whole_bytes);
-            reader_was_idle = self.shared.reader_was_idle();
-        }
+        let reader_was_idle = messages > 0 && self.shared.reader_was_idle();
         let stop = match stop {
             Stop::NeedInput => Scan::NeedInput,
             Stop::Full => Scan::Full,
@@ -274,7 +291,7 @@ impl Writer {
             }
         };
         Scanned {
-            messages: run.messages,
+            messages,
             reader_was_idle,
             stop,
         }
@@ -296,7 +313,7 @@ impl Writer {
             };
             let command = header.flags.is_command();
             let most = if command {
-                limits.command_size.min(limits.frame_size)
+                limits.command_size.min(limits.frame_size).min(MAX_COMMAND)
             } else {
                 limits.frame_size
             };
@@ -317,14 +334,16 @@ impl Writer {
             run.bytes += total as u64;
             if command {
                 ingest.parsed = at;
+                if ingest.frames > 0 && !ingest.one_more_frame(limits) {
+                    return Stop::TooManyFrames;
+                }
                 return Stop::Command {
                     at: at - header.size as usize,
                     len: header.size as usize,
                 };
             }
             if header.flags.is_more() {
-                ingest.frames += 1;
-                if ingest.frames >= limits.frames {
+                if !ingest.one_more_frame(limits) {
                     break Stop::TooManyFrames;
                 }
                 continue;
@@ -347,6 +366,7 @@ impl Writer {
         self.off = at;
         self.ingest.body = Some(LargeBody {
             flags,
+            header_len,
             size,
             received,
         });
@@ -356,30 +376,55 @@ impl Writer {
     }
 
     /// Splices a body in that has arrived in full.
-    fn finish_body(&mut self, run: &mut Run) -> Option<Stop> {
+    fn finish_body(&mut self, limits: &FrameLimits, run: &mut Run) -> Option<Stop> {
         let body = self
             .ingest
             .body
             .take_if(|body| body.received.len() == body.size)?;
         self.ingest.trust = self.ingest.trust.max(body.size);
-        run.bytes += (self.off - self.ingest.parsed + body.size) as u64;
-        self.put_splice(body.received.into());
-        self.ingest.parsed = self.off;
+        run.bytes += (body.header_len + body.size) as u64;
+        // More input may have come after it, so its place is not where the input ends.
+        let at = self.ingest.parsed + body.header_len;
+        self.put_splice(at, body.received.into());
+        self.ingest.parsed = at;
         self.ingest.need = 0;
         if body.flags.is_more() {
-            self.ingest.frames += 1;
-            return None;
+            return (!self.ingest.one_more_frame(limits)).then_some(Stop::TooManyFrames);
         }
         self.ingest.frames = 0;
-        run.end_of_message((self.off, self.splices))
-            .then_some(Stop::Full)
+        run.end_of_message((at, self.splices)).then_some(Stop::Full)
+    }
+
+    /// Takes commands out of the rope that nothing but commands separates from the last commit, so
+    /// that a peer which sends no messages does not fill the memory.
+    fn drop_commands(&mut self) {
+        if self.ingest.frames > 0 {
+            return;
+        }
+        let floor = self.committed_in_head();
+        let (parsed, end) = (self.ingest.parsed, self.off);
+        // What follows the commands has to be moved, which is worth it only if it is little.
+        if parsed == floor || end - parsed > parsed - floor {
+            return;
+        }
+        // SAFETY: all of it lies above the mark, so it is the writer's alone.
+        unsafe { self.head.as_ref().bytes_mut(floor, end - floor) }
+            .copy_within(parsed - floor.., 0);
+        self.open_bytes = 0;
+        self.off = floor + (end - parsed);
+        self.ingest.parsed = floor;
     }
 
     /// Leaves the head chunk and takes the part of a frame at its end along.
     fn roll_with_tail(&mut self, least: usize) {
         let (old, tail_at) = (self.head, self.ingest.parsed);
         let tail_len = self.off - tail_at;
-        self.off = tail_at;
+        let only_commands = self.ingest.frames == 0;
+        self.off = if only_commands {
+            self.committed_in_head()
+        } else {
+            tail_at
+        };
         self.roll(tail_len + least);
         if tail_len > 0 {
             // SAFETY: two different chunks; the old bytes are above its mark, so ours to read, and
@@ -393,7 +438,20 @@ impl Writer {
             }
         }
         self.off = tail_len;
-        self.ingest.parsed = 0;
+        if only_commands {
+            // They are dropped, as in `drop_commands`.
+            self.open_bytes = 0;
+            self.drop_chunks_between();
+        }
+    }
+}
+
+impl Ingest {
+    /// Counts a frame that is not the last of its message; `false` when that are too many.
+    #[inline(always)]
+    fn one_more_frame(&mut self, limits: &FrameLimits) -> bool {
+        self.frames = self.frames.saturating_add(1);
+        self.frames < limits.frames
     }
 }
 

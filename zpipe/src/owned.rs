@@ -111,13 +111,13 @@ mod tests {
     #[test]
     fn no_event_is_lost_between_threads() {
         let owned = Owned::new((0u32, 0u32));
-        let posted = std::sync::atomic::AtomicU32::new(0);
+        let posted = AtomicU32::new(0);
         std::thread::scope(|scope| {
             for bit in 0..4 {
                 let (owned, posted) = (&owned, &posted);
                 scope.spawn(move || {
                     for _ in 0..10_000 {
-                        posted.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                        posted.fetch_add(1, Ordering::Relaxed);
                         owned.drive(1 << bit, |(calls, bits), events| {
                             *calls += 1;
                             *bits |= events;

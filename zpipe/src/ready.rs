@@ -84,7 +84,9 @@ impl Inner {
             next: AtomicPtr::new(std::ptr::null_mut()),
             set: Arc::clone(self),
         };
-        Notifier { node: Arc::new(node) }
+        Notifier {
+            node: Arc::new(node),
+        }
     }
 }
 
@@ -140,10 +142,11 @@ impl ReadySet {
 
     /// Takes everything that is queued, oldest first, and reports it.
     pub fn drain(&mut self, mut report: impl FnMut(u64, Readiness)) {
-        if self.is_empty() {
+        // A descriptor is cleared even if nothing is queued: a signaller may have been overtaken
+        // between queueing and making it readable. What comes after the clearing signals again.
+        if !self.inner.waiter.clear_fd() && self.is_empty() {
             return;
         }
-        self.inner.waiter.clear_fd();
         let mut node = reverse(self.inner.head.swap(std::ptr::null_mut(), Ordering::AcqRel));
         while !node.is_null() {
             // SAFETY: each queued pointer is a leaked `Arc` that this drain now owns.
@@ -177,7 +180,7 @@ impl ReadySet {
     /// Takes back what [`register`](Self::register) registered. After it returns, no wake-up
     /// starts any more for what is signalled later.
     pub fn unregister(&self) {
-        self.inner.waiter.unregister();
+        self.inner.waiter.forget();
     }
 
     /// A file descriptor that is readable whenever something is queued, made at the first call. It
@@ -215,6 +218,9 @@ impl Drop for ReadySet {
 impl Notifier {
     /// Queues the token, if it is not queued yet, and wakes the consumer, if it waits.
     pub fn notify(&self, what: Readiness) {
+        if what == Readiness::NONE {
+            return; // Without a bit in `pending` the node could be queued twice.
+        }
         let node = &self.node;
         if node.pending.fetch_or(what.0, Ordering::AcqRel) != 0 {
             return; // Queued already; the bits travel with it.

@@ -41,19 +41,26 @@ impl Waiter {
 
     /// Announces the consumer. It must look for work *after* this call.
     pub(crate) fn register(&self, waker: &Waker) {
-        {
-            let mut slot = lock(&self.slot);
-            match &*slot {
-                Some(present) if present.will_wake(waker) => {}
-                _ => *slot = Some(waker.clone()),
-            }
-        }
+        let mut slot = lock(&self.slot);
+        let known = (slot.as_ref()).is_some_and(|present| present.will_wake(waker));
+        let old = (!known).then(|| slot.replace(waker.clone()));
+        // Dropping a waker may run anything, a signal to this very list included.
+        drop(slot);
+        drop(old);
         self.state.store(WAITING, Ordering::Release);
         publish();
     }
 
+    /// Ends a wait, and keeps the waker for the next one.
     pub(crate) fn unregister(&self) {
         self.state.store(IDLE, Ordering::Release);
+    }
+
+    /// Ends a wait, and drops the waker, which may keep a whole task alive.
+    pub(crate) fn forget(&self) {
+        self.unregister();
+        let old = lock(&self.slot).take();
+        drop(old);
     }
 
     /// Wakes the consumer if it waits. `was_empty` says that the work just stored is the first,
@@ -76,14 +83,17 @@ impl Waiter {
         }
     }
 
-    /// Called before the work is taken, so that work stored in between signals again.
+    /// Called before the work is taken, so that work stored in between signals again. Says whether
+    /// there is a descriptor.
     #[inline]
-    pub(crate) fn clear_fd(&self) {
-        if let Some(fd) = self.fd.get() {
-            let mut counter = [0; 8];
-            // Non-blocking: an error only says that it was clear already.
-            let _ = rustix::io::read(fd, &mut counter);
-        }
+    pub(crate) fn clear_fd(&self) -> bool {
+        let Some(fd) = self.fd.get() else {
+            return false;
+        };
+        let mut counter = [0; 8];
+        // Non-blocking: an error only says that it was clear already.
+        let _ = rustix::io::read(fd, &mut counter);
+        true
     }
 
     pub(crate) fn fd(&self, has_work: impl Fn() -> bool) -> io::Result<BorrowedFd<'_>> {

@@ -206,20 +206,15 @@ impl Writer {
         unsafe { self.head.as_ref().bytes_mut(self.off, front.len()) }.copy_from_slice(front);
         self.off += front.len();
         self.open_bytes += (front.len() + body.len()) as u64;
-        self.put_splice(body);
+        self.put_splice(self.off, body);
     }
 
-    /// Puts a splice at the present offset. There is room for it.
-    pub(crate) fn put_splice(&mut self, body: Bytes) {
+    /// Puts a splice at `offset`, which no other is at or after. There is room for it.
+    pub(crate) fn put_splice(&mut self, offset: usize, body: Bytes) {
         // SAFETY: the caller made sure of room for the entry; `splices` is the number in place.
         unsafe {
-            self.head.as_ref().put_splice(
-                self.splices,
-                Splice {
-                    offset: self.off,
-                    body,
-                },
-            );
+            let head = self.head.as_ref();
+            head.put_splice(self.splices, Splice { offset, body });
         }
         self.splices += 1;
         self.limit -= SPLICE_ENTRY;
@@ -227,6 +222,9 @@ impl Writer {
 
     /// Makes everything since the last commit visible as one message, and wakes the reader if it
     /// was idle.
+    ///
+    /// The last frame must have neither `MORE` nor `COMMAND` among its flags: it is by these that
+    /// the reader counts messages.
     #[inline]
     pub fn commit(&mut self) {
         if self.commit_quietly() {
@@ -240,7 +238,9 @@ impl Writer {
     #[inline]
     #[must_use = "`true` obliges the caller to wake the reader"]
     pub fn commit_quietly(&mut self) -> bool {
+        debug_assert!(self.open_bytes > 0, "nothing to commit");
         self.commit_at(self.off, self.splices, 1, self.open_bytes);
+        self.ingest.appended(self.off);
         self.shared.reader_was_idle()
     }
 
@@ -322,6 +322,32 @@ impl Writer {
         self.head = chunk;
         self.off = 0;
         self.splices = 0;
+        self.ingest.appended(0);
+    }
+
+    /// Where the committed part of the head chunk ends.
+    pub(crate) fn committed_in_head(&self) -> usize {
+        if self.head == self.base.chunk {
+            self.base.off
+        } else {
+            0
+        }
+    }
+
+    /// Frees the chunks between the last commit and the head chunk. They have no splices, and what is
+    /// in them is not wanted.
+    pub(crate) fn drop_chunks_between(&mut self) {
+        // SAFETY: the base is a chunk of this rope, and what follows it is not committed, so it is
+        // the writer's alone, up to the head.
+        unsafe {
+            let base = self.base.chunk.as_ref();
+            let mut next = base.next();
+            base.set_next(Some(self.head));
+            while let Some(chunk) = next.filter(|chunk| *chunk != self.head) {
+                next = chunk.as_ref().next();
+                Chunk::free(chunk, 0..0);
+            }
+        }
     }
 
     /// A chunk of suitable size: the one the reader gave back, or a new one.
@@ -406,20 +432,23 @@ impl Writer {
     }
 
     /// Asks to be told, through the writer's notifier, when the pipe has drained to half of its
-    /// high-water mark (rounded up), or when the reader is gone. `false` when that is so already.
+    /// high-water mark (rounded up), or when the reader is gone. `false` when there is room, or no
+    /// reader, already.
+    ///
+    /// A pipe that is full of bytes, and not of messages, signals when half of the messages in it
+    /// have been released. There may not be room then, so ask again.
     #[must_use = "`false` means that no signal will come"]
     pub fn block(&mut self) -> bool {
-        let consumed = self.shared.consumer.consumed.load(Ordering::Acquire);
-        let held = self.written.saturating_sub(consumed);
-        let limits = self.shared.limits();
-        let keep = match limits.messages {
-            // Blocked by bytes alone: half of the messages that are in the pipe.
-            0 => held / 2,
-            n => n.div_ceil(2).min(held.saturating_sub(1)),
+        if self.refresh_room() {
+            return false;
+        }
+        let held = self.pending();
+        let keep = match self.shared.limits().messages {
+            n if n > 0 && held >= n => n.div_ceil(2).min(held - 1),
+            // Full of bytes alone: half of the messages that are in the pipe.
+            _ => held / 2,
         };
-        let blocked = self
-            .shared
-            .block_until(self.written - keep.min(self.written));
+        let blocked = self.shared.block_until(self.written - keep);
         if !blocked {
             self.refresh_room();
         }
