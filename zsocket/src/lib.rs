@@ -1,1 +1,29 @@
-//! ØMQ sockets in pure Rust.
+//! ØMQ sockets in pure Rust: context, typed sockets and messaging patterns.
+#![forbid(unsafe_code)]
+
+mod context;
+mod core;
+mod error;
+mod links;
+mod monitor;
+mod options;
+mod pattern;
+mod rotation;
+mod socket;
+mod stats;
+
+pub use self::{
+    context::{Context, ContextBuilder, TermReport},
+    error::{Error, SendError},
+    monitor::Monitor,
+    socket::{
+        CanReceive, CanSend, Dynamic, Pattern, Pull, Push, Rep, Req, Socket, SocketBuilder,
+        TypedPattern,
+    },
+    stats::{Connections, Dropped, SocketStats},
+};
+pub use bytes::Bytes;
+pub use zmtp::{Frame, Message, SocketType};
+pub use ztransport::{
+    CloseReason, Endpoint, EndpointError, Event, Holding, IntoEndpoint, net::BindError,
+};

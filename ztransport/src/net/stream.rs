@@ -1,6 +1,7 @@
 //! A connected (or connecting) stream socket, and how to get one.
 
 use std::io::{self, IoSlice, IoSliceMut};
+use std::mem::MaybeUninit;
 use std::net::{Shutdown, SocketAddr};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 
@@ -86,6 +87,18 @@ impl Stream {
         let result = self.read(&mut buffer[length..]);
         buffer.truncate(length + result.as_ref().map_or(0, |read| *read));
         result
+    }
+
+    /// Reads into memory that need not be initialised and returns the part that now is. An empty
+    /// slice means that the peer has shut down its side (or that the buffer is empty).
+    ///
+    /// # Errors
+    ///
+    /// As for [`read`](Self::read).
+    pub fn read_uninit<'b>(&self, buffer: &'b mut [MaybeUninit<u8>]) -> io::Result<&'b mut [u8]> {
+        // A socket that does not block is not interrupted either, so there is nothing to retry.
+        let (filled, _) = rustix::io::read(&self.socket, buffer)?;
+        Ok(filled)
     }
 
     /// Writes one buffer; may take only a part of it.

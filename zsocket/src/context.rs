@@ -1,0 +1,323 @@
+//! The context: I/O threads, inproc names, and the sockets that share them.
+
+use std::{
+    collections::HashMap,
+    fmt,
+    sync::{Arc, Condvar, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use zmtp::SocketType;
+use zpipe::{Counter, Notifier, Readiness, ReadySet};
+use ztransport::{Holding, Reactor, SocketHandle};
+
+use crate::{
+    Dynamic, Error, Pattern, Socket, SocketBuilder, TypedPattern,
+    core::{Core, MAIL_TOKEN},
+    options::SocketOptions,
+};
+
+/// Owns the I/O threads and everything that sockets share. Cheap to clone; clones are the same
+/// context.
+///
+/// When the last clone and the last socket are gone, the context waits until queued messages are sent
+/// or their linger time is over, as [`term`](Self::term) does; not while the thread is panicking.
+///
+/// # Examples
+///
+/// ```
+/// use zsocket::{Context, Pull, Push};
+///
+/// let context = Context::new();
+/// let pull = context.socket::<Pull>()?;
+/// let push = context.socket::<Push>()?;
+/// pull.bind("inproc://example")?;
+/// push.connect("inproc://example")?;
+/// push.send("hello")?;
+/// assert_eq!(pull.recv()?[0], "hello");
+/// # Ok::<(), zsocket::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct Context {
+    shared: Arc<Shared>,
+}
+
+/// What sockets know of their context.
+pub(crate) struct Shared {
+    pub(crate) reactor: Reactor,
+    max_sockets: usize,
+    sockets: Mutex<Sockets>,
+    closed: Condvar,
+    /// Not 0 once shut down. A counter, because sockets look at it without a lock.
+    shut_down: Counter,
+}
+
+#[derive(Default)]
+struct Sockets {
+    open: HashMap<u64, OpenSocket>,
+    next_id: u64,
+}
+
+struct OpenSocket {
+    socket_type: SocketType,
+    notifier: Notifier,
+}
+
+/// Sets up a [`Context`].
+#[derive(Clone, Copy, Debug)]
+pub struct ContextBuilder {
+    io_threads: usize,
+    max_sockets: usize,
+}
+
+impl ContextBuilder {
+    /// How many threads move data. Default 1; with 0, only inproc works. `ZMQ_IO_THREADS`.
+    #[must_use]
+    pub const fn io_threads(mut self, threads: usize) -> Self {
+        self.io_threads = threads;
+        self
+    }
+
+    /// How many sockets may be open at a time. Default 1023. `ZMQ_MAX_SOCKETS`.
+    #[must_use]
+    pub const fn max_sockets(mut self, sockets: usize) -> Self {
+        self.max_sockets = sockets;
+        self
+    }
+
+    /// Makes the context and starts its threads.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] when the system has no threads or descriptors left.
+    pub fn build(self) -> Result<Context, Error> {
+        let shared = Shared {
+            reactor: Reactor::new(self.io_threads)?,
+            max_sockets: self.max_sockets,
+            sockets: Mutex::default(),
+            closed: Condvar::new(),
+            shut_down: Counter::new(),
+        };
+        Ok(Context { shared: Arc::new(shared) })
+    }
+}
+
+impl Context {
+    /// A context with one I/O thread.
+    ///
+    /// # Panics
+    ///
+    /// If the system has no threads or descriptors left; [`builder`](Self::builder) returns an error
+    /// instead.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::builder().build().expect("threads and descriptors for a context")
+    }
+
+    /// Sets up a context with other than the default settings.
+    #[must_use]
+    pub const fn builder() -> ContextBuilder {
+        ContextBuilder { io_threads: 1, max_sockets: 1023 }
+    }
+
+    /// Makes a socket of the type that the type parameter names.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Terminated`] after a shutdown, [`Error::TooManySockets`] at the limit.
+    pub fn socket<P: TypedPattern>(&self) -> Result<Socket<P>, Error> {
+        self.build_socket().build()
+    }
+
+    /// Sets up a socket with other than the default options.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use zsocket::{Context, Push};
+    ///
+    /// let context = Context::new();
+    /// let push = context
+    ///     .build_socket::<Push>()
+    ///     .send_hwm(10)
+    ///     .linger(Some(Duration::from_secs(1)))
+    ///     .build()?;
+    /// assert_eq!(push.send_hwm(), 10);
+    /// # Ok::<(), zsocket::Error>(())
+    /// ```
+    #[must_use]
+    pub fn build_socket<P: TypedPattern>(&self) -> SocketBuilder<P> {
+        SocketBuilder::new(self.clone(), P::TYPE)
+    }
+
+    /// Makes a socket whose type is chosen at run time.
+    ///
+    /// # Errors
+    ///
+    /// As for [`socket`](Self::socket); [`Error::NotSupported`] for a type that this crate does not
+    /// implement.
+    pub fn dynamic(&self, socket_type: SocketType) -> Result<Socket<Dynamic>, Error> {
+        SocketBuilder::new(self.clone(), socket_type).build()
+    }
+
+    pub(crate) fn open<P: Pattern>(
+        &self,
+        socket_type: SocketType,
+        options: SocketOptions,
+    ) -> Result<Socket<P>, Error> {
+        let ready = ReadySet::new();
+        let notifier = ready.notifier(MAIL_TOKEN);
+        let (letters, mailbox) = zpipe::mailbox(notifier.clone());
+        let handle = SocketHandle::new(letters, notifier.clone());
+        let id = self.shared.register(socket_type, notifier)?;
+        let shared = Arc::clone(&self.shared);
+        match Core::new(shared, id, socket_type, ready, mailbox, handle, options) {
+            Ok(core) => Ok(Socket::from_core(core)),
+            Err(error) => {
+                self.shared.socket_closed(id);
+                Err(error)
+            }
+        }
+    }
+
+    /// Makes every call on every socket, blocked or to come, return [`Error::Terminated`]. Does not
+    /// wait, and can be called again. Sockets still have to be closed.
+    pub fn shutdown(&self) {
+        self.shared.shut_down.add(1);
+        for socket in self.shared.lock().open.values() {
+            socket.notifier.notify(Readiness::MAIL);
+        }
+    }
+
+    /// Shuts down, waits until all sockets are closed, and until what they had queued is sent or
+    /// their linger time is over.
+    ///
+    /// # Errors
+    ///
+    /// None at present; the type leaves room.
+    pub fn term(&self) -> Result<(), Error> {
+        self.shutdown();
+        // Without a deadline it can only end well.
+        let _ = self.shared.wait(None);
+        Ok(())
+    }
+
+    /// Like [`term`](Self::term), but gives up after a while. It may be called again.
+    ///
+    /// # Errors
+    ///
+    /// [`TermReport`] tells what still holds the context.
+    pub fn term_timeout(&self, timeout: Duration) -> Result<(), TermReport> {
+        self.shutdown();
+        self.shared.wait(Some(Instant::now() + timeout))
+    }
+}
+
+impl Default for Context {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for Context {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let sockets = self.shared.lock().open.len();
+        f.debug_struct("Context").field("sockets", &sockets).finish_non_exhaustive()
+    }
+}
+
+impl Shared {
+    pub(crate) fn is_shut_down(&self) -> bool {
+        self.shut_down.value() > 0
+    }
+
+    fn register(&self, socket_type: SocketType, notifier: Notifier) -> Result<u64, Error> {
+        let mut sockets = self.lock();
+        if self.is_shut_down() {
+            return Err(Error::Terminated);
+        }
+        if sockets.open.len() >= self.max_sockets {
+            return Err(Error::TooManySockets { limit: self.max_sockets });
+        }
+        sockets.next_id += 1;
+        let id = sockets.next_id;
+        sockets.open.insert(id, OpenSocket { socket_type, notifier });
+        Ok(id)
+    }
+
+    pub(crate) fn socket_closed(&self, id: u64) {
+        self.lock().open.remove(&id);
+        self.closed.notify_all();
+    }
+
+    /// Waits until nothing is left, or reports what is.
+    fn wait(&self, deadline: Option<Instant>) -> Result<(), TermReport> {
+        let mut sockets = self.lock();
+        while !sockets.open.is_empty() {
+            sockets = match deadline {
+                None => self.closed.wait(sockets).unwrap_or_else(PoisonError::into_inner),
+                Some(deadline) => {
+                    let Some(left) = deadline.checked_duration_since(Instant::now()) else {
+                        drop(sockets);
+                        return Err(self.report());
+                    };
+                    let waited = self.closed.wait_timeout(sockets, left);
+                    waited.unwrap_or_else(PoisonError::into_inner).0
+                }
+            };
+        }
+        drop(sockets);
+        if self.reactor.wait_idle(deadline) { Ok(()) } else { Err(self.report()) }
+    }
+
+    fn report(&self) -> TermReport {
+        let mut sockets: Vec<_> = self.lock().open.values().map(|s| s.socket_type).collect();
+        sockets.sort_unstable_by_key(|t| t.number());
+        TermReport { sockets, connections: self.reactor.holding() }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Sockets> {
+        self.sockets.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            // All sockets are gone; what they left is sent. With the deadline of none it ends well.
+            let _ = self.reactor.wait_idle(None);
+        }
+    }
+}
+
+/// What still holds a context that was to end: the answer to "why does it hang?".
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct TermReport {
+    /// The types of sockets that are still open: the application has to close them.
+    pub sockets: Vec<SocketType>,
+    /// Connections that still linger, with the messages they have queued.
+    pub connections: Vec<Holding>,
+}
+
+impl fmt::Display for TermReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the context is held by {} open sockets", self.sockets.len())?;
+        for socket in &self.sockets {
+            write!(f, " {}", socket.name())?;
+        }
+        write!(f, " and {} connections", self.connections.len())?;
+        for held in &self.connections {
+            let direction = if held.outgoing { "to" } else { "accepted at" };
+            write!(f, "; {direction} {}", held.endpoint)?;
+            match held.messages {
+                Some(messages) => write!(f, " with {messages} messages queued")?,
+                None => f.write_str(" which is sending")?,
+            }
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for TermReport {}

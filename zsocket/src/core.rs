@@ -1,0 +1,476 @@
+//! What is behind a socket of any type: its links, its mailbox, and how calls move messages.
+//!
+//! Everything here runs on the application's thread, inside a call. What happened meanwhile, links
+//! that came, went, filled or drained, has been queued in the ready list and is taken in at the
+//! beginning of a call; one relaxed load tells that there is nothing.
+
+use std::{
+    sync::Arc,
+    task::Waker,
+    time::{Duration, Instant},
+};
+
+use zmtp::{Message, SocketType};
+use zpipe::{Limits, Mailbox, ReadySet};
+use ztransport::{Endpoint, IntoEndpoint, Letter, Link, Options, SocketHandle};
+
+use crate::{
+    Error,
+    context::Shared,
+    links::Links,
+    options::SocketOptions,
+    pattern::{rep::Rep, req::Req, req::Verdict},
+    stats::SocketStats,
+};
+
+/// Token of the mailbox; link ids begin at 1.
+pub(crate) const MAIL_TOKEN: u64 = 0;
+
+/// See the module documentation.
+pub(crate) struct Core {
+    context: Arc<Shared>,
+    id: u64,
+    kind: Kind,
+    ready: ReadySet,
+    mailbox: Mailbox<Letter>,
+    pub(crate) handle: SocketHandle,
+    links: Links,
+    pub(crate) options: SocketOptions,
+    endpoints: Vec<Attachment>,
+    last_endpoint: Option<Endpoint>,
+    terminated: bool,
+    stats: SocketStats,
+}
+
+/// The pattern and its state.
+enum Kind {
+    Push,
+    Pull,
+    Req(Req),
+    Rep(Rep),
+}
+
+/// An endpoint that the socket is bound or connected to.
+struct Attachment {
+    endpoint: Endpoint,
+    id: u64,
+    bound: bool,
+}
+
+impl Core {
+    pub(crate) fn new(
+        context: Arc<Shared>,
+        id: u64,
+        socket_type: SocketType,
+        ready: ReadySet,
+        mailbox: Mailbox<Letter>,
+        handle: SocketHandle,
+        options: SocketOptions,
+    ) -> Result<Self, Error> {
+        let kind = match socket_type {
+            SocketType::Push => Kind::Push,
+            SocketType::Pull => Kind::Pull,
+            SocketType::Req => Kind::Req(Req::default()),
+            SocketType::Rep => Kind::Rep(Rep::default()),
+            _ => return Err(Error::NotSupported),
+        };
+        Ok(Self {
+            context,
+            id,
+            kind,
+            ready,
+            mailbox,
+            handle,
+            links: Links::default(),
+            options,
+            endpoints: Vec::new(),
+            last_endpoint: None,
+            terminated: false,
+            stats: SocketStats::default(),
+        })
+    }
+
+    // ---- Taking in what happened ----
+
+    /// Takes in everything that was signalled since the last call.
+    #[inline]
+    pub(crate) fn process(&mut self) -> Result<(), Error> {
+        if !self.ready.is_empty() {
+            self.process_signals();
+        }
+        if self.terminated { Err(Error::Terminated) } else { Ok(()) }
+    }
+
+    #[inline(never)]
+    fn process_signals(&mut self) {
+        let mut mail = false;
+        let (ready, links) = (&mut self.ready, &mut self.links);
+        ready.drain(|token, what| {
+            if token == MAIL_TOKEN {
+                mail = true;
+            } else if let Some(at) = links.find(token) {
+                links.on_signal(at, what);
+                // A link that went away signals both ways.
+            }
+        });
+        if mail {
+            for letter in self.mailbox.take() {
+                self.on_letter(letter);
+            }
+            self.terminated = self.context.is_shut_down();
+        }
+    }
+
+    fn on_letter(&mut self, letter: Letter) {
+        match letter {
+            Letter::Attach(link) => {
+                self.links.insert(link);
+            }
+            // REQ, REP, PUSH and PULL do not care who their peer is.
+            Letter::Established { .. } => {}
+            _ => {}
+        }
+    }
+
+    /// Forgets a link whose other end is gone.
+    fn lose(&mut self, at: usize) {
+        let Some(link) = self.links.remove(at) else {
+            return;
+        };
+        self.endpoints.retain(|attachment| attachment.bound || attachment.id != link.id);
+        if link.driver.is_none() {
+            // Over inproc nobody else counts what the peer left unread.
+            self.stats.dropped.peer_lost += link.writer.pending();
+        }
+        close_link(link, Some(Duration::ZERO));
+    }
+
+    // ---- Sending ----
+
+    /// Sends if that is possible now. The message is taken out of `message` only then.
+    pub(crate) fn try_send(&mut self, message: &mut Message) -> Result<(), Error> {
+        self.process()?;
+        match &self.kind {
+            Kind::Push => {
+                self.send_balanced(message, false)?;
+            }
+            Kind::Req(req) => {
+                req.begin_send()?;
+                Req::wrap(message);
+                match self.send_balanced(message, true) {
+                    Ok(link) => {
+                        if let Kind::Req(req) = &mut self.kind {
+                            req.sent(link);
+                        }
+                    }
+                    Err(error) => {
+                        Req::unwrap(message);
+                        return Err(error);
+                    }
+                }
+            }
+            Kind::Rep(_) => self.reply(message)?,
+            Kind::Pull => return Err(Error::NotSupported),
+        }
+        self.stats.messages_sent += 1;
+        Ok(())
+    }
+
+    /// Gives the message to the link whose turn it is, and returns that link's id.
+    fn send_balanced(&mut self, message: &mut Message, direct: bool) -> Result<u64, Error> {
+        loop {
+            let at = self.links.outbound.current().ok_or(Error::WouldBlock)?;
+            let Some(slot) = self.links.get_mut(at) else {
+                self.links.outbound.remove(at);
+                continue;
+            };
+            if slot.link.writer.has_room() {
+                if direct {
+                    // Late replies to earlier requests are none to this one.
+                    let mut stale = Message::new();
+                    while slot.link.reader.read_message_unreleased(&mut stale) {
+                        self.stats.dropped.unexpected += 1;
+                        slot.release();
+                    }
+                }
+                slot.link.writer.append_message(message);
+                slot.commit(direct);
+                let id = slot.link.id;
+                self.links.outbound.advance();
+                return Ok(id);
+            }
+            if slot.link.writer.is_closed() {
+                self.lose(at);
+                continue;
+            }
+            if let Some(driver) = &slot.link.driver {
+                // The pipe is full and this thread has nothing better to do than to empty it.
+                driver.write();
+                if slot.link.writer.has_room() {
+                    continue;
+                }
+            }
+            if slot.link.writer.block() {
+                self.links.outbound.remove(at);
+            }
+        }
+    }
+
+    fn reply(&mut self, message: &mut Message) -> Result<(), Error> {
+        let Kind::Rep(rep) = &mut self.kind else {
+            return Err(Error::NotSupported);
+        };
+        let id = rep.owed()?;
+        let slot = self.links.find(id).and_then(|at| self.links.get_mut(at));
+        match slot {
+            Some(slot) if !slot.link.writer.is_closed() => {
+                if slot.link.writer.has_room() {
+                    rep.wrap(message);
+                    slot.link.writer.append_message(message);
+                    slot.commit(true);
+                } else {
+                    self.stats.dropped.hwm += 1;
+                }
+            }
+            _ => self.stats.dropped.no_peer += 1,
+        }
+        rep.replied();
+        Ok(())
+    }
+
+    // ---- Receiving ----
+
+    /// Receives into `message` if there is something now.
+    pub(crate) fn try_recv(&mut self, message: &mut Message) -> Result<(), Error> {
+        self.process()?;
+        match &self.kind {
+            Kind::Pull => {
+                self.recv_fair(message)?;
+            }
+            Kind::Req(_) => self.recv_reply(message)?,
+            Kind::Rep(rep) => {
+                rep.begin_recv()?;
+                self.recv_request(message)?;
+            }
+            Kind::Push => return Err(Error::NotSupported),
+        }
+        self.stats.messages_received += 1;
+        Ok(())
+    }
+
+    /// Takes a message from the link whose turn it is, and returns that link's id.
+    #[inline]
+    fn recv_fair(&mut self, message: &mut Message) -> Result<u64, Error> {
+        loop {
+            let at = self.links.inbound.current().ok_or(Error::WouldBlock)?;
+            let Some(slot) = self.links.get_mut(at) else {
+                self.links.inbound.remove(at);
+                continue;
+            };
+            if slot.link.reader.read_message_unreleased(message) {
+                slot.release();
+                let id = slot.link.id;
+                self.links.inbound.advance();
+                return Ok(id);
+            }
+            if slot.link.reader.is_closed() {
+                self.lose(at);
+            } else if slot.link.reader.set_idle() {
+                self.links.inbound.remove(at);
+            }
+        }
+    }
+
+    fn recv_request(&mut self, message: &mut Message) -> Result<(), Error> {
+        loop {
+            let id = self.recv_fair(message)?;
+            let Kind::Rep(rep) = &mut self.kind else {
+                return Err(Error::NotSupported);
+            };
+            match rep.on_message(id, message) {
+                Verdict::Deliver => return Ok(()),
+                Verdict::Discard => self.stats.dropped.unexpected += 1,
+            }
+        }
+    }
+
+    fn recv_reply(&mut self, message: &mut Message) -> Result<(), Error> {
+        let Kind::Req(req) = &mut self.kind else {
+            return Err(Error::NotSupported);
+        };
+        let id = req.awaited()?;
+        let Some(at) = self.links.find(id) else {
+            req.on_link_lost(id);
+            return Err(Error::PeerLost);
+        };
+        loop {
+            let Some(slot) = self.links.get_mut(at) else {
+                return Err(Error::PeerLost);
+            };
+            if slot.link.reader.read_message_unreleased(message) {
+                slot.release();
+                match req.on_message(message) {
+                    Verdict::Deliver => return Ok(()),
+                    Verdict::Discard => self.stats.dropped.unexpected += 1,
+                }
+            } else if slot.link.reader.is_closed() {
+                req.on_link_lost(id);
+                self.lose(at);
+                return Err(Error::PeerLost);
+            } else if slot.link.reader.set_idle() {
+                self.links.inbound.remove(at);
+                return Err(Error::WouldBlock);
+            }
+        }
+    }
+
+    // ---- Waiting ----
+
+    /// Blocks until something is signalled or the deadline has passed; says which.
+    pub(crate) fn wait(&mut self, deadline: Option<Instant>) -> bool {
+        self.ready.wait(deadline)
+    }
+
+    /// Has `waker` woken at the next signal; `true` if there is one already.
+    pub(crate) fn register(&self, waker: &Waker) -> bool {
+        self.ready.register(waker)
+    }
+
+    // ---- Endpoints ----
+
+    pub(crate) fn bind(&mut self, endpoint: impl IntoEndpoint) -> Result<Endpoint, Error> {
+        self.process()?;
+        let endpoint = endpoint.into_endpoint()?;
+        let options = Arc::new(self.transport_options());
+        let bound = self.context.reactor.bind(&endpoint, &options, &self.handle)?;
+        self.endpoints.push(Attachment {
+            endpoint: bound.endpoint.clone(),
+            id: bound.id,
+            bound: true,
+        });
+        self.last_endpoint = Some(bound.endpoint.clone());
+        Ok(bound.endpoint)
+    }
+
+    pub(crate) fn connect(&mut self, endpoint: impl IntoEndpoint) -> Result<(), Error> {
+        self.process()?;
+        let endpoint = endpoint.into_endpoint()?;
+        let is_inproc = matches!(endpoint, Endpoint::Inproc(_));
+        let again = self.endpoints.iter().any(|a| !a.bound && a.endpoint == endpoint);
+        if again && !is_inproc && matches!(self.kind, Kind::Req(_)) {
+            return Ok(()); // As libzmq: REQ has one connection per endpoint.
+        }
+        let options = Arc::new(self.transport_options());
+        let (id, link) = self.context.reactor.connect(&endpoint, &options, &self.handle)?;
+        if let Some(link) = link {
+            self.links.insert(link);
+        }
+        self.endpoints.push(Attachment { endpoint: endpoint.clone(), id, bound: false });
+        self.last_endpoint = Some(endpoint);
+        Ok(())
+    }
+
+    /// Unbinds or disconnects all attachments to an endpoint.
+    pub(crate) fn detach(&mut self, endpoint: impl IntoEndpoint, bound: bool) -> Result<(), Error> {
+        self.process()?;
+        let endpoint = endpoint.into_endpoint()?;
+        let found: Vec<u64> = self
+            .endpoints
+            .extract_if(.., |a| a.bound == bound && a.endpoint == endpoint)
+            .map(|attachment| attachment.id)
+            .collect();
+        if found.is_empty() {
+            return Err(Error::NoSuchEndpoint(endpoint));
+        }
+        for id in found {
+            if bound {
+                self.context.reactor.unbind(id, true);
+                continue;
+            }
+            self.context.reactor.forget_inproc(id);
+            let linger = self.options.linger;
+            match self.links.find(id).and_then(|at| self.links.remove(at)) {
+                Some(link) => close_link(link, linger),
+                None => self.context.reactor.disconnect(id, linger),
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) fn last_endpoint(&self) -> Option<Endpoint> {
+        self.last_endpoint.clone()
+    }
+
+    fn transport_options(&self) -> Options {
+        self.options.transport(self.socket_type())
+    }
+
+    // ---- Options that reach what is there already ----
+
+    /// Applies changed high-water marks to all pipes.
+    pub(crate) fn apply_marks(&mut self) {
+        let (send, recv) = (self.options.send_hwm, self.options.recv_hwm);
+        for (_, slot) in self.links.iter_mut() {
+            if slot.link.driver.is_some() {
+                slot.link.writer.set_limits(Limits { messages: u64::from(send), bytes: 0 });
+                slot.link.reader.set_limits(Limits { messages: u64::from(recv), bytes: 0 });
+            }
+        }
+    }
+
+    // ---- About the socket ----
+
+    pub(crate) fn socket_type(&self) -> SocketType {
+        match self.kind {
+            Kind::Push => SocketType::Push,
+            Kind::Pull => SocketType::Pull,
+            Kind::Req(_) => SocketType::Req,
+            Kind::Rep(_) => SocketType::Rep,
+        }
+    }
+
+    pub(crate) fn stats(&self) -> SocketStats {
+        self.stats.with(self.handle.counters())
+    }
+
+    /// How many peers the socket has pipes to.
+    pub(crate) fn peers(&self) -> usize {
+        self.links.len()
+    }
+}
+
+impl Drop for Core {
+    /// Closes the socket: names and ports are free when this returns; what is queued is sent in the
+    /// background for as long as the linger option says.
+    fn drop(&mut self) {
+        for letter in self.mailbox.take() {
+            self.on_letter(letter);
+        }
+        for attachment in std::mem::take(&mut self.endpoints) {
+            if attachment.bound {
+                self.context.reactor.unbind(attachment.id, false);
+            } else {
+                self.context.reactor.forget_inproc(attachment.id);
+                if self.links.find(attachment.id).is_none() {
+                    self.context.reactor.disconnect(attachment.id, self.options.linger);
+                }
+            }
+        }
+        let all: Vec<usize> = self.links.iter_mut().map(|(at, _)| at).collect();
+        for at in all {
+            if let Some(link) = self.links.remove(at) {
+                close_link(link, self.options.linger);
+            }
+        }
+        self.context.socket_closed(self.id);
+    }
+}
+
+/// Lets go of a link: first its pipes, then, so that the engine finds them closed, its connection.
+fn close_link(link: Link, linger: Option<Duration>) {
+    let Link { writer, reader, driver, .. } = link;
+    drop((writer, reader));
+    if let Some(driver) = driver {
+        driver.linger(linger);
+    }
+}

@@ -1,0 +1,150 @@
+//! What a call on a context or socket may fail with.
+
+use std::{fmt, io};
+
+use zmtp::Message;
+use ztransport::{Endpoint, EndpointError, net::BindError};
+
+/// Why a call failed. Each variant names the errno that libzmq uses for it.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Error {
+    /// Nothing can be sent or received now, or not within the timeout. `EAGAIN`.
+    WouldBlock,
+    /// The pattern does not allow this call now: a REQ that waits for a reply cannot send, a REP
+    /// without a request cannot. `EFSM`.
+    WrongState,
+    /// The context was shut down. Close the socket. `ETERM`.
+    Terminated,
+    /// This socket type does not send, or does not receive. `ENOTSUP`.
+    NotSupported,
+    /// The peer that had the request is gone and its reply will not come; the socket may send
+    /// again. libzmq waits for ever instead.
+    PeerLost,
+    /// The endpoint is in use. `EADDRINUSE`.
+    AddressInUse(Endpoint),
+    /// The endpoint cannot be bound, for another reason that the source tells. `EADDRNOTAVAIL`,
+    /// `ENODEV`, `EACCES`, `EMFILE`, …
+    Bind(BindError),
+    /// The text is no endpoint, or not one for this call. `EINVAL`, `EPROTONOSUPPORT`.
+    InvalidEndpoint(EndpointError),
+    /// The socket is neither bound nor connected there. `ENOENT`.
+    NoSuchEndpoint(Endpoint),
+    /// The value is not one that the option takes. `EINVAL`.
+    InvalidOption {
+        /// The option's name.
+        option: &'static str,
+        /// What it takes.
+        expected: &'static str,
+    },
+    /// The context has as many sockets as it may have. `EMFILE`.
+    TooManySockets {
+        /// How many that is.
+        limit: usize,
+    },
+    /// The context has no I/O threads, so only inproc works. `EMTHREAD`.
+    NoIoThread,
+    /// The operating system refused something that has nothing to do with an endpoint.
+    Io(io::Error),
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::WouldBlock => f.write_str("the operation would block, or its timeout is over"),
+            Self::WrongState => {
+                f.write_str("the socket's pattern expects the other operation: send or receive")
+            }
+            Self::Terminated => f.write_str("the context was shut down: close the socket"),
+            Self::NotSupported => f.write_str("this socket type does not support the operation"),
+            Self::PeerLost => {
+                f.write_str("the peer that had the request is gone: send the request again")
+            }
+            Self::AddressInUse(at) => write!(f, "{at} is in use: choose another or close its user"),
+            Self::Bind(error) => error.fmt(f),
+            Self::InvalidEndpoint(error) => error.fmt(f),
+            Self::NoSuchEndpoint(at) => {
+                write!(f, "the socket is neither bound nor connected to {at}")
+            }
+            Self::InvalidOption { option, expected } => {
+                write!(f, "invalid value for {option}: expected {expected}")
+            }
+            Self::TooManySockets { limit } => {
+                write!(f, "the context has {limit} sockets already: close some or raise its limit")
+            }
+            Self::NoIoThread => ztransport::Error::NoIoThread.fmt(f),
+            Self::Io(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Bind(error) => Some(error),
+            Self::InvalidEndpoint(error) => Some(error),
+            Self::Io(error) => Some(error),
+            _ => None,
+        }
+    }
+}
+
+impl From<ztransport::Error> for Error {
+    fn from(error: ztransport::Error) -> Self {
+        match error {
+            ztransport::Error::Endpoint(error) => Self::InvalidEndpoint(error),
+            ztransport::Error::Bind(BindError::AddressInUse(at)) => Self::AddressInUse(at),
+            ztransport::Error::Bind(BindError::InvalidEndpoint(error)) => {
+                Self::InvalidEndpoint(error)
+            }
+            ztransport::Error::NoIoThread => Self::NoIoThread,
+            ztransport::Error::Bind(error) => Self::Bind(error),
+            other => Self::Io(io::Error::other(other)),
+        }
+    }
+}
+
+impl From<EndpointError> for Error {
+    fn from(error: EndpointError) -> Self {
+        Self::InvalidEndpoint(error)
+    }
+}
+
+impl From<io::Error> for Error {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
+    }
+}
+
+/// Why a message was not sent, together with the message, so that nothing is lost.
+pub struct SendError {
+    /// The cause.
+    pub error: Error,
+    /// The message, as it was given.
+    pub message: Message,
+}
+
+impl fmt::Debug for SendError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SendError").field("error", &self.error).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Display for SendError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.error.fmt(f)
+    }
+}
+
+impl std::error::Error for SendError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.error.source()
+    }
+}
+
+impl From<SendError> for Error {
+    /// Drops the message.
+    fn from(error: SendError) -> Self {
+        error.error
+    }
+}

@@ -1,0 +1,141 @@
+//! A socket's table of links, and whose turn it is to send and to receive.
+
+use std::{
+    collections::HashMap,
+    time::{Duration, Instant},
+};
+
+use zpipe::Readiness;
+use ztransport::Link;
+
+use crate::rotation::Rotation;
+
+/// Two wake-ups of an engine closer together than this are a burst: then the I/O thread writes, and
+/// finds more to write by the time it runs. A lone message is written by the sending thread, which
+/// saves it the way through another thread.
+const BURST: Duration = Duration::from_micros(100);
+
+/// One link in the table.
+#[derive(Debug)]
+pub(crate) struct Slot {
+    pub(crate) link: Link,
+    /// When the engine last had to be woken.
+    woken: Option<Instant>,
+}
+
+impl Slot {
+    /// Publishes the message just appended, and sees to it that somebody sends it.
+    #[inline]
+    pub(crate) fn commit(&mut self, direct: bool) {
+        if self.link.writer.commit_quietly() {
+            self.start(direct);
+        }
+    }
+
+    /// The reading end was idle: the engine if it is free, the I/O thread, or the inproc peer.
+    #[inline(never)]
+    fn start(&mut self, direct: bool) {
+        let Some(driver) = &self.link.driver else {
+            return self.link.writer.wake_reader();
+        };
+        if direct {
+            return driver.write();
+        }
+        let now = Instant::now();
+        let burst = self.woken.replace(now).is_some_and(|last| now - last < BURST);
+        if burst {
+            self.link.writer.wake_reader();
+        } else {
+            driver.write();
+        }
+    }
+
+    /// Publishes that a message was taken, and lets the writer at the other end go on.
+    #[inline]
+    pub(crate) fn release(&mut self) {
+        if self.link.reader.release_quietly() {
+            self.resume();
+        }
+    }
+
+    #[inline(never)]
+    fn resume(&self) {
+        match &self.link.driver {
+            // The engine waits for room; this thread is here, so it reads on.
+            Some(driver) => driver.read(),
+            None => self.link.reader.wake_writer(),
+        }
+    }
+}
+
+/// See the module documentation.
+#[derive(Debug, Default)]
+pub(crate) struct Links {
+    slots: Vec<Option<Slot>>,
+    free: Vec<usize>,
+    by_id: HashMap<u64, usize>,
+    /// Links that may have room.
+    pub(crate) outbound: Rotation,
+    /// Links that may have messages.
+    pub(crate) inbound: Rotation,
+}
+
+impl Links {
+    pub(crate) fn insert(&mut self, link: Link) -> usize {
+        let id = link.id;
+        let slot = Some(Slot { link, woken: None });
+        let at = match self.free.pop() {
+            Some(at) => {
+                self.slots[at] = slot;
+                at
+            }
+            None => {
+                self.slots.push(slot);
+                self.slots.len() - 1
+            }
+        };
+        self.by_id.insert(id, at);
+        // Until they are found full or empty, nobody would signal them.
+        self.outbound.insert(at);
+        self.inbound.insert(at);
+        at
+    }
+
+    /// Takes a link out of the table.
+    pub(crate) fn remove(&mut self, at: usize) -> Option<Link> {
+        let slot = self.slots.get_mut(at)?.take()?;
+        self.free.push(at);
+        self.by_id.remove(&slot.link.id);
+        self.outbound.remove(at);
+        self.inbound.remove(at);
+        Some(slot.link)
+    }
+
+    #[inline]
+    pub(crate) fn get_mut(&mut self, at: usize) -> Option<&mut Slot> {
+        self.slots.get_mut(at)?.as_mut()
+    }
+
+    /// Where the link with this id is.
+    pub(crate) fn find(&self, id: u64) -> Option<usize> {
+        self.by_id.get(&id).copied()
+    }
+
+    /// A link was signalled.
+    pub(crate) fn on_signal(&mut self, at: usize, what: Readiness) {
+        if what.contains(Readiness::READABLE) {
+            self.inbound.insert(at);
+        }
+        if what.contains(Readiness::WRITABLE) {
+            self.outbound.insert(at);
+        }
+    }
+
+    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = (usize, &mut Slot)> {
+        self.slots.iter_mut().enumerate().filter_map(|(at, slot)| Some((at, slot.as_mut()?)))
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.by_id.len()
+    }
+}

@@ -1,0 +1,232 @@
+//! The options of a socket. Each is checked when it is set.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use zmtp::SocketType;
+use ztransport::{Options, net::SocketTuning};
+
+use crate::Error;
+
+/// All options with their present values. See the setters of [`Socket`](crate::Socket).
+#[derive(Clone, Debug)]
+pub(crate) struct SocketOptions {
+    pub(crate) send_hwm: u32,
+    pub(crate) recv_hwm: u32,
+    pub(crate) linger: Option<Duration>,
+    pub(crate) send_timeout: Option<Duration>,
+    pub(crate) recv_timeout: Option<Duration>,
+    pub(crate) reconnect_interval: Option<Duration>,
+    pub(crate) reconnect_interval_max: Option<Duration>,
+    pub(crate) handshake_interval: Option<Duration>,
+    pub(crate) connect_timeout: Option<Duration>,
+    pub(crate) max_message_size: Option<u64>,
+    pub(crate) immediate: bool,
+    pub(crate) routing_id: Bytes,
+    pub(crate) tuning: SocketTuning,
+}
+
+impl Default for SocketOptions {
+    fn default() -> Self {
+        let transport = Options::new(SocketType::Pair);
+        Self {
+            send_hwm: transport.send_hwm,
+            recv_hwm: transport.recv_hwm,
+            linger: None,
+            send_timeout: None,
+            recv_timeout: None,
+            reconnect_interval: transport.reconnect_interval,
+            reconnect_interval_max: transport.reconnect_interval_max,
+            handshake_interval: transport.handshake_interval,
+            connect_timeout: transport.connect_timeout,
+            max_message_size: transport.max_frame_size,
+            immediate: transport.immediate,
+            routing_id: transport.routing_id,
+            tuning: transport.tuning,
+        }
+    }
+}
+
+impl SocketOptions {
+    /// The part that connections need.
+    pub(crate) fn transport(&self, socket_type: SocketType) -> Options {
+        let mut options = Options::new(socket_type);
+        options.send_hwm = self.send_hwm;
+        options.recv_hwm = self.recv_hwm;
+        options.reconnect_interval = self.reconnect_interval;
+        options.reconnect_interval_max = self.reconnect_interval_max;
+        options.handshake_interval = self.handshake_interval;
+        options.connect_timeout = self.connect_timeout;
+        options.max_frame_size = self.max_message_size;
+        options.immediate = self.immediate;
+        options.routing_id = self.routing_id.clone();
+        options.tuning = self.tuning.clone();
+        options
+    }
+}
+
+fn check(valid: bool, option: &'static str, expected: &'static str) -> Result<(), Error> {
+    if valid { Ok(()) } else { Err(Error::InvalidOption { option, expected }) }
+}
+
+/// Defines each option once: its check and its documentation serve the setter of the socket, the
+/// getter, and the builder.
+macro_rules! options {
+    ($(
+        $(#[doc = $doc:literal])+
+        $name:ident / $setter:ident / $getter:ident: $type:ty
+        $(, check($value:ident) $valid:expr => $expected:literal)?
+        $(, then $apply:ident)?;
+    )*) => {
+        impl SocketOptions {
+            $(
+                pub(crate) fn $setter(&mut self, value: $type) -> Result<(), Error> {
+                    $({
+                        let $value = &value;
+                        check($valid, stringify!($name), $expected)?;
+                    })?
+                    self.$name = value;
+                    Ok(())
+                }
+            )*
+        }
+
+        impl<P: crate::Pattern> crate::Socket<P> {
+            $(
+                $(#[doc = $doc])+
+                ///
+                /// # Errors
+                ///
+                /// [`Error::InvalidOption`] if the value is not allowed, and nothing has changed then.
+                pub fn $setter(&self, value: $type) -> Result<(), Error> {
+                    self.with_core(|core| {
+                        core.options.$setter(value)?;
+                        $(core.$apply();)?
+                        Ok(())
+                    })
+                }
+
+                #[doc = concat!("The value that [`", stringify!($setter), "`](Self::", stringify!($setter), ") sets.")]
+                #[must_use]
+                pub fn $getter(&self) -> $type {
+                    self.with_core(|core| core.options.$name.clone())
+                }
+            )*
+        }
+
+        impl<P: crate::Pattern> crate::SocketBuilder<P> {
+            $(
+                $(#[doc = $doc])+
+                ///
+                /// The value is checked by [`build`](Self::build).
+                #[must_use]
+                pub fn $name(mut self, value: $type) -> Self {
+                    self.set(|options| options.$setter(value));
+                    self
+                }
+            )*
+        }
+    };
+}
+
+options! {
+    /// High-water mark for sending, per connection, in messages; 0 is unlimited. Default 1000.
+    /// Reaches existing connections at once, except inproc. `ZMQ_SNDHWM`.
+    send_hwm / set_send_hwm / send_hwm: u32, then apply_marks;
+
+    /// High-water mark for receiving, per connection, in messages; 0 is unlimited. Default 1000.
+    /// Reaches existing connections at once, except inproc. `ZMQ_RCVHWM`.
+    recv_hwm / set_recv_hwm / recv_hwm: u32, then apply_marks;
+
+    /// How long a socket that is closed or disconnected goes on sending what is queued; `None`, the
+    /// default, is for ever. `ZMQ_LINGER`.
+    linger / set_linger / linger: Option<Duration>;
+
+    /// How long `send` waits; `None`, the default, is for ever. `ZMQ_SNDTIMEO`.
+    send_timeout / set_send_timeout / default_send_timeout: Option<Duration>;
+
+    /// How long `recv` waits; `None`, the default, is for ever. `ZMQ_RCVTIMEO`.
+    recv_timeout / set_recv_timeout / default_recv_timeout: Option<Duration>;
+
+    /// How long to wait before connecting again, plus a random part of up to the same length.
+    /// Default 100 ms. `None` gives an endpoint up when its connection is lost or fails. For later
+    /// endpoints. `ZMQ_RECONNECT_IVL`.
+    reconnect_interval / set_reconnect_interval / reconnect_interval: Option<Duration>,
+        check(value) value.is_none_or(|v| !v.is_zero()) => "None or more than zero";
+
+    /// With this, the interval doubles after each failure in a row up to here, with jitter. `None`,
+    /// the default, keeps it constant. For later endpoints. `ZMQ_RECONNECT_IVL_MAX`.
+    reconnect_interval_max / set_reconnect_interval_max / reconnect_interval_max: Option<Duration>,
+        check(value) value.is_none_or(|v| !v.is_zero()) => "None or more than zero";
+
+    /// How long a handshake may take; `None` is for ever. Default 30 s. For later endpoints.
+    /// `ZMQ_HANDSHAKE_IVL`.
+    handshake_interval / set_handshake_interval / handshake_interval: Option<Duration>,
+        check(value) value.is_none_or(|v| !v.is_zero()) => "None or more than zero";
+
+    /// How long one attempt to connect may take; `None`, the default, leaves that to the operating
+    /// system. For later endpoints. `ZMQ_CONNECT_TIMEOUT`.
+    connect_timeout / set_connect_timeout / connect_timeout: Option<Duration>,
+        check(value) value.is_none_or(|v| !v.is_zero()) => "None or more than zero";
+
+    /// Largest frame accepted from a peer, in bytes; a peer that announces a larger one loses its
+    /// connection. `None`, the default, is no limit. A limit must leave room for the handshake. For
+    /// later endpoints. `ZMQ_MAXMSGSIZE`.
+    max_message_size / set_max_message_size / max_message_size: Option<u64>,
+        check(value) value.is_none_or(|v| v >= 64) => "None or at least 64 bytes";
+
+    /// Whether messages are queued only for connections that are established, so that none waits for
+    /// a peer that may never come. Default false. For later endpoints. `ZMQ_IMMEDIATE`.
+    immediate / set_immediate / immediate: bool;
+
+    /// The routing id that a REQ announces to ROUTER peers: up to 255 bytes, not beginning with a
+    /// zero byte; empty, the default, for none. For later endpoints. `ZMQ_ROUTING_ID`.
+    routing_id / set_routing_id / routing_id: Bytes,
+        check(value) value.len() <= 255 && value.first() != Some(&0)
+            => "at most 255 bytes, the first of them not zero";
+}
+
+/// Options of the operating system's sockets.
+impl<P: crate::Pattern> crate::Socket<P> {
+    /// How many connections may wait to be accepted at endpoints bound from now on. Default 100.
+    /// `ZMQ_BACKLOG`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidOption`] for 0.
+    pub fn set_backlog(&self, connections: u32) -> Result<(), Error> {
+        check(connections > 0, "backlog", "at least 1")?;
+        self.with_core(|core| core.options.tuning.backlog = connections);
+        Ok(())
+    }
+
+    /// Size of the operating system's send buffer for later endpoints, in bytes; `None`, the
+    /// default, leaves it to the system. `ZMQ_SNDBUF`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidOption`] for 0.
+    pub fn set_send_buffer(&self, bytes: Option<usize>) -> Result<(), Error> {
+        check(bytes != Some(0), "send_buffer", "None or at least 1 byte")?;
+        self.with_core(|core| core.options.tuning.send_buffer = bytes);
+        Ok(())
+    }
+
+    /// Size of the operating system's receive buffer for later endpoints, in bytes; `None`, the
+    /// default, leaves it to the system. `ZMQ_RCVBUF`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidOption`] for 0.
+    pub fn set_recv_buffer(&self, bytes: Option<usize>) -> Result<(), Error> {
+        check(bytes != Some(0), "recv_buffer", "None or at least 1 byte")?;
+        self.with_core(|core| core.options.tuning.recv_buffer = bytes);
+        Ok(())
+    }
+
+    /// Whether `*` means IPv6 and IPv4 in later endpoints, and whether names resolve to both. Default
+    /// false. `ZMQ_IPV6`.
+    pub fn set_ipv6(&self, ipv6: bool) {
+        self.with_core(|core| core.options.tuning.ipv6 = ipv6);
+    }
+}

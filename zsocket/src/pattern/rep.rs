@@ -1,0 +1,103 @@
+//! REP: a request, then its reply, sent back along the request's envelope. RFC 28, "The REP Socket
+//! Type".
+
+use zmtp::{Frame, Message};
+
+use super::req::Verdict;
+use crate::Error;
+
+/// Where a REP socket stands: waiting for a request, or owing a reply.
+#[derive(Debug, Default)]
+pub(crate) struct Rep {
+    owing: Option<u64>,
+    /// The frames of the request up to and including its first empty one. Kept, with its memory,
+    /// between requests.
+    envelope: Vec<Frame>,
+}
+
+impl Rep {
+    /// Whether a request may be received now.
+    pub(crate) fn begin_recv(&self) -> Result<(), Error> {
+        if self.owing.is_some() { Err(Error::WrongState) } else { Ok(()) }
+    }
+
+    /// The link to which a reply goes.
+    pub(crate) fn owed(&self) -> Result<u64, Error> {
+        self.owing.ok_or(Error::WrongState)
+    }
+
+    /// A message came in on a link. Its envelope is taken off and kept for the reply.
+    pub(crate) fn on_message(&mut self, link: u64, message: &mut Message) -> Verdict {
+        // The delimiter is the first empty frame, and it cannot be the last frame.
+        let delimiter = message.iter().position(|frame| frame.is_empty());
+        let Some(delimiter) = delimiter.filter(|at| at + 1 < message.len()) else {
+            return Verdict::Discard;
+        };
+        self.envelope.clear();
+        for _ in 0..=delimiter {
+            self.envelope.extend(message.pop_front());
+        }
+        self.owing = Some(link);
+        Verdict::Deliver
+    }
+
+    /// Puts the envelope of the request in front of its reply.
+    pub(crate) fn wrap(&self, message: &mut Message) {
+        for frame in self.envelope.iter().rev() {
+            message.push_front(frame.clone());
+        }
+    }
+
+    /// The reply went out, or could not, which ends the exchange as well: its requester is gone.
+    pub(crate) fn replied(&mut self) {
+        self.owing = None;
+        self.envelope.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn envelope_returns_with_the_reply() {
+        let mut rep = Rep::default();
+        assert!(matches!(rep.owed(), Err(Error::WrongState)));
+        let mut request = Message::from(["client", "router", "", "body", "", "more"]);
+        assert_eq!(rep.on_message(3, &mut request), Verdict::Deliver);
+        assert_eq!(request.frames(), ["body", "", "more"].map(Frame::from));
+        assert!(matches!(rep.begin_recv(), Err(Error::WrongState)));
+        assert_eq!(rep.owed().unwrap(), 3);
+        let mut reply = Message::from("ok");
+        rep.wrap(&mut reply);
+        assert_eq!(reply.frames(), ["client", "router", "", "ok"].map(Frame::from));
+        rep.replied();
+        rep.begin_recv().unwrap();
+    }
+
+    proptest! {
+        #[test]
+        fn takes_exactly_the_messages_with_a_delimiter(
+            frames in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..2), 1..6),
+        ) {
+            let mut rep = Rep::default();
+            let mut message: Message = frames.iter().cloned().map(Frame::from).collect();
+            let delimiter = frames[..frames.len() - 1].iter().position(Vec::is_empty);
+            match rep.on_message(1, &mut message) {
+                Verdict::Deliver => {
+                    let at = delimiter.unwrap();
+                    prop_assert_eq!(message.len(), frames.len() - at - 1);
+                    rep.wrap(&mut message);
+                    let again: Vec<_> = message.iter().map(|f| f.to_vec()).collect();
+                    prop_assert_eq!(again, frames);
+                }
+                Verdict::Discard => {
+                    prop_assert_eq!(delimiter, None);
+                    prop_assert!(rep.begin_recv().is_ok());
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,112 @@
+//! Taking turns: the order in which a socket serves its links, for sending (load balancing) as for
+//! receiving (fair queueing).
+
+/// A circle of links that are ready, with a pointer to whose turn it is. Links that are full or empty
+/// are outside until they are ready again; they come back at the end of the circle.
+///
+/// Everything is in terms of a link's place in the socket's table, and pure: no pipes in here.
+#[derive(Debug, Default)]
+pub(crate) struct Rotation {
+    ready: Vec<usize>,
+    turn: usize,
+}
+
+impl Rotation {
+    /// Whose turn it is.
+    #[inline]
+    pub(crate) fn current(&self) -> Option<usize> {
+        self.ready.get(self.turn).copied()
+    }
+
+    /// The turn goes to the next one.
+    #[inline]
+    pub(crate) fn advance(&mut self) {
+        self.turn += 1;
+        if self.turn >= self.ready.len() {
+            self.turn = 0;
+        }
+    }
+
+    /// Takes a link in, at the end of the circle, if it is not in yet.
+    pub(crate) fn insert(&mut self, link: usize) {
+        if !self.ready.contains(&link) {
+            // Just before the one whose turn it is would be the end of the circle as seen from there;
+            // the end of the list serves as well and keeps insertion cheap.
+            self.ready.push(link);
+        }
+    }
+
+    /// Takes a link out; if it had the turn, the next one has it now.
+    pub(crate) fn remove(&mut self, link: usize) {
+        let Some(at) = self.ready.iter().position(|l| *l == link) else {
+            return;
+        };
+        self.ready.remove(at);
+        if at < self.turn {
+            self.turn -= 1;
+        }
+        if self.turn >= self.ready.len() {
+            self.turn = 0;
+        }
+    }
+
+    #[cfg(test)]
+    fn len(&self) -> usize {
+        self.ready.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn everybody_has_a_turn() {
+        let mut rotation = Rotation::default();
+        assert_eq!(rotation.current(), None);
+        for link in [5, 6, 7, 6] {
+            rotation.insert(link);
+        }
+        let mut turns = Vec::new();
+        for _ in 0..6 {
+            turns.push(rotation.current().unwrap());
+            rotation.advance();
+        }
+        assert_eq!(turns, [5, 6, 7, 5, 6, 7]);
+        rotation.remove(5);
+        assert_eq!(rotation.current(), Some(6));
+        rotation.advance();
+        rotation.remove(6);
+        assert_eq!(rotation.current(), Some(7));
+    }
+
+    proptest! {
+        /// Between two turns of one link that stays in, every other link that stays in has exactly
+        /// one.
+        #[test]
+        fn turns_are_fair(
+            ops in proptest::collection::vec((0..3u8, 0..8usize), 0..200),
+        ) {
+            let mut rotation = Rotation::default();
+            let mut present = std::collections::BTreeSet::new();
+            for (op, link) in ops {
+                match op {
+                    0 => { rotation.insert(link); present.insert(link); }
+                    1 => { rotation.remove(link); present.remove(&link); }
+                    _ => {
+                        let mut seen: Vec<_> = (0..rotation.len()).map(|_| {
+                            let current = rotation.current().unwrap();
+                            rotation.advance();
+                            current
+                        }).collect();
+                        seen.sort_unstable();
+                        prop_assert_eq!(seen, present.iter().copied().collect::<Vec<_>>());
+                    }
+                }
+                prop_assert_eq!(rotation.current().is_some(), !present.is_empty());
+            }
+        }
+    }
+}

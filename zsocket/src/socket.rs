@@ -1,0 +1,459 @@
+//! The socket: typed by its pattern, blocking by default.
+
+use std::{
+    cell::RefCell,
+    future::poll_fn,
+    marker::PhantomData,
+    sync::mpsc,
+    task::Poll,
+    time::{Duration, Instant},
+};
+
+use zmtp::{Message, SocketType};
+use ztransport::{Endpoint, IntoEndpoint};
+
+use crate::{
+    Context, Error, Monitor, SendError, SocketStats, core::Core, monitor, options::SocketOptions,
+};
+
+mod sealed {
+    pub trait Sealed {}
+}
+
+/// A messaging pattern: the type parameter of [`Socket`].
+pub trait Pattern: sealed::Sealed + 'static {}
+
+/// A pattern that is known at compile time.
+pub trait TypedPattern: Pattern {
+    /// Its socket type.
+    const TYPE: SocketType;
+}
+
+/// Patterns that send.
+pub trait CanSend: Pattern {}
+
+/// Patterns that receive.
+pub trait CanReceive: Pattern {}
+
+macro_rules! patterns {
+    ($($(#[$doc:meta])* $name:ident: $($ability:ident)*;)*) => {$(
+        $(#[$doc])*
+        #[derive(Debug)]
+        pub enum $name {}
+        impl sealed::Sealed for $name {}
+        impl Pattern for $name {}
+        impl TypedPattern for $name {
+            const TYPE: SocketType = SocketType::$name;
+        }
+        $(impl $ability for $name {})*
+    )*};
+}
+
+patterns! {
+    /// Sends each message to one of its PULL peers in turn; waits while none has room.
+    Push: CanSend;
+    /// Receives from its PUSH peers, one message of each in turn.
+    Pull: CanReceive;
+    /// Sends a request to one of its REP or ROUTER peers in turn, then receives the reply.
+    Req: CanSend CanReceive;
+    /// Receives a request from one of its REQ or DEALER peers in turn, then sends the reply to it.
+    Rep: CanSend CanReceive;
+}
+
+/// A socket whose type is chosen at run time; sending or receiving where the type cannot is
+/// [`Error::NotSupported`].
+#[derive(Debug)]
+pub enum Dynamic {}
+impl sealed::Sealed for Dynamic {}
+impl Pattern for Dynamic {}
+impl CanSend for Dynamic {}
+impl CanReceive for Dynamic {}
+
+/// A socket of one messaging pattern.
+///
+/// A socket may be moved to another thread but not shared between threads: give each thread its own.
+/// Sharing does not compile:
+///
+/// ```compile_fail
+/// let socket = zsocket::Context::new().socket::<zsocket::Push>().unwrap();
+/// std::thread::scope(|scope| { scope.spawn(|| socket.send("no")); });
+/// ```
+///
+/// Nor does the direction that a pattern lacks:
+///
+/// ```compile_fail
+/// zsocket::Context::new().socket::<zsocket::Push>().unwrap().recv();
+/// ```
+///
+/// Dropping a socket closes it: see [`close`](Self::close).
+///
+/// # Examples
+///
+/// ```
+/// use zsocket::{Context, Rep, Req};
+///
+/// let context = Context::new();
+/// let server = context.socket::<Rep>()?;
+/// let endpoint = server.bind("tcp://127.0.0.1:*")?;
+/// std::thread::spawn(move || -> Result<(), zsocket::Error> {
+///     let request = server.recv()?;
+///     server.send(request)?;
+///     Ok(())
+/// });
+/// let client = context.socket::<Req>()?;
+/// client.connect(&endpoint)?;
+/// client.send("echo")?;
+/// assert_eq!(client.recv()?[0], "echo");
+/// # Ok::<(), zsocket::Error>(())
+/// ```
+pub struct Socket<P> {
+    core: RefCell<Core>,
+    pattern: PhantomData<fn() -> P>,
+}
+
+impl<P: Pattern> Socket<P> {
+    pub(crate) fn from_core(core: Core) -> Self {
+        Self { core: RefCell::new(core), pattern: PhantomData }
+    }
+
+    /// No call hands control to foreign code while it has the core, so this never fails.
+    #[inline]
+    pub(crate) fn with_core<R>(&self, f: impl FnOnce(&mut Core) -> R) -> R {
+        f(&mut self.core.borrow_mut())
+    }
+
+    /// Listens at an endpoint and returns it with wildcards resolved, as a peer would connect to it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::AddressInUse`], [`Error::Bind`] with the cause, [`Error::InvalidEndpoint`],
+    /// [`Error::NoIoThread`], [`Error::Terminated`].
+    pub fn bind(&self, endpoint: impl IntoEndpoint) -> Result<Endpoint, Error> {
+        self.with_core(|core| core.bind(endpoint))
+    }
+
+    /// Connects to an endpoint, now and again whenever the connection is lost. Returns at once: that
+    /// nobody listens there is no error, messages wait for somebody to come.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidEndpoint`], [`Error::NoIoThread`], [`Error::Terminated`].
+    pub fn connect(&self, endpoint: impl IntoEndpoint) -> Result<(), Error> {
+        self.with_core(|core| core.connect(endpoint))
+    }
+
+    /// Stops listening at an endpoint that [`bind`](Self::bind) returned, and closes the connections
+    /// that came in there, dropping what is queued for them. What they sent before can still be
+    /// received. The port or path is free when this returns.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoSuchEndpoint`], [`Error::InvalidEndpoint`], [`Error::Terminated`].
+    pub fn unbind(&self, endpoint: impl IntoEndpoint) -> Result<(), Error> {
+        self.with_core(|core| core.detach(endpoint, true))
+    }
+
+    /// Ends all connections to an endpoint that was given to [`connect`](Self::connect). What is
+    /// queued for them is sent within the linger time; what they sent and was not received is
+    /// dropped.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoSuchEndpoint`], [`Error::InvalidEndpoint`], [`Error::Terminated`].
+    pub fn disconnect(&self, endpoint: impl IntoEndpoint) -> Result<(), Error> {
+        self.with_core(|core| core.detach(endpoint, false))
+    }
+
+    /// The endpoint of the last successful [`bind`](Self::bind), resolved, or
+    /// [`connect`](Self::connect).
+    #[must_use]
+    pub fn last_endpoint(&self) -> Option<Endpoint> {
+        self.with_core(|core| core.last_endpoint())
+    }
+
+    /// The socket's type.
+    #[must_use]
+    pub fn socket_type(&self) -> SocketType {
+        self.with_core(|core| core.socket_type())
+    }
+
+    /// The socket's counters.
+    #[must_use]
+    pub fn stats(&self) -> SocketStats {
+        self.with_core(|core| core.stats())
+    }
+
+    /// How many pipes to peers the socket has, after taking in what happened meanwhile: one for each
+    /// connected endpoint, whether established or not, and one for each peer that came in.
+    #[must_use]
+    pub fn peers(&self) -> usize {
+        self.with_core(|core| {
+            // A terminated socket still knows its peers.
+            let _ = core.process();
+            core.peers()
+        })
+    }
+
+    /// Reports what happens to the socket's connections from now on. A second monitor replaces the
+    /// first.
+    #[must_use]
+    pub fn monitor(&self) -> Monitor {
+        let (sender, events) = mpsc::sync_channel(monitor::CAPACITY);
+        self.with_core(|core| core.handle.set_monitor(sender));
+        Monitor::new(events)
+    }
+
+    /// Closes the socket, as dropping it does. Ports and names it had bound are free at once. What is
+    /// queued is sent in the background for as long as [`set_linger`](Self::set_linger) says;
+    /// [`Context::term`] waits for that.
+    pub fn close(self) {}
+}
+
+impl<P: CanSend> Socket<P> {
+    /// Sends a message, waiting for room as long as [`set_send_timeout`](Self::set_send_timeout)
+    /// says. REP never waits: a reply that its requester cannot take is dropped and counted.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::WouldBlock`] when the timeout is over, [`Error::WrongState`],
+    /// [`Error::Terminated`], [`Error::NotSupported`]; the message comes back with the error.
+    #[expect(clippy::result_large_err, reason = "the message is handed back")]
+    pub fn send(&self, message: impl Into<Message>) -> Result<(), SendError> {
+        let mut message = message.into();
+        // The first try does not need the time.
+        let result = self.with_core(|core| match core.try_send(&mut message) {
+            Err(Error::WouldBlock) => {
+                let deadline = deadline(core.options.send_timeout);
+                send_until(core, &mut message, deadline)
+            }
+            done => done,
+        });
+        result.map_err(|error| SendError { error, message })
+    }
+
+    /// Sends a message if there is room now.
+    ///
+    /// # Errors
+    ///
+    /// As for [`send`](Self::send).
+    #[expect(clippy::result_large_err, reason = "the message is handed back")]
+    pub fn try_send(&self, message: impl Into<Message>) -> Result<(), SendError> {
+        let mut message = message.into();
+        let result = self.with_core(|core| core.try_send(&mut message));
+        result.map_err(|error| SendError { error, message })
+    }
+
+    /// Sends a message, waiting for room as long as `timeout`.
+    ///
+    /// # Errors
+    ///
+    /// As for [`send`](Self::send).
+    #[expect(clippy::result_large_err, reason = "the message is handed back")]
+    pub fn send_timeout(
+        &self,
+        message: impl Into<Message>,
+        timeout: Duration,
+    ) -> Result<(), SendError> {
+        let mut message = message.into();
+        let deadline = deadline(Some(timeout));
+        let result = self.with_core(|core| send_until(core, &mut message, deadline));
+        result.map_err(|error| SendError { error, message })
+    }
+
+    /// Sends a message, waiting for room without blocking the thread. It needs no particular
+    /// executor, and no timeout applies.
+    ///
+    /// # Cancel safety
+    ///
+    /// A future that is dropped has either sent the message as a whole, which it has if it was ready,
+    /// or drops it unsent. To keep the message, poll [`try_send`](Self::try_send) instead.
+    ///
+    /// # Errors
+    ///
+    /// As for [`send`](Self::send), except that it never gives up.
+    pub async fn send_async(&self, message: impl Into<Message>) -> Result<(), SendError> {
+        let mut message = message.into();
+        let sent = poll_fn(|cx| {
+            self.with_core(|core| {
+                loop {
+                    match core.try_send(&mut message) {
+                        Err(Error::WouldBlock) if core.register(cx.waker()) => {}
+                        Err(Error::WouldBlock) => return Poll::Pending,
+                        done => return Poll::Ready(done),
+                    }
+                }
+            })
+        })
+        .await;
+        sent.map_err(|error| SendError { error, message })
+    }
+}
+
+impl<P: CanReceive> Socket<P> {
+    /// Receives a message, waiting for one as long as [`set_recv_timeout`](Self::set_recv_timeout)
+    /// says.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::WouldBlock`] when the timeout is over, [`Error::WrongState`],
+    /// [`Error::PeerLost`] (REQ), [`Error::Terminated`], [`Error::NotSupported`].
+    pub fn recv(&self) -> Result<Message, Error> {
+        let mut message = Message::new();
+        self.recv_into(&mut message)?;
+        Ok(message)
+    }
+
+    /// Receives a message if there is one now.
+    ///
+    /// # Errors
+    ///
+    /// As for [`recv`](Self::recv).
+    pub fn try_recv(&self) -> Result<Message, Error> {
+        let mut message = Message::new();
+        self.try_recv_into(&mut message)?;
+        Ok(message)
+    }
+
+    /// Receives a message, waiting for one as long as `timeout`.
+    ///
+    /// # Errors
+    ///
+    /// As for [`recv`](Self::recv).
+    pub fn recv_timeout(&self, timeout: Duration) -> Result<Message, Error> {
+        let mut message = Message::new();
+        let deadline = deadline(Some(timeout));
+        self.with_core(|core| recv_until(core, &mut message, deadline))?;
+        Ok(message)
+    }
+
+    /// Like [`recv`](Self::recv), into a message whose buffers are used again: a loop that receives
+    /// messages of similar sizes this way does not allocate. After an error the content of `message`
+    /// is unspecified.
+    ///
+    /// # Errors
+    ///
+    /// As for [`recv`](Self::recv).
+    #[inline]
+    pub fn recv_into(&self, message: &mut Message) -> Result<(), Error> {
+        self.with_core(|core| match core.try_recv(message) {
+            Err(Error::WouldBlock) => {
+                let deadline = deadline(core.options.recv_timeout);
+                recv_until(core, message, deadline)
+            }
+            done => done,
+        })
+    }
+
+    /// Like [`try_recv`](Self::try_recv), into a message whose buffers are used again.
+    ///
+    /// # Errors
+    ///
+    /// As for [`recv`](Self::recv).
+    #[inline]
+    pub fn try_recv_into(&self, message: &mut Message) -> Result<(), Error> {
+        self.with_core(|core| core.try_recv(message))
+    }
+
+    /// Receives a message, waiting for one without blocking the thread. It needs no particular
+    /// executor, and no timeout applies.
+    ///
+    /// # Cancel safety
+    ///
+    /// Safe: the future holds no message. One that is dropped before it is ready has received
+    /// nothing.
+    ///
+    /// # Errors
+    ///
+    /// As for [`recv`](Self::recv), except that it never gives up.
+    pub async fn recv_async(&self) -> Result<Message, Error> {
+        poll_fn(|cx| {
+            self.with_core(|core| {
+                let mut message = Message::new();
+                loop {
+                    match core.try_recv(&mut message) {
+                        Ok(()) => return Poll::Ready(Ok(message)),
+                        Err(Error::WouldBlock) if core.register(cx.waker()) => {}
+                        Err(Error::WouldBlock) => return Poll::Pending,
+                        Err(error) => return Poll::Ready(Err(error)),
+                    }
+                }
+            })
+        })
+        .await
+    }
+}
+
+/// `None` is for ever, also for a timeout beyond the end of the clock.
+fn deadline(timeout: Option<Duration>) -> Option<Instant> {
+    timeout.and_then(|timeout| Instant::now().checked_add(timeout))
+}
+
+fn send_until(
+    core: &mut Core,
+    message: &mut Message,
+    deadline: Option<Instant>,
+) -> Result<(), Error> {
+    loop {
+        match core.try_send(message) {
+            Err(Error::WouldBlock) if core.wait(deadline) => {}
+            done => return done,
+        }
+    }
+}
+
+fn recv_until(
+    core: &mut Core,
+    message: &mut Message,
+    deadline: Option<Instant>,
+) -> Result<(), Error> {
+    loop {
+        match core.try_recv(message) {
+            Err(Error::WouldBlock) if core.wait(deadline) => {}
+            done => return done,
+        }
+    }
+}
+
+impl<P: Pattern> std::fmt::Debug for Socket<P> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Socket")
+            .field("type", &self.socket_type().name())
+            .field("last_endpoint", &self.last_endpoint())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Sets up a socket; made by [`Context::build_socket`].
+#[derive(Debug)]
+pub struct SocketBuilder<P> {
+    context: Context,
+    socket_type: SocketType,
+    options: Result<SocketOptions, Error>,
+    pattern: PhantomData<fn() -> P>,
+}
+
+impl<P: Pattern> SocketBuilder<P> {
+    pub(crate) fn new(context: Context, socket_type: SocketType) -> Self {
+        let options = Ok(SocketOptions::default());
+        Self { context, socket_type, options, pattern: PhantomData }
+    }
+
+    /// The first error stays.
+    pub(crate) fn set(&mut self, set: impl FnOnce(&mut SocketOptions) -> Result<(), Error>) {
+        if let Ok(options) = &mut self.options
+            && let Err(error) = set(options)
+        {
+            self.options = Err(error);
+        }
+    }
+
+    /// Makes the socket.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidOption`] for the first option with an invalid value; as for
+    /// [`Context::socket`] otherwise.
+    pub fn build(self) -> Result<Socket<P>, Error> {
+        self.context.open(self.socket_type, self.options?)
+    }
+}

@@ -1,0 +1,84 @@
+//! Numbers a socket keeps about itself.
+
+use ztransport::Counters;
+
+/// A snapshot of a socket's counters, since it was made unless said otherwise.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SocketStats {
+    /// Whole messages that `send` accepted.
+    pub messages_sent: u64,
+    /// Whole messages that `recv` returned.
+    pub messages_received: u64,
+    /// Messages that were dropped, by reason.
+    pub dropped: Dropped,
+    /// Connections of stream transports, by what became of them.
+    pub connections: Connections,
+    /// Events that the monitor missed because it was full.
+    pub monitor_lagged: u64,
+}
+
+/// Why messages were dropped.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Dropped {
+    /// A reply whose requester is gone.
+    pub no_peer: u64,
+    /// A reply to a requester that does not read: its pipe is full.
+    pub hwm: u64,
+    /// Accepted for a peer that was gone before the message reached the operating system.
+    pub peer_lost: u64,
+    /// Still queued when the time to linger was over.
+    pub linger: u64,
+    /// Received, but not a message of the pattern: a request or reply without delimiter, or a reply
+    /// nobody waits for.
+    pub unexpected: u64,
+}
+
+/// What became of connections.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Connections {
+    /// Established now.
+    pub open: u64,
+    /// Handshakes completed.
+    pub established: u64,
+    /// Ended by this end.
+    pub closed_local: u64,
+    /// Ended by the peer.
+    pub closed_peer: u64,
+    /// Ended by an error of the operating system, such as a reset.
+    pub closed_io: u64,
+    /// Ended because the handshake took longer than its limit.
+    pub handshake_timeout: u64,
+    /// Ended because a frame or message was larger than the limit.
+    pub oversize: u64,
+    /// Ended because the peer broke the protocol or does not fit to this socket.
+    pub protocol: u64,
+    /// Attempts to connect that failed.
+    pub connect_failed: u64,
+    /// Times that accepting paused for lack of descriptors.
+    pub accept_paused: u64,
+}
+
+impl SocketStats {
+    /// Adds what the connections counted.
+    pub(crate) fn with(mut self, counters: &Counters) -> Self {
+        self.dropped.peer_lost += counters.lost_to_peer.value();
+        self.dropped.linger += counters.lost_to_linger.value();
+        self.monitor_lagged = counters.monitor_lagged.value();
+        self.connections = Connections {
+            open: counters.open.value(),
+            established: counters.established.value(),
+            closed_local: counters.closed_local.value(),
+            closed_peer: counters.closed_peer.value(),
+            closed_io: counters.closed_io.value(),
+            handshake_timeout: counters.closed_handshake_timeout.value(),
+            oversize: counters.closed_oversize.value(),
+            protocol: counters.closed_protocol.value(),
+            connect_failed: counters.connect_failed.value(),
+            accept_paused: counters.accept_paused.value(),
+        };
+        self
+    }
+}

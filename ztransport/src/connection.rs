@@ -1,0 +1,134 @@
+//! A connection as several threads see it: an engine that only one of them drives at a time, and
+//! slots through which they pass things to whoever does.
+
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use zpipe::{Notifier, Owned, Readiness, Sender};
+
+use crate::{
+    endpoint::Endpoint,
+    engine::{Engine, Outcome, events},
+    event::SocketHandle,
+    io_thread::Command,
+    net::Stream,
+    options::Options,
+};
+
+pub(crate) struct Connection {
+    /// The link's id, the key of its stream in the I/O thread's poll, and the token of `io`.
+    pub(crate) id: u64,
+    pub(crate) handle: SocketHandle,
+    pub(crate) options: Arc<Options>,
+    pub(crate) endpoint: Endpoint,
+    /// Whether this end connects, and connects again.
+    pub(crate) outgoing: bool,
+    /// Tells the I/O thread to look at this connection: at its pipes, or at its outcomes.
+    pub(crate) io: Notifier,
+    pub(crate) commands: Sender<Command>,
+    engine: Owned<Engine>,
+    incoming: Mutex<Option<Stream>>,
+    outcomes: Mutex<Vec<Outcome>>,
+}
+
+impl Connection {
+    pub(crate) fn new(parts: Parts, make_engine: impl FnOnce(&Self) -> Engine) -> Arc<Self> {
+        let Parts { id, handle, options, endpoint, outgoing, io, commands } = parts;
+        let placeholder = Engine::new(&options, None);
+        let mut connection = Self {
+            id,
+            handle,
+            options,
+            endpoint,
+            outgoing,
+            io,
+            commands,
+            engine: Owned::new(placeholder),
+            incoming: Mutex::new(None),
+            outcomes: Mutex::new(Vec::new()),
+        };
+        connection.engine = Owned::new(make_engine(&connection));
+        Arc::new(connection)
+    }
+
+    /// Handles events on this thread, or leaves them to the thread that has the engine.
+    pub(crate) fn drive(self: &Arc<Self>, pending: u32) {
+        self.engine.drive(pending, |engine, pending| engine.handle(self, pending));
+    }
+
+    pub(crate) fn drive_write(self: &Arc<Self>) {
+        self.drive(events::WRITE);
+    }
+
+    pub(crate) fn drive_read(self: &Arc<Self>) {
+        self.drive(events::READ);
+    }
+
+    /// Gives the engine a new stream to begin a handshake on.
+    pub(crate) fn attach(self: &Arc<Self>, stream: Stream) {
+        *lock(&self.incoming) = Some(stream);
+        self.drive(events::ATTACH);
+    }
+
+    pub(crate) fn take_incoming(&self) -> Option<Stream> {
+        lock(&self.incoming).take()
+    }
+
+    pub(crate) fn report(&self, outcome: Outcome) {
+        lock(&self.outcomes).push(outcome);
+        self.io.notify(Readiness::MAIL);
+    }
+
+    pub(crate) fn take_outcomes(&self) -> Vec<Outcome> {
+        std::mem::take(&mut *lock(&self.outcomes))
+    }
+
+    /// Whether the pipes outlive a stream.
+    pub(crate) fn keeps_pipes(&self) -> bool {
+        self.outgoing && !self.options.immediate && self.options.reconnect_interval.is_some()
+    }
+
+    /// The socket let go of the link.
+    pub(crate) fn close(&self, linger: Option<Duration>) {
+        // An I/O thread that is gone has closed everything.
+        let _ = self.commands.post(Command::Close { key: self.id, linger });
+    }
+
+    /// Messages queued for the peer; `None` when another thread is driving the engine right now.
+    pub(crate) fn pending(self: &Arc<Self>) -> Option<u64> {
+        let mut pending = None;
+        self.engine.drive(0, |engine, events| {
+            if events != 0 {
+                engine.handle(self, events);
+            }
+            pending = Some(engine.pending());
+        });
+        pending
+    }
+}
+
+/// What a connection is made of.
+pub(crate) struct Parts {
+    pub(crate) id: u64,
+    pub(crate) handle: SocketHandle,
+    pub(crate) options: Arc<Options>,
+    pub(crate) endpoint: Endpoint,
+    pub(crate) outgoing: bool,
+    pub(crate) io: Notifier,
+    pub(crate) commands: Sender<Command>,
+}
+
+impl std::fmt::Debug for Connection {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Connection")
+            .field("id", &self.id)
+            .field("endpoint", &self.endpoint)
+            .finish_non_exhaustive()
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,267 @@
+//! What connections report: to the socket that owns them, to its monitor, and to its counters.
+
+use std::{
+    sync::{
+        Arc, Mutex, PoisonError,
+        mpsc::{SyncSender, TrySendError},
+    },
+    time::Duration,
+};
+
+use zmtp::Peer;
+use zpipe::{Counter, Notifier, Sender};
+
+use crate::{
+    endpoint::Endpoint,
+    link::Link,
+    net::{ConnectError, PeerAddress},
+};
+
+/// A letter to a socket.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Letter {
+    /// A new pipe pair.
+    Attach(Link),
+    /// The handshake with the peer of a link that was attached earlier is complete. Comes again
+    /// after each reconnection.
+    Established {
+        /// The link.
+        link: u64,
+        /// What the peer said about itself.
+        peer: Peer,
+    },
+}
+
+/// Something a monitor wants to know. Events of one connection come in the order in which they
+/// happened.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum Event {
+    /// The socket listens at an endpoint.
+    Listening {
+        /// The endpoint, resolved.
+        endpoint: Endpoint,
+    },
+    /// A listener accepted a connection; the handshake begins.
+    Accepted {
+        /// Where the socket listens.
+        endpoint: Endpoint,
+        /// Who connected.
+        peer: PeerAddress,
+    },
+    /// Accepting is paused because no descriptor or memory is left, and goes on after a while.
+    AcceptPaused {
+        /// Where the socket listens.
+        endpoint: Endpoint,
+        /// What the operating system said.
+        reason: String,
+    },
+    /// A listener is closed.
+    ListenerClosed {
+        /// Where it listened.
+        endpoint: Endpoint,
+    },
+    /// The operating system connected; the handshake begins.
+    Connected {
+        /// The endpoint connected to.
+        endpoint: Endpoint,
+        /// The other end.
+        peer: PeerAddress,
+    },
+    /// An attempt to connect failed.
+    ConnectFailed {
+        /// The endpoint.
+        endpoint: Endpoint,
+        /// Why.
+        reason: String,
+    },
+    /// The next attempt to connect is due after a while.
+    ConnectRetried {
+        /// The endpoint.
+        endpoint: Endpoint,
+        /// How long that is.
+        delay: Duration,
+    },
+    /// The handshake is complete: messages flow.
+    HandshakeSucceeded {
+        /// Where the connection belongs: the endpoint bound or connected to.
+        endpoint: Endpoint,
+        /// The other end.
+        address: PeerAddress,
+        /// What it said about itself.
+        peer: Peer,
+    },
+    /// A connection ended during its handshake.
+    HandshakeFailed {
+        /// Where the connection belongs.
+        endpoint: Endpoint,
+        /// The other end.
+        address: PeerAddress,
+        /// Why.
+        reason: CloseReason,
+    },
+    /// An established connection ended.
+    Disconnected {
+        /// Where the connection belongs.
+        endpoint: Endpoint,
+        /// The other end.
+        address: PeerAddress,
+        /// Why.
+        reason: CloseReason,
+    },
+}
+
+/// Why a connection ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum CloseReason {
+    /// This end closed it.
+    Local,
+    /// The peer closed it.
+    PeerClosed,
+    /// The operating system broke it.
+    Io(std::io::ErrorKind),
+    /// The handshake took too long.
+    HandshakeTimeout,
+    /// A frame, a command or a message was larger than the limit.
+    Oversize {
+        /// The announced size in bytes; 0 when it was the number of frames.
+        size: u64,
+    },
+    /// The peer broke the protocol, or does not fit to this socket.
+    Protocol(zmtp::Error),
+}
+
+impl std::fmt::Display for CloseReason {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Local => f.write_str("closed by this end"),
+            Self::PeerClosed => f.write_str("closed by the peer"),
+            Self::Io(kind) => write!(f, "broken: {kind}"),
+            Self::HandshakeTimeout => f.write_str("the handshake took too long"),
+            Self::Oversize { size: 0 } => f.write_str("a message had too many frames"),
+            Self::Oversize { size } => write!(f, "a frame of {size} bytes exceeds the limit"),
+            Self::Protocol(error) => error.fmt(f),
+        }
+    }
+}
+
+/// Counts of what happened to a socket's connections since it was made.
+#[derive(Debug, Default)]
+pub struct Counters {
+    /// Connections established: handshakes completed.
+    pub established: Counter,
+    /// Connections established now.
+    pub open: Counter,
+    /// Ended by this end.
+    pub closed_local: Counter,
+    /// Ended by the peer.
+    pub closed_peer: Counter,
+    /// Ended by the operating system.
+    pub closed_io: Counter,
+    /// Ended because the handshake took too long.
+    pub closed_handshake_timeout: Counter,
+    /// Ended because something was larger than the limit.
+    pub closed_oversize: Counter,
+    /// Ended because the peer broke the protocol or does not fit.
+    pub closed_protocol: Counter,
+    /// Attempts to connect that failed.
+    pub connect_failed: Counter,
+    /// Times that accepting was paused for lack of descriptors.
+    pub accept_paused: Counter,
+    /// Events that a monitor missed because it was full.
+    pub monitor_lagged: Counter,
+    /// Messages that were queued for a peer when its connection was given up.
+    pub lost_to_peer: Counter,
+    /// Messages that were still queued when the time to linger was over.
+    pub lost_to_linger: Counter,
+}
+
+impl Counters {
+    pub(crate) fn closed(&self, reason: &CloseReason) {
+        let counter = match reason {
+            CloseReason::Local => &self.closed_local,
+            CloseReason::PeerClosed => &self.closed_peer,
+            CloseReason::Io(_) => &self.closed_io,
+            CloseReason::HandshakeTimeout => &self.closed_handshake_timeout,
+            CloseReason::Oversize { .. } => &self.closed_oversize,
+            CloseReason::Protocol(error) if error.blame() == zmtp::Blame::Limit => {
+                &self.closed_oversize
+            }
+            CloseReason::Protocol(_) => &self.closed_protocol,
+        };
+        counter.add(1);
+    }
+}
+
+/// A socket as its connections know it. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct SocketHandle {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    letters: Sender<Letter>,
+    notifier: Notifier,
+    counters: Counters,
+    /// Locked for an event of a connection's life, never for a message.
+    monitor: Mutex<Option<SyncSender<Event>>>,
+}
+
+impl SocketHandle {
+    /// A handle of the socket that reads `letters` and whose ready list `notifier` belongs to.
+    #[must_use]
+    pub fn new(letters: Sender<Letter>, notifier: Notifier) -> Self {
+        let (counters, monitor) = (Counters::default(), Mutex::new(None));
+        Self { inner: Arc::new(Inner { letters, notifier, counters, monitor }) }
+    }
+
+    /// A notifier of the socket's ready list for another token.
+    #[must_use]
+    pub fn notifier(&self, token: u64) -> Notifier {
+        self.inner.notifier.sibling(token)
+    }
+
+    /// Sends a letter.
+    ///
+    /// # Errors
+    ///
+    /// Gives it back when the socket is closed.
+    #[expect(clippy::result_large_err, reason = "the error is the letter itself, handed back")]
+    pub fn post(&self, letter: Letter) -> Result<(), Letter> {
+        self.inner.letters.post(letter)
+    }
+
+    /// The counters.
+    #[must_use]
+    pub fn counters(&self) -> &Counters {
+        &self.inner.counters
+    }
+
+    /// Sends events to `monitor` from now on, instead of to the one before. Nobody ever waits for a
+    /// monitor: what does not fit is counted and dropped.
+    pub fn set_monitor(&self, monitor: SyncSender<Event>) {
+        *self.inner.monitor.lock().unwrap_or_else(PoisonError::into_inner) = Some(monitor);
+    }
+
+    /// Reports an event.
+    pub fn emit(&self, event: impl FnOnce() -> Event) {
+        let mut monitor = self.inner.monitor.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(sender) = &*monitor else { return };
+        match sender.try_send(event()) {
+            Ok(()) => {}
+            Err(TrySendError::Full(_)) => {
+                self.inner.counters.monitor_lagged.add(1);
+            }
+            Err(TrySendError::Disconnected(_)) => *monitor = None,
+        }
+    }
+
+    pub(crate) fn connect_failed(&self, endpoint: &Endpoint, error: &ConnectError) {
+        self.counters().connect_failed.add(1);
+        let reason = error.to_string();
+        self.emit(|| Event::ConnectFailed { endpoint: endpoint.clone(), reason });
+    }
+}

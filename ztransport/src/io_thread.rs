@@ -1,0 +1,348 @@
+//! One I/O thread: waits for descriptors, pipes, letters and timers, and drives what is due.
+
+use std::{
+    collections::HashMap,
+    io,
+    sync::{Arc, mpsc},
+    time::{Duration, Instant},
+};
+
+use zpipe::{Mailbox, Readiness, ReadySet};
+
+use crate::{
+    connection::{Connection, Parts},
+    endpoint::Endpoint,
+    engine::{Engine, events},
+    event::{Event, SocketHandle},
+    link::next_id,
+    live::Live,
+    net::{AcceptError, Accepted, Listener, ResolvedAddress},
+    options::Options,
+    poll::{Events, Poll, Ready, Registry},
+    session::{Action, Session},
+    timers::{Purpose, Timer, Timers},
+};
+
+/// A letter to an I/O thread.
+pub(crate) enum Command {
+    /// Accept connections.
+    Listen(ListenerEntry),
+    /// Connect, and connect again.
+    Connect(Arc<Connection>),
+    /// A name has been looked up.
+    Resolved {
+        key: u64,
+        addresses: io::Result<Vec<ResolvedAddress>>,
+    },
+    /// The socket let go of a link.
+    Close { key: u64, linger: Option<Duration> },
+    /// Close a listener and, if asked, all it accepted.
+    Unlisten { key: u64, accepted_too: bool, done: Option<mpsc::SyncSender<()>> },
+    /// End the thread; everything is closed.
+    Stop,
+}
+
+/// A listener and whom it serves.
+pub(crate) struct ListenerEntry {
+    pub(crate) key: u64,
+    pub(crate) listener: Listener,
+    pub(crate) endpoint: Endpoint,
+    pub(crate) handle: SocketHandle,
+    pub(crate) options: Arc<Options>,
+}
+
+/// Token of the mailbox in the thread's ready list; links begin at 1.
+pub(crate) const MAIL_TOKEN: u64 = 0;
+
+/// Connections accepted in one go, before others have their turn.
+const ACCEPT_BATCH: usize = 64;
+/// How long accepting pauses when descriptors have run out.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+pub(crate) struct IoThread {
+    poll: Poll,
+    registry: Registry,
+    ready: ReadySet,
+    mailbox: Mailbox<Command>,
+    commands: zpipe::Sender<Command>,
+    io: zpipe::Notifier,
+    timers: Timers,
+    listeners: HashMap<u64, ListenerEntry>,
+    sessions: HashMap<u64, Session>,
+    live: Arc<Live>,
+    stopped: bool,
+}
+
+impl IoThread {
+    /// Prepares a thread's state, and returns how to send it commands.
+    pub(crate) fn new(live: Arc<Live>) -> io::Result<(Self, zpipe::Sender<Command>, zpipe::Notifier)> {
+        let (poll, registry) = Poll::new()?;
+        let ready = ReadySet::new();
+        let io = ready.notifier(MAIL_TOKEN);
+        let (commands, mailbox) = zpipe::mailbox(io.clone());
+        let thread = Self {
+            poll,
+            registry,
+            ready,
+            mailbox,
+            commands: commands.clone(),
+            io: io.clone(),
+            timers: Timers::default(),
+            listeners: HashMap::new(),
+            sessions: HashMap::new(),
+            live,
+            stopped: false,
+        };
+        Ok((thread, commands, io))
+    }
+
+    /// Runs until it is told to stop.
+    pub(crate) fn run(mut self) {
+        let waker = self.poll.waker();
+        let mut events = Events::new();
+        let mut descriptors = Vec::new();
+        let mut signals = Vec::new();
+        while !self.stopped {
+            // Signals that come while this thread works need no system call: only for the wait
+            // itself is the waker registered.
+            let deadline = if self.ready.register(&waker) {
+                Some(Instant::now())
+            } else {
+                self.timers.next()
+            };
+            if let Err(error) = self.poll.wait(&mut events, deadline, |ready| descriptors.push(ready)) {
+                // Only a programming error gets here; spinning would hide it.
+                debug_assert!(false, "epoll_wait: {error}");
+                std::thread::yield_now();
+            }
+            self.ready.unregister();
+            for ready in descriptors.drain(..) {
+                self.on_descriptor(ready);
+            }
+            self.ready.drain(|token, what| signals.push((token, what)));
+            for (token, what) in signals.drain(..) {
+                self.on_signal(token, what);
+            }
+            if self.timers.next().is_some() {
+                let now = Instant::now();
+                while let Some(timer) = self.timers.pop(now) {
+                    self.on_timer(timer);
+                }
+            }
+        }
+        self.close_all();
+    }
+
+    fn on_descriptor(&mut self, ready: Ready) {
+        if let Some(session) = self.sessions.get_mut(&ready.key) {
+            let action = session.on_ready(ready);
+            self.act(ready.key, action);
+        } else if self.listeners.contains_key(&ready.key) {
+            self.accept(ready.key);
+        }
+    }
+
+    fn on_signal(&mut self, token: u64, what: Readiness) {
+        if token == MAIL_TOKEN {
+            for command in self.mailbox.take() {
+                self.on_command(command);
+            }
+            return;
+        }
+        let Some(session) = self.sessions.get_mut(&token) else {
+            return;
+        };
+        let mut pending = 0;
+        if what.contains(Readiness::READABLE) {
+            pending |= events::WRITE; // The outbound pipe is readable.
+        }
+        if what.contains(Readiness::WRITABLE) {
+            pending |= events::READ; // The inbound pipe is writable.
+        }
+        if pending != 0 {
+            session.connection.drive(pending);
+        }
+        self.take_outcomes(token);
+    }
+
+    fn take_outcomes(&mut self, key: u64) {
+        let Some(session) = self.sessions.get(&key) else {
+            return;
+        };
+        for outcome in session.connection.take_outcomes() {
+            let Some(session) = self.sessions.get_mut(&key) else {
+                return;
+            };
+            let action = session.on_outcome(outcome);
+            self.act(key, action);
+        }
+    }
+
+    fn on_command(&mut self, command: Command) {
+        match command {
+            Command::Listen(entry) => self.listen(entry),
+            Command::Connect(connection) => {
+                let key = connection.id;
+                let mut session = Session::outgoing(connection);
+                let action = session.connect();
+                self.sessions.insert(key, session);
+                self.act(key, action);
+            }
+            Command::Resolved { key, addresses } => {
+                if let Some(session) = self.sessions.get_mut(&key) {
+                    let action = session.on_resolved(addresses, &self.registry);
+                    self.act(key, action);
+                }
+            }
+            Command::Close { key, linger } => {
+                if let Some(session) = self.sessions.get_mut(&key) {
+                    let action = session.close(linger);
+                    self.act(key, action);
+                    self.take_outcomes(key);
+                }
+            }
+            Command::Unlisten { key, accepted_too, done } => {
+                self.unlisten(key, accepted_too);
+                if let Some(done) = done {
+                    // Nobody waits any more if the caller gave up.
+                    let _ = done.try_send(());
+                }
+            }
+            Command::Stop => self.stopped = true,
+        }
+    }
+
+    fn on_timer(&mut self, timer: Timer) {
+        if timer.purpose == Purpose::Accept {
+            return self.accept(timer.key);
+        }
+        if let Some(session) = self.sessions.get_mut(&timer.key) {
+            let action = session.on_timer(timer);
+            self.act(timer.key, action);
+            self.take_outcomes(timer.key);
+        }
+    }
+
+    /// Does what a session asked for.
+    fn act(&mut self, key: u64, action: Action) {
+        let Some(session) = self.sessions.get_mut(&key) else {
+            return;
+        };
+        match action {
+            Action::None => {}
+            Action::Timer(delay, purpose) => {
+                let timer = Timer { key, purpose, generation: session.generation() };
+                self.timers.set(Instant::now() + delay, timer);
+            }
+            Action::Open(address) => {
+                let next = session.open(&address, &self.registry);
+                self.act(key, next);
+            }
+            Action::Resolve => session.resolve(&self.commands),
+            Action::Remove => {
+                self.sessions.remove(&key);
+                self.live.remove(key);
+            }
+        }
+    }
+
+    fn listen(&mut self, entry: ListenerEntry) {
+        use std::os::fd::AsFd;
+        let key = entry.key;
+        let added = self.registry.add(entry.listener.as_fd(), key);
+        let endpoint = entry.endpoint.clone();
+        entry.handle.emit(|| Event::Listening { endpoint });
+        self.listeners.insert(key, entry);
+        match added {
+            // Whoever connected before the descriptor was registered may wait already.
+            Ok(()) => self.accept(key),
+            Err(error) => self.pause(key, &error),
+        }
+    }
+
+    fn accept(&mut self, key: u64) {
+        for _ in 0..ACCEPT_BATCH {
+            let Some(entry) = self.listeners.get(&key) else {
+                return;
+            };
+            match entry.listener.accept() {
+                Ok(accepted) => self.serve(key, accepted),
+                Err(AcceptError::Transient(_)) => {}
+                Err(AcceptError::WouldBlock) => return,
+                Err(AcceptError::OutOfDescriptors(error) | AcceptError::Fatal(error)) => {
+                    return self.pause(key, &error);
+                }
+            }
+        }
+        // Edge-triggered: those who still wait will not be announced again.
+        let timer = Timer { key, purpose: Purpose::Accept, generation: 0 };
+        self.timers.set(Instant::now(), timer);
+    }
+
+    fn pause(&mut self, key: u64, error: &io::Error) {
+        let Some(entry) = self.listeners.get(&key) else {
+            return;
+        };
+        entry.handle.counters().accept_paused.add(1);
+        let (endpoint, reason) = (entry.endpoint.clone(), error.to_string());
+        entry.handle.emit(|| Event::AcceptPaused { endpoint, reason });
+        let timer = Timer { key, purpose: Purpose::Accept, generation: 0 };
+        self.timers.set(Instant::now() + ACCEPT_PAUSE, timer);
+    }
+
+    fn serve(&mut self, listener: u64, accepted: Accepted) {
+        let Some(entry) = self.listeners.get(&listener) else {
+            return;
+        };
+        let (endpoint, peer) = (entry.endpoint.clone(), accepted.peer);
+        entry.handle.emit(|| Event::Accepted { endpoint, peer });
+        let id = next_id();
+        let parts = Parts {
+            id,
+            handle: entry.handle.clone(),
+            options: Arc::clone(&entry.options),
+            endpoint: entry.endpoint.clone(),
+            outgoing: false,
+            io: self.io.sibling(id),
+            commands: self.commands.clone(),
+        };
+        let connection = Connection::new(parts, |c| Engine::new(&c.options, None));
+        self.live.add(&connection);
+        let mut session = Session::accepted(connection, listener);
+        let action = session.run(accepted.stream, &self.registry);
+        self.sessions.insert(id, session);
+        self.act(id, action);
+        self.take_outcomes(id);
+    }
+
+    fn unlisten(&mut self, key: u64, accepted_too: bool) {
+        if let Some(entry) = self.listeners.remove(&key) {
+            let ListenerEntry { listener, endpoint, handle, .. } = entry;
+            drop(listener);
+            handle.emit(|| Event::ListenerClosed { endpoint });
+        }
+        if !accepted_too {
+            return;
+        }
+        let accepted: Vec<u64> = self
+            .sessions
+            .iter()
+            .filter(|(_, session)| session.listener() == Some(key))
+            .map(|(key, _)| *key)
+            .collect();
+        for key in accepted {
+            if let Some(session) = self.sessions.get(&key) {
+                session.connection.drive(events::DESTROY);
+            }
+            self.take_outcomes(key);
+        }
+    }
+
+    fn close_all(&mut self) {
+        self.listeners.clear();
+        for (key, session) in self.sessions.drain() {
+            session.connection.drive(events::DESTROY);
+            self.live.remove(key);
+        }
+    }
+}

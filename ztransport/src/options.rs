@@ -1,0 +1,119 @@
+//! What a socket wants of its connections.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use zmtp::{HandshakeConfig, SocketType};
+use zpipe::FrameLimits;
+
+use crate::net::SocketTuning;
+
+/// Options of a socket as they stand when it binds or connects; later changes reach later endpoints.
+///
+/// The defaults are libzmq's, see each field.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The type announced to the peer.
+    pub socket_type: SocketType,
+    /// The routing id announced to the peer; empty for none. At most 255 bytes.
+    pub routing_id: Bytes,
+    /// High-water mark of each connection's outbound pipe, in messages; 0 is unlimited. Default 1000.
+    pub send_hwm: u32,
+    /// High-water mark of each connection's inbound pipe, in messages; 0 is unlimited. Default 1000.
+    pub recv_hwm: u32,
+    /// Largest frame body accepted from a peer, in bytes. Default: no limit.
+    pub max_frame_size: Option<u64>,
+    /// How long to wait before connecting again, plus a random part of up to the same length; `None`
+    /// never connects again. Default 100 ms.
+    pub reconnect_interval: Option<Duration>,
+    /// With this, the interval doubles with each failure in a row up to here. Default: no growth.
+    pub reconnect_interval_max: Option<Duration>,
+    /// How long greeting and mechanism may take together. Default 30 s; `None` is for ever.
+    pub handshake_interval: Option<Duration>,
+    /// How long one attempt to connect may take before it is given up and repeated. Default: as long
+    /// as the operating system tries.
+    pub connect_timeout: Option<Duration>,
+    /// Whether a connecting socket has a pipe only while the connection is established, so that
+    /// nothing is queued for a peer that may never come. Default false.
+    pub immediate: bool,
+    /// Options for the operating system's sockets.
+    pub tuning: SocketTuning,
+}
+
+impl Options {
+    /// The defaults for a socket type.
+    #[must_use]
+    pub fn new(socket_type: SocketType) -> Self {
+        Self {
+            socket_type,
+            routing_id: Bytes::new(),
+            send_hwm: 1000,
+            recv_hwm: 1000,
+            max_frame_size: None,
+            reconnect_interval: Some(Duration::from_millis(100)),
+            reconnect_interval_max: None,
+            handshake_interval: Some(Duration::from_secs(30)),
+            connect_timeout: None,
+            immediate: false,
+            tuning: SocketTuning::default(),
+        }
+    }
+
+    /// What a handshake with these options says. A routing id that is not valid on the wire is left
+    /// out; `zsocket` refuses such ids before they get here.
+    pub(crate) fn handshake(&self) -> HandshakeConfig {
+        let limits = zmtp::Limits::default().with_max_frame_size(self.max_frame_size);
+        let config = HandshakeConfig::new(self.socket_type);
+        config
+            .clone()
+            .with_identity(self.routing_id.clone())
+            .unwrap_or(config)
+            .with_limits(limits)
+    }
+
+    pub(crate) fn frame_limits(&self) -> FrameLimits {
+        let limits = zmtp::Limits::default();
+        FrameLimits {
+            frame_size: self.max_frame_size.unwrap_or(u64::MAX),
+            command_size: limits.max_command_size,
+            frames: limits.max_frames,
+        }
+    }
+
+    /// The wait before attempt number `failures + 1`.
+    pub(crate) fn reconnect_delay(&self, failures: u32) -> Option<Duration> {
+        let interval = self.reconnect_interval?;
+        let base = match self.reconnect_interval_max {
+            None => interval,
+            Some(max) => interval.saturating_mul(1 << failures.min(20)).min(max.max(interval)),
+        };
+        // Jitter, so that a thousand clients of a server that went away do not come back in step.
+        let jitter = base.mul_f64(fastrand::f64());
+        Some(match self.reconnect_interval_max {
+            None => base + jitter,
+            Some(_) => base / 2 + jitter / 2,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn delays_stay_in_their_bounds() {
+        let mut options = Options::new(SocketType::Push);
+        let ms = Duration::from_millis;
+        for failures in [0, 1, 50] {
+            let delay = options.reconnect_delay(failures).unwrap();
+            assert!(delay >= ms(100) && delay < ms(200), "{delay:?}");
+        }
+        options.reconnect_interval_max = Some(ms(1000));
+        for (failures, base) in [(0, 100), (1, 200), (3, 800), (4, 1000), (u32::MAX, 1000)] {
+            let delay = options.reconnect_delay(failures).unwrap();
+            assert!(delay >= ms(base / 2) && delay <= ms(base), "{failures}: {delay:?}");
+        }
+        options.reconnect_interval = None;
+        assert_eq!(options.reconnect_delay(0), None);
+    }
+}

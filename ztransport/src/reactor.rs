@@ -1,0 +1,237 @@
+//! A set of I/O threads and the inproc names that belong to one context.
+
+use std::{
+    collections::HashMap,
+    io,
+    sync::{Arc, Mutex, PoisonError, mpsc},
+    thread::JoinHandle,
+    time::{Duration, Instant},
+};
+
+use zpipe::{Counter, Notifier, Sender};
+
+use crate::{
+    connection::{Connection, Parts},
+    endpoint::Endpoint,
+    engine::{Engine, make_pipes},
+    error::Error,
+    event::SocketHandle,
+    inproc::Inproc,
+    io_thread::{Command, IoThread, ListenerEntry},
+    link::{Driver, Link, next_id},
+    live::{Holding, Live},
+    net::{BindError, Listener},
+    options::Options,
+};
+
+/// How long closing a listener waits for its I/O thread to say that the port is free.
+const UNBIND_PATIENCE: Duration = Duration::from_secs(5);
+
+/// The I/O side of a context: its threads, its connections, its inproc names.
+///
+/// Dropping it closes everything at once and joins the threads. To send what is queued first, wait
+/// with [`wait_idle`](Self::wait_idle).
+#[derive(Debug)]
+pub struct Reactor {
+    threads: Vec<Thread>,
+    inproc: Inproc,
+    live: Arc<Live>,
+    /// Which thread each listener is on, for unbinding.
+    listeners: Mutex<HashMap<u64, usize>>,
+}
+
+#[derive(Debug)]
+struct Thread {
+    commands: Sender<Command>,
+    io: Notifier,
+    /// Endpoints given to this thread so far.
+    load: Counter,
+    join: Option<JoinHandle<()>>,
+}
+
+/// What binding gives.
+#[derive(Debug)]
+pub struct Bound {
+    /// Identifies the binding for [`Reactor::unbind`].
+    pub id: u64,
+    /// The endpoint with wildcards resolved.
+    pub endpoint: Endpoint,
+}
+
+impl Reactor {
+    /// Starts the given number of I/O threads. With none, only inproc works.
+    ///
+    /// # Errors
+    ///
+    /// The operating system's error when a thread or its descriptors cannot be made.
+    pub fn new(io_threads: usize) -> io::Result<Self> {
+        let live = Arc::new(Live::default());
+        let mut threads = Vec::with_capacity(io_threads);
+        for index in 0..io_threads {
+            let (thread, commands, io) = IoThread::new(Arc::clone(&live))?;
+            let name = format!("zlayers-io-{index}");
+            let join = std::thread::Builder::new().name(name).spawn(move || thread.run())?;
+            threads.push(Thread { commands, io, load: Counter::new(), join: Some(join) });
+        }
+        let (inproc, listeners) = (Inproc::default(), Mutex::default());
+        Ok(Self { threads, inproc, live, listeners })
+    }
+
+    /// Binds a socket to an endpoint. Connections that come in arrive at the socket as
+    /// [`Letter::Attach`](crate::Letter::Attach) once their handshake is complete.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Bind`] by cause, [`Error::NoIoThread`] without threads for a stream transport.
+    pub fn bind(
+        &self,
+        endpoint: &Endpoint,
+        options: &Arc<Options>,
+        handle: &SocketHandle,
+    ) -> Result<Bound, Error> {
+        let key = next_id();
+        if let Endpoint::Inproc(name) = endpoint {
+            if !self.inproc.bind(key, name, options, handle) {
+                return Err(Error::Bind(BindError::AddressInUse(endpoint.clone())));
+            }
+            return Ok(Bound { id: key, endpoint: endpoint.clone() });
+        }
+        let (index, thread) = self.least_loaded()?;
+        let (listener, resolved) = Listener::bind(endpoint, &options.tuning)?;
+        thread.load.add(1);
+        lock(&self.listeners).insert(key, index);
+        let entry = ListenerEntry {
+            key,
+            listener,
+            endpoint: resolved.clone(),
+            handle: handle.clone(),
+            options: Arc::clone(options),
+        };
+        self.send(thread, Command::Listen(entry));
+        Ok(Bound { id: key, endpoint: resolved })
+    }
+
+    /// Connects a socket to an endpoint, now and whenever the connection is lost. Returns the link,
+    /// on which messages can be queued at once; `None` with [`Options::immediate`], where links come
+    /// as letters. The number identifies the connection for [`Reactor::disconnect`].
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Endpoint`] if the endpoint cannot be connected to whatever happens,
+    /// [`Error::NoIoThread`] without threads for a stream transport.
+    pub fn connect(
+        &self,
+        endpoint: &Endpoint,
+        options: &Arc<Options>,
+        handle: &SocketHandle,
+    ) -> Result<(u64, Option<Link>), Error> {
+        endpoint.for_connect()?;
+        let id = next_id();
+        if let Endpoint::Inproc(name) = endpoint {
+            return Ok((id, Some(self.inproc.connect(id, name, options, handle))));
+        }
+        let (_, thread) = self.least_loaded()?;
+        thread.load.add(1);
+        let parts = Parts {
+            id,
+            handle: handle.clone(),
+            options: Arc::clone(options),
+            endpoint: endpoint.clone(),
+            outgoing: true,
+            io: thread.io.sibling(id),
+            commands: thread.commands.clone(),
+        };
+        let mut ends = None;
+        let connection = Connection::new(parts, |connection| {
+            if connection.options.immediate {
+                return Engine::new(&connection.options, None);
+            }
+            let (pipes, writer, reader) = make_pipes(connection, id);
+            ends = Some((writer, reader));
+            Engine::new(&connection.options, Some(pipes))
+        });
+        self.live.add(&connection);
+        let link = ends.map(|(writer, reader)| Link {
+            id,
+            writer,
+            reader,
+            driver: Some(Driver { connection: Arc::clone(&connection) }),
+            endpoint: endpoint.clone(),
+            outgoing: true,
+            peer: None,
+        });
+        self.send(thread, Command::Connect(connection));
+        Ok((id, link))
+    }
+
+    /// Ends what [`connect`](Self::connect) began, after its link, if it has one, was dropped: what
+    /// is queued is sent for as long as `linger` says. Unknown numbers are ignored.
+    pub fn disconnect(&self, id: u64, linger: Option<Duration>) {
+        for thread in &self.threads {
+            self.send(thread, Command::Close { key: id, linger });
+        }
+    }
+
+    /// Closes a listener. When this returns, its port or path is free. With `accepted_too` the
+    /// connections it has accepted are closed as well, without lingering.
+    pub fn unbind(&self, id: u64, accepted_too: bool) {
+        let index = lock(&self.listeners).remove(&id);
+        let Some(thread) = index.and_then(|index| self.threads.get(index)) else {
+            self.inproc.unbind(id);
+            return;
+        };
+        let (done, wait) = mpsc::sync_channel(1);
+        self.send(thread, Command::Unlisten { key: id, accepted_too, done: Some(done) });
+        // An I/O thread answers within microseconds; the limit is for one that has died.
+        let _ = wait.recv_timeout(UNBIND_PATIENCE);
+    }
+
+    /// Forgets that a socket waits for somebody to bind an inproc name.
+    pub fn forget_inproc(&self, link: u64) {
+        self.inproc.forget(link);
+    }
+
+    /// Waits until no connection is left, at most until the deadline. Connections go when both ends
+    /// or the lingering time allow it, see [`Driver::linger`].
+    #[must_use]
+    pub fn wait_idle(&self, deadline: Option<Instant>) -> bool {
+        self.live.wait_empty(deadline)
+    }
+
+    /// The connections that are alive.
+    #[must_use]
+    pub fn holding(&self) -> Vec<Holding> {
+        self.live.holding()
+    }
+
+    fn least_loaded(&self) -> Result<(usize, &Thread), Error> {
+        let least = self.threads.iter().enumerate().min_by_key(|(_, thread)| thread.load.value());
+        least.ok_or(Error::NoIoThread)
+    }
+
+    fn send(&self, thread: &Thread, command: Command) {
+        // The threads live as long as the reactor, unless one panicked; then its connections are
+        // gone and there is nothing to command.
+        let _ = thread.commands.post(command);
+    }
+}
+
+impl Drop for Reactor {
+    fn drop(&mut self) {
+        for thread in &self.threads {
+            self.send(thread, Command::Stop);
+        }
+        for thread in &mut self.threads {
+            if let Some(join) = thread.join.take()
+                && join.thread().id() != std::thread::current().id()
+            {
+                // A panic there was reported when it happened.
+                let _ = join.join();
+            }
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,314 @@
+//! The life of one connection as the I/O thread sees it: connect, run, wait, connect again.
+//!
+//! ```text
+//!            ┌─────────── wait ◀──────────────────────────┐
+//!            ▼                                            │ failed
+//!  resolve ──▶ connecting ──▶ running (the engine's turn) ─┴──▶ removed
+//!                                ▲
+//!   accepted ────────────────────┘
+//! ```
+
+use std::{
+    io,
+    os::fd::AsFd,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use crate::{
+    connection::Connection,
+    endpoint::Endpoint,
+    engine::{Outcome, events},
+    event::Event,
+    io_thread::Command,
+    net::{self, ConnectError, ConnectState, ResolvedAddress, Stream},
+    poll::{Ready, Registry},
+    timers::{Purpose, Timer},
+};
+
+/// How long a connection that has sent everything waits for its peer to close too.
+const GRACE: Duration = Duration::from_millis(200);
+
+pub(crate) struct Session {
+    pub(crate) connection: Arc<Connection>,
+    state: State,
+    /// The listener that accepted it.
+    listener: Option<u64>,
+    /// Tells timers of this state from those of an earlier one.
+    generation: u64,
+    /// Attempts that failed since the last handshake that succeeded.
+    failures: u32,
+    /// Addresses of the endpoint that were not tried yet.
+    addresses: Vec<ResolvedAddress>,
+    /// Set once the socket has let go: until when it may linger, `None` for ever.
+    closing: Option<Option<Instant>>,
+}
+
+enum State {
+    Waiting,
+    Resolving,
+    Connecting(Stream),
+    Running,
+}
+
+/// What a session wants its thread to do.
+pub(crate) enum Action {
+    None,
+    /// Call [`Session::on_timer`] after this time.
+    Timer(Duration, Purpose),
+    /// Call [`Session::open`].
+    Open(ResolvedAddress),
+    /// Call [`Session::resolve`].
+    Resolve,
+    /// Forget the session.
+    Remove,
+}
+
+impl Session {
+    pub(crate) fn outgoing(connection: Arc<Connection>) -> Self {
+        Self::new(connection, None)
+    }
+
+    pub(crate) fn accepted(connection: Arc<Connection>, listener: u64) -> Self {
+        Self::new(connection, Some(listener))
+    }
+
+    fn new(connection: Arc<Connection>, listener: Option<u64>) -> Self {
+        Self {
+            connection,
+            state: State::Waiting,
+            listener,
+            generation: 0,
+            failures: 0,
+            addresses: Vec::new(),
+            closing: None,
+        }
+    }
+
+    pub(crate) fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    pub(crate) fn listener(&self) -> Option<u64> {
+        self.listener
+    }
+
+    fn enter(&mut self, state: State) {
+        self.state = state;
+        self.generation += 1;
+    }
+
+    /// Begins an attempt to connect.
+    pub(crate) fn connect(&mut self) -> Action {
+        match ResolvedAddress::from_literal(&self.connection.endpoint) {
+            Some(address) => Action::Open(address),
+            None => Action::Resolve,
+        }
+    }
+
+    /// Looks the endpoint's name up on a thread of its own: a resolver may block for a long time,
+    /// and nothing else of this I/O thread should.
+    pub(crate) fn resolve(&mut self, commands: &zpipe::Sender<Command>) {
+        self.enter(State::Resolving);
+        let (key, commands) = (self.connection.id, commands.clone());
+        let Endpoint::Tcp(endpoint) = self.connection.endpoint.clone() else {
+            return;
+        };
+        let ipv6 = self.connection.options.tuning.ipv6;
+        let look_up = move || {
+            let found = net::resolve(&endpoint, ipv6);
+            let addresses = found.map(|all| all.into_iter().map(ResolvedAddress::Tcp).collect());
+            // An I/O thread that is gone wants no answer.
+            let _ = commands.post(Command::Resolved { key, addresses });
+        };
+        let name = "zlayers-dns".to_owned();
+        if std::thread::Builder::new().name(name).spawn(look_up.clone()).is_err() {
+            // Out of threads: rather a slow look-up than none.
+            look_up();
+        }
+    }
+
+    pub(crate) fn on_resolved(
+        &mut self,
+        addresses: io::Result<Vec<ResolvedAddress>>,
+        registry: &Registry,
+    ) -> Action {
+        if !matches!(self.state, State::Resolving) {
+            return Action::None;
+        }
+        match addresses {
+            Ok(mut addresses) if !addresses.is_empty() => {
+                addresses.reverse();
+                self.addresses = addresses;
+                let first = self.addresses.pop().expect("not empty");
+                self.open(&first, registry)
+            }
+            Ok(_) => self.refused(&ConnectError::Refused),
+            Err(error) => self.refused(&ConnectError::Io(error)),
+        }
+    }
+
+    /// Opens a stream to an address.
+    pub(crate) fn open(&mut self, address: &ResolvedAddress, registry: &Registry) -> Action {
+        let options = &self.connection.options;
+        let source = match &self.connection.endpoint {
+            Endpoint::Tcp(tcp) if tcp.source().is_some() => {
+                match net::resolve_source(tcp, options.tuning.ipv6) {
+                    Ok(source) => source,
+                    Err(error) => return self.refused(&ConnectError::Source(error)),
+                }
+            }
+            _ => None,
+        };
+        match net::connect_start(address, source, &options.tuning) {
+            Ok((stream, ConnectState::Done)) => self.connected(stream, Some(registry)),
+            Ok((stream, ConnectState::InProgress)) => {
+                if let Err(error) = registry.add(stream.as_fd(), self.connection.id) {
+                    return self.refused(&ConnectError::Io(error));
+                }
+                let timeout = options.connect_timeout;
+                self.enter(State::Connecting(stream));
+                timeout.map_or(Action::None, |t| Action::Timer(t, Purpose::ConnectTimeout))
+            }
+            Err(error) => self.refused(&error),
+        }
+    }
+
+    fn connected(&mut self, stream: Stream, registry: Option<&Registry>) -> Action {
+        let (endpoint, peer) = (self.connection.endpoint.clone(), stream.peer());
+        self.connection.handle.emit(|| Event::Connected { endpoint, peer });
+        self.addresses.clear();
+        match registry {
+            Some(registry) => self.run(stream, registry),
+            None => self.start(stream),
+        }
+    }
+
+    /// Hands a stream to the engine.
+    pub(crate) fn run(&mut self, stream: Stream, registry: &Registry) -> Action {
+        if let Err(error) = registry.add(stream.as_fd(), self.connection.id) {
+            return self.refused(&ConnectError::Io(error));
+        }
+        self.start(stream)
+    }
+
+    fn start(&mut self, stream: Stream) -> Action {
+        self.enter(State::Running);
+        self.connection.attach(stream);
+        let interval = self.connection.options.handshake_interval;
+        interval.map_or(Action::None, |t| Action::Timer(t, Purpose::HandshakeTimeout))
+    }
+
+    /// An attempt failed: the next address, or a pause.
+    fn refused(&mut self, error: &ConnectError) -> Action {
+        if !self.connection.outgoing {
+            return Action::Remove;
+        }
+        self.connection.handle.connect_failed(&self.connection.endpoint, error);
+        self.enter(State::Waiting);
+        match self.addresses.pop() {
+            Some(next) => Action::Open(next),
+            None => self.wait(),
+        }
+    }
+
+    /// Waits before the next attempt, or gives up if there is to be none.
+    fn wait(&mut self) -> Action {
+        self.enter(State::Waiting);
+        if self.closing.is_some() && self.connection.pending() == Some(0) {
+            return self.destroy();
+        }
+        let Some(delay) = self.connection.options.reconnect_delay(self.failures) else {
+            return self.destroy();
+        };
+        self.failures = self.failures.saturating_add(1);
+        let endpoint = self.connection.endpoint.clone();
+        self.connection.handle.emit(|| Event::ConnectRetried { endpoint, delay });
+        Action::Timer(delay, Purpose::Reconnect)
+    }
+
+    fn destroy(&self) -> Action {
+        // If an application thread is driving the engine it does this, and reports `Finished`.
+        self.connection.drive(events::DESTROY);
+        Action::None
+    }
+
+    pub(crate) fn on_ready(&mut self, ready: Ready) -> Action {
+        match &self.state {
+            State::Running => {
+                let mut pending = 0;
+                if ready.readable {
+                    pending |= events::READ;
+                }
+                if ready.writable {
+                    pending |= events::WRITE;
+                }
+                self.connection.drive(pending);
+                Action::None
+            }
+            State::Connecting(stream) => {
+                if !ready.writable {
+                    return Action::None;
+                }
+                let result = net::connect_finish(stream);
+                if let Ok(ConnectState::InProgress) = result {
+                    return Action::None;
+                }
+                let State::Connecting(stream) = std::mem::replace(&mut self.state, State::Waiting)
+                else {
+                    return Action::None;
+                };
+                match result {
+                    Ok(_) => self.connected(stream, None),
+                    Err(error) => self.refused(&error),
+                }
+            }
+            State::Waiting | State::Resolving => Action::None,
+        }
+    }
+
+    pub(crate) fn on_outcome(&mut self, outcome: Outcome) -> Action {
+        match outcome {
+            Outcome::Established => {
+                self.failures = 0;
+                self.generation += 1; // The handshake timer is of no interest any more.
+                Action::None
+            }
+            Outcome::Failed { established, .. } if self.connection.outgoing => {
+                if established {
+                    self.failures = 0;
+                }
+                self.wait()
+            }
+            Outcome::Failed { .. } | Outcome::Finished => Action::Remove,
+            Outcome::Flushed => Action::Timer(GRACE, Purpose::Linger),
+        }
+    }
+
+    pub(crate) fn on_timer(&mut self, timer: Timer) -> Action {
+        let current = timer.generation == self.generation;
+        match timer.purpose {
+            Purpose::Reconnect if current => self.connect(),
+            Purpose::ConnectTimeout if current => self.refused(&ConnectError::TimedOut),
+            Purpose::HandshakeTimeout if current => {
+                self.connection.drive(events::HANDSHAKE_TIMEOUT);
+                Action::None
+            }
+            // Whatever state it is in.
+            Purpose::Linger => self.destroy(),
+            _ => Action::None,
+        }
+    }
+
+    /// The socket let go: send what is queued within the given time, then close.
+    pub(crate) fn close(&mut self, linger: Option<Duration>) -> Action {
+        self.closing = Some(linger.map(|time| Instant::now() + time));
+        match linger {
+            Some(Duration::ZERO) => self.destroy(),
+            _ => {
+                self.connection.drive(events::CLOSE);
+                linger.map_or(Action::None, |time| Action::Timer(time, Purpose::Linger))
+            }
+        }
+    }
+}
