@@ -1,4 +1,79 @@
 //! Sans-I/O wire codec for ZMTP, the ØMQ message transport protocol.
+//!
+//! ZMTP is what ØMQ sockets say to each other over a stream such as TCP: a [greeting] that settles version and
+//! security mechanism, a handshake in which both ends introduce themselves, and then traffic: [messages](Message) of one or more
+//! [frames](Frame), with [commands](Command) for heartbeats and subscriptions in between. This crate turns those bytes into
+//! values and values into bytes, and knows which of them may come when.
+//!
+//! It does **no I/O**, starts no threads and never looks at a clock: bytes and times come in as arguments, bytes and events
+//! come out. It does not queue, route or reconnect, and it does not know what a REQ socket does with a message: that is
+//! the business of the layers above, or yours.
+//!
+//! # Two levels
+//!
+//! ```text
+//!                  ┌──────────────────────── Connection ────────────────────────┐
+//!  bytes from      │  ┌───────────┐   ┌─────────┐                               │  events
+//!  the peer ──────▶│─▶│ Handshake │──▶│ Decoder │──▶ messages, commands ────────│─────────▶
+//!                  │  │ greeting, │   │ Scanner │         │ PING                │
+//!                  │  │ mechanism │   └─────────┘         ▼                     │
+//!  bytes for       │  └─────┬─────┘                 ┌───────────┐    messages,  │  send
+//!  the peer ◀──────│◀───────┴────────── encoder ◀───┤ Heartbeat │◀── commands ◀─│◀─────────
+//!                  │                                └───────────┘               │
+//!                  └────────────────────────────────────────────────────────────┘
+//!                                 ▲ the time                │ when to come again
+//! ```
+//!
+//! [`Connection`] is one end of a connection, whole. It is the place to start.
+//!
+//! The parts it is made of are there for programs that keep traffic in buffers of their own: [`Handshake`] consumes exactly the bytes of
+//! the handshake, [`Scanner`] finds message boundaries in place without copying, [`header`] encodes and decodes
+//! single frame headers, [`Decoder`] makes messages of bytes that come in pieces, [`Heartbeat`] keeps the timers.
+//!
+//! # Example
+//!
+//! A message from a PUSH to a PULL. In a program there is a socket where the two loops are:
+//!
+//! ```
+//! use std::time::Instant;
+//! use zmtp::{Connection, Event, HandshakeConfig, Message, SocketType};
+//!
+//! let now = Instant::now();
+//! let mut push = Connection::new(HandshakeConfig::new(SocketType::Push), now);
+//! let mut pull = Connection::new(HandshakeConfig::new(SocketType::Pull), now);
+//! push.send(["job", "42"])?;
+//!
+//! let mut received = Vec::new();
+//! while received.is_empty() {
+//!     while let Some(bytes) = push.poll_transmit() {
+//!         pull.handle_input(&bytes, now)?;
+//!     }
+//!     while let Some(bytes) = pull.poll_transmit() {
+//!         push.handle_input(&bytes, now)?;
+//!     }
+//!     while let Some(event) = pull.poll_event() {
+//!         if let Event::Message(message) = event {
+//!             received.push(message);
+//!         }
+//!     }
+//! }
+//! assert_eq!(received, [Message::from(["job", "42"])]);
+//! # Ok::<(), zmtp::Error>(())
+//! ```
+//!
+//! `examples/reply_server.rs` is a REP server on a blocking TCP socket.
+//!
+//! # What it speaks
+//!
+//! ZMTP 3.1 (RFC 37) and 3.0 (RFC 23) with the NULL mechanism, byte for byte as libzmq does; recorded connections of libzmq are
+//! among its tests. Where the RFCs and libzmq differ it sends what both accept, and accepts what libzmq sends. A peer
+//! of an older version, and anything that speaks no ZMTP at all, is refused with [`Error::UnsupportedVersion`].
+//!
+//! # Peers are not trusted
+//!
+//! No input makes this crate panic, and memory grows with what has arrived, never with what was announced. Everything
+//! whose size or number the peer decides has a bound in [`Limits`]. A violation is an [`Error`] that names the
+//! cause, and whose fault it was ([`Error::blame`]).
 
 #![forbid(unsafe_code)]
 

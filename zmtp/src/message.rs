@@ -459,11 +459,18 @@ single_frame_from! {
     [] &str;
     [] String;
     [] &String;
-    [] &[u8];
     [] Vec<u8>;
     [] &Vec<u8>;
     [] Bytes;
     [const N: usize] &[u8; N];
+}
+
+impl From<&[u8]> for Message {
+    /// Makes a message of one frame.
+    #[inline]
+    fn from(body: &[u8]) -> Self {
+        Self(Repr::One(Frame::copy_from_slice(body)))
+    }
 }
 
 impl<F: Into<Frame>, const N: usize> From<[F; N]> for Message {
