@@ -1,7 +1,7 @@
 //! A REP server on `zmtp` alone: a blocking TCP socket and one thread per client.
 //!
-//! Run it with `cargo run -p zmtp --example reply_server -- 127.0.0.1:5555` and connect any ØMQ REQ socket to
-//! `tcp://127.0.0.1:5555`: each request is answered with its own text in capitals.
+//! Run it with `cargo run -p zmtp --example reply_server -- 127.0.0.1:5555` and connect any ØMQ REQ
+//! socket to `tcp://127.0.0.1:5555`: each request is answered with its own text in capitals.
 
 use std::io::{self, Read, Write};
 use std::net::{TcpListener, TcpStream};

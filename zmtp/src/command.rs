@@ -1,6 +1,7 @@
 //! Commands: what the two ends say to each other beside messages.
 //!
-//! The body of a command frame is a length byte, the name, and data whose layout depends on the name:
+//! The body of a command frame is a length byte, the name, and data whose layout depends on the
+//! name:
 //!
 //! | name | data |
 //! |---|---|
@@ -128,7 +129,8 @@ pub enum Command<'a> {
     },
     /// A heartbeat that asks for a [`Pong`](Self::Pong).
     Ping {
-        /// How long the receiver may hear nothing before it takes the sender for dead, in tenths of a second. 0: for ever.
+        /// How long the receiver may hear nothing before it takes the sender for dead, in tenths of
+        /// a second. 0: for ever.
         ttl: u16,
         /// What the answer has to repeat, at most [`MAX_CONTEXT_LEN`] bytes.
         context: &'a [u8],
@@ -170,12 +172,13 @@ pub enum Command<'a> {
 impl<'a> Command<'a> {
     /// Reads the body of a command frame.
     ///
-    /// Names are compared exactly. A PING or PONG context of more than [`MAX_CONTEXT_LEN`] bytes is cut, and bytes after the reason of an ERROR are
-    /// ignored, as libzmq does.
+    /// Names are compared exactly. A PING or PONG context of more than [`MAX_CONTEXT_LEN`] bytes is
+    /// cut, and bytes after the reason of an ERROR are ignored, as libzmq does.
     ///
     /// # Errors
     ///
-    /// [`Error::MalformedCommand`] when the body is empty, the name is longer than the body, or the data does not have the layout that the name demands.
+    /// [`Error::MalformedCommand`] when the body is empty, the name is longer than the body, or the
+    /// data does not have the layout that the name demands.
     pub fn decode(body: &'a [u8]) -> Result<Self, Error> {
         const NAMELESS: Error = Error::MalformedCommand {
             command: CommandName::Other,
@@ -240,8 +243,9 @@ impl<'a> Command<'a> {
 
     /// Appends the command as a whole frame, header included.
     ///
-    /// What exceeds the length that a field may have on the wire is cut off: 255 bytes for the reason of an ERROR, a group, and the name
-    /// of an unknown command, [`MAX_CONTEXT_LEN`] for a context.
+    /// What exceeds the length that a field may have on the wire is cut off: 255 bytes for the
+    /// reason of an ERROR, a group, and the name of an unknown command, [`MAX_CONTEXT_LEN`] for a
+    /// context.
     pub fn encode(&self, out: &mut Vec<u8>) {
         let name = cut(self.name(), 255);
         let (fixed, data): (&[u8], &[u8]) = match *self {

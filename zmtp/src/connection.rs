@@ -1,4 +1,5 @@
-//! One connection, whole: handshake, messages, commands and heartbeats, without I/O and without a clock.
+//! One connection, whole: handshake, messages, commands and heartbeats, without I/O and without a
+//! clock.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -11,8 +12,8 @@ use crate::encoder::Outbound;
 use crate::heartbeat::{Heartbeat, HeartbeatConfig};
 use crate::{Command, Error, Frame, Handshake, HandshakeConfig, Message, Peer};
 
-/// How many PONGs may wait to be sent. A peer that sends PINGs and reads nothing gets no more answers, so it cannot make
-/// the queue grow.
+/// How many PONGs may wait to be sent. A peer that sends PINGs and reads nothing gets no more
+/// answers, so it cannot make the queue grow.
 const MAX_QUEUED_PONGS: usize = 1024;
 
 /// How a [`Connection`] behaves.
@@ -90,8 +91,8 @@ pub enum Event {
         /// The context of the PING it answers.
         context: Frame,
     },
-    /// Any other command arrived, such as SUBSCRIBE. This is its body, for [`Command::decode`]; what cannot be decoded, or has
-    /// no meaning for the socket type, is to be ignored.
+    /// Any other command arrived, such as SUBSCRIBE. This is its body, for [`Command::decode`];
+    /// what cannot be decoded, or has no meaning for the socket type, is to be ignored.
     Command(Frame),
 }
 
@@ -99,16 +100,20 @@ pub enum Event {
 ///
 /// Whoever owns the socket moves bytes and tells the time:
 ///
-/// 1. Write what [`poll_transmit`](Self::poll_transmit) returns to the peer, until it returns `None`.
+/// 1. Write what [`poll_transmit`](Self::poll_transmit) returns to the peer, until it returns
+///    `None`.
 /// 2. Pass what was read from the peer to [`handle_input`](Self::handle_input).
-/// 3. Call [`handle_timeout`](Self::handle_timeout) when the time that [`poll_timeout`](Self::poll_timeout) names has come.
-/// 4. After each of these, take the events from [`poll_event`](Self::poll_event) until there are none, and go on at 1.
+/// 3. Call [`handle_timeout`](Self::handle_timeout) when the time that
+///    [`poll_timeout`](Self::poll_timeout) names has come.
+/// 4. After each of these, take the events from [`poll_event`](Self::poll_event) until there are
+///    none, and go on at 1.
 ///
-/// The times passed in must not go backwards. An error from 2 or 3 is final: close the socket. Events that were
-/// decoded before the error can still be taken; a message that is not complete then is lost.
+/// The times passed in must not go backwards. An error from 2 or 3 is final: close the socket.
+/// Events that were decoded before the error can still be taken; a message that is not complete
+/// then is lost.
 ///
-/// Memory follows the input: the events of one call of `handle_input` wait in the connection until they are taken, and an incomplete message is kept within the
-/// [limits](crate::Limits).
+/// Memory follows the input: the events of one call of `handle_input` wait in the connection until
+/// they are taken, and an incomplete message is kept within the [limits](crate::Limits).
 ///
 /// # Examples
 ///
@@ -204,8 +209,8 @@ impl Connection {
     ///
     /// # Errors
     ///
-    /// [`Error::HandshakeTimeout`], [`Error::HeartbeatTimeout`] or [`Error::PeerTtlExpired`] when the peer was silent for too long;
-    /// [`Error::Closed`] when the connection had failed before.
+    /// [`Error::HandshakeTimeout`], [`Error::HeartbeatTimeout`] or [`Error::PeerTtlExpired`] when
+    /// the peer was silent for too long; [`Error::Closed`] when the connection had failed before.
     pub fn handle_timeout(&mut self, now: Instant) -> Result<(), Error> {
         let result = match &mut self.state {
             State::Closed(_) => Err(Error::Closed),
@@ -223,7 +228,8 @@ impl Connection {
         self.close_on_error(result)
     }
 
-    /// When [`handle_timeout`](Self::handle_timeout) has to be called next, if ever. Changes with each call of the other methods.
+    /// When [`handle_timeout`](Self::handle_timeout) has to be called next, if ever. Changes with
+    /// each call of the other methods.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
         match &self.state {
@@ -247,7 +253,8 @@ impl Connection {
         bytes
     }
 
-    /// Sends a message. One that is sent before the handshake is complete waits, without limit, until it is.
+    /// Sends a message. One that is sent before the handshake is complete waits, without limit,
+    /// until it is.
     ///
     /// # Errors
     ///
@@ -264,8 +271,8 @@ impl Connection {
         Ok(())
     }
 
-    /// Takes the messages that are still waiting for the handshake, in order. After a handshake that failed, these are the ones
-    /// that never left.
+    /// Takes the messages that are still waiting for the handshake, in order. After a handshake
+    /// that failed, these are the ones that never left.
     pub fn take_unsent(&mut self) -> Vec<Message> {
         let waiting = std::mem::take(&mut self.waiting);
         let (messages, others): (VecDeque<_>, _) = waiting
@@ -292,8 +299,8 @@ impl Connection {
         Ok(())
     }
 
-    /// Subscribes to a topic in the way the peer's version demands: by a SUBSCRIBE command, or before ZMTP 3.1 by a
-    /// message of the byte 01 and the topic.
+    /// Subscribes to a topic in the way the peer's version demands: by a SUBSCRIBE command, or
+    /// before ZMTP 3.1 by a message of the byte 01 and the topic.
     ///
     /// # Errors
     ///
@@ -307,9 +314,11 @@ impl Connection {
         Ok(())
     }
 
-    /// Takes a subscription back, by a CANCEL command or a message that begins with 00; see [`subscribe`](Self::subscribe).
+    /// Takes a subscription back, by a CANCEL command or a message that begins with 00; see
+    /// [`subscribe`](Self::subscribe).
     ///
-    /// libzmq publishers do not count: one CANCEL undoes any number of subscriptions to the same topic.
+    /// libzmq publishers do not count: one CANCEL undoes any number of subscriptions to the same
+    /// topic.
     ///
     /// # Errors
     ///
@@ -497,7 +506,8 @@ fn encode(command: Command<'_>) -> Vec<u8> {
     frame
 }
 
-/// After the handshake, commands that are not understood are ignored. Those with a known name have to be right.
+/// After the handshake, commands that are not understood are ignored. Those with a known name have
+/// to be right.
 fn is_fatal(error: &Error) -> bool {
     use crate::command::CommandName;
     !matches!(

@@ -18,8 +18,8 @@ pub enum Item {
 
 /// Decodes the traffic of ZMTP 2.0 to 3.1 that arrives in pieces of any size.
 ///
-/// The buffer of an incomplete body grows with what has arrived, whatever size its header announced. Each byte
-/// is copied once, and once more for each time that such a buffer grows.
+/// The buffer of an incomplete body grows with what has arrived, whatever size its header
+/// announced. Each byte is copied once, and once more for each time that such a buffer grows.
 ///
 /// # Examples
 ///
@@ -60,13 +60,15 @@ impl Decoder {
         }
     }
 
-    /// Consumes input up to the end of the next message or command, and returns how much that was and what it is.
+    /// Consumes input up to the end of the next message or command, and returns how much that was
+    /// and what it is.
     ///
     /// `None` means that all of the input is consumed and more is needed.
     ///
     /// # Errors
     ///
-    /// When a header breaks the protocol or a limit. The position in the traffic is lost then; the decoder must not be used again.
+    /// When a header breaks the protocol or a limit. The position in the traffic is lost then; the
+    /// decoder must not be used again.
     pub fn decode(&mut self, input: &[u8]) -> Result<(usize, Option<Item>), Error> {
         if !self.is_partial()
             && let Some((body, end)) = self.single_frame(input)?
@@ -100,7 +102,8 @@ impl Decoder {
 
     /// Where the body begins and ends if the input begins with a whole message of one frame.
     ///
-    /// This is the common case, and a message made in one go is several times faster than one made frame by frame.
+    /// This is the common case, and a message made in one go is several times faster than one made
+    /// frame by frame.
     fn single_frame(&mut self, input: &[u8]) -> Result<Option<(usize, usize)>, Error> {
         let Some((header, body)) = header::decode(input)? else {
             return Ok(None);

@@ -10,7 +10,8 @@ use crate::{Frame, Message};
 /// Bodies that are longer than this, in bytes, are handed on as they are instead of being copied.
 const COPY_MAX: usize = 8 * 1024;
 
-/// Appends a message to `out` as it travels in ZMTP 2.0 to 3.1. A message without frames becomes one empty frame.
+/// Appends a message to `out` as it travels in ZMTP 2.0 to 3.1. A message without frames becomes
+/// one empty frame.
 ///
 /// # Examples
 ///

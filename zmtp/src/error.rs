@@ -8,13 +8,13 @@ use crate::{SocketType, Version};
 
 /// Why a connection failed, or a call was refused.
 ///
-/// Everything but the [`Blame::Local`] causes ends the connection. Errors compare equal by cause and details, so tests
-/// can name them.
+/// Everything but the [`Blame::Local`] causes ends the connection. Errors compare equal by cause
+/// and details, so tests can name them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Error {
-    /// The peer speaks a version of ZMTP that is older than the oldest one accepted, or is no ZMTP peer at all:
-    /// whatever does not begin with a signature counts as version 1.0.
+    /// The peer speaks a version of ZMTP that is older than the oldest one accepted, or is no ZMTP
+    /// peer at all: whatever does not begin with a signature counts as version 1.0.
     UnsupportedVersion {
         /// The version that the first bytes amount to.
         version: Version,
@@ -153,9 +153,11 @@ impl Error {
         }
     }
 
-    /// The value that libzmq reports with `ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL` for this cause, if it has one.
+    /// The value that libzmq reports with `ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL` for this cause, if
+    /// it has one.
     ///
-    /// Faults in the metadata have the value that libzmq reports for them under PLAIN and CURVE; under NULL it reports none.
+    /// Faults in the metadata have the value that libzmq reports for them under PLAIN and CURVE;
+    /// under NULL it reports none.
     #[must_use]
     pub const fn protocol_event_code(&self) -> Option<u32> {
         Some(match self {
@@ -175,8 +177,8 @@ impl Error {
         })
     }
 
-    /// The ZAP status code that an ERROR command carried, 300, 400 or 500: the value that libzmq reports with
-    /// `ZMQ_EVENT_HANDSHAKE_FAILED_AUTH`.
+    /// The ZAP status code that an ERROR command carried, 300, 400 or 500: the value that libzmq
+    /// reports with `ZMQ_EVENT_HANDSHAKE_FAILED_AUTH`.
     #[must_use]
     pub fn auth_event_code(&self) -> Option<u32> {
         match self {

@@ -11,9 +11,9 @@ use bytes::Bytes;
 
 /// One frame of a message: an opaque body of bytes.
 ///
-/// A body of up to [`Frame::INLINE_CAPACITY`] bytes that is copied in lives inside the value itself and
-/// costs no allocation. A `Vec<u8>` or a `String` is taken over as it is, and so is a [`Bytes`] handle,
-/// whose clones share one buffer. A frame dereferences to `[u8]`; two frames are equal when
+/// A body of up to [`Frame::INLINE_CAPACITY`] bytes that is copied in lives inside the value itself
+/// and costs no allocation. A `Vec<u8>` or a `String` is taken over as it is, and so is a [`Bytes`]
+/// handle, whose clones share one buffer. A frame dereferences to `[u8]`; two frames are equal when
 /// their bodies are, however they are stored.
 ///
 /// Whether more frames follow is not a property of the frame: the order inside a
@@ -74,8 +74,9 @@ impl Frame {
     #[inline]
     #[must_use]
     pub fn copy_from_slice(body: &[u8]) -> Self {
-        // Filled in its place: a body that is copied into a buffer first and moved with it into the frame costs more
-        // than twice the copy, because the move reads in other pieces than the copy has just written.
+        // Filled in its place: a body that is copied into a buffer first and moved with it into the
+        // frame costs more than twice the copy, because the move reads in other pieces than the
+        // copy has just written.
         let mut frame = Self::new();
         frame.assign(body);
         frame
@@ -141,8 +142,9 @@ impl Frame {
 
     /// Replaces the body by a copy of `body`.
     ///
-    /// A buffer that the frame owns is written again, so a loop that receives into the same frame allocates
-    /// only while the largest body so far grows. Otherwise a body that fits is stored inline.
+    /// A buffer that the frame owns is written again, so a loop that receives into the same frame
+    /// allocates only while the largest body so far grows. Otherwise a body that fits is stored
+    /// inline.
     #[inline]
     pub fn assign(&mut self, body: &[u8]) {
         match &mut self.0 {
@@ -164,7 +166,8 @@ impl Frame {
         }
     }
 
-    /// A handle on the body that shares its buffer with this frame from now on. Only an inline body is copied.
+    /// A handle on the body that shares its buffer with this frame from now on. Only an inline body
+    /// is copied.
     pub fn to_bytes(&mut self) -> Bytes {
         match &mut self.0 {
             Repr::Inline { len, buf } => Bytes::copy_from_slice(&buf[..usize::from(*len)]),

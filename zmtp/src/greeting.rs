@@ -8,9 +8,10 @@
 //!  └─── signature ─────┘                └ 20 bytes, ASCII, zero padded
 //! ```
 //!
-//! A signature is also a valid beginning of a ZMTP 1.0 connection, which is how versions are told apart: each end sends its
-//! signature at once, and the rest only as far as it knows that the other end will understand it.
-//! [`GreetingParser`] therefore stops at every point where the next decision falls.
+//! A signature is also a valid beginning of a ZMTP 1.0 connection, which is how versions are told
+//! apart: each end sends its signature at once, and the rest only as far as it knows that the other
+//! end will understand it. [`GreetingParser`] therefore stops at every point where the next
+//! decision falls.
 //!
 //! Sections followed: RFC 23 and RFC 37, "Greeting", "Version Negotiation".
 
@@ -32,8 +33,8 @@ const MINOR_AT: usize = 11;
 const MECHANISM_AT: usize = 12;
 const AS_SERVER_AT: usize = MECHANISM_AT + MECHANISM_LEN;
 
-/// The signature that libzmq sends: its padding holds the length of the identity plus one, because to a ZMTP 1.0 peer these bytes
-/// are the header of a long frame that carries the identity.
+/// The signature that libzmq sends: its padding holds the length of the identity plus one, because
+/// to a ZMTP 1.0 peer these bytes are the header of a long frame that carries the identity.
 #[must_use]
 pub const fn signature(identity_len: usize) -> [u8; SIGNATURE_LEN] {
     let [p0, p1, p2, p3, p4, p5, p6, p7] = (identity_len as u64 + 1).to_be_bytes();
@@ -122,7 +123,8 @@ pub struct Greeting {
     pub version: Version,
     /// The security mechanism announced.
     pub mechanism: MechanismName,
-    /// Whether the sender plays the server in the mechanism. libzmq always sends `false`, so nothing may depend on it.
+    /// Whether the sender plays the server in the mechanism. libzmq always sends `false`, so
+    /// nothing may depend on it.
     pub as_server: bool,
 }
 
@@ -139,7 +141,8 @@ impl Greeting {
         wire
     }
 
-    /// Reads a whole greeting. Signature, filler and the as-server byte are not validated, as in libzmq.
+    /// Reads a whole greeting. Signature, filler and the as-server byte are not validated, as in
+    /// libzmq.
     #[must_use]
     pub fn decode(wire: &[u8; GREETING_LEN]) -> Self {
         let mut mechanism = [0; MECHANISM_LEN];
@@ -161,13 +164,15 @@ impl Greeting {
 pub enum Progress {
     /// All input is consumed and nothing new is known.
     NeedMore,
-    /// The peer sends no signature: it speaks ZMTP 1.0, or something else altogether. The bytes consumed so far, which
-    /// [`GreetingParser::received`] returns, are the beginning of its first frame.
+    /// The peer sends no signature: it speaks ZMTP 1.0, or something else altogether. The bytes
+    /// consumed so far, which [`GreetingParser::received`] returns, are the beginning of its first
+    /// frame.
     Unversioned,
     /// The signature is complete: the peer sends a version next, and wants to see ours.
     Signature,
-    /// The peer announced this major version. From 2 on its greeting has [`GREETING_LEN`] bytes; 0 and 1, which were called revisions then,
-    /// are those of ZMTP 2.0 and need another parser from here on.
+    /// The peer announced this major version. From 2 on its greeting has [`GREETING_LEN`] bytes; 0
+    /// and 1, which were called revisions then, are those of ZMTP 2.0 and need another parser from
+    /// here on.
     Major(u8),
     /// The greeting of ZMTP 3.x is complete.
     Complete(Greeting),
@@ -192,8 +197,8 @@ impl GreetingParser {
 
     /// Consumes input up to the next step, and returns how many bytes that was and what they tell.
     ///
-    /// Each step is reported once, in order; call again with the rest of the input for the next. After
-    /// [`Progress::Unversioned`] or [`Progress::Complete`] nothing more is consumed.
+    /// Each step is reported once, in order; call again with the rest of the input for the next.
+    /// After [`Progress::Unversioned`] or [`Progress::Complete`] nothing more is consumed.
     pub fn parse(&mut self, input: &[u8]) -> (usize, Progress) {
         let mut used = 0;
         for &byte in input {
@@ -223,7 +228,8 @@ impl GreetingParser {
         &self.buf[..usize::from(self.len)]
     }
 
-    /// The first byte and the lowest bit of the tenth tell; nothing else in a signature is looked at.
+    /// The first byte and the lowest bit of the tenth tell; nothing else in a signature is looked
+    /// at.
     const fn is_unversioned(&self) -> bool {
         (self.len >= 1 && self.buf[0] != 0xFF)
             || (self.len as usize >= SIGNATURE_LEN && self.buf[SIGNATURE_LEN - 1] & 1 == 0)

@@ -31,7 +31,8 @@ pub struct HandshakeConfig {
 }
 
 impl HandshakeConfig {
-    /// Makes a configuration without identity and properties, with the NULL mechanism and default limits.
+    /// Makes a configuration without identity and properties, with the NULL mechanism and default
+    /// limits.
     #[must_use]
     pub fn new(socket_type: SocketType) -> Self {
         Self {
@@ -43,7 +44,8 @@ impl HandshakeConfig {
         }
     }
 
-    /// Replaces the identity, by which a ROUTER at the other end addresses this one. Only REQ, DEALER and ROUTER announce theirs.
+    /// Replaces the identity, by which a ROUTER at the other end addresses this one. Only REQ,
+    /// DEALER and ROUTER announce theirs.
     ///
     /// # Errors
     ///
@@ -57,12 +59,13 @@ impl HandshakeConfig {
         Ok(self)
     }
 
-    /// Adds an application property, whose name begins with `X-`. Properties are sent in the order in which they are added.
+    /// Adds an application property, whose name begins with `X-`. Properties are sent in the order
+    /// in which they are added.
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidLocalProperty`] when the name does not begin with `X-`, is not valid for [`Metadata::push`], or
-    /// is there already, in any case.
+    /// [`Error::InvalidLocalProperty`] when the name does not begin with `X-`, is not valid for
+    /// [`Metadata::push`], or is there already, in any case.
     pub fn with_property(mut self, name: &str, value: impl Into<Bytes>) -> Result<Self, Error> {
         if !name.starts_with("X-") || self.properties.get(name).is_some() {
             return Err(Error::InvalidLocalProperty);
@@ -118,11 +121,13 @@ impl HandshakeConfig {
 
 /// The handshake of one connection as a state machine without I/O.
 ///
-/// Bytes from the peer go into [`handle_input`](Self::handle_input), bytes for the peer come out of [`transmit`](Self::transmit). It is
-/// over when [`is_complete`](Self::is_complete) says so or an error is returned; [`finish`](Self::finish) then tells who the peer is.
-/// `handle_input` consumes nothing beyond the handshake: what is left of the input is traffic.
+/// Bytes from the peer go into [`handle_input`](Self::handle_input), bytes for the peer come out of
+/// [`transmit`](Self::transmit). It is over when [`is_complete`](Self::is_complete) says so or an
+/// error is returned; [`finish`](Self::finish) then tells who the peer is. `handle_input` consumes
+/// nothing beyond the handshake: what is left of the input is traffic.
 ///
-/// No message may be sent before the handshake is complete: libzmq closes the connection of a peer that does.
+/// No message may be sent before the handshake is complete: libzmq closes the connection of a peer
+/// that does.
 ///
 /// # Examples
 ///
@@ -161,7 +166,8 @@ enum State {
 }
 
 impl Handshake {
-    /// Starts a handshake. What may be sent before the peer has said anything, the signature, is queued.
+    /// Starts a handshake. What may be sent before the peer has said anything, the signature, is
+    /// queued.
     #[must_use]
     pub fn new(config: HandshakeConfig) -> Self {
         Self {
@@ -176,12 +182,13 @@ impl Handshake {
 
     /// Takes bytes from the peer and returns how many of them belong to the handshake.
     ///
-    /// All of the input is consumed unless the handshake completes within it; the rest is traffic and
-    /// belongs to the caller. After completion nothing is consumed.
+    /// All of the input is consumed unless the handshake completes within it; the rest is traffic
+    /// and belongs to the caller. After completion nothing is consumed.
     ///
     /// # Errors
     ///
-    /// Why the handshake failed. The connection has to be closed; each further call returns the same error.
+    /// Why the handshake failed. The connection has to be closed; each further call returns the
+    /// same error.
     pub fn handle_input(&mut self, input: &[u8]) -> Result<usize, Error> {
         let mut used = 0;
         loop {
@@ -259,7 +266,8 @@ impl Handshake {
 
     /// Ends a complete handshake and tells who the peer is.
     ///
-    /// Bytes that have not been sent are dropped with the handshake: take them out of [`transmit`](Self::transmit) first.
+    /// Bytes that have not been sent are dropped with the handshake: take them out of
+    /// [`transmit`](Self::transmit) first.
     ///
     /// # Errors
     ///
@@ -275,7 +283,8 @@ impl Handshake {
         }
     }
 
-    /// Sends each part of the greeting only when the peer is known to understand it, as libzmq does.
+    /// Sends each part of the greeting only when the peer is known to understand it, as libzmq
+    /// does.
     fn on_greeting(&mut self, progress: Progress) -> Result<(), Error> {
         match progress {
             Progress::NeedMore => Ok(()),
@@ -337,7 +346,8 @@ impl Handshake {
     }
 }
 
-/// Collects one frame of the handshake. The frame's flags do not matter, as in libzmq: its body tells which command it is.
+/// Collects one frame of the handshake. The frame's flags do not matter, as in libzmq: its body
+/// tells which command it is.
 #[derive(Debug, Default)]
 struct CommandBuffer {
     head: [u8; header::MAX_LEN],
@@ -348,7 +358,8 @@ struct CommandBuffer {
 }
 
 impl CommandBuffer {
-    /// Consumes input up to the end of the frame, and returns how much that was and whether the frame is complete.
+    /// Consumes input up to the end of the frame, and returns how much that was and whether the
+    /// frame is complete.
     fn fill(&mut self, input: &[u8], limits: &Limits) -> Result<(usize, bool), Error> {
         let mut used = 0;
         let header = loop {

@@ -1,4 +1,5 @@
-//! Frame headers of ZMTP 2.0 to 3.1: one byte of flags, then the size of the body in one byte or in eight.
+//! Frame headers of ZMTP 2.0 to 3.1: one byte of flags, then the size of the body in one byte or in
+//! eight.
 //!
 //! ```text
 //!  short   ┌───────┬──────┬── ─ ─        long   ┌───────┬───────────────────┬── ─ ─
@@ -7,8 +8,8 @@
 //!              1       1    0..=255                 1             8           any size
 //! ```
 //!
-//! These functions run once per frame on both sides of every connection, so they are small, branch once on the
-//! common path, and are inlined. Sections followed: RFC 23 and RFC 37, "Framing".
+//! These functions run once per frame on both sides of every connection, so they are small, branch
+//! once on the common path, and are inlined. Sections followed: RFC 23 and RFC 37, "Framing".
 
 use std::fmt;
 
@@ -23,7 +24,8 @@ pub const MAX_SHORT_SIZE: u64 = 255;
 /// The longest body, in bytes, that the protocol allows: 2^63 - 1.
 pub const MAX_SIZE: u64 = i64::MAX as u64;
 
-/// The flags of a frame: any of [`MORE`](Self::MORE), [`LONG`](Self::LONG), [`COMMAND`](Self::COMMAND).
+/// The flags of a frame: any of [`MORE`](Self::MORE), [`LONG`](Self::LONG),
+/// [`COMMAND`](Self::COMMAND).
 ///
 /// The five reserved bits are never sent, and dropped when a header is decoded.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Hash)]
@@ -136,7 +138,8 @@ pub const fn encoded_len(size: u64) -> usize {
     if size <= MAX_SHORT_SIZE { 2 } else { MAX_LEN }
 }
 
-/// Writes the header of a frame and returns its length in bytes: the short form whenever the size fits.
+/// Writes the header of a frame and returns its length in bytes: the short form whenever the size
+/// fits.
 ///
 /// `LONG` in `flags` is ignored: the size decides.
 ///

@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 use crate::Error;
 use crate::command::MAX_SAFE_TTL;
 
-/// When to send heartbeats and how long to wait for a sign of life. By default, no heartbeats are sent; those of the peer are answered all the same.
+/// When to send heartbeats and how long to wait for a sign of life. By default, no heartbeats are
+/// sent; those of the peer are answered all the same.
 ///
 /// # Examples
 ///
@@ -47,21 +48,24 @@ impl HeartbeatConfig {
         }
     }
 
-    /// How long after a PING the peer may stay silent; by default as long as the interval. Zero means for ever.
+    /// How long after a PING the peer may stay silent; by default as long as the interval. Zero
+    /// means for ever.
     #[must_use]
     pub const fn with_timeout(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout);
         self
     }
 
-    /// How long the peer may hear nothing from this end before it gives up, which every PING tells it. Zero, the default, means for ever.
+    /// How long the peer may hear nothing from this end before it gives up, which every PING tells
+    /// it. Zero, the default, means for ever.
     #[must_use]
     pub const fn with_ttl(mut self, ttl: Duration) -> Self {
         self.ttl = ttl;
         self
     }
 
-    /// The time to live as a PING carries it, in tenths of a second: rounded up, and no more than [`MAX_SAFE_TTL`], 65.5 seconds.
+    /// The time to live as a PING carries it, in tenths of a second: rounded up, and no more than
+    /// [`MAX_SAFE_TTL`], 65.5 seconds.
     #[must_use]
     pub fn ttl_deciseconds(&self) -> u16 {
         let tenths = self.ttl.as_millis().div_ceil(100);
@@ -97,7 +101,8 @@ impl Heartbeat {
 
     /// Something arrived, which proves that the peer is alive.
     ///
-    /// Any bytes do, even those of an incomplete frame, so that a message which takes long is no reason to give up.
+    /// Any bytes do, even those of an incomplete frame, so that a message which takes long is no
+    /// reason to give up.
     #[inline]
     pub const fn on_input(&mut self) {
         self.pong_deadline = None;
@@ -124,7 +129,8 @@ impl Heartbeat {
     ///
     /// # Errors
     ///
-    /// [`Error::HeartbeatTimeout`] or [`Error::PeerTtlExpired`] when the peer has been silent for too long.
+    /// [`Error::HeartbeatTimeout`] or [`Error::PeerTtlExpired`] when the peer has been silent for
+    /// too long.
     pub fn handle_timeout(&mut self, now: Instant) -> Result<Option<u16>, Error> {
         let is_due = |deadline: Option<Instant>| deadline.is_some_and(|deadline| deadline <= now);
         if is_due(self.pong_deadline) {

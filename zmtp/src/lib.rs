@@ -1,13 +1,14 @@
 //! Sans-I/O wire codec for ZMTP, the ØMQ message transport protocol.
 //!
-//! ZMTP is what ØMQ sockets say to each other over a stream such as TCP: a [greeting] that settles version and
-//! security mechanism, a handshake in which both ends introduce themselves, and then traffic: [messages](Message) of one or more
-//! [frames](Frame), with [commands](Command) for heartbeats and subscriptions in between. This crate turns those bytes into
-//! values and values into bytes, and knows which of them may come when.
+//! ZMTP is what ØMQ sockets say to each other over a stream such as TCP: a [greeting] that settles
+//! version and security mechanism, a handshake in which both ends introduce themselves, and then
+//! traffic: [messages](Message) of one or more [frames](Frame), with [commands](Command) for
+//! heartbeats and subscriptions in between. This crate turns those bytes into values and values
+//! into bytes, and knows which of them may come when.
 //!
-//! It does **no I/O**, starts no threads and never looks at a clock: bytes and times come in as arguments, bytes and events
-//! come out. It does not queue, route or reconnect, and it does not know what a REQ socket does with a message: that is
-//! the business of the layers above, or yours.
+//! It does **no I/O**, starts no threads and never looks at a clock: bytes and times come in as
+//! arguments, bytes and events come out. It does not queue, route or reconnect, and it does not
+//! know what a REQ socket does with a message: that is the business of the layers above, or yours.
 //!
 //! # Two levels
 //!
@@ -26,9 +27,10 @@
 //!
 //! [`Connection`] is one end of a connection, whole. It is the place to start.
 //!
-//! The parts it is made of are there for programs that keep traffic in buffers of their own: [`Handshake`] consumes exactly the bytes of
-//! the handshake, [`Scanner`] finds message boundaries in place without copying, [`header`] encodes and decodes
-//! single frame headers, [`Decoder`] makes messages of bytes that come in pieces, [`Heartbeat`] keeps the timers.
+//! The parts it is made of are there for programs that keep traffic in buffers of their own:
+//! [`Handshake`] consumes exactly the bytes of the handshake, [`Scanner`] finds message boundaries
+//! in place without copying, [`header`] encodes and decodes single frame headers, [`Decoder`] makes
+//! messages of bytes that come in pieces, [`Heartbeat`] keeps the timers.
 //!
 //! # Example
 //!
@@ -65,15 +67,16 @@
 //!
 //! # What it speaks
 //!
-//! ZMTP 3.1 (RFC 37) and 3.0 (RFC 23) with the NULL mechanism, byte for byte as libzmq does; recorded connections of libzmq are
-//! among its tests. Where the RFCs and libzmq differ it sends what both accept, and accepts what libzmq sends. A peer
-//! of an older version, and anything that speaks no ZMTP at all, is refused with [`Error::UnsupportedVersion`].
+//! ZMTP 3.1 (RFC 37) and 3.0 (RFC 23) with the NULL mechanism, byte for byte as libzmq does;
+//! recorded connections of libzmq are among its tests. Where the RFCs and libzmq differ it sends
+//! what both accept, and accepts what libzmq sends. A peer of an older version, and anything that
+//! speaks no ZMTP at all, is refused with [`Error::UnsupportedVersion`].
 //!
 //! # Peers are not trusted
 //!
-//! No input makes this crate panic, and memory grows with what has arrived, never with what was announced. Everything
-//! whose size or number the peer decides has a bound in [`Limits`]. A violation is an [`Error`] that names the
-//! cause, and whose fault it was ([`Error::blame`]).
+//! No input makes this crate panic, and memory grows with what has arrived, never with what was
+//! announced. Everything whose size or number the peer decides has a bound in [`Limits`]. A
+//! violation is an [`Error`] that names the cause, and whose fault it was ([`Error::blame`]).
 
 #![forbid(unsafe_code)]
 

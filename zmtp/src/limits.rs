@@ -2,8 +2,10 @@
 
 /// Bounds on everything whose size or number the peer decides.
 ///
-/// Each limit is checked when the header arrives, before any of the body is stored. A peer that exceeds one loses its connection
-/// with an error of [`Blame::Limit`](crate::Blame::Limit). The defaults suit a peer that is not trusted, except that frames and messages may have any size, as in libzmq.
+/// Each limit is checked when the header arrives, before any of the body is stored. A peer that
+/// exceeds one loses its connection with an error of [`Blame::Limit`](crate::Blame::Limit). The
+/// defaults suit a peer that is not trusted, except that frames and messages may have any size, as
+/// in libzmq.
 ///
 /// # Examples
 ///
@@ -18,13 +20,15 @@
 pub struct Limits {
     /// The longest body of any frame, commands included, in bytes. Default: none.
     ///
-    /// This is `ZMQ_MAXMSGSIZE` of libzmq. As there, a limit smaller than the peer's READY makes every handshake fail.
+    /// This is `ZMQ_MAXMSGSIZE` of libzmq. As there, a limit smaller than the peer's READY makes
+    /// every handshake fail.
     pub max_frame_size: Option<u64>,
     /// The longest message, all its frames together, in bytes. Default: none.
     pub max_message_size: Option<u64>,
     /// The largest number of frames in one message. Default: 65,536.
     pub max_frames: u32,
-    /// The longest command after the handshake, in bytes, which bounds the topic of a subscription. Default: 1 MiB.
+    /// The longest command after the handshake, in bytes, which bounds the topic of a subscription.
+    /// Default: 1 MiB.
     pub max_command_size: u64,
     /// The longest command during the handshake, in bytes. Default: 16 KiB.
     pub max_handshake_command_size: u64,

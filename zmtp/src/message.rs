@@ -12,14 +12,14 @@ use crate::Frame;
 
 /// One or more [`Frame`]s that are sent, routed and received as a unit.
 ///
-/// A message of a single frame, the common case, lives in the value itself: no allocation when
-/// the body is short. Anything that converts into a frame converts into a message, and arrays and iterators
-/// of such things convert into a message of several frames.
+/// A message of a single frame, the common case, lives in the value itself: no allocation when the
+/// body is short. Anything that converts into a frame converts into a message, and arrays and
+/// iterators of such things convert into a message of several frames.
 ///
-/// A message under construction may hold no frame at all ([`Message::new`], [`pop_front`](Self::pop_front) of
-/// the last frame, an empty array or iterator). There is no such thing on the wire: wherever a
-/// message is sent, one without frames goes out as one empty frame, which is what
-/// [`ensure_frame`](Self::ensure_frame) makes of it.
+/// A message under construction may hold no frame at all ([`Message::new`],
+/// [`pop_front`](Self::pop_front) of the last frame, an empty array or iterator). There is no such
+/// thing on the wire: wherever a message is sent, one without frames goes out as one empty frame,
+/// which is what [`ensure_frame`](Self::ensure_frame) makes of it.
 ///
 /// # Examples
 ///
@@ -41,7 +41,8 @@ use crate::Frame;
 ///
 /// # Reuse
 ///
-/// A receive loop fills one message again and again, frame by frame, and keeps the buffers that its frames own:
+/// A receive loop fills one message again and again, frame by frame, and keeps the buffers that its
+/// frames own:
 ///
 /// ```
 /// use zmtp::Message;
@@ -58,7 +59,8 @@ use crate::Frame;
 #[derive(Clone)]
 pub struct Message(Repr);
 
-/// The usual message is one frame, and costs neither an allocation nor more room than the frame itself.
+/// The usual message is one frame, and costs neither an allocation nor more room than the frame
+/// itself.
 #[derive(Clone)]
 enum Repr {
     One(Frame),
@@ -245,8 +247,8 @@ impl Message {
         }
     }
 
-    /// Makes the number of frames `len`: the surplus is dropped, and what is missing is added as empty frames. Existing
-    /// frames keep their bodies and buffers.
+    /// Makes the number of frames `len`: the surplus is dropped, and what is missing is added as
+    /// empty frames. Existing frames keep their bodies and buffers.
     pub fn resize_frames(&mut self, len: usize) {
         self.truncate(len);
         while self.len() < len {
@@ -254,10 +256,11 @@ impl Message {
         }
     }
 
-    /// The frame at `index`, to be filled with [`Frame::assign`]; missing frames up to `index` are added, empty.
+    /// The frame at `index`, to be filled with [`Frame::assign`]; missing frames up to `index` are
+    /// added, empty.
     ///
-    /// The frame still has its old body. A loop that fills a message in place calls this for each index in turn and
-    /// [`truncate`](Self::truncate) at the end.
+    /// The frame still has its old body. A loop that fills a message in place calls this for each
+    /// index in turn and [`truncate`](Self::truncate) at the end.
     #[inline]
     pub fn reuse_frame(&mut self, index: usize) -> &mut Frame {
         if index >= self.len() {
@@ -266,8 +269,8 @@ impl Message {
         &mut self.frames_mut()[index]
     }
 
-    /// Turns the message into a single frame with a copy of `body`, keeping the buffer of the first frame: the shortest
-    /// way to receive a message of one frame in place.
+    /// Turns the message into a single frame with a copy of `body`, keeping the buffer of the first
+    /// frame: the shortest way to receive a message of one frame in place.
     #[inline]
     pub fn assign_single(&mut self, body: &[u8]) {
         self.reuse_frame(0).assign(body);

@@ -25,8 +25,9 @@ pub const MAX_VALUE_LEN: usize = i32::MAX as usize;
 
 /// An ordered list of properties, each a name and a value.
 ///
-/// Names are looked up without regard to case. A name may occur more than once; the order is kept, so decoding and encoding is the identity.
-/// What a peer sends here is its own claim and proves nothing.
+/// Names are looked up without regard to case. A name may occur more than once; the order is kept,
+/// so decoding and encoding is the identity. What a peer sends here is its own claim and proves
+/// nothing.
 ///
 /// # Examples
 ///
@@ -62,8 +63,8 @@ impl Metadata {
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidLocalProperty`] unless the name has 1 to 255 characters, all of them letters, digits or one of `-_.+`, and the value
-    /// is no longer than [`MAX_VALUE_LEN`].
+    /// [`Error::InvalidLocalProperty`] unless the name has 1 to 255 characters, all of them
+    /// letters, digits or one of `-_.+`, and the value is no longer than [`MAX_VALUE_LEN`].
     pub fn push(&mut self, name: &str, value: impl Into<Bytes>) -> Result<(), Error> {
         let value = value.into();
         if !is_valid_name(name) || value.len() > MAX_VALUE_LEN {
@@ -87,7 +88,8 @@ impl Metadata {
             .map(|(_, value)| value)
     }
 
-    /// All properties in order, as names and values. The names are those that the peer sent, which may be any bytes.
+    /// All properties in order, as names and values. The names are those that the peer sent, which
+    /// may be any bytes.
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = (&[u8], &[u8])> {
         self.properties
             .iter()
@@ -125,11 +127,13 @@ impl Metadata {
 
     /// Reads properties up to the end of `input`.
     ///
-    /// Names may be empty or hold any bytes, as in libzmq. The body is copied once; the properties share the copy.
+    /// Names may be empty or hold any bytes, as in libzmq. The body is copied once; the properties
+    /// share the copy.
     ///
     /// # Errors
     ///
-    /// [`Error::MalformedMetadata`] when the input ends inside a property, [`Error::TooManyProperties`] when there are more than `max_properties`.
+    /// [`Error::MalformedMetadata`] when the input ends inside a property,
+    /// [`Error::TooManyProperties`] when there are more than `max_properties`.
     pub fn decode(input: &[u8], max_properties: usize) -> Result<Self, Error> {
         let mut properties = Vec::new();
         let mut rest = Bytes::copy_from_slice(input);

@@ -26,7 +26,8 @@ impl Version {
     /// ZMTP 3.1, the version that this crate announces.
     pub const V3_1: Self = Self { major: 3, minor: 1 };
 
-    /// Whether subscriptions travel as SUBSCRIBE and CANCEL commands (from 3.1 on), not as messages that begin with 01 or 00.
+    /// Whether subscriptions travel as SUBSCRIBE and CANCEL commands (from 3.1 on), not as messages
+    /// that begin with 01 or 00.
     #[must_use]
     pub const fn has_subscription_commands(self) -> bool {
         self.major > 3 || (self.major == 3 && self.minor >= 1)
@@ -59,7 +60,8 @@ impl Peer {
     /// The longest identity, in bytes.
     pub const MAX_IDENTITY_LEN: usize = 255;
 
-    /// A peer that is known without a handshake, such as one in the same process. It has no properties.
+    /// A peer that is known without a handshake, such as one in the same process. It has no
+    /// properties.
     #[must_use]
     pub const fn new(version: Version, socket_type: Option<SocketType>, identity: Bytes) -> Self {
         Self {
@@ -107,7 +109,8 @@ impl Peer {
     }
 }
 
-/// Whether an identity may be announced: identities that begin with a zero byte are those that a ROUTER makes up.
+/// Whether an identity may be announced: identities that begin with a zero byte are those that a
+/// ROUTER makes up.
 pub(crate) fn is_valid_identity(identity: &[u8]) -> bool {
     identity.len() <= Peer::MAX_IDENTITY_LEN && identity.first() != Some(&0)
 }

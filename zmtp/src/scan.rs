@@ -5,9 +5,10 @@ use crate::{Error, Limits};
 
 /// Hops over the frames of ZMTP 2.0 to 3.1 traffic in place and tells where messages end.
 ///
-/// It copies and allocates nothing and looks at headers only: the time for a slice is proportional to the number of frames in
-/// it, not to their length. Between calls it remembers only how far the current message has got, so the same scanner follows a
-/// connection from chunk to chunk as long as each slice begins where the last scan stopped.
+/// It copies and allocates nothing and looks at headers only: the time for a slice is proportional
+/// to the number of frames in it, not to their length. Between calls it remembers only how far the
+/// current message has got, so the same scanner follows a connection from chunk to chunk as long as
+/// each slice begins where the last scan stopped.
 ///
 /// The limits are applied as soon as a header is there, before its body is.
 ///
@@ -43,7 +44,8 @@ pub struct Scanner {
 /// How far a scan came. All offsets count from the start of the slice.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Scan {
-    /// Where the scan stopped: all frames before it are whole. The next scan begins here, or after the frame that stopped it.
+    /// Where the scan stopped: all frames before it are whole. The next scan begins here, or after
+    /// the frame that stopped it.
     pub scanned: usize,
     /// The end of the last whole message; 0 if no message ends in this slice.
     pub boundary: usize,
@@ -62,22 +64,25 @@ pub enum Stop {
         /// How many bytes are missing to complete the header, or if that is there, the whole frame.
         missing: u64,
     },
-    /// A whole command frame. It belongs to no message, even if it stands between the frames of one. To go on, skip it.
+    /// A whole command frame. It belongs to no message, even if it stands between the frames of
+    /// one. To go on, skip it.
     Command {
         /// Its header.
         header: FrameHeader,
         /// The length of its header, in bytes.
         header_len: usize,
     },
-    /// A frame of a message whose body is longer than the threshold set with [`Scanner::with_large_body`], complete or not. To go on,
-    /// [`accept`](Scanner::accept) its header and skip it.
+    /// A frame of a message whose body is longer than the threshold set with
+    /// [`Scanner::with_large_body`], complete or not. To go on, [`accept`](Scanner::accept) its
+    /// header and skip it.
     Large {
         /// Its header.
         header: FrameHeader,
         /// The length of its header, in bytes.
         header_len: usize,
     },
-    /// The next header breaks the protocol or a limit. Messages before it are sound; nothing may be read after it.
+    /// The next header breaks the protocol or a limit. Messages before it are sound; nothing may be
+    /// read after it.
     Invalid(Error),
 }
 
@@ -110,7 +115,8 @@ impl Scanner {
         scanner
     }
 
-    /// Makes the scanner stop at every body of more than `threshold` bytes, so that the caller can put it elsewhere.
+    /// Makes the scanner stop at every body of more than `threshold` bytes, so that the caller can
+    /// put it elsewhere.
     #[must_use]
     pub fn with_large_body(mut self, threshold: u64) -> Self {
         self.large_body = threshold;
@@ -125,7 +131,8 @@ impl Scanner {
         self.frames != 0
     }
 
-    /// Hops over all whole frames at the start of `bytes`, up to the first one that needs attention.
+    /// Hops over all whole frames at the start of `bytes`, up to the first one that needs
+    /// attention.
     ///
     /// `bytes` has to begin at a frame.
     #[inline]
@@ -164,7 +171,8 @@ impl Scanner {
 
     /// Takes note of the next frame and tells what it is.
     ///
-    /// For frames that were not scanned: those that stopped a scan, and those that the caller decodes itself.
+    /// For frames that were not scanned: those that stopped a scan, and those that the caller
+    /// decodes itself.
     ///
     /// # Errors
     ///
@@ -179,7 +187,8 @@ impl Scanner {
     ///
     /// # Errors
     ///
-    /// [`Error::FrameTooLarge`], [`Error::MessageTooLarge`], [`Error::TooManyFrames`] or [`Error::CommandTooLarge`].
+    /// [`Error::FrameTooLarge`], [`Error::MessageTooLarge`], [`Error::TooManyFrames`] or
+    /// [`Error::CommandTooLarge`].
     #[inline]
     pub fn check(&self, header: FrameHeader) -> Result<(), Error> {
         let size = header.size;

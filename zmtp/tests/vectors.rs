@@ -1,4 +1,5 @@
-//! Replays connections recorded from libzmq: what we make of its bytes, said again by us, has to be its bytes.
+//! Replays connections recorded from libzmq: what we make of its bytes, said again by us, has to be
+//! its bytes.
 
 use std::fs;
 use std::path::Path;
@@ -241,7 +242,8 @@ fn a_refusal_by_zap_is_told_with_its_code() {
             Some(400)
         );
         assert!(events.is_empty());
-        // When all arrives in one piece the refusal is known before anything but the signature is sent.
+        // When all arrives in one piece the refusal is known before anything but the signature is
+        // sent.
         assert!(recording.connector.starts_with(&sent));
         assert!(sent == recording.connector || chunk == usize::MAX);
     }

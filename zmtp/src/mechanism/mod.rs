@@ -1,7 +1,9 @@
-//! Security mechanisms: what the two ends say to each other between the greeting and the first message.
+//! Security mechanisms: what the two ends say to each other between the greeting and the first
+//! message.
 //!
-//! Every mechanism is a state machine of its own in a module of its own. They are few and known, so a closed enum joins
-//! them: the handshake asks it for commands to send and feeds it the commands that arrive.
+//! Every mechanism is a state machine of its own in a module of its own. They are few and known, so
+//! a closed enum joins them: the handshake asks it for commands to send and feeds it the commands
+//! that arrive.
 
 mod null;
 
