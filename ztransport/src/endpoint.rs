@@ -35,7 +35,7 @@ pub const MAX_IPC_PATH: usize = 107;
 /// # Examples
 ///
 /// ```
-/// use ztransport::Endpoint;
+/// use ztransport::endpoint::Endpoint;
 ///
 /// let endpoint: Endpoint = "tcp://::1:05555".parse()?;
 /// assert_eq!(endpoint.to_string(), "tcp://[::1]:5555");
@@ -44,7 +44,7 @@ pub const MAX_IPC_PATH: usize = 107;
 /// let any = Endpoint::parse("tcp://*:*")?;
 /// any.for_bind()?;
 /// assert!(any.for_connect().is_err());
-/// # Ok::<(), ztransport::EndpointError>(())
+/// # Ok::<(), ztransport::endpoint::EndpointError>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]

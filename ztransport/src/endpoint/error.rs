@@ -12,7 +12,7 @@ use std::ops::Range;
 /// # Examples
 ///
 /// ```
-/// use ztransport::{Endpoint, EndpointErrorKind};
+/// use ztransport::endpoint::{Endpoint, EndpointErrorKind};
 ///
 /// let error = Endpoint::parse("tcp://localhost:99999").unwrap_err();
 /// assert_eq!(error.kind(), EndpointErrorKind::PortOutOfRange);

@@ -15,7 +15,7 @@
 //!   process has done with that signal.
 //! * `TCP_NODELAY` is set on both sides: batching is the business of the layer above.
 //! * Only [`resolve`] and [`Listener::bind`] with a host name may block, on DNS. Neither belongs
-//!   on an I/O thread; [`TcpEndpoint::needs_dns`](crate::TcpEndpoint::needs_dns) tells in advance.
+//!   on an I/O thread; [`TcpEndpoint::needs_dns`](crate::endpoint::TcpEndpoint::needs_dns) tells in advance.
 
 mod address;
 mod error;
