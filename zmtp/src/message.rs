@@ -175,7 +175,8 @@ impl Message {
         let frame = frame.into();
         match &mut self.0 {
             Repr::Many(frames) if frames.capacity() == 0 => self.0 = Repr::One(frame),
-            _ => self.as_vec().push(frame),
+            Repr::Many(frames) => frames.push(frame),
+            Repr::One(_) => self.spill(|frames| frames.push(frame)),
         }
     }
 
@@ -184,7 +185,8 @@ impl Message {
         let frame = frame.into();
         match &mut self.0 {
             Repr::Many(frames) if frames.capacity() == 0 => self.0 = Repr::One(frame),
-            _ => self.as_vec().insert(0, frame),
+            Repr::Many(frames) => frames.insert(0, frame),
+            Repr::One(_) => self.spill(|frames| frames.insert(0, frame)),
         }
     }
 
@@ -290,20 +292,12 @@ impl Message {
         std::mem::take(self).into_single().ok()
     }
 
-    /// The frames as a vector, moved into one if need be.
-    fn as_vec(&mut self) -> &mut Vec<Frame> {
-        if let Some(frame) = matches!(self.0, Repr::One(_))
-            .then(|| self.take_only())
-            .flatten()
-        {
-            let mut frames = Vec::with_capacity(4);
-            frames.push(frame);
-            self.0 = Repr::Many(frames);
-        }
-        match &mut self.0 {
-            Repr::Many(frames) => frames,
-            Repr::One(_) => unreachable!("a single frame was moved into a vector above"),
-        }
+    /// Moves the only frame into a vector, to be joined by another.
+    fn spill(&mut self, join: impl FnOnce(&mut Vec<Frame>)) {
+        let mut frames = Vec::with_capacity(4);
+        frames.extend(self.take_only());
+        join(&mut frames);
+        self.0 = Repr::Many(frames);
     }
 }
 
