@@ -269,6 +269,8 @@ impl Writer {
             };
             stop = match self.finish_body(limits, &mut run) {
                 Some(stop) => stop,
+                // Its header is still at the front, and nothing can come after it.
+                None if self.ingest.body.is_some() => Stop::NeedInput,
                 None => self.scan_frames(limits, &mut run),
             };
             self.open_bytes = run.bytes;

@@ -236,7 +236,7 @@ impl Shared {
     }
 
     /// Either side: takes the writer's wish away. `true` for the one who got it.
-    fn take_blocked(&self) -> bool {
+    pub(crate) fn take_blocked(&self) -> bool {
         self.producer.resume_at.swap(NEVER, Ordering::AcqRel) != NEVER
     }
 

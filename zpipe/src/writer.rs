@@ -440,6 +440,7 @@ impl Writer {
     #[must_use = "`false` means that no signal will come"]
     pub fn block(&mut self) -> bool {
         if self.refresh_room() {
+            self.shared.take_blocked();
             return false;
         }
         let held = self.pending();

@@ -1,0 +1,349 @@
+//! A pipe that is written straight from a peer's bytes.
+
+use std::collections::VecDeque;
+
+use zpipe::{Filled, FrameLimits, Limits, Reader, Scan, Writer, pipe};
+
+use super::oracle::{Flow, OracleFrame, READER, Step, WRITER, body, limits, size};
+
+/// How a peer's stream ends when it breaks the rules.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Violation {
+    TooLarge(u64),
+    Malformed,
+}
+
+struct InputModel {
+    flow: Flow,
+    writer: Option<Writer>,
+    reader: Option<Reader>,
+    rules: FrameLimits,
+    /// What the peer sends next, and how much of it has been put into the pipe.
+    wire: Vec<u8>,
+    fed: usize,
+    /// Whole frames in `wire` not yet scanned, with the offset where each ends.
+    frames: VecDeque<(usize, OracleFrame)>,
+    /// A bad header at the end of `wire`: where it ends, and why it is bad.
+    violation: Option<(usize, Violation)>,
+    /// Frames of the message that the writer has begun, commands not included.
+    open: Vec<OracleFrame>,
+    /// The same with commands, as the frame limit counts them.
+    open_frames: u32,
+    broken: bool,
+    /// Committed and not read.
+    queue: VecDeque<OracleFrame>,
+    read: u64,
+    counter: u32,
+}
+
+/// Runs the steps on a pipe that is filled from a stream of bytes.
+///
+/// Only the mark of messages is set: what commands add to the bytes in a pipe is not promised.
+pub(crate) fn run(messages: u64, steps: &[Step]) {
+    let first = Limits { messages, bytes: 0 };
+    let flow = Flow::new(first);
+    let (writer, reader) = pipe(
+        first,
+        Some(flow.set.notifier(WRITER)),
+        Some(flow.set.notifier(READER)),
+    );
+    let mut model = InputModel {
+        flow,
+        writer: Some(writer),
+        reader: Some(reader),
+        rules: FrameLimits {
+            frame_size: 1 << 20,
+            command_size: 20_000,
+            frames: 12,
+        },
+        wire: Vec::new(),
+        fed: 0,
+        frames: VecDeque::new(),
+        violation: None,
+        open: Vec::new(),
+        open_frames: 0,
+        broken: false,
+        queue: VecDeque::new(),
+        read: 0,
+        counter: 0,
+    };
+    for &step in steps {
+        model.step(step);
+        model.flow.check_signals();
+    }
+    // What is left comes through too, once there is room.
+    while model.writer.is_some() && model.reader.is_some() && !model.broken {
+        if model.fed == model.wire.len() && model.frames.is_empty() && model.queue.is_empty() {
+            break;
+        }
+        let before = (model.fed, model.frames.len(), model.queue.len());
+        model.feed(u32::MAX, 2);
+        model.scan();
+        while !model.queue.is_empty() {
+            model.read_frame();
+        }
+        let after = (model.fed, model.frames.len(), model.queue.len());
+        assert!(before != after || model.broken, "no progress");
+    }
+    drop(model.reader.take());
+    drop(model.writer.take());
+    model.flow.check_handles();
+}
+
+impl InputModel {
+    fn step(&mut self, (what, a, b): Step) {
+        match what % 16 {
+            0..=2 => self.peer_sends_frame(a, b),
+            3 if b % 16 == 0 => self.peer_misbehaves(a),
+            3..=6 => self.feed(a, b),
+            7..=9 => self.scan(),
+            10 | 11 => self.read_frame(),
+            12 => {
+                if let Some(reader) = &mut self.reader {
+                    let idle = reader.set_idle();
+                    self.flow.check_idle(idle, !self.queue.is_empty());
+                }
+            }
+            13 if b % 16 == 0 => self.connection_is_lost(),
+            13 => {
+                if let Some(writer) = &mut self.writer {
+                    let blocked = writer.block();
+                    self.flow.check_block(blocked);
+                }
+            }
+            14 if b % 4 == 0 => {
+                if let Some(writer) = &mut self.writer {
+                    let limits = limits(a, 0);
+                    writer.set_limits(limits);
+                    self.flow.set_limits(limits, false);
+                }
+            }
+            14 if b % 4 == 1 => self.append(a),
+            14 => self.read_frame(),
+            _ if b % 64 == 0 => {
+                if self.writer.take().is_some() {
+                    self.flow.writer_left();
+                }
+            }
+            _ if b % 64 == 1 => {
+                if self.reader.take().is_some() {
+                    self.flow.reader_left();
+                }
+            }
+            _ => self.feed(a, b),
+        }
+    }
+
+    fn peer_sends_frame(&mut self, a: u32, b: u32) {
+        if self.violation.is_some() {
+            return;
+        }
+        self.counter += 1;
+        let command = b % 8 == 0;
+        let limit = if command {
+            self.rules.command_size
+        } else {
+            self.rules.frame_size
+        };
+        let frame = OracleFrame {
+            more: !command && b % 8 < 4,
+            command,
+            body: body(size(a).min(limit as usize), self.counter),
+        };
+        if b % 32 == 1 && frame.body.len() < 256 {
+            // The long form of a header is allowed for every size.
+            self.wire.push(frame.flags().bits() | 2);
+            self.wire
+                .extend_from_slice(&(frame.body.len() as u64).to_be_bytes());
+            self.wire.extend_from_slice(&frame.body);
+        } else {
+            frame.encode(&mut self.wire);
+        }
+        self.frames.push_back((self.wire.len(), frame));
+    }
+
+    fn peer_misbehaves(&mut self, a: u32) {
+        if self.violation.is_some() {
+            return;
+        }
+        let (flags, size, violation) = match a % 4 {
+            0 => (2, 1 << 62, Violation::TooLarge(1 << 62)),
+            1 => (2, 1 << 63, Violation::Malformed),
+            2 => {
+                let size = self.rules.frame_size + 1;
+                (3, size, Violation::TooLarge(size))
+            }
+            _ => {
+                let size = self.rules.command_size + 1;
+                (6, size, Violation::TooLarge(size))
+            }
+        };
+        self.wire.push(flags);
+        self.wire.extend_from_slice(&size.to_be_bytes());
+        self.violation = Some((self.wire.len(), violation));
+    }
+
+    /// Puts some of what the peer has sent into the pipe.
+    fn feed(&mut self, a: u32, b: u32) {
+        let Some(writer) = &mut self.writer else {
+            return;
+        };
+        if self.broken {
+            return;
+        }
+        let input = &self.wire[self.fed..];
+        let part = &input[..input.len().min(a as usize % 100_003)];
+        if b % 4 == 0 {
+            writer.fill_from(part);
+            self.fed += part.len();
+            return;
+        }
+        let limit = if b % 4 == 1 { 1 } else { usize::MAX };
+        let filled = if writer.wants_body() {
+            writer.fill_body(|room| {
+                assert!(!room.is_empty());
+                let len = room.len().min(part.len()).min(limit);
+                let (room, _) = room.split_at_mut(len);
+                for (to, from) in room.iter_mut().zip(part) {
+                    to.write(*from);
+                }
+                // SAFETY: the loop above has written each of them.
+                Ok::<_, ()>(unsafe { &mut *(std::ptr::from_mut(room) as *mut [u8]) })
+            })
+        } else {
+            writer.fill_rope(1 + b as usize % 10_000, |room| {
+                assert!(!room.is_empty());
+                let len = room.len().min(part.len()).min(limit);
+                room[..len].copy_from_slice(&part[..len]);
+                if b % 64 == 3 { Err(()) } else { Ok(len) }
+            })
+        };
+        if let Ok(Filled { bytes, .. }) = filled {
+            self.fed += bytes;
+        }
+    }
+
+    fn scan(&mut self) {
+        let Some(mut writer) = self.writer.take() else {
+            return;
+        };
+        if !self.broken {
+            let before = self.flow.written;
+            let scanned = writer.scan(&self.rules);
+            let (messages, was_idle) = (scanned.messages, scanned.reader_was_idle);
+            let (expected, violation) = self.expect_scan();
+            match (&scanned.stop, &expected) {
+                (Scan::Command(body), Some(command)) => assert!(*body == command.body),
+                (Scan::Command(_), None) | (_, Some(_)) => panic!("{:?}", scanned.stop),
+                (Scan::TooLarge { size }, None) => {
+                    assert_eq!(violation, Some(Some(Violation::TooLarge(*size))));
+                }
+                (Scan::Malformed, None) => assert_eq!(violation, Some(Some(Violation::Malformed))),
+                (Scan::TooManyFrames, None) => assert_eq!(violation, Some(None)),
+                (Scan::Full, None) => assert!(self.flow.is_full() && violation.is_none()),
+                (Scan::NeedInput, None) => assert!(!self.flow.is_full() && violation.is_none()),
+            }
+            self.broken = violation.is_some();
+            assert_eq!(messages, self.flow.written - before);
+            if was_idle {
+                writer.wake_reader();
+            }
+        }
+        assert_eq!(writer.written(), self.flow.written);
+        assert_eq!(writer.pending(), self.flow.pending());
+        self.writer = Some(writer);
+    }
+
+    /// Moves the oracle on as a scan should: what it commits, the command it stops at, and why it
+    /// gives up (`Some(None)` is too many frames).
+    fn expect_scan(&mut self) -> (Option<OracleFrame>, Option<Option<Violation>>) {
+        loop {
+            if self.flow.is_full() {
+                return (None, None);
+            }
+            let Some((end, _)) = self.frames.front() else {
+                let reached = self.violation.filter(|(end, _)| *end <= self.fed);
+                return (None, reached.map(|(_, violation)| Some(violation)));
+            };
+            if *end > self.fed {
+                return (None, None);
+            }
+            let (_, frame) = self.frames.pop_front().expect("just seen");
+            if frame.more || (frame.command && self.open_frames > 0) {
+                self.open_frames += 1;
+                if self.open_frames >= self.rules.frames {
+                    return (None, Some(None));
+                }
+            }
+            if frame.command {
+                return (Some(frame), None);
+            }
+            let more = frame.more;
+            self.open.push(frame);
+            if !more {
+                self.open_frames = 0;
+                self.queue.extend(self.open.drain(..));
+                self.flow.committed(1, 0);
+            }
+        }
+    }
+
+    fn read_frame(&mut self) {
+        let Some(reader) = &mut self.reader else {
+            return;
+        };
+        let frame = reader.next_frame();
+        let expected = self.queue.pop_front();
+        assert_eq!(frame.is_some(), expected.is_some());
+        let (Some(frame), Some(expected)) = (frame, expected) else {
+            return;
+        };
+        assert_eq!(frame.flags.is_more(), expected.more);
+        assert!(frame.body.as_slice() == expected.body, "another body");
+        if !expected.more {
+            self.read += 1;
+            reader.release();
+            self.flow.released(self.read, 0);
+        }
+    }
+
+    /// The writer puts a message of its own between those of the peer.
+    fn append(&mut self, a: u32) {
+        let Some(writer) = &mut self.writer else {
+            return;
+        };
+        if self.broken || writer.is_mid_message() {
+            return;
+        }
+        let has_room = writer.has_room();
+        self.flow.check_room(has_room);
+        if has_room {
+            self.counter += 1;
+            let frame = OracleFrame {
+                more: false,
+                command: false,
+                body: body(size(a), self.counter),
+            };
+            writer.append(frame.flags(), &frame.body);
+            writer.commit();
+            self.queue.push_back(frame);
+            self.flow.committed(1, 0);
+        }
+    }
+
+    /// What was not committed is gone, and another connection begins.
+    fn connection_is_lost(&mut self) {
+        let Some(writer) = &mut self.writer else {
+            return;
+        };
+        writer.rollback();
+        assert!(!writer.is_mid_message() && !writer.wants_body());
+        self.wire.clear();
+        self.fed = 0;
+        self.frames.clear();
+        self.violation = None;
+        self.open.clear();
+        self.open_frames = 0;
+        self.broken = false;
+    }
+}
