@@ -28,6 +28,12 @@ pub(crate) struct Splice {
 /// Bytes that one splice entry takes from the chunk's end, a multiple of its alignment.
 pub(crate) const SPLICE_ENTRY: usize = size_of::<Splice>();
 
+// An entry without padding leaves the memory it lay in initialised.
+const _: () = assert!(SPLICE_ENTRY == size_of::<usize>() + size_of::<Bytes>());
+
+/// Debug builds write this into the `offset` of an entry that has been taken.
+const TAKEN: usize = usize::MAX;
+
 /// What a chunk's mark says, decoded.
 ///
 /// Layout of the `u64` (one word, so that length and count can never be seen apart):
@@ -213,7 +219,9 @@ impl Chunk {
     #[inline]
     pub(crate) unsafe fn splice(&self, index: u32) -> &Splice {
         // SAFETY: initialised, aligned, and not written while shared.
-        unsafe { &*self.memory.slot_const(self.frame_limit(index + 1)) }
+        let splice = unsafe { &*self.memory.slot_const(self.frame_limit(index + 1)) };
+        debug_assert_ne!(splice.offset, TAKEN);
+        splice
     }
 
     /// Moves an entry's body out.
@@ -223,13 +231,19 @@ impl Chunk {
     /// As for [`splice`](Self::splice), and nobody uses the entry again.
     #[inline]
     pub(crate) unsafe fn take_splice(&self, index: u32) -> Bytes {
+        let at = self.frame_limit(index + 1);
         // SAFETY: by contract the entry is initialised and this is its last use.
-        unsafe {
-            self.memory
-                .slot_const(self.frame_limit(index + 1))
-                .read()
-                .body
+        let splice = unsafe { self.memory.slot_const(at).read() };
+        if cfg!(debug_assertions) {
+            debug_assert_ne!(splice.offset, TAKEN);
+            let taken = Splice {
+                offset: TAKEN,
+                body: Bytes::new(),
+            };
+            // SAFETY: nobody else uses the entry any more.
+            unsafe { self.memory.slot(at).write(taken) };
         }
+        splice.body
     }
 }
 
