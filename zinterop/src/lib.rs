@@ -84,6 +84,7 @@
 
 mod frames;
 mod libzmq;
+mod ours;
 mod peer;
 mod scenario;
 pub mod sys;

@@ -40,7 +40,7 @@ fn apply(socket: &Socket<Dynamic>, options: &Options) -> Result<(), Error> {
         socket.set_reconnect_interval(interval)?;
     }
     if let Some(id) = &options.routing_id {
-        socket.set_routing_id(id)?;
+        socket.set_routing_id(id.clone().into())?;
     }
     if let Some(on) = options.immediate {
         socket.set_immediate(on)?;
@@ -70,8 +70,11 @@ impl Peer for Socket<Dynamic> {
     }
 
     fn send(&self, message: &Frames, timeout: Duration) -> Result<(), Failure> {
-        let message: Message =
-            message.0.iter().map(|frame| Frame::from(frame.as_slice())).collect();
+        let message: Message = message
+            .0
+            .iter()
+            .map(|frame| Frame::from(frame.as_slice()))
+            .collect();
         // Not only to save the clock: the two calls are different paths in the library.
         let result = if timeout.is_zero() {
             self.try_send(message)
@@ -82,8 +85,11 @@ impl Peer for Socket<Dynamic> {
     }
 
     fn recv(&self, timeout: Duration) -> Result<Frames, Failure> {
-        let message =
-            if timeout.is_zero() { self.try_recv() } else { self.recv_timeout(timeout) }?;
+        let message = if timeout.is_zero() {
+            self.try_recv()
+        } else {
+            self.recv_timeout(timeout)
+        }?;
         Ok(Frames(message.iter().map(|frame| frame.to_vec()).collect()))
     }
 }
@@ -95,8 +101,8 @@ impl From<Error> for Failure {
             Error::WrongState => Self::WrongState,
             Error::NotSupported => Self::NotSupported,
             Error::Terminated => Self::Terminated,
-            Error::AddressInUse => Self::AddressInUse,
-            Error::NoSuchEndpoint => Self::NoSuchEndpoint,
+            Error::AddressInUse(_) => Self::AddressInUse,
+            Error::NoSuchEndpoint(_) => Self::NoSuchEndpoint,
             error => Self::Other(error.to_string()),
         }
     }

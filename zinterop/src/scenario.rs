@@ -10,8 +10,8 @@ use std::{fmt, panic, process, thread};
 
 use tempfile::TempDir;
 
-use crate::peer::{AnySocket, Failure, Options, PATIENCE, Pattern, Side};
-use crate::{libzmq, zmq};
+use crate::peer::{AnySocket, Options, PATIENCE, Pattern, Side};
+use crate::{libzmq, ours, zmq};
 
 /// How long one trial may take as a whole. Longer than [`PATIENCE`], so that the call which
 /// waits in vain is what gets reported.
@@ -28,10 +28,16 @@ pub struct Pairing {
 
 impl Pairing {
     /// All of them. libzmq with itself comes first: if that fails, the scenario is wrong.
-    pub const ALL: [Self; 1] = [Self {
-        first: Side::Libzmq,
-        second: Side::Libzmq,
-    }];
+    pub const ALL: [Self; 4] = [
+        Self::new(Side::Libzmq, Side::Libzmq),
+        Self::new(Side::Ours, Side::Ours),
+        Self::new(Side::Ours, Side::Libzmq),
+        Self::new(Side::Libzmq, Side::Ours),
+    ];
+
+    const fn new(first: Side, second: Side) -> Self {
+        Self { first, second }
+    }
 }
 
 impl fmt::Display for Pairing {
@@ -252,19 +258,23 @@ fn spare_address(number: u32) -> std::net::SocketAddr {
         .expect("a free port")
 }
 
-/// A context of either library. Dropping it waits until its closed sockets have lingered.
+/// A context of either library. Dropping it waits until its closed sockets have lingered; in a
+/// panic it does not, so that the test can say why it failed.
 #[derive(Debug)]
-pub enum AnyContext {
-    /// libzmq's.
+pub struct AnyContext(Library);
+
+#[derive(Debug)]
+enum Library {
+    Ours(zsocket::Context),
     Libzmq(zmq::Context),
 }
 
 impl AnyContext {
     fn new(side: Side) -> Self {
-        match side {
-            Side::Libzmq => Self::Libzmq(zmq::Context::new()),
-            Side::Ours => unreachable!("no pairing has it yet"),
-        }
+        Self(match side {
+            Side::Ours => Library::Ours(zsocket::Context::new()),
+            Side::Libzmq => Library::Libzmq(zmq::Context::new()),
+        })
     }
 
     /// A socket in this context.
@@ -273,8 +283,10 @@ impl AnyContext {
     /// If the library refuses the options.
     #[must_use]
     pub fn socket(&self, pattern: Pattern, options: &Options) -> AnySocket {
-        let made: Result<AnySocket, Failure> = match self {
-            Self::Libzmq(context) => libzmq::socket(context, pattern, options)
+        let made = match &self.0 {
+            Library::Ours(context) => ours::socket(context, pattern, options)
+                .map(|socket| AnySocket::new(Side::Ours, pattern, Box::new(socket))),
+            Library::Libzmq(context) => libzmq::socket(context, pattern, options)
                 .map(|socket| AnySocket::new(Side::Libzmq, pattern, Box::new(socket))),
         };
         made.unwrap_or_else(|failure| panic!("{pattern:?} socket: {failure}"))
@@ -284,6 +296,20 @@ impl AnyContext {
     /// be closed.
     pub fn term(self) {
         drop(self);
+    }
+}
+
+impl Drop for AnyContext {
+    fn drop(&mut self) {
+        // libzmq's wrapper does the same when its last handle goes.
+        let Library::Ours(context) = &self.0 else {
+            return;
+        };
+        if thread::panicking() {
+            context.shutdown();
+        } else if let Err(error) = context.term() {
+            panic!("term: {error}");
+        }
     }
 }
 
@@ -306,6 +332,8 @@ pub fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Mutex;
+
     use super::*;
 
     #[test]
@@ -317,6 +345,31 @@ mod tests {
         });
         let text = text_of(&*failure.expect_err("the scenario fails")).to_owned();
         assert!(text.starts_with("libzmq-libzmq over ipc: "), "{text}");
+    }
+
+    #[test]
+    fn every_pairing_runs_over_every_transport_it_can() {
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        let seen_there = Arc::clone(&seen);
+        four_ways(&Transport::ALL, move |trial| {
+            let mut seen = seen_there.lock().unwrap();
+            seen.push(format!("{} over {}", trial.pairing(), trial.transport()));
+        });
+        let mut seen = seen.lock().unwrap().clone();
+        seen.sort_unstable();
+        let expected = [
+            "libzmq-libzmq over inproc",
+            "libzmq-libzmq over ipc",
+            "libzmq-libzmq over tcp",
+            "libzmq-ours over ipc",
+            "libzmq-ours over tcp",
+            "ours-libzmq over ipc",
+            "ours-libzmq over tcp",
+            "ours-ours over inproc",
+            "ours-ours over ipc",
+            "ours-ours over tcp",
+        ];
+        assert_eq!(seen, expected);
     }
 
     #[test]
