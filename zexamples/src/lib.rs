@@ -1,1 +1,51 @@
-//! What the example programs share.
+//! Programs that show what zlayers does, how fast, and that it does it right.
+//!
+//! ```text
+//!   learn               measure                              prove
+//!   ──────────────────  ───────────────────────────────────  ─────────────────────────────────
+//!   hwserver, hwclient  local_thr ◀── remote_thr             tour              each message once
+//!                       local_lat ◀─▶ remote_lat                               and in order
+//!                       inproc_thr, inproc_lat               soak              the same for a
+//!                       versus            beside libzmq                        minute of chaos
+//!                       idle_connections  memory per peer    idle_connections --cycles   no leaks
+//! ```
+//!
+//! | program | what it does |
+//! |---|---|
+//! | `tour` | The default (`cargo run --release -p zexamples`): pipelines and clients with servers over every transport, in threads and in child processes, every message accounted for |
+//! | `hwserver`, `hwclient` | The guide's first programs |
+//! | `local_thr`, `remote_thr`, `local_lat`, `remote_lat`, `inproc_thr`, `inproc_lat` | libzmq's performance tools: same names, arguments and output |
+//! | `versus` | The same roles through libzmq and through zlayers, interleaved, as a table of medians |
+//! | `idle_connections` | Memory of ten thousand idle connections; with `--cycles`, what is left of connections that came and went |
+//! | `soak` | Random sizes, high-water marks, pauses and reconnects, all transports at once; nothing lost, doubled, reordered or damaged |
+//!
+//! Each program explains itself at the head of its file and with `--help`.
+//!
+//! This library holds what they have in common: the roles of the performance tools ([`perf`]),
+//! the bookkeeping that proves delivery ([`Ledger`]), child processes that cannot outlive their
+//! parent ([`Child`]), and printing. It is not meant for other crates.
+//!
+//! The programs are Linux programs where they look at themselves (`/proc`); the rest is portable.
+
+#![forbid(unsafe_code)]
+
+mod child;
+mod error;
+mod footprint;
+mod ledger;
+pub mod machine;
+pub mod perf;
+mod progress;
+mod summary;
+mod table;
+mod transport;
+pub mod units;
+
+pub use child::{Child, Parent};
+pub use error::{Error, Result};
+pub use footprint::{Footprint, raise_descriptor_limit};
+pub use ledger::{Ledger, Verdict};
+pub use progress::Progress;
+pub use summary::{Percentiles, Spread};
+pub use table::Table;
+pub use transport::{Endpoints, Transport};

@@ -1,0 +1,92 @@
+//! Connections through libzmq.
+
+use std::time::Duration;
+
+use zexamples::Result;
+use zinterop::sys::{event, opt, socket_type};
+use zinterop::zmq::{Context, Monitor, Socket};
+
+use crate::end::{BACKLOG, End, PATIENCE};
+
+struct Libzmq<'s> {
+    pull: &'s Socket,
+    accepting: Monitor<'s>,
+    push: &'s Socket,
+    connecting: Monitor<'s>,
+    established: u64,
+    closed: u64,
+}
+
+/// Calls `f` with sockets that live as long as it runs.
+pub(crate) fn with_end(f: impl FnOnce(&mut dyn End) -> Result<()>) -> Result<()> {
+    let context = Context::new();
+    let pull = context.socket(socket_type::PULL)?;
+    pull.set_int(opt::BACKLOG, i32::try_from(BACKLOG)?)?;
+    let push = context.socket(socket_type::PUSH)?;
+    let events = event::HANDSHAKE_SUCCEEDED | event::DISCONNECTED;
+    let (accepting, connecting) = (pull.monitor(events)?, push.monitor(events)?);
+    f(&mut Libzmq {
+        pull: &pull,
+        accepting,
+        push: &push,
+        connecting,
+        established: 0,
+        closed: 0,
+    })
+}
+
+impl Libzmq<'_> {
+    /// Takes in events until `done`; they must be read, or the I/O thread stands still.
+    fn wait(&mut self, what: &str, done: impl Fn(&Self) -> bool) -> Result<()> {
+        let server = !self.pull.last_endpoint()?.is_empty();
+        while !done(self) {
+            let monitor = if server {
+                &self.accepting
+            } else {
+                &self.connecting
+            };
+            let Some(event) = monitor.recv_timeout(PATIENCE)? else {
+                return Err(format!("no more connections {what}").into());
+            };
+            match event.event {
+                event::HANDSHAKE_SUCCEEDED => self.established += 1,
+                _ => self.closed += 1,
+            }
+        }
+        Ok(())
+    }
+}
+
+impl End for Libzmq<'_> {
+    fn bind(&mut self, endpoint: &str) -> Result<String> {
+        Ok(self.pull.bind(endpoint)?)
+    }
+
+    fn connect(&mut self, endpoint: &str) -> Result<()> {
+        Ok(self.push.connect(endpoint)?)
+    }
+
+    fn disconnect(&mut self, endpoint: &str) -> Result<()> {
+        // It reports each of the connections that end here; nobody needs to know.
+        self.push.disconnect(endpoint)?;
+        while self.connecting.recv_timeout(Duration::ZERO)?.is_some() {}
+        Ok(())
+    }
+
+    fn wait_established(&mut self, total: u64) -> Result<()> {
+        self.wait("established", |end| end.established >= total)
+    }
+
+    fn wait_closed(&mut self, total: u64) -> Result<()> {
+        self.wait("closed", |end| end.closed >= total)
+    }
+
+    fn send(&mut self) -> Result<()> {
+        Ok(self.push.send(&["still there?"])?)
+    }
+
+    fn receive(&mut self) -> Result<()> {
+        self.pull.recv_timeout(PATIENCE)?;
+        Ok(())
+    }
+}

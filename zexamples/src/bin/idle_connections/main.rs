@@ -1,0 +1,266 @@
+//! What an idle connection costs, and what is left of connections that have come and gone.
+//!
+//! ```console
+//! $ idle_connections                              # 10,000 connections, memory at each end
+//! $ idle_connections --lib libzmq                 # the same through libzmq
+//! $ idle_connections --cycles 10000               # connect and disconnect, over and over
+//! ```
+//!
+//! A PUSH socket in a child process opens tcp connections to a PULL socket in this one, and both
+//! wait until every handshake is complete. What the processes' private memory (`RssAnon`) has
+//! grown by, divided by the number of connections, is the figure; the kernel's buffers are not in it.
+//! Each connection needs a descriptor at each end, so the limit on open files must be higher than
+//! their number; the program raises its own as far as it may. Then everything is disconnected, and
+//! the descriptors must be back where they were. With `--cycles` one connection after the other is made,
+//! completed and given up; afterwards memory and descriptors must be back, and a message must still
+//! get through.
+//!
+//! The exit status is non-zero if they are not, or if a connection of ours takes more than
+//! `--limit` bytes.
+//!
+//! Runs on the machine named in them:
+//!
+//! ```text
+//! SAMPLE
+//! ```
+
+mod end;
+mod libzmq;
+mod ours;
+mod peer;
+
+use std::process::ExitCode;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use clap::{Parser, Subcommand};
+use zexamples::perf::Library;
+use zexamples::{Child, Footprint, Result, Table, machine, raise_descriptor_limit, units};
+
+use end::End;
+
+/// Measures idle connections, or connections that come and go.
+#[derive(Parser)]
+#[command(version)]
+struct Cli {
+    #[command(flatten)]
+    plan: Plan,
+    #[command(subcommand)]
+    role: Option<Role>,
+}
+
+#[derive(clap::Args)]
+struct Plan {
+    /// Connections to open
+    #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(1..))]
+    connections: u64,
+    /// Instead, make and give up this many connections, one after the other
+    #[arg(long)]
+    cycles: Option<u64>,
+    /// Whose sockets to use
+    #[arg(long, value_enum, default_value_t = Library::Ours)]
+    lib: Library,
+    /// Bytes that a connection of ours may take at each end
+    #[arg(long, default_value_t = 16 * 1024)]
+    limit: u64,
+}
+
+/// What the child process does.
+#[derive(Subcommand)]
+enum Role {
+    #[command(hide = true)]
+    Peer { lib: Library, endpoint: String },
+}
+
+/// How long everything as a whole may take.
+const PATIENCE: Duration = Duration::from_secs(300);
+/// What memory may have grown by after cycles: the allocator keeps some of what was freed.
+const SLACK: i64 = 2 << 20;
+/// Descriptors that a process has open for itself, generously.
+const OWN_DESCRIPTORS: u64 = 100;
+
+fn main() -> ExitCode {
+    let Cli { plan, role } = Cli::parse();
+    let result = match role {
+        Some(Role::Peer { lib, endpoint }) => with_end(lib, |end| peer::follow(end, &endpoint)),
+        None => with_end(plan.lib, |end| measure(end, &plan)),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("idle_connections: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn with_end(lib: Library, f: impl FnOnce(&mut dyn End) -> Result<()>) -> Result<()> {
+    match lib {
+        Library::Ours => ours::with_end(f),
+        Library::Libzmq => libzmq::with_end(f),
+    }
+}
+
+fn measure(server: &mut dyn End, plan: &Plan) -> Result<()> {
+    let descriptors = raise_descriptor_limit()?;
+    if plan.cycles.is_none() && plan.connections + OWN_DESCRIPTORS > descriptors {
+        return Err(format!(
+            "{} connections do not fit into {descriptors} descriptors",
+            plan.connections
+        )
+        .into());
+    }
+    println!("{}\n", machine::describe().join("\n"));
+    let endpoint = server.bind("tcp://127.0.0.1:*")?;
+    let lib = plan.lib.to_string();
+    let mut client = Child::spawn_self(["peer", &lib, &endpoint], PATIENCE)?;
+    client.answer("ready")?;
+    match plan.cycles {
+        None => idle(server, &mut client, plan)?,
+        Some(cycles) => cycle(server, &mut client, cycles)?,
+    }
+    client.release();
+    client.finish()?;
+    Ok(())
+}
+
+/// The footprint of this process and of the child.
+type Both = [Footprint; 2];
+
+fn footprints(client: &mut Child) -> Result<Both> {
+    client.tell("footprint")?;
+    Ok([
+        Footprint::now()?,
+        Footprint::from_words(&client.answer("footprint")?)?,
+    ])
+}
+
+fn idle(server: &mut dyn End, client: &mut Child, plan: &Plan) -> Result<()> {
+    let count = plan.connections;
+    let before = footprints(client)?;
+    let started = Instant::now();
+    client.tell(&format!("open {count}"))?;
+    server.wait_established(count)?;
+    client.answer("opened")?;
+    let elapsed = started.elapsed();
+    let open = footprints(client)?;
+    client.tell("disconnect")?;
+    server.wait_closed(count)?;
+    client.answer("disconnected")?;
+    let after = settled(client, before)?;
+
+    println!(
+        "{count} idle tcp connections through {} in {:.2} s\n",
+        plan.lib,
+        elapsed.as_secs_f64()
+    );
+    println!(
+        "{}",
+        table([
+            ("before", before),
+            ("connected", open),
+            ("disconnected", after)
+        ])
+    );
+    let per_connection = [0, 1].map(|end| growth(before[end], open[end]) / count.cast_signed());
+    println!(
+        "memory per connection: {} B at the end that accepts, {} B at the end that connects",
+        per_connection[0], per_connection[1]
+    );
+    for end in [0, 1] {
+        let opened = open[end]
+            .descriptors
+            .saturating_sub(before[end].descriptors);
+        if opened < count {
+            return Err(format!("{count} connections, but only {opened} descriptors").into());
+        }
+    }
+    let limit = i64::try_from(plan.limit).unwrap_or(i64::MAX);
+    let too_much = per_connection.iter().any(|&bytes| bytes > limit);
+    if too_much && plan.lib == Library::Ours {
+        return Err(format!("more than {} B per connection", plan.limit).into());
+    }
+    same_descriptors(before, after)
+}
+
+fn cycle(server: &mut dyn End, client: &mut Child, cycles: u64) -> Result<()> {
+    // The first connections fill pools that stay.
+    let warm_up = (cycles / 10).max(1);
+    client.tell(&format!("cycle {warm_up}"))?;
+    server.wait_closed(warm_up)?;
+    client.answer("cycled")?;
+    let before = footprints(client)?;
+
+    let started = Instant::now();
+    client.tell(&format!("cycle {cycles}"))?;
+    server.wait_closed(warm_up + cycles)?;
+    client.answer("cycled")?;
+    let elapsed = started.elapsed();
+    let after = settled(client, before)?;
+
+    client.tell("message")?;
+    server.receive()?;
+
+    println!(
+        "{cycles} times connected and disconnected in {:.2} s, and still serving\n",
+        elapsed.as_secs_f64()
+    );
+    println!("{}", table([("before", before), ("after", after)]));
+    for end in [0, 1] {
+        let growth = growth(before[end], after[end]);
+        if growth > SLACK {
+            let growth = units::signed_bytes(growth);
+            return Err(format!("memory has not come back: {growth}").into());
+        }
+    }
+    same_descriptors(before, after)
+}
+
+/// The footprints once the descriptors are back, or after a while when they do not come back.
+fn settled(client: &mut Child, before: Both) -> Result<Both> {
+    let deadline = Instant::now() + Duration::from_secs(10);
+    loop {
+        let now = footprints(client)?;
+        if same_descriptors(before, now).is_ok() || Instant::now() >= deadline {
+            return Ok(now);
+        }
+        thread::sleep(Duration::from_millis(10));
+    }
+}
+
+fn same_descriptors(before: Both, after: Both) -> Result<()> {
+    for (before, after) in before.iter().zip(&after) {
+        if after.descriptors > before.descriptors {
+            let (before, after) = (before.descriptors, after.descriptors);
+            return Err(format!("{before} descriptors before, {after} after").into());
+        }
+    }
+    Ok(())
+}
+
+fn growth(before: Footprint, after: Footprint) -> i64 {
+    after.anonymous.cast_signed() - before.anonymous.cast_signed()
+}
+
+fn table<const N: usize>(rows: [(&str, Both); N]) -> Table {
+    let mut table = Table::new([
+        "",
+        "accepting: private",
+        "resident",
+        "descriptors",
+        "connecting: private",
+        "resident",
+        "descriptors",
+    ]);
+    for (name, both) in rows {
+        let cells = both.iter().flat_map(|end| {
+            [
+                units::bytes(end.anonymous),
+                units::bytes(end.resident),
+                end.descriptors.to_string(),
+            ]
+        });
+        table.row([name.to_owned()].into_iter().chain(cells));
+    }
+    table
+}

@@ -1,0 +1,100 @@
+//! Connections through zlayers.
+
+use std::time::Instant;
+
+use zexamples::Result;
+use zsocket::{Connections, Context, Monitor, Pull, Push, Socket};
+
+use crate::end::{BACKLOG, End, PATIENCE};
+
+struct Ours {
+    pull: Socket<Pull>,
+    accepting: Monitor,
+    push: Socket<Push>,
+    connecting: Monitor,
+}
+
+/// Calls `f` with sockets that live as long as it runs.
+pub(crate) fn with_end(f: impl FnOnce(&mut dyn End) -> Result<()>) -> Result<()> {
+    let context = Context::new();
+    let pull = context.socket::<Pull>()?;
+    pull.set_backlog(BACKLOG)?;
+    let push = context.socket::<Push>()?;
+    let (accepting, connecting) = (pull.monitor(), push.monitor());
+    f(&mut Ours {
+        pull,
+        accepting,
+        push,
+        connecting,
+    })
+}
+
+impl End for Ours {
+    fn bind(&mut self, endpoint: &str) -> Result<String> {
+        Ok(self.pull.bind(endpoint)?.to_string())
+    }
+
+    fn connect(&mut self, endpoint: &str) -> Result<()> {
+        Ok(self.push.connect(endpoint)?)
+    }
+
+    fn disconnect(&mut self, endpoint: &str) -> Result<()> {
+        Ok(self.push.disconnect(endpoint)?)
+    }
+
+    fn wait_established(&mut self, total: u64) -> Result<()> {
+        let counts = || {
+            let (accepted, made) = (self.pull.stats().connections, self.push.stats().connections);
+            (
+                accepted.established + made.established,
+                accepted.accept_paused,
+            )
+        };
+        // One of the two sockets is idle, so its monitor says nothing.
+        let monitor = if self.pull.last_endpoint().is_some() {
+            &self.accepting
+        } else {
+            &self.connecting
+        };
+        wait(monitor, total, "established", counts)
+    }
+
+    fn wait_closed(&mut self, total: u64) -> Result<()> {
+        wait(&self.accepting, total, "closed", || {
+            let connections = self.pull.stats().connections;
+            (gone(&connections), connections.accept_paused)
+        })
+    }
+
+    fn send(&mut self) -> Result<()> {
+        Ok(self.push.send("still there?")?)
+    }
+
+    fn receive(&mut self) -> Result<()> {
+        self.pull.recv_timeout(PATIENCE)?;
+        Ok(())
+    }
+}
+
+fn gone(connections: &Connections) -> u64 {
+    connections.closed_peer + connections.closed_io
+}
+
+/// Waits for a counter. Each event of the monitor is a reason to look again; as the monitor may
+/// have missed some, the counter is what counts.
+fn wait(monitor: &Monitor, total: u64, what: &str, counts: impl Fn() -> (u64, u64)) -> Result<()> {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let (count, paused) = counts();
+        if count >= total {
+            return Ok(());
+        }
+        if paused > 0 {
+            return Err("accepting paused: no descriptors left".into());
+        }
+        let left = deadline.saturating_duration_since(Instant::now());
+        if monitor.recv_timeout(left).is_none() && left.is_zero() {
+            return Err(format!("{count} connections {what} instead of {total}").into());
+        }
+    }
+}

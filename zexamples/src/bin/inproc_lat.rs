@@ -1,0 +1,37 @@
+//! The latency test between two threads: a REQ and a REP socket over inproc. Same arguments and
+//! output as libzmq's tool of this name.
+//!
+//! ```console
+//! $ inproc_lat 1 100000
+//! SAMPLE
+//! ```
+//!
+//! `--lib libzmq` does the same through libzmq.
+
+use clap::Parser;
+use zexamples::Result;
+use zexamples::perf::{self, Load, Tuning};
+
+/// Makes round trips between two threads and prints how long a message takes.
+#[derive(Parser)]
+#[command(version)]
+struct Cli {
+    /// Bytes in each message
+    #[arg(value_name = "message-size")]
+    size: usize,
+    /// Round trips to make
+    #[arg(value_name = "roundtrip-count", value_parser = clap::value_parser!(u64).range(1..))]
+    count: u64,
+    #[command(flatten)]
+    tuning: Tuning,
+}
+
+fn main() -> Result<()> {
+    let Cli {
+        size,
+        count,
+        tuning,
+    } = Cli::parse();
+    print!("{}", perf::inproc_lat(Load { size, count }, tuning)?);
+    Ok(())
+}

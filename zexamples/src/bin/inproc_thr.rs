@@ -1,0 +1,37 @@
+//! The throughput test between two threads: a PUSH and a PULL socket over inproc. Same arguments
+//! and output as libzmq's tool of this name.
+//!
+//! ```console
+//! $ inproc_thr 64 10000000
+//! SAMPLE
+//! ```
+//!
+//! `--lib libzmq` does the same through libzmq.
+
+use clap::Parser;
+use zexamples::Result;
+use zexamples::perf::{self, Load, Tuning};
+
+/// Passes messages from thread to thread and prints how fast they arrived.
+#[derive(Parser)]
+#[command(version)]
+struct Cli {
+    /// Bytes in each message
+    #[arg(value_name = "message-size")]
+    size: usize,
+    /// Messages to pass
+    #[arg(value_name = "message-count", value_parser = clap::value_parser!(u64).range(1..))]
+    count: u64,
+    #[command(flatten)]
+    tuning: Tuning,
+}
+
+fn main() -> Result<()> {
+    let Cli {
+        size,
+        count,
+        tuning,
+    } = Cli::parse();
+    print!("{}", perf::inproc_thr(Load { size, count }, tuning)?);
+    Ok(())
+}

@@ -1,0 +1,213 @@
+//! The tour: everything at once, every message accounted for.
+//!
+//! ```console
+//! $ cargo run --release -p zexamples
+//! $ tour --messages 20000             # a short one
+//! ```
+//!
+//! For each transport, first with threads and then with child processes, it runs
+//!
+//! ```text
+//!   a pipeline                                       clients and servers
+//!
+//!   PUSH ventilator ─┬─▶ PULL worker PUSH ─┬─▶       REQ client ─┬─ REP server
+//!                    ╳                     ├─▶ PULL              ╳
+//!   PUSH ventilator ─┴─▶ PULL worker PUSH ─┴─▶ sink  REQ client ─┴─ REP server
+//! ```
+//!
+//! Every message says who made it and the how-manieth it is; the sink and the clients keep books
+//! on that and check that each one came exactly once, and in order as far as order is promised:
+//! per ventilator and worker, per client and server. Any violation makes the exit status
+//! non-zero.
+//!
+//! A run on the machine named in it:
+//!
+//! ```text
+//! SAMPLE
+//! ```
+
+mod body;
+mod pipeline;
+mod roles;
+mod roundtrips;
+
+use std::fmt;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use clap::{Parser, Subcommand};
+use zexamples::{
+    Endpoints, Percentiles, Progress, Result, Table, Transport, Verdict, machine, units,
+};
+
+/// Sends messages through everything and checks each one.
+#[derive(Parser)]
+#[command(version)]
+struct Cli {
+    /// Messages to send through the pipelines, all in all; round trips come on top
+    #[arg(long, default_value_t = 2_000_000, value_parser = clap::value_parser!(u64).range(100..))]
+    messages: u64,
+    #[command(subcommand)]
+    role: Option<Role>,
+}
+
+/// What the tour's child processes do.
+#[derive(Subcommand)]
+enum Role {
+    #[command(hide = true)]
+    Work {
+        id: u32,
+        sink: String,
+        sources: Vec<String>,
+    },
+    #[command(hide = true)]
+    Serve { id: u32, endpoint: String },
+}
+
+/// Where the workers and servers run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    Threads,
+    Processes,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Threads => "threads",
+            Self::Processes => "processes",
+        })
+    }
+}
+
+/// The stops of the tour. inproc ends at the border of the process.
+const STOPS: [(Transport, Place); 5] = [
+    (Transport::Inproc, Place::Threads),
+    (Transport::Ipc, Place::Threads),
+    (Transport::Tcp, Place::Threads),
+    (Transport::Ipc, Place::Processes),
+    (Transport::Tcp, Place::Processes),
+];
+
+/// After this long without any message, what is missing counts as lost.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// What came of one pipeline, or of one group of clients and servers.
+struct Outcome {
+    /// Messages or round trips that were to be made.
+    planned: u64,
+    elapsed: Duration,
+    verdict: Verdict,
+    round_trips: Option<Percentiles>,
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let result = match cli.role {
+        Some(Role::Work { id, sink, sources }) => roles::worker_process(id, &sink, &sources),
+        Some(Role::Serve { id, endpoint }) => roles::server_process(id, &endpoint),
+        None => guide(cli.messages),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("tour: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn guide(messages: u64) -> Result<()> {
+    let endpoints = Endpoints::new()?;
+    let stops = STOPS.len() as u64;
+    let round_trips = (messages / 100).clamp(100, 20_000);
+    let total = messages + round_trips * stops;
+
+    println!("{}", machine::describe().join("\n"));
+    println!(
+        "{messages} messages through pipelines, {} round trips\n",
+        round_trips * stops
+    );
+
+    let started = Instant::now();
+    let progress = Progress::new(total, "messages");
+    let mut table = Table::new([
+        "",
+        "messages",
+        "msg/s",
+        "round trip p50",
+        "p99",
+        "max",
+        "exactly once, in order",
+    ]);
+    let mut violations = 0;
+    for (index, &(transport, place)) in (0..).zip(&STOPS) {
+        // The shares add up to the whole.
+        let share = messages * (index + 1) / stops - messages * index / stops;
+        for (name, outcome) in [
+            (
+                "pipeline",
+                pipeline::run(transport, place, share, &endpoints, &progress),
+            ),
+            (
+                "requests",
+                roundtrips::run(transport, place, round_trips, &endpoints, &progress),
+            ),
+        ] {
+            let name = format!("{name}, {transport}, {place}");
+            violations += report(&mut table, name, outcome);
+        }
+    }
+    progress.finish();
+
+    println!("{table}");
+    println!(
+        "{total} messages and round trips in {:.1} s",
+        started.elapsed().as_secs_f64()
+    );
+    match violations {
+        0 => Ok(()),
+        violations => Err(format!("{violations} violations").into()),
+    }
+}
+
+/// Adds a row and returns the number of violations.
+fn report(table: &mut Table, name: String, outcome: Result<Outcome>) -> u64 {
+    let outcome = match outcome {
+        Ok(outcome) => outcome,
+        Err(error) => {
+            eprintln!("tour: {name}: {error}");
+            table.row([
+                name,
+                String::new(),
+                String::new(),
+                String::new(),
+                String::new(),
+                String::new(),
+                error.to_string(),
+            ]);
+            return 1;
+        }
+    };
+    let rate = outcome.planned as f64 / outcome.elapsed.as_secs_f64();
+    let times = outcome.round_trips.map_or_else(Default::default, |times| {
+        [times.p50, times.p99, times.max].map(units::micros)
+    });
+    let verdict = outcome.verdict;
+    let checked = if verdict.is_clean() {
+        String::from("yes")
+    } else {
+        verdict.to_string()
+    };
+    let [p50, p99, max] = times;
+    table.row([
+        name,
+        outcome.planned.to_string(),
+        units::rate(rate),
+        p50,
+        p99,
+        max,
+        checked,
+    ]);
+    verdict.violations()
+}

@@ -1,0 +1,93 @@
+//! What the child processes do: one role of one test, driven by the parent over standard input
+//! and output.
+//!
+//! ```text
+//!   parent                local (binds)                        remote (connects)
+//!     │ ─────spawn──────────▶ │
+//!     │ ◀──"bound ENDPOINT"── │
+//!     │ ─────spawn, ENDPOINT──┼──────────────────────────────────▶ │
+//!     │                       │ ◀═════════════messages═══════════▶ │
+//!     │ ◀──"result SECONDS"── the one who measures
+//!     │ ──"close"────────────▶│ ──"close"────────────────────────▶ │
+//! ```
+
+use std::process;
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+use zexamples::perf::{self, Load, Tuning};
+use zexamples::{Parent, Result};
+
+/// Which role.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Part {
+    LocalThr,
+    RemoteThr,
+    LocalLat,
+    RemoteLat,
+    InprocThr,
+    InprocLat,
+}
+
+/// A role with all it needs to know.
+#[derive(Debug, Args)]
+pub(crate) struct RoleArgs {
+    #[arg(value_enum)]
+    part: Part,
+    endpoint: String,
+    size: usize,
+    count: u64,
+    #[command(flatten)]
+    tuning: Tuning,
+}
+
+impl RoleArgs {
+    /// The command line that makes [`play`] play it.
+    pub(crate) fn command_line(
+        part: Part,
+        endpoint: &str,
+        load: Load,
+        tuning: Tuning,
+    ) -> Vec<String> {
+        let part = part
+            .to_possible_value()
+            .map_or_else(String::new, |v| v.get_name().to_owned());
+        [
+            String::from("role"),
+            part,
+            endpoint.to_owned(),
+            load.size.to_string(),
+            load.count.to_string(),
+            String::from("--lib"),
+            tuning.lib.to_string(),
+            String::from("--hwm"),
+            tuning.hwm.to_string(),
+        ]
+        .into()
+    }
+}
+
+/// Plays a role.
+pub(crate) fn play(args: &RoleArgs) -> Result<()> {
+    let &RoleArgs {
+        part,
+        ref endpoint,
+        size,
+        count,
+        tuning,
+    } = args;
+    let load = Load { size, count };
+    // A role whose counterpart has failed waits in a call that nothing else can end.
+    let parent = Parent::listen(|| process::exit(1))?;
+    let bound = |endpoint: &str| parent.say("bound", endpoint);
+    let until_told = || parent.hear().map(drop);
+    let result = |elapsed: Duration| parent.say("result", &elapsed.as_secs_f64().to_string());
+    match part {
+        Part::LocalThr => result(perf::local_thr(endpoint, load, tuning, bound)?.elapsed),
+        Part::RemoteThr => perf::remote_thr(endpoint, load, tuning, until_told),
+        Part::LocalLat => perf::local_lat(endpoint, load, tuning, bound, until_told),
+        Part::RemoteLat => result(perf::remote_lat(endpoint, load, tuning)?.elapsed),
+        Part::InprocThr => result(perf::inproc_thr(load, tuning)?.elapsed),
+        Part::InprocLat => result(perf::inproc_lat(load, tuning)?.elapsed),
+    }
+}

@@ -1,0 +1,129 @@
+//! The roles through zlayers.
+
+use std::thread;
+
+use zsocket::{Context, Frame, Message, Pull, Push, Rep, Req, Socket};
+
+use super::{Latency, Load, Throughput, time_arrivals, time_round_trips};
+use crate::Result;
+
+pub(super) fn local_thr(
+    endpoint: &str,
+    load: Load,
+    hwm: u32,
+    bound: impl FnOnce(&str) -> Result<()>,
+) -> Result<Throughput> {
+    let context = Context::new();
+    let pull = context.socket::<Pull>()?;
+    pull.set_recv_hwm(hwm)?;
+    bound(&pull.bind(endpoint)?.to_string())?;
+    receive_all(&pull, load)
+}
+
+pub(super) fn remote_thr(
+    endpoint: &str,
+    load: Load,
+    hwm: u32,
+    before_close: impl FnOnce() -> Result<()>,
+) -> Result<()> {
+    let context = Context::new();
+    let push = context.socket::<Push>()?;
+    push.set_send_hwm(hwm)?;
+    push.connect(endpoint)?;
+    send_all(&push, load)?;
+    before_close()?;
+    push.close();
+    Ok(context.term()?)
+}
+
+pub(super) fn local_lat(
+    endpoint: &str,
+    load: Load,
+    hwm: u32,
+    bound: impl FnOnce(&str) -> Result<()>,
+    before_close: impl FnOnce() -> Result<()>,
+) -> Result<()> {
+    let context = Context::new();
+    let rep = context.socket::<Rep>()?;
+    rep.set_send_hwm(hwm)?;
+    rep.set_recv_hwm(hwm)?;
+    bound(&rep.bind(endpoint)?.to_string())?;
+    reply_all(&rep, load)?;
+    before_close()?;
+    rep.close();
+    Ok(context.term()?)
+}
+
+pub(super) fn remote_lat(endpoint: &str, load: Load, hwm: u32) -> Result<Latency> {
+    let context = Context::new();
+    let req = context.socket::<Req>()?;
+    req.set_send_hwm(hwm)?;
+    req.set_recv_hwm(hwm)?;
+    req.connect(endpoint)?;
+    request_all(&req, load)
+}
+
+pub(super) fn inproc_thr(load: Load, hwm: u32) -> Result<Throughput> {
+    let context = Context::new();
+    let pull = context.socket::<Pull>()?;
+    pull.set_recv_hwm(hwm)?;
+    pull.bind("inproc://thr_test")?;
+    let push = context.socket::<Push>()?;
+    push.set_send_hwm(hwm)?;
+    push.connect("inproc://thr_test")?;
+    let sender = thread::spawn(move || send_all(&push, load));
+    let throughput = receive_all(&pull, load)?;
+    sender.join().map_err(|_| "the sender panicked")??;
+    Ok(throughput)
+}
+
+pub(super) fn inproc_lat(load: Load, hwm: u32) -> Result<Latency> {
+    let context = Context::new();
+    let req = context.socket::<Req>()?;
+    req.set_send_hwm(hwm)?;
+    req.set_recv_hwm(hwm)?;
+    req.bind("inproc://lat_test")?;
+    let rep = context.socket::<Rep>()?;
+    rep.set_send_hwm(hwm)?;
+    rep.set_recv_hwm(hwm)?;
+    rep.connect("inproc://lat_test")?;
+    let replier = thread::spawn(move || reply_all(&rep, load));
+    let latency = request_all(&req, load)?;
+    replier.join().map_err(|_| "the replier panicked")??;
+    Ok(latency)
+}
+
+fn send_all(push: &Socket<Push>, load: Load) -> Result<()> {
+    let body = vec![0; load.size];
+    for _ in 0..load.count {
+        push.send(Frame::from(body.as_slice()))?;
+    }
+    Ok(())
+}
+
+fn receive_all(pull: &Socket<Pull>, load: Load) -> Result<Throughput> {
+    let mut message = Message::new();
+    time_arrivals(load, || {
+        pull.recv_into(&mut message)?;
+        load.check(message.len(), message[0].len())
+    })
+}
+
+/// As in libzmq's tool, what came in goes out again.
+fn reply_all(rep: &Socket<Rep>, load: Load) -> Result<()> {
+    for _ in 0..load.count {
+        let message = rep.recv()?;
+        load.check(message.len(), message[0].len())?;
+        rep.send(message)?;
+    }
+    Ok(())
+}
+
+fn request_all(req: &Socket<Req>, load: Load) -> Result<Latency> {
+    let mut message = Message::from(vec![0; load.size]);
+    time_round_trips(load, || {
+        req.send(std::mem::take(&mut message))?;
+        message = req.recv()?;
+        load.check(message.len(), message[0].len())
+    })
+}

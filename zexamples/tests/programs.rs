@@ -1,0 +1,209 @@
+//! The programs, run as a user runs them, for a short time.
+
+use std::path::Path;
+use std::time::Duration;
+
+use zexamples::{Child, Endpoints, Result, Transport};
+
+/// What is given to a program before it counts as hung; they take a second or so.
+const LIMIT: Duration = Duration::from_secs(300);
+
+const TOUR: &str = env!("CARGO_BIN_EXE_tour");
+const SOAK: &str = env!("CARGO_BIN_EXE_soak");
+const VERSUS: &str = env!("CARGO_BIN_EXE_versus");
+const IDLE_CONNECTIONS: &str = env!("CARGO_BIN_EXE_idle_connections");
+const HWSERVER: &str = env!("CARGO_BIN_EXE_hwserver");
+const HWCLIENT: &str = env!("CARGO_BIN_EXE_hwclient");
+const LOCAL_THR: &str = env!("CARGO_BIN_EXE_local_thr");
+const REMOTE_THR: &str = env!("CARGO_BIN_EXE_remote_thr");
+const LOCAL_LAT: &str = env!("CARGO_BIN_EXE_local_lat");
+const REMOTE_LAT: &str = env!("CARGO_BIN_EXE_remote_lat");
+const INPROC_THR: &str = env!("CARGO_BIN_EXE_inproc_thr");
+const INPROC_LAT: &str = env!("CARGO_BIN_EXE_inproc_lat");
+
+fn start(program: &str, args: &[&str]) -> Child {
+    Child::spawn(Path::new(program), args, LIMIT).unwrap()
+}
+
+/// Runs a program to its end and returns what it printed.
+fn output(program: &str, args: &[&str]) -> Result<Vec<String>> {
+    start(program, args).finish()
+}
+
+/// Something to bind and connect to whose name is known beforehand.
+fn ipc(endpoints: &Endpoints) -> String {
+    endpoints.fresh(Transport::Ipc)
+}
+
+#[test]
+fn hello_world() {
+    let server = start(HWSERVER, &["tcp://127.0.0.1:*"]);
+    let endpoint = server.answer("Listening on").unwrap();
+    let lines = output(HWCLIENT, &[&endpoint]).unwrap();
+    assert_eq!(lines.len(), 21, "{lines:?}");
+    assert_eq!(lines[20], "Received World 9");
+    for _ in 0..10 {
+        assert_eq!(server.answer("Received").unwrap(), "Hello");
+    }
+}
+
+#[test]
+fn throughput_tools_of_either_library_fit_together() {
+    let endpoints = Endpoints::new().unwrap();
+    for local in ["ours", "libzmq"] {
+        for remote in ["ours", "libzmq"] {
+            let endpoint = ipc(&endpoints);
+            let receiver = start(LOCAL_THR, &[&endpoint, "64", "1000", "--lib", local]);
+            let sent = output(REMOTE_THR, &[&endpoint, "64", "1000", "--lib", remote]).unwrap();
+            assert!(sent.is_empty(), "{sent:?}");
+            check_throughput(&receiver.finish().unwrap());
+        }
+    }
+}
+
+#[test]
+fn latency_tools_of_either_library_fit_together() {
+    let endpoints = Endpoints::new().unwrap();
+    for local in ["ours", "libzmq"] {
+        for remote in ["ours", "libzmq"] {
+            let endpoint = ipc(&endpoints);
+            let replier = start(LOCAL_LAT, &[&endpoint, "64", "100", "--lib", local]);
+            check_latency(&output(REMOTE_LAT, &[&endpoint, "64", "100", "--lib", remote]).unwrap());
+            let printed = replier.finish().unwrap();
+            assert!(printed.is_empty(), "{printed:?}");
+        }
+    }
+}
+
+#[test]
+fn inproc_tools_run_with_either_library() {
+    for lib in ["ours", "libzmq"] {
+        check_throughput(&output(INPROC_THR, &["64", "1000", "--lib", lib]).unwrap());
+        check_latency(&output(INPROC_LAT, &["64", "100", "--lib", lib]).unwrap());
+    }
+}
+
+fn check_throughput(lines: &[String]) {
+    let [size, count, messages, megabits] = lines else {
+        panic!("{lines:?}")
+    };
+    assert_eq!(size, "message size: 64 [B]");
+    assert_eq!(count, "message count: 1000");
+    let rate: u64 = within(messages, "mean throughput: ", " [msg/s]")
+        .parse()
+        .unwrap();
+    let volume: f64 = within(megabits, "mean throughput: ", " [Mb/s]")
+        .parse()
+        .unwrap();
+    // The first is cut to a whole number.
+    assert!(
+        (volume - rate as f64 * 512.0 / 1e6).abs() < 0.002,
+        "{lines:?}"
+    );
+}
+
+fn check_latency(lines: &[String]) {
+    let [size, count, latency] = lines else {
+        panic!("{lines:?}")
+    };
+    assert_eq!(size, "message size: 64 [B]");
+    assert_eq!(count, "roundtrip count: 100");
+    assert!(
+        within(latency, "average latency: ", " [us]")
+            .parse::<f64>()
+            .unwrap()
+            > 0.0
+    );
+}
+
+fn within<'l>(line: &'l str, before: &str, after: &str) -> &'l str {
+    line.strip_prefix(before)
+        .and_then(|rest| rest.strip_suffix(after))
+        .unwrap_or_else(|| panic!("{line:?} is not {before:?} … {after:?}"))
+}
+
+#[test]
+fn a_tool_fails_on_bad_arguments() {
+    assert!(output(LOCAL_THR, &["tcp://nowhere", "64", "1000"]).is_err());
+    assert!(output(LOCAL_THR, &["tcp://127.0.0.1:*", "64", "0"]).is_err());
+    assert!(output(INPROC_LAT, &["64"]).is_err());
+}
+
+#[test]
+fn the_tour_finds_everything_in_order() {
+    let lines = output(TOUR, &["--messages", "20000"]).unwrap();
+    let rows = |name: &str| lines.iter().filter(|line| line.starts_with(name)).count();
+    assert_eq!(
+        (rows("pipeline, "), rows("requests, ")),
+        (5, 5),
+        "{lines:?}"
+    );
+    let clean = lines.iter().filter(|line| line.ends_with("yes")).count();
+    assert_eq!(clean, 10, "{lines:?}");
+}
+
+#[test]
+fn a_short_soak_loses_nothing() {
+    let lines = output(SOAK, &["--seconds", "3", "--seed", "1"]).unwrap();
+    for transport in ["tcp ", "ipc ", "inproc "] {
+        let row = lines.iter().find(|line| line.starts_with(transport));
+        assert!(row.is_some_and(|row| row.ends_with("yes")), "{lines:?}");
+    }
+}
+
+#[test]
+fn versus_compares_over_every_transport() {
+    let lines = output(
+        VERSUS,
+        &[
+            "--sizes",
+            "64",
+            "--lat-sizes",
+            "1",
+            "--rounds",
+            "1",
+            "--duration",
+            "20",
+            "--markdown",
+        ],
+    )
+    .unwrap();
+    for row in [
+        "| tcp, 64 B |",
+        "| ipc, 64 B |",
+        "| inproc, 64 B |",
+        "| tcp, 1 B |",
+    ] {
+        assert!(
+            lines.iter().any(|line| line.starts_with(row)),
+            "{row} in {lines:?}"
+        );
+    }
+    assert!(
+        !lines.iter().any(|line| line.starts_with("FAILED, ours")),
+        "{lines:?}"
+    );
+}
+
+#[test]
+fn idle_connections_are_counted_and_given_back() {
+    for lib in ["ours", "libzmq"] {
+        // So few connections cannot tell what one takes, hence no limit here.
+        let limit = u64::MAX.to_string();
+        let args = ["--connections", "100", "--limit", &limit, "--lib", lib];
+        let lines = output(IDLE_CONNECTIONS, &args).unwrap();
+        let figure = lines
+            .iter()
+            .find(|line| line.starts_with("memory per connection: "));
+        assert!(figure.is_some(), "{lines:?}");
+    }
+}
+
+#[test]
+fn cycles_leave_nothing_behind() {
+    let lines = output(IDLE_CONNECTIONS, &["--cycles", "300"]).unwrap();
+    assert!(
+        lines.iter().any(|line| line.contains("still serving")),
+        "{lines:?}"
+    );
+}
