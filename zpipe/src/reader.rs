@@ -280,6 +280,12 @@ impl Reader {
         true
     }
 
+    /// Takes back what [`set_idle`](Self::set_idle) said: this end looks for itself again. A signal
+    /// that is on its way still comes.
+    pub fn set_busy(&mut self) {
+        self.shared.take_idle();
+    }
+
     /// Whether the writer is gone and everything it committed has been read.
     pub fn is_closed(&mut self) -> bool {
         // The order matters: what was committed before the writer went must be seen first.

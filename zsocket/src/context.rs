@@ -98,7 +98,9 @@ impl ContextBuilder {
             closed: Condvar::new(),
             shut_down: Counter::new(),
         };
-        Ok(Context { shared: Arc::new(shared) })
+        Ok(Context {
+            shared: Arc::new(shared),
+        })
     }
 }
 
@@ -111,13 +113,18 @@ impl Context {
     /// instead.
     #[must_use]
     pub fn new() -> Self {
-        Self::builder().build().expect("threads and descriptors for a context")
+        Self::builder()
+            .build()
+            .expect("threads and descriptors for a context")
     }
 
     /// Sets up a context with other than the default settings.
     #[must_use]
     pub const fn builder() -> ContextBuilder {
-        ContextBuilder { io_threads: 1, max_sockets: 1023 }
+        ContextBuilder {
+            io_threads: 1,
+            max_sockets: 1023,
+        }
     }
 
     /// Makes a socket of the type that the type parameter names.
@@ -223,7 +230,9 @@ impl Default for Context {
 impl fmt::Debug for Context {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let sockets = self.shared.lock().open.len();
-        f.debug_struct("Context").field("sockets", &sockets).finish_non_exhaustive()
+        f.debug_struct("Context")
+            .field("sockets", &sockets)
+            .finish_non_exhaustive()
     }
 }
 
@@ -238,11 +247,19 @@ impl Shared {
             return Err(Error::Terminated);
         }
         if sockets.open.len() >= self.max_sockets {
-            return Err(Error::TooManySockets { limit: self.max_sockets });
+            return Err(Error::TooManySockets {
+                limit: self.max_sockets,
+            });
         }
         sockets.next_id += 1;
         let id = sockets.next_id;
-        sockets.open.insert(id, OpenSocket { socket_type, notifier });
+        sockets.open.insert(
+            id,
+            OpenSocket {
+                socket_type,
+                notifier,
+            },
+        );
         Ok(id)
     }
 
@@ -256,7 +273,10 @@ impl Shared {
         let mut sockets = self.lock();
         while !sockets.open.is_empty() {
             sockets = match deadline {
-                None => self.closed.wait(sockets).unwrap_or_else(PoisonError::into_inner),
+                None => self
+                    .closed
+                    .wait(sockets)
+                    .unwrap_or_else(PoisonError::into_inner),
                 Some(deadline) => {
                     let Some(left) = deadline.checked_duration_since(Instant::now()) else {
                         drop(sockets);
@@ -268,13 +288,20 @@ impl Shared {
             };
         }
         drop(sockets);
-        if self.reactor.wait_idle(deadline) { Ok(()) } else { Err(self.report()) }
+        if self.reactor.wait_idle(deadline) {
+            Ok(())
+        } else {
+            Err(self.report())
+        }
     }
 
     fn report(&self) -> TermReport {
         let mut sockets: Vec<_> = self.lock().open.values().map(|s| s.socket_type).collect();
         sockets.sort_unstable_by_key(|t| t.number());
-        TermReport { sockets, connections: self.reactor.holding() }
+        TermReport {
+            sockets,
+            connections: self.reactor.holding(),
+        }
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Sockets> {
@@ -303,7 +330,11 @@ pub struct TermReport {
 
 impl fmt::Display for TermReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the context is held by {} open sockets", self.sockets.len())?;
+        write!(
+            f,
+            "the context is held by {} open sockets",
+            self.sockets.len()
+        )?;
         for socket in &self.sockets {
             write!(f, " {}", socket.name())?;
         }

@@ -38,6 +38,8 @@ pub(crate) struct Core {
     pub(crate) options: SocketOptions,
     endpoints: Vec<Attachment>,
     last_endpoint: Option<Endpoint>,
+    /// The link whose input this socket waits for itself.
+    leased: Option<u64>,
     terminated: bool,
     stats: SocketStats,
 }
@@ -85,6 +87,7 @@ impl Core {
             options,
             endpoints: Vec::new(),
             last_endpoint: None,
+            leased: None,
             terminated: false,
             stats: SocketStats::default(),
         })
@@ -98,7 +101,11 @@ impl Core {
         if !self.ready.is_empty() {
             self.process_signals();
         }
-        if self.terminated { Err(Error::Terminated) } else { Ok(()) }
+        if self.terminated {
+            Err(Error::Terminated)
+        } else {
+            Ok(())
+        }
     }
 
     #[inline(never)]
@@ -137,7 +144,8 @@ impl Core {
         let Some(link) = self.links.remove(at) else {
             return;
         };
-        self.endpoints.retain(|attachment| attachment.bound || attachment.id != link.id);
+        self.endpoints
+            .retain(|attachment| attachment.bound || attachment.id != link.id);
         if link.driver.is_none() {
             // Over inproc nobody else counts what the peer left unread.
             self.stats.dropped.peer_lost += link.writer.pending();
@@ -205,7 +213,7 @@ impl Core {
             }
             if let Some(driver) = &slot.link.driver {
                 // The pipe is full and this thread has nothing better to do than to empty it.
-                driver.write();
+                driver.write_full();
                 if slot.link.writer.has_room() {
                     continue;
                 }
@@ -273,6 +281,15 @@ impl Core {
                 self.links.inbound.advance();
                 return Ok(id);
             }
+            if self.leased == Some(slot.link.id)
+                && let Some(driver) = &slot.link.driver
+            {
+                // This thread has the input of its only link, so it looks for more itself.
+                driver.read_on();
+                if slot.link.reader.is_readable() {
+                    continue;
+                }
+            }
             if slot.link.reader.is_closed() {
                 self.lose(at);
             } else if slot.link.reader.set_idle() {
@@ -326,14 +343,60 @@ impl Core {
 
     // ---- Waiting ----
 
-    /// Blocks until something is signalled or the deadline has passed; says which.
+    /// Blocks until something is signalled or the deadline has passed; says whether to try again.
     pub(crate) fn wait(&mut self, deadline: Option<Instant>) -> bool {
         self.ready.wait(deadline)
     }
 
+    /// Like [`wait`](Self::wait), for a message. With a single peer this thread waits for the stream
+    /// itself, which saves the way through the I/O thread.
+    pub(crate) fn wait_recv(&mut self, deadline: Option<Instant>) -> bool {
+        let Some(at) = self.links.only() else {
+            self.end_lease();
+            return self.wait(deadline);
+        };
+        let (Some(slot), Ok(ready)) = (self.links.get_mut(at), self.ready.fd()) else {
+            self.end_lease();
+            return self.wait(deadline);
+        };
+        let Some(waited) = slot
+            .link
+            .driver
+            .as_ref()
+            .and_then(|d| d.wait(ready, deadline))
+        else {
+            self.end_lease();
+            return self.wait(deadline);
+        };
+        self.leased = Some(slot.link.id);
+        if waited.input {
+            // Not idle any more, so that what is read now signals nobody.
+            slot.link.reader.set_busy();
+            if let Some(driver) = &slot.link.driver {
+                driver.read_on();
+            }
+            self.links.inbound.insert(at);
+        }
+        waited.input || waited.signal || deadline.is_none_or(|deadline| Instant::now() < deadline)
+    }
+
     /// Has `waker` woken at the next signal; `true` if there is one already.
-    pub(crate) fn register(&self, waker: &Waker) -> bool {
+    pub(crate) fn register(&mut self, waker: &Waker) -> bool {
+        self.end_lease();
         self.ready.register(waker)
+    }
+
+    /// Leaves all input to the I/O thread, which signals it. Needed before anything but
+    /// [`wait_recv`](Self::wait_recv) waits for messages.
+    pub(crate) fn end_lease(&mut self) {
+        let Some(id) = self.leased.take() else {
+            return;
+        };
+        if let Some(slot) = self.links.find(id).and_then(|at| self.links.get_mut(at))
+            && let Some(driver) = &slot.link.driver
+        {
+            driver.give_back();
+        }
     }
 
     // ---- Endpoints ----
@@ -342,7 +405,10 @@ impl Core {
         self.process()?;
         let endpoint = endpoint.into_endpoint()?;
         let options = Arc::new(self.transport_options());
-        let bound = self.context.reactor.bind(&endpoint, &options, &self.handle)?;
+        let bound = self
+            .context
+            .reactor
+            .bind(&endpoint, &options, &self.handle)?;
         self.endpoints.push(Attachment {
             endpoint: bound.endpoint.clone(),
             id: bound.id,
@@ -356,16 +422,26 @@ impl Core {
         self.process()?;
         let endpoint = endpoint.into_endpoint()?;
         let is_inproc = matches!(endpoint, Endpoint::Inproc(_));
-        let again = self.endpoints.iter().any(|a| !a.bound && a.endpoint == endpoint);
+        let again = self
+            .endpoints
+            .iter()
+            .any(|a| !a.bound && a.endpoint == endpoint);
         if again && !is_inproc && matches!(self.kind, Kind::Req(_)) {
             return Ok(()); // As libzmq: REQ has one connection per endpoint.
         }
         let options = Arc::new(self.transport_options());
-        let (id, link) = self.context.reactor.connect(&endpoint, &options, &self.handle)?;
+        let (id, link) = self
+            .context
+            .reactor
+            .connect(&endpoint, &options, &self.handle)?;
         if let Some(link) = link {
             self.links.insert(link);
         }
-        self.endpoints.push(Attachment { endpoint: endpoint.clone(), id, bound: false });
+        self.endpoints.push(Attachment {
+            endpoint: endpoint.clone(),
+            id,
+            bound: false,
+        });
         self.last_endpoint = Some(endpoint);
         Ok(())
     }
@@ -412,8 +488,14 @@ impl Core {
         let (send, recv) = (self.options.send_hwm, self.options.recv_hwm);
         for (_, slot) in self.links.iter_mut() {
             if slot.link.driver.is_some() {
-                slot.link.writer.set_limits(Limits { messages: u64::from(send), bytes: 0 });
-                slot.link.reader.set_limits(Limits { messages: u64::from(recv), bytes: 0 });
+                slot.link.writer.set_limits(Limits {
+                    messages: u64::from(send),
+                    bytes: 0,
+                });
+                slot.link.reader.set_limits(Limits {
+                    messages: u64::from(recv),
+                    bytes: 0,
+                });
             }
         }
     }
@@ -452,7 +534,9 @@ impl Drop for Core {
             } else {
                 self.context.reactor.forget_inproc(attachment.id);
                 if self.links.find(attachment.id).is_none() {
-                    self.context.reactor.disconnect(attachment.id, self.options.linger);
+                    self.context
+                        .reactor
+                        .disconnect(attachment.id, self.options.linger);
                 }
             }
         }
@@ -468,7 +552,12 @@ impl Drop for Core {
 
 /// Lets go of a link: first its pipes, then, so that the engine finds them closed, its connection.
 fn close_link(link: Link, linger: Option<Duration>) {
-    let Link { writer, reader, driver, .. } = link;
+    let Link {
+        writer,
+        reader,
+        driver,
+        ..
+    } = link;
     drop((writer, reader));
     if let Some(driver) = driver {
         driver.linger(linger);

@@ -70,7 +70,10 @@ impl fmt::Display for Error {
                 write!(f, "invalid value for {option}: expected {expected}")
             }
             Self::TooManySockets { limit } => {
-                write!(f, "the context has {limit} sockets already: close some or raise its limit")
+                write!(
+                    f,
+                    "the context has {limit} sockets already: close some or raise its limit"
+                )
             }
             Self::NoIoThread => ztransport::Error::NoIoThread.fmt(f),
             Self::Io(error) => error.fmt(f),
@@ -126,7 +129,9 @@ pub struct SendError {
 
 impl fmt::Debug for SendError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SendError").field("error", &self.error).finish_non_exhaustive()
+        f.debug_struct("SendError")
+            .field("error", &self.error)
+            .finish_non_exhaustive()
     }
 }
 

@@ -42,7 +42,10 @@ impl Slot {
             return driver.write();
         }
         let now = Instant::now();
-        let burst = self.woken.replace(now).is_some_and(|last| now - last < BURST);
+        let burst = self
+            .woken
+            .replace(now)
+            .is_some_and(|last| now - last < BURST);
         if burst {
             self.link.writer.wake_reader();
         } else {
@@ -132,7 +135,19 @@ impl Links {
     }
 
     pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = (usize, &mut Slot)> {
-        self.slots.iter_mut().enumerate().filter_map(|(at, slot)| Some((at, slot.as_mut()?)))
+        self.slots
+            .iter_mut()
+            .enumerate()
+            .filter_map(|(at, slot)| Some((at, slot.as_mut()?)))
+    }
+
+    /// Where the only link is, if there is exactly one.
+    pub(crate) fn only(&self) -> Option<usize> {
+        if self.by_id.len() == 1 {
+            self.by_id.values().next().copied()
+        } else {
+            None
+        }
     }
 
     pub(crate) fn len(&self) -> usize {

@@ -1,9 +1,6 @@
 //! Watching what happens to a socket's connections.
 
-use std::{
-    sync::mpsc::Receiver,
-    time::Duration,
-};
+use std::{sync::mpsc::Receiver, time::Duration};
 
 use ztransport::Event;
 

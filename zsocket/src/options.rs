@@ -66,7 +66,11 @@ impl SocketOptions {
 }
 
 fn check(valid: bool, option: &'static str, expected: &'static str) -> Result<(), Error> {
-    if valid { Ok(()) } else { Err(Error::InvalidOption { option, expected }) }
+    if valid {
+        Ok(())
+    } else {
+        Err(Error::InvalidOption { option, expected })
+    }
 }
 
 /// Defines each option once: its check and its documentation serve the setter of the socket, the

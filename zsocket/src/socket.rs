@@ -113,7 +113,10 @@ pub struct Socket<P> {
 
 impl<P: Pattern> Socket<P> {
     pub(crate) fn from_core(core: Core) -> Self {
-        Self { core: RefCell::new(core), pattern: PhantomData }
+        Self {
+            core: RefCell::new(core),
+            pattern: PhantomData,
+        }
     }
 
     /// No call hands control to foreign code while it has the core, so this never fails.
@@ -351,7 +354,14 @@ impl<P: CanReceive> Socket<P> {
     /// As for [`recv`](Self::recv).
     #[inline]
     pub fn try_recv_into(&self, message: &mut Message) -> Result<(), Error> {
-        self.with_core(|core| core.try_recv(message))
+        self.with_core(|core| {
+            let result = core.try_recv(message);
+            if matches!(result, Err(Error::WouldBlock)) {
+                // The caller may wait in any way now.
+                core.end_lease();
+            }
+            result
+        })
     }
 
     /// Receives a message, waiting for one without blocking the thread. It needs no particular
@@ -408,7 +418,7 @@ fn recv_until(
 ) -> Result<(), Error> {
     loop {
         match core.try_recv(message) {
-            Err(Error::WouldBlock) if core.wait(deadline) => {}
+            Err(Error::WouldBlock) if core.wait_recv(deadline) => {}
             done => return done,
         }
     }
@@ -435,7 +445,12 @@ pub struct SocketBuilder<P> {
 impl<P: Pattern> SocketBuilder<P> {
     pub(crate) fn new(context: Context, socket_type: SocketType) -> Self {
         let options = Ok(SocketOptions::default());
-        Self { context, socket_type, options, pattern: PhantomData }
+        Self {
+            context,
+            socket_type,
+            options,
+            pattern: PhantomData,
+        }
     }
 
     /// The first error stays.

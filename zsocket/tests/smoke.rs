@@ -27,7 +27,8 @@ fn push_pull_in_order() {
         let mut message = Message::new();
         pull.set_recv_timeout(Some(PATIENCE)).unwrap();
         for n in 0..100_000u32 {
-            pull.recv_into(&mut message).unwrap_or_else(|e| panic!("{endpoint} at {n}: {e}"));
+            pull.recv_into(&mut message)
+                .unwrap_or_else(|e| panic!("{endpoint} at {n}: {e}"));
             assert_eq!(message.frames()[0], n.to_be_bytes(), "{endpoint}");
         }
         sender.join().unwrap();
@@ -51,7 +52,10 @@ fn request_reply() {
         req.connect(&endpoint).unwrap();
         for n in 0..1000u32 {
             req.send([n.to_string(), "second".to_owned()]).unwrap();
-            assert!(matches!(req.send("too early").unwrap_err().error, Error::WrongState));
+            assert!(matches!(
+                req.send("too early").unwrap_err().error,
+                Error::WrongState
+            ));
             let reply = req.recv_timeout(PATIENCE).unwrap();
             assert_eq!(reply.len(), 2);
             assert_eq!(reply[0], n.to_string().as_str());

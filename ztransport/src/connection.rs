@@ -15,6 +15,7 @@ use crate::{
     io_thread::Command,
     net::Stream,
     options::Options,
+    poll::Registry,
 };
 
 pub(crate) struct Connection {
@@ -28,6 +29,7 @@ pub(crate) struct Connection {
     /// Tells the I/O thread to look at this connection: at its pipes, or at its outcomes.
     pub(crate) io: Notifier,
     pub(crate) commands: Sender<Command>,
+    pub(crate) registry: Registry,
     engine: Owned<Engine>,
     incoming: Mutex<Option<Stream>>,
     outcomes: Mutex<Vec<Outcome>>,
@@ -35,7 +37,16 @@ pub(crate) struct Connection {
 
 impl Connection {
     pub(crate) fn new(parts: Parts, make_engine: impl FnOnce(&Self) -> Engine) -> Arc<Self> {
-        let Parts { id, handle, options, endpoint, outgoing, io, commands } = parts;
+        let Parts {
+            id,
+            handle,
+            options,
+            endpoint,
+            outgoing,
+            io,
+            commands,
+            registry,
+        } = parts;
         let placeholder = Engine::new(&options, None);
         let mut connection = Self {
             id,
@@ -45,6 +56,7 @@ impl Connection {
             outgoing,
             io,
             commands,
+            registry,
             engine: Owned::new(placeholder),
             incoming: Mutex::new(None),
             outcomes: Mutex::new(Vec::new()),
@@ -55,7 +67,8 @@ impl Connection {
 
     /// Handles events on this thread, or leaves them to the thread that has the engine.
     pub(crate) fn drive(self: &Arc<Self>, pending: u32) {
-        self.engine.drive(pending, |engine, pending| engine.handle(self, pending));
+        self.engine
+            .drive(pending, |engine, pending| engine.handle(self, pending));
     }
 
     pub(crate) fn drive_write(self: &Arc<Self>) {
@@ -64,6 +77,36 @@ impl Connection {
 
     pub(crate) fn drive_read(self: &Arc<Self>) {
         self.drive(events::READ);
+    }
+
+    /// The application found the outbound pipe full.
+    pub(crate) fn drive_full(self: &Arc<Self>) {
+        self.drive(events::FULL);
+    }
+
+    /// Reads on behalf of an application that has the input side.
+    pub(crate) fn drive_resumed(self: &Arc<Self>) {
+        self.engine.drive(events::READ, |engine, pending| {
+            engine.resume();
+            engine.handle(self, pending);
+        });
+    }
+
+    /// See [`Engine::lease`].
+    pub(crate) fn lease(self: &Arc<Self>) -> Option<Arc<Stream>> {
+        let mut stream = None;
+        self.engine.drive(0, |engine, pending| {
+            if pending != 0 {
+                engine.handle(self, pending);
+            }
+            stream = engine.lease(self);
+        });
+        stream
+    }
+
+    /// Gives the input side back to the I/O thread.
+    pub(crate) fn end_lease(self: &Arc<Self>) {
+        self.drive(events::UNLEASE);
     }
 
     /// Gives the engine a new stream to begin a handshake on.
@@ -93,7 +136,10 @@ impl Connection {
     /// The socket let go of the link.
     pub(crate) fn close(&self, linger: Option<Duration>) {
         // An I/O thread that is gone has closed everything.
-        let _ = self.commands.post(Command::Close { key: self.id, linger });
+        let _ = self.commands.post(Command::Close {
+            key: self.id,
+            linger,
+        });
     }
 
     /// Messages queued for the peer; `None` when another thread is driving the engine right now.
@@ -118,6 +164,7 @@ pub(crate) struct Parts {
     pub(crate) outgoing: bool,
     pub(crate) io: Notifier,
     pub(crate) commands: Sender<Command>,
+    pub(crate) registry: Registry,
 }
 
 impl std::fmt::Debug for Connection {

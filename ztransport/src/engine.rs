@@ -15,11 +15,13 @@
 
 use std::{
     io::{self, ErrorKind, IoSlice},
+    os::fd::AsFd,
     sync::Arc,
+    time::Duration,
 };
 
 use zmtp::{Command, Handshake, Peer};
-use zpipe::{ByteReader, FrameLimits, Limits, Readiness, Reader, Scan, Writer, byte_pipe, pipe};
+use zpipe::{ByteReader, FrameLimits, Limits, Reader, Readiness, Scan, Writer, byte_pipe, pipe};
 
 use crate::{
     connection::Connection,
@@ -43,6 +45,12 @@ pub(crate) mod events {
     pub(crate) const CLOSE: u32 = 16;
     /// Close now, whatever is queued.
     pub(crate) const DESTROY: u32 = 32;
+    /// The application found the outbound pipe full, and drives the engine itself.
+    pub(crate) const FULL: u32 = 64;
+    /// Time to see whether an application that drove the engine still does.
+    pub(crate) const TICK: u32 = 128;
+    /// The application will not read itself any more.
+    pub(crate) const UNLEASE: u32 = 256;
 }
 
 /// Bytes for one `read` into the rope.
@@ -57,6 +65,14 @@ const WRITE_SIZE: usize = 256 * 1024;
 const WRITE_SLICES: usize = 64;
 /// Bytes after which an engine lets others have their turn.
 const BUDGET: usize = 1 << 20;
+/// How long what an application leaves in an outbound pipe may stay there while it streams.
+const OUTPUT_TICK: Duration = Duration::from_micros(200);
+/// Ticks in a row without a full pipe after which a stream is over.
+const QUIET_TICKS: u32 = 4;
+/// How long an application that reads itself may stay away before the I/O thread reads again, at
+/// first, and while the application is blocked in a call.
+const LEASE_TICK: Duration = Duration::from_millis(10);
+const LEASE_TICK_MAX: Duration = Duration::from_millis(100);
 /// Bytes of one `read` during the handshake, which lie on the stack.
 const HANDSHAKE_READ: usize = 1024;
 
@@ -71,10 +87,12 @@ pub(crate) enum Outcome {
     Flushed,
     /// Nothing is left to do for this connection.
     Finished,
+    /// An application thread drives this connection; send [`events::TICK`] after this time.
+    Tick(Duration),
 }
 
 pub(crate) struct Engine {
-    stream: Option<Stream>,
+    stream: Option<Arc<Stream>>,
     address: PeerAddress,
     phase: Phase,
     /// Absent before the handshake of a connection that gets its pipes only then, and after the end.
@@ -87,8 +105,36 @@ pub(crate) struct Engine {
     /// A large body was read last, so more are likely.
     between_bodies: bool,
     limits: FrameLimits,
+    attention: Attention,
     /// Kept for its allocation, always empty.
     slices: Vec<IoSlice<'static>>,
+}
+
+/// How far the application drives this engine, so that the I/O thread need not.
+///
+/// *Output.* While an application streams, filling the pipe again and again and writing it out itself
+/// each time, the pipe is not marked idle when it is empty: so no commit wakes the I/O thread.
+/// Instead the I/O thread looks in every [`OUTPUT_TICK`], and ends this when the stream dries up.
+///
+/// *Input.* An application that blocks in `recv` waits for the stream itself, and the I/O thread is
+/// not told of input. It looks in from time to time, and takes over again when the application has
+/// stayed away.
+#[derive(Default)]
+struct Attention {
+    /// The application streams.
+    output: bool,
+    /// Full pipes since the last tick.
+    full: u32,
+    quiet: u32,
+    /// The application has the input side.
+    input: bool,
+    /// It is blocked, waiting for input.
+    blocked: bool,
+    /// It has read since the last tick.
+    used: bool,
+    lease_tick: Duration,
+    /// A tick is due.
+    ticking: bool,
 }
 
 pub(crate) struct Pipes {
@@ -109,10 +155,16 @@ enum Phase {
 pub(crate) fn make_pipes(connection: &Connection, link: u64) -> (Pipes, Writer, Reader) {
     let socket = connection.handle.notifier(link);
     let io = connection.io.clone();
-    let limits = |messages: u32| Limits { messages: u64::from(messages), bytes: 0 };
+    let limits = |messages: u32| Limits {
+        messages: u64::from(messages),
+        bytes: 0,
+    };
     let options = &connection.options;
-    let (writer, outbound) =
-        byte_pipe(limits(options.send_hwm), Some(socket.clone()), Some(io.clone()));
+    let (writer, outbound) = byte_pipe(
+        limits(options.send_hwm),
+        Some(socket.clone()),
+        Some(io.clone()),
+    );
     let (inbound, reader) = pipe(limits(options.recv_hwm), Some(io), Some(socket));
     (Pipes { inbound, outbound }, writer, reader)
 }
@@ -129,6 +181,7 @@ impl Engine {
             paused: false,
             between_bodies: false,
             limits: options.frame_limits(),
+            attention: Attention::default(),
             slices: Vec::new(),
         }
     }
@@ -149,6 +202,19 @@ impl Engine {
         if result.is_ok() && pending & events::READ != 0 {
             result = self.on_readable(connection);
         }
+        if pending & events::FULL != 0 && matches!(self.phase, Phase::Traffic) {
+            self.attention.output = true;
+            self.attention.full += 1;
+            self.tick(connection, OUTPUT_TICK);
+            pending |= events::WRITE;
+        }
+        if pending & (events::UNLEASE | events::CLOSE) != 0 {
+            self.end_lease(connection);
+        }
+        if pending & events::TICK != 0 {
+            self.on_tick(connection);
+            pending |= events::WRITE;
+        }
         if result.is_ok() && pending & (events::WRITE | events::CLOSE) != 0 {
             result = self.on_writable(connection);
         }
@@ -165,10 +231,90 @@ impl Engine {
             return false;
         };
         self.address = stream.peer();
-        self.stream = Some(stream);
+        self.stream = Some(Arc::new(stream));
         self.phase = Phase::Handshake(Box::new(Handshake::new(connection.options.handshake())));
         true
     }
+
+    // ---- Attention of the application ----
+
+    /// Gives the input side to an application thread that is about to block, and the stream to wait
+    /// for. `None` when there is nothing to wait for on the stream: no traffic yet, or input that the
+    /// application has to make room for first.
+    pub(crate) fn lease(&mut self, connection: &Connection) -> Option<Arc<Stream>> {
+        if !matches!(self.phase, Phase::Traffic) || self.paused {
+            return None;
+        }
+        let stream = Arc::clone(self.stream.as_ref()?);
+        if !self.attention.input {
+            connection
+                .registry
+                .watch_input(stream.as_fd(), connection.id, false)
+                .ok()?;
+            self.attention.input = true;
+            self.attention.lease_tick = LEASE_TICK;
+            self.tick(connection, LEASE_TICK);
+        }
+        self.attention.blocked = true;
+        self.attention.used = true;
+        Some(stream)
+    }
+
+    /// The application is back from waiting, or reads without having waited.
+    pub(crate) fn resume(&mut self) {
+        self.attention.blocked = false;
+        self.attention.used = true;
+    }
+
+    fn end_lease(&mut self, connection: &Connection) {
+        if std::mem::take(&mut self.attention.input)
+            && let Some(stream) = &self.stream
+        {
+            // Arming again reports what is there already. It fails only if the descriptor was never
+            // registered, and then the connection is about to be given up.
+            let _ = connection
+                .registry
+                .watch_input(stream.as_fd(), connection.id, true);
+        }
+        self.attention.blocked = false;
+    }
+
+    /// Asks for a tick, unless one is due already.
+    fn tick(&mut self, connection: &Connection, after: Duration) {
+        if !std::mem::replace(&mut self.attention.ticking, true) {
+            connection.report(Outcome::Tick(after));
+        }
+    }
+
+    fn on_tick(&mut self, connection: &Connection) {
+        let attention = &mut self.attention;
+        attention.ticking = false;
+        if attention.output {
+            let full = std::mem::take(&mut attention.full) > 0;
+            attention.quiet = if full { 0 } else { attention.quiet + 1 };
+            attention.output = attention.quiet < QUIET_TICKS;
+        }
+        let mut next = attention.output.then_some(OUTPUT_TICK);
+        if attention.input {
+            if attention.blocked {
+                attention.lease_tick = (attention.lease_tick * 2).min(LEASE_TICK_MAX);
+            } else if !attention.used {
+                self.end_lease(connection);
+            }
+            let attention = &mut self.attention;
+            if std::mem::take(&mut attention.used) && !attention.blocked {
+                attention.lease_tick = LEASE_TICK;
+            }
+            if attention.input && next.is_none() {
+                next = Some(attention.lease_tick);
+            }
+        }
+        if let Some(next) = next {
+            self.tick(connection, next);
+        }
+    }
+
+    // ---- Input ----
 
     fn on_readable(&mut self, connection: &Arc<Connection>) -> Result<(), CloseReason> {
         if matches!(self.phase, Phase::Handshake(_)) {
@@ -195,7 +341,9 @@ impl Engine {
                 return Err(CloseReason::PeerClosed);
             }
             let input = &buffer[..read];
-            let used = handshake.handle_input(input).map_err(CloseReason::Protocol)?;
+            let used = handshake
+                .handle_input(input)
+                .map_err(CloseReason::Protocol)?;
             if handshake.is_complete() {
                 return self.establish(connection, &input[used..]);
             }
@@ -204,11 +352,7 @@ impl Engine {
     }
 
     /// The handshake is complete; `input` is the beginning of the traffic.
-    fn establish(
-        &mut self,
-        connection: &Arc<Connection>,
-        input: &[u8],
-    ) -> Result<(), CloseReason> {
+    fn establish(&mut self, connection: &Arc<Connection>, input: &[u8]) -> Result<(), CloseReason> {
         let Phase::Handshake(handshake) = std::mem::replace(&mut self.phase, Phase::Traffic) else {
             return Ok(());
         };
@@ -243,18 +387,27 @@ impl Engine {
     fn announce(&mut self, connection: &Arc<Connection>, peer: Peer) -> bool {
         if self.pipes.is_some() {
             // The socket may be closed and the connection linger; then nobody wants to know.
-            let _ = connection.handle.post(Letter::Established { link: connection.id, peer });
+            let _ = connection.handle.post(Letter::Established {
+                link: connection.id,
+                peer,
+            });
             return true;
         }
         // A connection that is made again gets a new link each time.
-        let id = if connection.outgoing { next_id() } else { connection.id };
+        let id = if connection.outgoing {
+            next_id()
+        } else {
+            connection.id
+        };
         let (pipes, writer, reader) = make_pipes(connection, id);
         self.pipes = Some(pipes);
         let link = Link {
             id,
             writer,
             reader,
-            driver: Some(Driver { connection: Arc::clone(connection) }),
+            driver: Some(Driver {
+                connection: Arc::clone(connection),
+            }),
             endpoint: connection.endpoint.clone(),
             outgoing: connection.outgoing,
             peer: Some(peer),
@@ -263,7 +416,11 @@ impl Engine {
     }
 
     fn read_traffic(&mut self, connection: &Connection) -> Result<(), CloseReason> {
-        if self.pipes.as_ref().is_none_or(|pipes| pipes.inbound.is_closed()) {
+        if self
+            .pipes
+            .as_ref()
+            .is_none_or(|pipes| pipes.inbound.is_closed())
+        {
             return self.discard();
         }
         if self.paused && !self.scan()? {
@@ -279,7 +436,11 @@ impl Engine {
                 self.between_bodies = true;
                 pipes.inbound.fill_body(|room| stream.read_uninit(room))
             } else {
-                let max = if self.between_bodies { READ_SIZE_BETWEEN_BODIES } else { READ_SIZE };
+                let max = if self.between_bodies {
+                    READ_SIZE_BETWEEN_BODIES
+                } else {
+                    READ_SIZE
+                };
                 pipes.inbound.fill_rope(max, |room| stream.read(room))
             };
             let Some(filled) = no_block(filled)? else {
@@ -383,6 +544,8 @@ impl Engine {
         Err(CloseReason::Local)
     }
 
+    // ---- Output ----
+
     fn on_writable(&mut self, connection: &Arc<Connection>) -> Result<(), CloseReason> {
         match self.phase {
             Phase::Handshake(_) => self.flush_handshake(),
@@ -436,7 +599,7 @@ impl Engine {
                 if outbound.is_closed() {
                     return Ok(Flushed::Closed);
                 }
-                if outbound.set_idle() {
+                if self.attention.output || outbound.set_idle() {
                     return Ok(Flushed::Idle);
                 }
                 continue;
@@ -471,11 +634,14 @@ impl Engine {
         }
     }
 
+    // ---- The end ----
+
     /// Lets go of the stream. The pipes of a connection that is to be made again stay as they are,
     /// except that parts of messages are taken back.
     fn fail(&mut self, connection: &Connection, reason: CloseReason) {
         let phase = std::mem::replace(&mut self.phase, Phase::Down);
         self.stream = None;
+        self.attention = Attention::default();
         self.control.clear();
         self.control_sent = 0;
         self.paused = false;
@@ -493,9 +659,17 @@ impl Engine {
         connection.handle.emit(|| {
             let reason = event_reason;
             if established {
-                Event::Disconnected { endpoint, address, reason }
+                Event::Disconnected {
+                    endpoint,
+                    address,
+                    reason,
+                }
             } else {
-                Event::HandshakeFailed { endpoint, address, reason }
+                Event::HandshakeFailed {
+                    endpoint,
+                    address,
+                    reason,
+                }
             }
         });
         if connection.keeps_pipes() {
@@ -504,7 +678,11 @@ impl Engine {
                 pipes.outbound.rewind();
             }
         } else if let Some(pipes) = self.pipes.take() {
-            connection.handle.counters().lost_to_peer.add(pipes.outbound.pending());
+            connection
+                .handle
+                .counters()
+                .lost_to_peer
+                .add(pipes.outbound.pending());
         }
         connection.report(Outcome::Failed { established });
     }
@@ -514,7 +692,10 @@ impl Engine {
         if matches!(self.phase, Phase::Traffic | Phase::Draining) {
             return;
         }
-        let unused = self.pipes.as_ref().is_none_or(|pipes| pipes.outbound.pending() == 0);
+        let unused = self
+            .pipes
+            .as_ref()
+            .is_none_or(|pipes| pipes.outbound.pending() == 0);
         if unused {
             self.destroy(connection);
         }
@@ -536,14 +717,20 @@ impl Engine {
         self.stream = None;
         drop(connection.take_incoming());
         if let Some(pipes) = self.pipes.take() {
-            connection.handle.counters().lost_to_linger.add(pipes.outbound.pending());
+            connection
+                .handle
+                .counters()
+                .lost_to_linger
+                .add(pipes.outbound.pending());
         }
         connection.report(Outcome::Finished);
     }
 
     /// Messages that are queued for the peer.
     pub(crate) fn pending(&self) -> u64 {
-        self.pipes.as_ref().map_or(0, |pipes| pipes.outbound.pending())
+        self.pipes
+            .as_ref()
+            .map_or(0, |pipes| pipes.outbound.pending())
     }
 }
 

@@ -215,7 +215,14 @@ impl SocketHandle {
     #[must_use]
     pub fn new(letters: Sender<Letter>, notifier: Notifier) -> Self {
         let (counters, monitor) = (Counters::default(), Mutex::new(None));
-        Self { inner: Arc::new(Inner { letters, notifier, counters, monitor }) }
+        Self {
+            inner: Arc::new(Inner {
+                letters,
+                notifier,
+                counters,
+                monitor,
+            }),
+        }
     }
 
     /// A notifier of the socket's ready list for another token.
@@ -229,7 +236,10 @@ impl SocketHandle {
     /// # Errors
     ///
     /// Gives it back when the socket is closed.
-    #[expect(clippy::result_large_err, reason = "the error is the letter itself, handed back")]
+    #[expect(
+        clippy::result_large_err,
+        reason = "the error is the letter itself, handed back"
+    )]
     pub fn post(&self, letter: Letter) -> Result<(), Letter> {
         self.inner.letters.post(letter)
     }
@@ -243,12 +253,20 @@ impl SocketHandle {
     /// Sends events to `monitor` from now on, instead of to the one before. Nobody ever waits for a
     /// monitor: what does not fit is counted and dropped.
     pub fn set_monitor(&self, monitor: SyncSender<Event>) {
-        *self.inner.monitor.lock().unwrap_or_else(PoisonError::into_inner) = Some(monitor);
+        *self
+            .inner
+            .monitor
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = Some(monitor);
     }
 
     /// Reports an event.
     pub fn emit(&self, event: impl FnOnce() -> Event) {
-        let mut monitor = self.inner.monitor.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut monitor = self
+            .inner
+            .monitor
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         let Some(sender) = &*monitor else { return };
         match sender.try_send(event()) {
             Ok(()) => {}
@@ -262,6 +280,9 @@ impl SocketHandle {
     pub(crate) fn connect_failed(&self, endpoint: &Endpoint, error: &ConnectError) {
         self.counters().connect_failed.add(1);
         let reason = error.to_string();
-        self.emit(|| Event::ConnectFailed { endpoint: endpoint.clone(), reason });
+        self.emit(|| Event::ConnectFailed {
+            endpoint: endpoint.clone(),
+            reason,
+        });
     }
 }

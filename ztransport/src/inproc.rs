@@ -63,9 +63,19 @@ impl Inproc {
             return false;
         }
         let (options, handle) = (Arc::clone(options), handle.clone());
-        let binding = Binding { key, options, handle };
+        let binding = Binding {
+            key,
+            options,
+            handle,
+        };
         let waiting: Vec<_> = names.pending.extract_if(.., |p| p.name == *name).collect();
-        for Pending { options, writer, reader, .. } in waiting {
+        for Pending {
+            options,
+            writer,
+            reader,
+            ..
+        } in waiting
+        {
             deliver(&binding, name, &options, writer, reader);
         }
         names.bound.insert(name.clone(), binding);
@@ -80,7 +90,10 @@ impl Inproc {
         handle: &SocketHandle,
     ) -> Link {
         let notifier = handle.notifier(id);
-        let own = Limits { messages: u64::from(options.send_hwm), bytes: 0 };
+        let own = Limits {
+            messages: u64::from(options.send_hwm),
+            bytes: 0,
+        };
         let (writer, far_reader) = pipe(own, Some(notifier.clone()), None);
         let (far_writer, reader) = pipe(Limits::default(), None, Some(notifier));
         let mut names = self.lock();
@@ -155,10 +168,18 @@ fn deliver(
 
 fn both(send: u32, recv: u32) -> Limits {
     let unlimited = send == 0 || recv == 0;
-    let messages = if unlimited { 0 } else { u64::from(send) + u64::from(recv) };
+    let messages = if unlimited {
+        0
+    } else {
+        u64::from(send) + u64::from(recv)
+    };
     Limits { messages, bytes: 0 }
 }
 
 fn introduce(options: &Options) -> Peer {
-    Peer::new(Version::V3_1, Some(options.socket_type), options.routing_id.clone())
+    Peer::new(
+        Version::V3_1,
+        Some(options.socket_type),
+        options.routing_id.clone(),
+    )
 }

@@ -37,7 +37,11 @@ pub(crate) enum Command {
     /// The socket let go of a link.
     Close { key: u64, linger: Option<Duration> },
     /// Close a listener and, if asked, all it accepted.
-    Unlisten { key: u64, accepted_too: bool, done: Option<mpsc::SyncSender<()>> },
+    Unlisten {
+        key: u64,
+        accepted_too: bool,
+        done: Option<mpsc::SyncSender<()>>,
+    },
     /// End the thread; everything is closed.
     Stop,
 }
@@ -59,6 +63,14 @@ const ACCEPT_BATCH: usize = 64;
 /// How long accepting pauses when descriptors have run out.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
+/// What others need to deal with an I/O thread.
+#[derive(Debug)]
+pub(crate) struct Remote {
+    pub(crate) commands: zpipe::Sender<Command>,
+    pub(crate) io: zpipe::Notifier,
+    pub(crate) registry: Registry,
+}
+
 pub(crate) struct IoThread {
     poll: Poll,
     registry: Registry,
@@ -75,7 +87,7 @@ pub(crate) struct IoThread {
 
 impl IoThread {
     /// Prepares a thread's state, and returns how to send it commands.
-    pub(crate) fn new(live: Arc<Live>) -> io::Result<(Self, zpipe::Sender<Command>, zpipe::Notifier)> {
+    pub(crate) fn new(live: Arc<Live>) -> io::Result<(Self, Remote)> {
         let (poll, registry) = Poll::new()?;
         let ready = ReadySet::new();
         let io = ready.notifier(MAIL_TOKEN);
@@ -93,7 +105,15 @@ impl IoThread {
             live,
             stopped: false,
         };
-        Ok((thread, commands, io))
+        let registry = thread.registry.clone();
+        Ok((
+            thread,
+            Remote {
+                commands,
+                io,
+                registry,
+            },
+        ))
     }
 
     /// Runs until it is told to stop.
@@ -110,7 +130,10 @@ impl IoThread {
             } else {
                 self.timers.next()
             };
-            if let Err(error) = self.poll.wait(&mut events, deadline, |ready| descriptors.push(ready)) {
+            if let Err(error) = self
+                .poll
+                .wait(&mut events, deadline, |ready| descriptors.push(ready))
+            {
                 // Only a programming error gets here; spinning would hide it.
                 debug_assert!(false, "epoll_wait: {error}");
                 std::thread::yield_now();
@@ -201,7 +224,11 @@ impl IoThread {
                     self.take_outcomes(key);
                 }
             }
-            Command::Unlisten { key, accepted_too, done } => {
+            Command::Unlisten {
+                key,
+                accepted_too,
+                done,
+            } => {
                 self.unlisten(key, accepted_too);
                 if let Some(done) = done {
                     // Nobody waits any more if the caller gave up.
@@ -231,7 +258,11 @@ impl IoThread {
         match action {
             Action::None => {}
             Action::Timer(delay, purpose) => {
-                let timer = Timer { key, purpose, generation: session.generation() };
+                let timer = Timer {
+                    key,
+                    purpose,
+                    generation: session.generation(),
+                };
                 self.timers.set(Instant::now() + delay, timer);
             }
             Action::Open(address) => {
@@ -275,7 +306,11 @@ impl IoThread {
             }
         }
         // Edge-triggered: those who still wait will not be announced again.
-        let timer = Timer { key, purpose: Purpose::Accept, generation: 0 };
+        let timer = Timer {
+            key,
+            purpose: Purpose::Accept,
+            generation: 0,
+        };
         self.timers.set(Instant::now(), timer);
     }
 
@@ -285,8 +320,14 @@ impl IoThread {
         };
         entry.handle.counters().accept_paused.add(1);
         let (endpoint, reason) = (entry.endpoint.clone(), error.to_string());
-        entry.handle.emit(|| Event::AcceptPaused { endpoint, reason });
-        let timer = Timer { key, purpose: Purpose::Accept, generation: 0 };
+        entry
+            .handle
+            .emit(|| Event::AcceptPaused { endpoint, reason });
+        let timer = Timer {
+            key,
+            purpose: Purpose::Accept,
+            generation: 0,
+        };
         self.timers.set(Instant::now() + ACCEPT_PAUSE, timer);
     }
 
@@ -305,6 +346,7 @@ impl IoThread {
             outgoing: false,
             io: self.io.sibling(id),
             commands: self.commands.clone(),
+            registry: self.registry.clone(),
         };
         let connection = Connection::new(parts, |c| Engine::new(&c.options, None));
         self.live.add(&connection);
@@ -317,7 +359,12 @@ impl IoThread {
 
     fn unlisten(&mut self, key: u64, accepted_too: bool) {
         if let Some(entry) = self.listeners.remove(&key) {
-            let ListenerEntry { listener, endpoint, handle, .. } = entry;
+            let ListenerEntry {
+                listener,
+                endpoint,
+                handle,
+                ..
+            } = entry;
             drop(listener);
             handle.emit(|| Event::ListenerClosed { endpoint });
         }

@@ -21,7 +21,7 @@ pub use self::{
     endpoint::{Endpoint, EndpointError, IntoEndpoint},
     error::Error,
     event::{CloseReason, Counters, Event, Letter, SocketHandle},
-    link::{Driver, Link},
+    link::{Driver, Link, Waited},
     live::Holding,
     options::Options,
     reactor::{Bound, Reactor},

@@ -1,11 +1,12 @@
 //! A socket's end of one connection.
 
-use std::sync::Arc;
+use std::{os::fd::BorrowedFd, sync::Arc, time::Instant};
 
+use rustix::event::{PollFd, PollFlags};
 use zmtp::Peer;
 use zpipe::{Counter, Reader, Writer};
 
-use crate::{connection::Connection, endpoint::Endpoint};
+use crate::{connection::Connection, endpoint::Endpoint, poll};
 
 /// Hands out link ids. One sequence for the process, so an id never comes back.
 static NEXT_ID: Counter = Counter::new();
@@ -38,6 +39,15 @@ pub struct Link {
     pub peer: Option<Peer>,
 }
 
+/// What ended a [`Driver::wait`]; nothing, when it was the deadline or a signal handler.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Waited {
+    /// The peer has sent something, or is gone.
+    pub input: bool,
+    /// The other descriptor is readable.
+    pub signal: bool,
+}
+
 /// The application side's handle on an engine.
 #[derive(Clone, Debug)]
 pub struct Driver {
@@ -54,6 +64,45 @@ impl Driver {
     /// Reads what the peer has sent into the inbound pipe, on this thread, likewise.
     pub fn read(&self) {
         self.connection.drive_read();
+    }
+
+    /// Like [`write`](Self::write), for a caller that found the outbound pipe full: while that goes on,
+    /// the I/O thread leaves the engine to this thread.
+    pub fn write_full(&self) {
+        self.connection.drive_full();
+    }
+
+    /// Like [`read`](Self::read), for a caller that has waited with [`wait`](Self::wait), or is about
+    /// to.
+    pub fn read_on(&self) {
+        self.connection.drive_resumed();
+    }
+
+    /// Blocks this thread until the peer has sent something or `ready` is readable, at most until the
+    /// deadline, while the I/O thread leaves the input of this connection to this thread. Then
+    /// [`read_on`](Self::read_on) brings the input in. `None`, at once, when this is not possible now:
+    /// the connection is not established, or another thread is driving it.
+    ///
+    /// The I/O thread takes the input back some 10 ms after the caller's last call, or at once with
+    /// [`give_back`](Self::give_back), which a caller must use before it waits in any other way.
+    #[must_use]
+    pub fn wait(&self, ready: BorrowedFd<'_>, deadline: Option<Instant>) -> Option<Waited> {
+        let stream = self.connection.lease()?;
+        let mut fds = [
+            PollFd::new(&*stream, PollFlags::IN | PollFlags::RDHUP),
+            PollFd::from_borrowed_fd(ready, PollFlags::IN),
+        ];
+        let timeout = deadline
+            .map(|deadline| poll::timespec(deadline.saturating_duration_since(Instant::now())));
+        // A signal handler may interrupt the wait; the caller then looks and waits again.
+        let _ = rustix::event::poll(&mut fds, timeout.as_ref());
+        let (input, signal) = (!fds[0].revents().is_empty(), !fds[1].revents().is_empty());
+        Some(Waited { input, signal })
+    }
+
+    /// Leaves the input to the I/O thread again.
+    pub fn give_back(&self) {
+        self.connection.end_lease();
     }
 
     /// Sets how long the connection may live on after its link is dropped in order to send what is

@@ -42,7 +42,10 @@ impl Live {
         let mut connections = self.lock();
         while !connections.is_empty() {
             connections = match deadline {
-                None => self.changed.wait(connections).unwrap_or_else(PoisonError::into_inner),
+                None => self
+                    .changed
+                    .wait(connections)
+                    .unwrap_or_else(PoisonError::into_inner),
                 Some(deadline) => {
                     let Some(left) = deadline.checked_duration_since(Instant::now()) else {
                         return false;
@@ -68,6 +71,8 @@ impl Live {
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<u64, Arc<Connection>>> {
-        self.connections.lock().unwrap_or_else(PoisonError::into_inner)
+        self.connections
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -85,7 +85,9 @@ impl Options {
         let interval = self.reconnect_interval?;
         let base = match self.reconnect_interval_max {
             None => interval,
-            Some(max) => interval.saturating_mul(1 << failures.min(20)).min(max.max(interval)),
+            Some(max) => interval
+                .saturating_mul(1 << failures.min(20))
+                .min(max.max(interval)),
         };
         // Jitter, so that a thousand clients of a server that went away do not come back in step.
         let jitter = base.mul_f64(fastrand::f64());
@@ -111,7 +113,10 @@ mod tests {
         options.reconnect_interval_max = Some(ms(1000));
         for (failures, base) in [(0, 100), (1, 200), (3, 800), (4, 1000), (u32::MAX, 1000)] {
             let delay = options.reconnect_delay(failures).unwrap();
-            assert!(delay >= ms(base / 2) && delay <= ms(base), "{failures}: {delay:?}");
+            assert!(
+                delay >= ms(base / 2) && delay <= ms(base),
+                "{failures}: {delay:?}"
+            );
         }
         options.reconnect_interval = None;
         assert_eq!(options.reconnect_delay(0), None);

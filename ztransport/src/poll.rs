@@ -14,7 +14,7 @@ use std::{
 
 use rustix::{
     buffer::spare_capacity,
-    event::{Timespec, epoll, eventfd, EventfdFlags},
+    event::{EventfdFlags, Timespec, epoll, eventfd},
 };
 
 /// What happened to a descriptor.
@@ -50,6 +50,9 @@ struct WakeFd(OwnedFd);
 /// Reported for the event descriptor, and never given to anything else.
 const WAKE_KEY: u64 = u64::MAX;
 
+const INPUT: epoll::EventFlags = epoll::EventFlags::IN.union(epoll::EventFlags::RDHUP);
+const OUTPUT: epoll::EventFlags = epoll::EventFlags::OUT.union(epoll::EventFlags::ET);
+
 const EVENTS_PER_WAIT: usize = 256;
 
 impl Poll {
@@ -59,7 +62,9 @@ impl Poll {
         let wake = Arc::new(WakeFd(eventfd(0, flags)?));
         let edge = epoll::EventFlags::IN | epoll::EventFlags::ET;
         epoll::add(&epoll, &wake.0, epoll::EventData::new_u64(WAKE_KEY), edge)?;
-        let registry = Registry { epoll: Arc::new(epoll.try_clone()?) };
+        let registry = Registry {
+            epoll: Arc::new(epoll.try_clone()?),
+        };
         Ok((Self { epoll, wake }, registry))
     }
 
@@ -101,7 +106,7 @@ impl Poll {
     }
 }
 
-fn timespec(duration: Duration) -> Timespec {
+pub(crate) fn timespec(duration: Duration) -> Timespec {
     Timespec {
         tv_sec: i64::try_from(duration.as_secs()).unwrap_or(i64::MAX),
         tv_nsec: i64::from(duration.subsec_nanos()),
@@ -111,10 +116,30 @@ fn timespec(duration: Duration) -> Timespec {
 impl Registry {
     /// Reports what happens to `source` from now on, for as long as it is open.
     pub(crate) fn add(&self, source: BorrowedFd<'_>, key: u64) -> io::Result<()> {
-        use epoll::EventFlags as Flags;
         debug_assert_ne!(key, WAKE_KEY);
-        let flags = Flags::IN | Flags::OUT | Flags::RDHUP | Flags::ET;
-        Ok(epoll::add(self.epoll.as_fd(), source, epoll::EventData::new_u64(key), flags)?)
+        let flags = INPUT | OUTPUT;
+        Ok(epoll::add(
+            self.epoll.as_fd(),
+            source,
+            epoll::EventData::new_u64(key),
+            flags,
+        )?)
+    }
+
+    /// Switches the reports of input off and on. Switching on reports input that is there already.
+    pub(crate) fn watch_input(
+        &self,
+        source: BorrowedFd<'_>,
+        key: u64,
+        watch: bool,
+    ) -> io::Result<()> {
+        let flags = if watch { INPUT | OUTPUT } else { OUTPUT };
+        Ok(epoll::modify(
+            self.epoll.as_fd(),
+            source,
+            epoll::EventData::new_u64(key),
+            flags,
+        )?)
     }
 }
 

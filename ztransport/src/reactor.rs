@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use zpipe::{Counter, Notifier, Sender};
+use zpipe::Counter;
 
 use crate::{
     connection::{Connection, Parts},
@@ -17,7 +17,7 @@ use crate::{
     error::Error,
     event::SocketHandle,
     inproc::Inproc,
-    io_thread::{Command, IoThread, ListenerEntry},
+    io_thread::{Command, IoThread, ListenerEntry, Remote},
     link::{Driver, Link, next_id},
     live::{Holding, Live},
     net::{BindError, Listener},
@@ -42,8 +42,7 @@ pub struct Reactor {
 
 #[derive(Debug)]
 struct Thread {
-    commands: Sender<Command>,
-    io: Notifier,
+    remote: Remote,
     /// Endpoints given to this thread so far.
     load: Counter,
     join: Option<JoinHandle<()>>,
@@ -68,13 +67,24 @@ impl Reactor {
         let live = Arc::new(Live::default());
         let mut threads = Vec::with_capacity(io_threads);
         for index in 0..io_threads {
-            let (thread, commands, io) = IoThread::new(Arc::clone(&live))?;
+            let (thread, remote) = IoThread::new(Arc::clone(&live))?;
             let name = format!("zlayers-io-{index}");
-            let join = std::thread::Builder::new().name(name).spawn(move || thread.run())?;
-            threads.push(Thread { commands, io, load: Counter::new(), join: Some(join) });
+            let join = std::thread::Builder::new()
+                .name(name)
+                .spawn(move || thread.run())?;
+            threads.push(Thread {
+                remote,
+                load: Counter::new(),
+                join: Some(join),
+            });
         }
         let (inproc, listeners) = (Inproc::default(), Mutex::default());
-        Ok(Self { threads, inproc, live, listeners })
+        Ok(Self {
+            threads,
+            inproc,
+            live,
+            listeners,
+        })
     }
 
     /// Binds a socket to an endpoint. Connections that come in arrive at the socket as
@@ -94,7 +104,10 @@ impl Reactor {
             if !self.inproc.bind(key, name, options, handle) {
                 return Err(Error::Bind(BindError::AddressInUse(endpoint.clone())));
             }
-            return Ok(Bound { id: key, endpoint: endpoint.clone() });
+            return Ok(Bound {
+                id: key,
+                endpoint: endpoint.clone(),
+            });
         }
         let (index, thread) = self.least_loaded()?;
         let (listener, resolved) = Listener::bind(endpoint, &options.tuning)?;
@@ -108,7 +121,10 @@ impl Reactor {
             options: Arc::clone(options),
         };
         self.send(thread, Command::Listen(entry));
-        Ok(Bound { id: key, endpoint: resolved })
+        Ok(Bound {
+            id: key,
+            endpoint: resolved,
+        })
     }
 
     /// Connects a socket to an endpoint, now and whenever the connection is lost. Returns the link,
@@ -138,8 +154,9 @@ impl Reactor {
             options: Arc::clone(options),
             endpoint: endpoint.clone(),
             outgoing: true,
-            io: thread.io.sibling(id),
-            commands: thread.commands.clone(),
+            io: thread.remote.io.sibling(id),
+            commands: thread.remote.commands.clone(),
+            registry: thread.remote.registry.clone(),
         };
         let mut ends = None;
         let connection = Connection::new(parts, |connection| {
@@ -155,7 +172,9 @@ impl Reactor {
             id,
             writer,
             reader,
-            driver: Some(Driver { connection: Arc::clone(&connection) }),
+            driver: Some(Driver {
+                connection: Arc::clone(&connection),
+            }),
             endpoint: endpoint.clone(),
             outgoing: true,
             peer: None,
@@ -181,7 +200,14 @@ impl Reactor {
             return;
         };
         let (done, wait) = mpsc::sync_channel(1);
-        self.send(thread, Command::Unlisten { key: id, accepted_too, done: Some(done) });
+        self.send(
+            thread,
+            Command::Unlisten {
+                key: id,
+                accepted_too,
+                done: Some(done),
+            },
+        );
         // An I/O thread answers within microseconds; the limit is for one that has died.
         let _ = wait.recv_timeout(UNBIND_PATIENCE);
     }
@@ -205,14 +231,18 @@ impl Reactor {
     }
 
     fn least_loaded(&self) -> Result<(usize, &Thread), Error> {
-        let least = self.threads.iter().enumerate().min_by_key(|(_, thread)| thread.load.value());
+        let least = self
+            .threads
+            .iter()
+            .enumerate()
+            .min_by_key(|(_, thread)| thread.load.value());
         least.ok_or(Error::NoIoThread)
     }
 
     fn send(&self, thread: &Thread, command: Command) {
         // The threads live as long as the reactor, unless one panicked; then its connections are
         // gone and there is nothing to command.
-        let _ = thread.commands.post(command);
+        let _ = thread.remote.commands.post(command);
     }
 }
 

@@ -122,7 +122,11 @@ impl Session {
             let _ = commands.post(Command::Resolved { key, addresses });
         };
         let name = "zlayers-dns".to_owned();
-        if std::thread::Builder::new().name(name).spawn(look_up.clone()).is_err() {
+        if std::thread::Builder::new()
+            .name(name)
+            .spawn(look_up.clone())
+            .is_err()
+        {
             // Out of threads: rather a slow look-up than none.
             look_up();
         }
@@ -176,7 +180,9 @@ impl Session {
 
     fn connected(&mut self, stream: Stream, registry: Option<&Registry>) -> Action {
         let (endpoint, peer) = (self.connection.endpoint.clone(), stream.peer());
-        self.connection.handle.emit(|| Event::Connected { endpoint, peer });
+        self.connection
+            .handle
+            .emit(|| Event::Connected { endpoint, peer });
         self.addresses.clear();
         match registry {
             Some(registry) => self.run(stream, registry),
@@ -196,7 +202,9 @@ impl Session {
         self.enter(State::Running);
         self.connection.attach(stream);
         let interval = self.connection.options.handshake_interval;
-        interval.map_or(Action::None, |t| Action::Timer(t, Purpose::HandshakeTimeout))
+        interval.map_or(Action::None, |t| {
+            Action::Timer(t, Purpose::HandshakeTimeout)
+        })
     }
 
     /// An attempt failed: the next address, or a pause.
@@ -204,7 +212,9 @@ impl Session {
         if !self.connection.outgoing {
             return Action::Remove;
         }
-        self.connection.handle.connect_failed(&self.connection.endpoint, error);
+        self.connection
+            .handle
+            .connect_failed(&self.connection.endpoint, error);
         self.enter(State::Waiting);
         match self.addresses.pop() {
             Some(next) => Action::Open(next),
@@ -223,7 +233,9 @@ impl Session {
         };
         self.failures = self.failures.saturating_add(1);
         let endpoint = self.connection.endpoint.clone();
-        self.connection.handle.emit(|| Event::ConnectRetried { endpoint, delay });
+        self.connection
+            .handle
+            .emit(|| Event::ConnectRetried { endpoint, delay });
         Action::Timer(delay, Purpose::Reconnect)
     }
 
@@ -282,6 +294,7 @@ impl Session {
             }
             Outcome::Failed { .. } | Outcome::Finished => Action::Remove,
             Outcome::Flushed => Action::Timer(GRACE, Purpose::Linger),
+            Outcome::Tick(after) => Action::Timer(after, Purpose::Tick),
         }
     }
 
@@ -296,6 +309,10 @@ impl Session {
             }
             // Whatever state it is in.
             Purpose::Linger => self.destroy(),
+            Purpose::Tick => {
+                self.connection.drive(events::TICK);
+                Action::None
+            }
             _ => Action::None,
         }
     }

@@ -14,6 +14,8 @@ pub(crate) enum Purpose {
     HandshakeTimeout,
     /// A closed connection had its time to send what is queued.
     Linger,
+    /// Time to see whether an application still drives its engine.
+    Tick,
     /// A listener may try to accept again.
     Accept,
 }
@@ -60,7 +62,11 @@ mod tests {
     fn fire_in_order_and_not_early() {
         let start = Instant::now();
         let at = |ms| start + Duration::from_millis(ms);
-        let timer = |key| Timer { key, purpose: Purpose::Linger, generation: 0 };
+        let timer = |key| Timer {
+            key,
+            purpose: Purpose::Linger,
+            generation: 0,
+        };
         let mut timers = Timers::default();
         for key in [30, 10, 20] {
             timers.set(at(key), timer(key));

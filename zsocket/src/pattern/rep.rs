@@ -18,7 +18,11 @@ pub(crate) struct Rep {
 impl Rep {
     /// Whether a request may be received now.
     pub(crate) fn begin_recv(&self) -> Result<(), Error> {
-        if self.owing.is_some() { Err(Error::WrongState) } else { Ok(()) }
+        if self.owing.is_some() {
+            Err(Error::WrongState)
+        } else {
+            Ok(())
+        }
     }
 
     /// The link to which a reply goes.
@@ -72,7 +76,10 @@ mod tests {
         assert_eq!(rep.owed().unwrap(), 3);
         let mut reply = Message::from("ok");
         rep.wrap(&mut reply);
-        assert_eq!(reply.frames(), ["client", "router", "", "ok"].map(Frame::from));
+        assert_eq!(
+            reply.frames(),
+            ["client", "router", "", "ok"].map(Frame::from)
+        );
         rep.replied();
         rep.begin_recv().unwrap();
     }

@@ -30,7 +30,11 @@ pub(crate) enum Verdict {
 impl Req {
     /// Whether a request may be sent now.
     pub(crate) fn begin_send(&self) -> Result<(), Error> {
-        if self.awaiting.is_some() { Err(Error::WrongState) } else { Ok(()) }
+        if self.awaiting.is_some() {
+            Err(Error::WrongState)
+        } else {
+            Ok(())
+        }
     }
 
     /// Puts the envelope in front of a request: an empty delimiter.
@@ -92,7 +96,10 @@ mod tests {
         req.sent(7);
         assert!(matches!(req.begin_send(), Err(Error::WrongState)));
         assert_eq!(req.awaited().unwrap(), 7);
-        assert_eq!(req.on_message(&mut Message::from("no delimiter")), Verdict::Discard);
+        assert_eq!(
+            req.on_message(&mut Message::from("no delimiter")),
+            Verdict::Discard
+        );
         assert_eq!(req.on_message(&mut Message::from("")), Verdict::Discard);
         let mut reply = Message::from(["", "world"]);
         assert_eq!(req.on_message(&mut reply), Verdict::Deliver);
