@@ -16,17 +16,14 @@
 //! count of consumed messages it wants to see in `resume_at`, fences, and looks at `consumed` again.
 //! The reader stores `consumed`, fences, and looks at `resume_at`.
 
-use std::{
-    ptr::NonNull,
-    sync::{OnceLock, atomic::AtomicU64 as Counter},
-};
+use std::ptr::NonNull;
 
 use crate::{
     bytes::ByteReader,
     chunk::Chunk,
     reader::Reader,
     ready::{Notifier, Readiness},
-    sync::{Arc, AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Ordering, Padded, publish},
+    sync::{Arc, AtomicBool, AtomicPtr, AtomicU32, AtomicU64, OnceLock, Ordering, Padded, publish},
     writer::Writer,
 };
 
@@ -99,8 +96,8 @@ pub(crate) struct Producer {
     resume_at: AtomicU64,
     gone: AtomicBool,
     /// The limits may be changed from either end, so they are shared.
-    pub(crate) limit_messages: Counter,
-    pub(crate) limit_bytes: Counter,
+    pub(crate) limit_messages: AtomicU64,
+    pub(crate) limit_bytes: AtomicU64,
 }
 
 /// Makes a pipe and returns its two ends, the reading one as [`Reader`].
@@ -169,8 +166,8 @@ impl Shared {
             producer: Padded(Producer {
                 resume_at: AtomicU64::new(NEVER),
                 gone: AtomicBool::new(false),
-                limit_messages: Counter::new(limits.messages),
-                limit_bytes: Counter::new(limits.bytes),
+                limit_messages: AtomicU64::new(limits.messages),
+                limit_bytes: AtomicU64::new(limits.bytes),
             }),
             spare: AtomicPtr::new(std::ptr::null_mut()),
             left_chunk: AtomicPtr::new(std::ptr::null_mut()),
@@ -224,11 +221,14 @@ impl Shared {
     }
 
     /// Writer side: asks to be told at `target` consumed messages. `false` when that point or the
-    /// reader's end is there already.
-    pub(crate) fn block_until(&self, target: u64) -> bool {
+    /// reader's end is there already, or when the target was derived from limits that have changed.
+    pub(crate) fn block_until(&self, target: u64, limits: Limits) -> bool {
         self.producer.resume_at.store(target, Ordering::Release);
         publish();
-        if self.reader_gone() || self.consumer.consumed.load(Ordering::Acquire) >= target {
+        if self.reader_gone()
+            || self.consumer.consumed.load(Ordering::Acquire) >= target
+            || self.limits() != limits
+        {
             self.take_blocked();
             return false;
         }

@@ -76,20 +76,6 @@ struct Inner {
     waiter: Waiter,
 }
 
-impl Inner {
-    fn notifier(self: &Arc<Self>, token: u64) -> Notifier {
-        let node = Node {
-            token,
-            pending: AtomicU32::new(0),
-            next: AtomicPtr::new(std::ptr::null_mut()),
-            set: Arc::clone(self),
-        };
-        Notifier {
-            node: Arc::new(node),
-        }
-    }
-}
-
 struct Node {
     token: u64,
     /// Signals not yet drained. Non-zero exactly while the node is queued.
@@ -121,15 +107,7 @@ impl ReadySet {
     /// hands back.
     #[must_use]
     pub fn notifier(&self, token: u64) -> Notifier {
-        let node = Node {
-            token,
-            pending: AtomicU32::new(0),
-            next: AtomicPtr::new(std::ptr::null_mut()),
-            set: Arc::clone(&self.inner),
-        };
-        Notifier {
-            node: Arc::new(node),
-        }
+        Notifier::new(&self.inner, token)
     }
 
     /// Whether nothing is queued. One relaxed load: what another thread is just signalling may be
@@ -216,6 +194,18 @@ impl Drop for ReadySet {
 }
 
 impl Notifier {
+    fn new(set: &Arc<Inner>, token: u64) -> Self {
+        let node = Node {
+            token,
+            pending: AtomicU32::new(0),
+            next: AtomicPtr::new(std::ptr::null_mut()),
+            set: Arc::clone(set),
+        };
+        Self {
+            node: Arc::new(node),
+        }
+    }
+
     /// Queues the token, if it is not queued yet, and wakes the consumer, if it waits.
     pub fn notify(&self, what: Readiness) {
         if what == Readiness::NONE {
@@ -250,7 +240,7 @@ impl Notifier {
     /// Makes a notifier for another token of the same list.
     #[must_use]
     pub fn sibling(&self, token: u64) -> Self {
-        self.node.set.notifier(token)
+        Self::new(&self.node.set, token)
     }
 
     /// The token given to [`ReadySet::notifier`].

@@ -15,7 +15,7 @@ pub(crate) use loom::{
 
 #[cfg(not(loom))]
 pub(crate) use std::sync::{
-    Arc, Mutex,
+    Arc, Mutex, OnceLock,
     atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicU32, AtomicU64, Ordering, fence},
 };
 
@@ -43,6 +43,8 @@ impl<T> std::ops::Deref for Padded<T> {
 
 #[cfg(not(loom))]
 pub(crate) use self::cell::UnsafeCell;
+#[cfg(loom)]
+pub(crate) use self::once::OnceLock;
 
 #[cfg(not(loom))]
 mod cell {
@@ -62,6 +64,46 @@ mod cell {
         #[inline(always)]
         pub(crate) fn with_mut<R>(&self, f: impl FnOnce(*mut T) -> R) -> R {
             f(self.0.get())
+        }
+    }
+}
+
+#[cfg(loom)]
+mod once {
+    use super::{AtomicBool, Ordering};
+
+    /// `std`'s cell behind a flag that loom sees.
+    pub(crate) struct OnceLock<T> {
+        is_set: AtomicBool,
+        value: std::sync::OnceLock<T>,
+    }
+
+    impl<T> OnceLock<T> {
+        pub(crate) fn new() -> Self {
+            Self {
+                is_set: AtomicBool::new(false),
+                value: std::sync::OnceLock::new(),
+            }
+        }
+
+        pub(crate) fn get(&self) -> Option<&T> {
+            if self.is_set.load(Ordering::Acquire) {
+                self.value.get()
+            } else {
+                None
+            }
+        }
+
+        pub(crate) fn set(&self, value: T) -> Result<(), T> {
+            let result = self.value.set(value);
+            self.is_set.store(true, Ordering::Release);
+            result
+        }
+
+        pub(crate) fn get_or_init(&self, make: impl FnOnce() -> T) -> &T {
+            let value = self.value.get_or_init(make);
+            self.is_set.store(true, Ordering::Release);
+            value
         }
     }
 }

@@ -13,12 +13,13 @@
 use std::{
     io,
     os::fd::{AsFd, BorrowedFd, OwnedFd},
-    sync::OnceLock,
     task::{Wake, Waker},
     time::Instant,
 };
 
-use crate::sync::{AtomicU8, Mutex, Ordering, publish};
+use rustix::event::EventfdFlags;
+
+use crate::sync::{AtomicU8, Mutex, OnceLock, Ordering, publish};
 
 const IDLE: u8 = 0;
 const WAITING: u8 = 1;
@@ -27,7 +28,7 @@ pub(crate) struct Waiter {
     state: AtomicU8,
     /// Only locked to begin a wait and to end one, never while data flows.
     slot: Mutex<Option<Waker>>,
-    fd: OnceLock<OwnedFd>,
+    event: OnceLock<Event>,
 }
 
 impl Waiter {
@@ -35,7 +36,7 @@ impl Waiter {
         Self {
             state: AtomicU8::new(IDLE),
             slot: Mutex::new(None),
-            fd: OnceLock::new(),
+            event: OnceLock::new(),
         }
     }
 
@@ -78,8 +79,8 @@ impl Waiter {
                 waker.wake();
             }
         }
-        if was_empty && let Some(fd) = self.fd.get() {
-            signal_fd(fd.as_fd());
+        if was_empty && let Some(event) = self.event.get() {
+            event.signal();
         }
     }
 
@@ -87,33 +88,58 @@ impl Waiter {
     /// there is a descriptor.
     #[inline]
     pub(crate) fn clear_fd(&self) -> bool {
-        let Some(fd) = self.fd.get() else {
+        let Some(event) = self.event.get() else {
             return false;
         };
-        let mut counter = [0; 8];
-        // Non-blocking: an error only says that it was clear already.
-        let _ = rustix::io::read(fd, &mut counter);
+        event.clear();
         true
     }
 
     pub(crate) fn fd(&self, has_work: impl Fn() -> bool) -> io::Result<BorrowedFd<'_>> {
-        if let Some(fd) = self.fd.get() {
-            return Ok(fd.as_fd());
+        if let Some(event) = self.event.get() {
+            return Ok(event.fd.as_fd());
         }
-        let flags = rustix::event::EventfdFlags::CLOEXEC | rustix::event::EventfdFlags::NONBLOCK;
-        let fd = rustix::event::eventfd(0, flags)?;
-        let fd = self.fd.get_or_init(|| fd);
+        let event = Event::new()?;
+        let event = self.event.get_or_init(|| event);
         publish();
         if has_work() {
-            signal_fd(fd.as_fd());
+            event.signal();
         }
-        Ok(fd.as_fd())
+        Ok(event.fd.as_fd())
     }
 }
 
-fn signal_fd(fd: BorrowedFd<'_>) {
-    // Fails only when the counter is at its limit, and then the descriptor is readable anyway.
-    let _ = rustix::io::write(fd, &1u64.to_ne_bytes());
+/// A descriptor that is readable from `signal` to `clear`.
+struct Event {
+    fd: OwnedFd,
+    /// Shows loom that the order of the system calls matters.
+    #[cfg(loom)]
+    order: AtomicU8,
+}
+
+impl Event {
+    fn new() -> io::Result<Self> {
+        let flags = EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK;
+        Ok(Self {
+            fd: rustix::event::eventfd(0, flags)?,
+            #[cfg(loom)]
+            order: AtomicU8::new(0),
+        })
+    }
+
+    fn signal(&self) {
+        #[cfg(loom)]
+        self.order.fetch_add(1, Ordering::Relaxed);
+        // Fails only when the counter is at its limit, and then the descriptor is readable anyway.
+        let _ = rustix::io::write(&self.fd, &1u64.to_ne_bytes());
+    }
+
+    fn clear(&self) {
+        #[cfg(loom)]
+        self.order.fetch_add(1, Ordering::Relaxed);
+        // Does not block: an error only says that it was clear already.
+        let _ = rustix::io::read(&self.fd, &mut [0; 8]);
+    }
 }
 
 /// Locks a mutex whose data cannot be left half-changed: a panic elsewhere does not matter.

@@ -439,17 +439,19 @@ impl Writer {
     /// have been released. There may not be room then, so ask again.
     #[must_use = "`false` means that no signal will come"]
     pub fn block(&mut self) -> bool {
-        if self.refresh_room() {
+        // Looked at once: what is decided here must all be about the same moment.
+        let held = self.pending();
+        let limits = self.shared.limits();
+        let full = match limits.messages {
+            n if n > 0 && held >= n => Some(n.div_ceil(2).min(held - 1)),
+            // Full of bytes alone: half of the messages that are in the pipe.
+            _ => (!self.refresh_room()).then_some(held / 2),
+        };
+        let Some(keep) = full else {
             self.shared.take_blocked();
             return false;
-        }
-        let held = self.pending();
-        let keep = match self.shared.limits().messages {
-            n if n > 0 && held >= n => n.div_ceil(2).min(held - 1),
-            // Full of bytes alone: half of the messages that are in the pipe.
-            _ => held / 2,
         };
-        let blocked = self.shared.block_until(self.written - keep);
+        let blocked = self.shared.block_until(self.written - keep, limits);
         if !blocked {
             self.refresh_room();
         }

@@ -1,0 +1,121 @@
+//! A writer that is filled from a stream of bytes, beside a reader.
+
+use loom::thread;
+use zmtp::header::Flags;
+use zpipe::{FrameLimits, Limits, Reader, Scan, Writer, pipe};
+
+use crate::model;
+
+const UNLIMITED: Limits = Limits {
+    messages: 0,
+    bytes: 0,
+};
+
+fn frame(flags: Flags, n: u8, len: u8, wire: &mut Vec<u8>) {
+    wire.extend_from_slice(&[flags.bits(), len]);
+    wire.resize(wire.len() + usize::from(len), n);
+}
+
+/// Puts bytes in and scans until there are no more.
+fn feed(writer: &mut Writer, wire: &[u8], split: usize) {
+    for part in wire.chunks(split) {
+        writer.fill_from(part);
+        loop {
+            let scanned = writer.scan(&FrameLimits::default());
+            assert!(!scanned.reader_was_idle);
+            match scanned.stop {
+                Scan::Command(body) => assert!(body.iter().all(|byte| *byte == 0xCC)),
+                stop => break assert_eq!(stop, Scan::NeedInput),
+            }
+        }
+    }
+}
+
+fn read(reader: &mut Reader, next: &mut u8) {
+    while let Some(frame) = reader.next_frame() {
+        assert!(frame.body.as_slice().iter().all(|byte| byte == next));
+        *next += 1;
+        reader.release();
+    }
+}
+
+#[test]
+fn frames_that_end_in_another_chunk() {
+    model(|| {
+        let (mut writer, mut reader) = pipe(UNLIMITED, None, None);
+        let mut wire = Vec::new();
+        for n in 0..4 {
+            frame(Flags::NONE, n, 20, &mut wire);
+        }
+        let thread = thread::spawn(move || feed(&mut writer, &wire, 35));
+        let mut next = 0;
+        read(&mut reader, &mut next);
+        thread.join().unwrap();
+        read(&mut reader, &mut next);
+        assert_eq!(next, 4);
+    });
+}
+
+#[test]
+fn large_bodies_between_small_ones() {
+    model(|| {
+        let (mut writer, mut reader) = pipe(UNLIMITED, None, None);
+        let mut wire = Vec::new();
+        frame(Flags::NONE, 0, 8, &mut wire);
+        frame(Flags::NONE, 1, 60, &mut wire);
+        frame(Flags::NONE, 2, 8, &mut wire);
+        let thread = thread::spawn(move || feed(&mut writer, &wire, 30));
+        let mut next = 0;
+        read(&mut reader, &mut next);
+        thread.join().unwrap();
+        read(&mut reader, &mut next);
+        assert_eq!(next, 3);
+    });
+}
+
+#[test]
+fn commands_are_dropped_beside_the_reader() {
+    model(|| {
+        let (mut writer, mut reader) = pipe(UNLIMITED, None, None);
+        let mut wire = Vec::new();
+        frame(Flags::NONE, 0, 18, &mut wire);
+        frame(Flags::COMMAND, 0xCC, 14, &mut wire);
+        frame(Flags::COMMAND, 0xCC, 14, &mut wire);
+        frame(Flags::NONE, 1, 18, &mut wire);
+        frame(Flags::COMMAND, 0xCC, 14, &mut wire);
+        let thread = thread::spawn(move || feed(&mut writer, &wire, 19));
+        let mut next = 0;
+        read(&mut reader, &mut next);
+        thread.join().unwrap();
+        read(&mut reader, &mut next);
+        assert_eq!(next, 2);
+    });
+}
+
+#[test]
+fn room_that_the_reader_makes_is_used_at_once() {
+    model(|| {
+        let limits = Limits {
+            messages: 1,
+            bytes: 0,
+        };
+        let (mut writer, mut reader) = pipe(limits, None, None);
+        let mut wire = Vec::new();
+        frame(Flags::NONE, 0, 8, &mut wire);
+        frame(Flags::NONE, 1, 8, &mut wire);
+        let thread = thread::spawn(move || {
+            writer.fill_from(&wire);
+            let scanned = writer.scan(&FrameLimits::default());
+            assert_eq!(scanned.stop, Scan::Full);
+            assert!(matches!(scanned.messages, 1 | 2));
+            (scanned.messages, writer)
+        });
+        let mut next = 0;
+        read(&mut reader, &mut next);
+        let (messages, mut writer) = thread.join().unwrap();
+        read(&mut reader, &mut next);
+        assert_eq!(u64::from(next), messages);
+        let rest = writer.scan(&FrameLimits::default()).messages;
+        assert_eq!(messages + rest, 2);
+    });
+}

@@ -1,0 +1,189 @@
+//! The ready list and the ways to wait for it.
+
+use std::{
+    os::fd::BorrowedFd,
+    sync::Arc as StdArc,
+    task::{Wake, Waker},
+};
+
+use loom::thread;
+use zpipe::{Notifier, Readiness, ReadySet};
+
+use crate::model;
+
+/// Waits until the tokens 1 and 2 have both been seen readable.
+fn await_both(set: &mut ReadySet) {
+    let mut seen = 0;
+    while seen != 0b11 {
+        assert!(set.wait(None));
+        set.drain(|token, what| {
+            assert_eq!(what, Readiness::READABLE);
+            assert_eq!(seen & token, 0, "signalled once, so reported once");
+            seen |= token;
+        });
+    }
+}
+
+fn notify(notifier: Notifier, what: Readiness) -> thread::JoinHandle<()> {
+    thread::spawn(move || notifier.notify(what))
+}
+
+#[test]
+fn two_signallers_and_a_parked_thread() {
+    model(|| {
+        let mut set = ReadySet::new();
+        let one = notify(set.notifier(1), Readiness::READABLE);
+        let two = notify(set.notifier(2), Readiness::READABLE);
+        await_both(&mut set);
+        one.join().unwrap();
+        two.join().unwrap();
+        assert!(set.is_empty());
+    });
+}
+
+#[test]
+fn bits_of_one_token_merge_and_none_is_lost() {
+    model(|| {
+        let mut set = ReadySet::new();
+        let notifier = set.notifier(1);
+        let one = notify(notifier.clone(), Readiness::READABLE);
+        let two = notify(notifier, Readiness::WRITABLE);
+        let mut seen = Readiness::NONE;
+        while seen != Readiness::READABLE | Readiness::WRITABLE {
+            assert!(set.wait(None));
+            set.drain(|_, what| {
+                assert_ne!(what, Readiness::NONE);
+                seen = seen | what;
+            });
+        }
+        one.join().unwrap();
+        two.join().unwrap();
+    });
+}
+
+#[test]
+fn a_token_signalled_again_while_it_is_drained() {
+    model(|| {
+        let mut set = ReadySet::new();
+        let notifier = set.notifier(1);
+        let work = StdArc::new(loom::sync::atomic::AtomicU32::new(0));
+        let theirs = StdArc::clone(&work);
+        let thread = thread::spawn(move || {
+            for _ in 0..2 {
+                theirs.fetch_add(1, loom::sync::atomic::Ordering::Relaxed);
+                notifier.notify(Readiness::READABLE);
+            }
+        });
+        // Work done before a signal is seen by whoever drains that signal.
+        let mut done = 0;
+        while done < 2 {
+            assert!(set.wait(None));
+            set.drain(|_, _| done = work.load(loom::sync::atomic::Ordering::Relaxed));
+        }
+        thread.join().unwrap();
+    });
+}
+
+#[test]
+fn a_list_that_goes_frees_what_is_queued() {
+    model(|| {
+        let mut set = ReadySet::new();
+        let one = notify(set.notifier(1), Readiness::READABLE);
+        let two = notify(set.notifier(2), Readiness::READABLE);
+        set.drain(|_, _| ());
+        drop(set);
+        one.join().unwrap();
+        two.join().unwrap();
+    });
+}
+
+struct Task(thread::Thread);
+
+impl Wake for Task {
+    fn wake(self: StdArc<Self>) {
+        self.0.unpark();
+    }
+}
+
+#[test]
+fn a_registered_waker_is_woken() {
+    model(|| {
+        let mut set = ReadySet::new();
+        let thread = notify(set.notifier(1), Readiness::READABLE);
+        let waker = Waker::from(StdArc::new(Task(thread::current())));
+        if !set.register(&waker) {
+            thread::park();
+        }
+        let mut seen = 0;
+        set.drain(|token, _| seen = token);
+        assert_eq!(seen, 1);
+        thread.join().unwrap();
+    });
+}
+
+#[test]
+fn a_waker_taken_back_is_not_kept() {
+    model(|| {
+        let set = ReadySet::new();
+        let task = StdArc::new(Task(thread::current()));
+        let thread = notify(set.notifier(1), Readiness::READABLE);
+        let waker = Waker::from(StdArc::clone(&task));
+        set.register(&waker);
+        set.unregister();
+        drop(waker);
+        thread.join().unwrap();
+        assert_eq!(StdArc::strong_count(&task), 1);
+        assert!(!set.is_empty());
+    });
+}
+
+#[test]
+fn the_last_waker_registered_is_woken() {
+    model(|| {
+        let set = ReadySet::new();
+        let other = Waker::noop();
+        let waker = Waker::from(StdArc::new(Task(thread::current())));
+        let thread = notify(set.notifier(1), Readiness::READABLE);
+        set.register(other);
+        if !set.register(&waker) {
+            thread::park();
+        }
+        assert!(!set.is_empty());
+        thread.join().unwrap();
+    });
+}
+
+fn is_readable(fd: BorrowedFd<'_>) -> bool {
+    let mut counter = [0; 8];
+    rustix::io::read(fd, &mut counter).is_ok()
+}
+
+#[test]
+fn a_descriptor_made_while_somebody_signals() {
+    model(|| {
+        let set = ReadySet::new();
+        let thread = notify(set.notifier(1), Readiness::READABLE);
+        set.fd().unwrap();
+        thread.join().unwrap();
+        assert!(is_readable(set.fd().unwrap()));
+    });
+}
+
+#[test]
+fn a_descriptor_cleared_while_somebody_signals() {
+    model(|| {
+        let mut set = ReadySet::new();
+        set.fd().unwrap();
+        let thread = notify(set.notifier(1), Readiness::READABLE);
+        let mut seen = 0;
+        set.drain(|_, _| seen += 1);
+        thread.join().unwrap();
+        if seen == 0 {
+            assert!(is_readable(set.fd().unwrap()), "a lost signal");
+        }
+        // Whatever the signaller had still to do is over: now it can be made quiet.
+        set.drain(|_, _| seen += 1);
+        assert_eq!(seen, 1);
+        assert!(!is_readable(set.fd().unwrap()), "readable for ever");
+    });
+}

@@ -1,0 +1,84 @@
+//! Mailboxes, and values that several threads drive.
+
+use loom::{sync::Arc, thread};
+use zpipe::{Owned, ReadySet, mailbox};
+
+use crate::model;
+
+#[test]
+fn every_letter_is_announced() {
+    model(|| {
+        let mut set = ReadySet::new();
+        let (sender, mut mailbox) = mailbox(set.notifier(0));
+        let other = sender.clone();
+        let one = thread::spawn(move || sender.post(1).unwrap());
+        let two = thread::spawn(move || other.post(2).unwrap());
+        let mut sum = 0;
+        while sum < 3 {
+            assert!(set.wait(None));
+            set.drain(|_, _| ());
+            sum += mailbox.take().into_iter().sum::<u32>();
+        }
+        one.join().unwrap();
+        two.join().unwrap();
+    });
+}
+
+#[test]
+fn a_letter_to_nobody_comes_back_or_is_dropped() {
+    model(|| {
+        let set = ReadySet::new();
+        let (sender, mailbox) = mailbox(set.notifier(0));
+        let letter = Arc::new(());
+        let theirs = Arc::clone(&letter);
+        let thread = thread::spawn(move || drop(sender.post(theirs)));
+        drop(mailbox);
+        thread.join().unwrap();
+        assert_eq!(Arc::strong_count(&letter), 1);
+    });
+}
+
+#[test]
+fn no_event_is_lost_and_nobody_is_in_twice() {
+    model(|| {
+        let owned = Arc::new(Owned::new(0));
+        let threads = [1, 2].map(|event| {
+            let owned = Arc::clone(&owned);
+            thread::spawn(move || {
+                owned.drive(event, |seen, events| *seen |= events);
+            })
+        });
+        owned.drive(4, |seen, events| *seen |= events);
+        threads
+            .into_iter()
+            .for_each(|thread| thread.join().unwrap());
+        // Free again, and every event handled.
+        let mut seen = 0;
+        assert!(owned.drive(8, |value, events| {
+            *value |= events;
+            seen = *value;
+        }));
+        assert_eq!(seen, 15);
+    });
+}
+
+#[test]
+fn an_event_posted_while_its_like_is_handled_counts_anew() {
+    model(|| {
+        let owned = Arc::new(Owned::new(0));
+        let work = Arc::new(loom::sync::atomic::AtomicU32::new(0));
+        let (our, their) = (Arc::clone(&owned), Arc::clone(&work));
+        let drive = |owned: &Owned<u32>, work: &loom::sync::atomic::AtomicU32| {
+            work.fetch_add(1, loom::sync::atomic::Ordering::Relaxed);
+            owned.drive(1, |seen, _| {
+                *seen = work.load(loom::sync::atomic::Ordering::Relaxed);
+            });
+        };
+        let thread = thread::spawn(move || drive(&our, &their));
+        drive(&owned, &work);
+        thread.join().unwrap();
+        let mut last = 0;
+        owned.drive(0, |seen, _| last = *seen);
+        assert_eq!(last, 2, "who came last was seen by the one who drove");
+    });
+}
