@@ -466,7 +466,12 @@ impl From<&[u8]> for Message {
     /// Makes a message of one frame.
     #[inline]
     fn from(body: &[u8]) -> Self {
-        Self(Repr::One(Frame::copy_from_slice(body)))
+        // Filled in its place, see `Frame::copy_from_slice`.
+        let mut message = Self(Repr::One(Frame::new()));
+        if let Repr::One(frame) = &mut message.0 {
+            frame.assign(body);
+        }
+        message
     }
 }
 

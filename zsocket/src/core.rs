@@ -17,6 +17,7 @@ use ztransport::{Endpoint, IntoEndpoint, Letter, Link, Options, SocketHandle};
 use crate::{
     Error,
     context::Shared,
+    error::Refusal,
     links::Links,
     options::SocketOptions,
     pattern::{rep::Rep, req::Req, req::Verdict},
@@ -97,12 +98,12 @@ impl Core {
 
     /// Takes in everything that was signalled since the last call.
     #[inline]
-    pub(crate) fn process(&mut self) -> Result<(), Error> {
+    pub(crate) fn process(&mut self) -> Result<(), Refusal> {
         if !self.ready.is_empty() {
             self.process_signals();
         }
         if self.terminated {
-            Err(Error::Terminated)
+            Err(Refusal::Terminated)
         } else {
             Ok(())
         }
@@ -156,7 +157,7 @@ impl Core {
     // ---- Sending ----
 
     /// Sends if that is possible now. The message is taken out of `message` only then.
-    pub(crate) fn try_send(&mut self, message: &mut Message) -> Result<(), Error> {
+    pub(crate) fn try_send(&mut self, message: &mut Message) -> Result<(), Refusal> {
         self.process()?;
         match &self.kind {
             Kind::Push => {
@@ -178,16 +179,16 @@ impl Core {
                 }
             }
             Kind::Rep(_) => self.reply(message)?,
-            Kind::Pull => return Err(Error::NotSupported),
+            Kind::Pull => return Err(Refusal::NotSupported),
         }
         self.stats.messages_sent += 1;
         Ok(())
     }
 
     /// Gives the message to the link whose turn it is, and returns that link's id.
-    fn send_balanced(&mut self, message: &mut Message, direct: bool) -> Result<u64, Error> {
+    fn send_balanced(&mut self, message: &mut Message, direct: bool) -> Result<u64, Refusal> {
         loop {
-            let at = self.links.outbound.current().ok_or(Error::WouldBlock)?;
+            let at = self.links.outbound.current().ok_or(Refusal::WouldBlock)?;
             let Some(slot) = self.links.get_mut(at) else {
                 self.links.outbound.remove(at);
                 continue;
@@ -224,9 +225,9 @@ impl Core {
         }
     }
 
-    fn reply(&mut self, message: &mut Message) -> Result<(), Error> {
+    fn reply(&mut self, message: &mut Message) -> Result<(), Refusal> {
         let Kind::Rep(rep) = &mut self.kind else {
-            return Err(Error::NotSupported);
+            return Err(Refusal::NotSupported);
         };
         let id = rep.owed()?;
         let slot = self.links.find(id).and_then(|at| self.links.get_mut(at));
@@ -249,7 +250,7 @@ impl Core {
     // ---- Receiving ----
 
     /// Receives into `message` if there is something now.
-    pub(crate) fn try_recv(&mut self, message: &mut Message) -> Result<(), Error> {
+    pub(crate) fn try_recv(&mut self, message: &mut Message) -> Result<(), Refusal> {
         self.process()?;
         match &self.kind {
             Kind::Pull => {
@@ -260,7 +261,7 @@ impl Core {
                 rep.begin_recv()?;
                 self.recv_request(message)?;
             }
-            Kind::Push => return Err(Error::NotSupported),
+            Kind::Push => return Err(Refusal::NotSupported),
         }
         self.stats.messages_received += 1;
         Ok(())
@@ -268,9 +269,9 @@ impl Core {
 
     /// Takes a message from the link whose turn it is, and returns that link's id.
     #[inline]
-    fn recv_fair(&mut self, message: &mut Message) -> Result<u64, Error> {
+    fn recv_fair(&mut self, message: &mut Message) -> Result<u64, Refusal> {
         loop {
-            let at = self.links.inbound.current().ok_or(Error::WouldBlock)?;
+            let at = self.links.inbound.current().ok_or(Refusal::WouldBlock)?;
             let Some(slot) = self.links.get_mut(at) else {
                 self.links.inbound.remove(at);
                 continue;
@@ -298,11 +299,11 @@ impl Core {
         }
     }
 
-    fn recv_request(&mut self, message: &mut Message) -> Result<(), Error> {
+    fn recv_request(&mut self, message: &mut Message) -> Result<(), Refusal> {
         loop {
             let id = self.recv_fair(message)?;
             let Kind::Rep(rep) = &mut self.kind else {
-                return Err(Error::NotSupported);
+                return Err(Refusal::NotSupported);
             };
             match rep.on_message(id, message) {
                 Verdict::Deliver => return Ok(()),
@@ -311,18 +312,18 @@ impl Core {
         }
     }
 
-    fn recv_reply(&mut self, message: &mut Message) -> Result<(), Error> {
+    fn recv_reply(&mut self, message: &mut Message) -> Result<(), Refusal> {
         let Kind::Req(req) = &mut self.kind else {
-            return Err(Error::NotSupported);
+            return Err(Refusal::NotSupported);
         };
         let id = req.awaited()?;
         let Some(at) = self.links.find(id) else {
             req.on_link_lost(id);
-            return Err(Error::PeerLost);
+            return Err(Refusal::PeerLost);
         };
         loop {
             let Some(slot) = self.links.get_mut(at) else {
-                return Err(Error::PeerLost);
+                return Err(Refusal::PeerLost);
             };
             if slot.link.reader.read_message_unreleased(message) {
                 slot.release();
@@ -333,10 +334,10 @@ impl Core {
             } else if slot.link.reader.is_closed() {
                 req.on_link_lost(id);
                 self.lose(at);
-                return Err(Error::PeerLost);
+                return Err(Refusal::PeerLost);
             } else if slot.link.reader.set_idle() {
                 self.links.inbound.remove(at);
-                return Err(Error::WouldBlock);
+                return Err(Refusal::WouldBlock);
             }
         }
     }

@@ -119,6 +119,30 @@ impl From<io::Error> for Error {
     }
 }
 
+/// The causes that the data path knows, in one byte: a `Result` with an [`Error`] in it is large, and
+/// returning it costs more than a small message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    WouldBlock,
+    WrongState,
+    Terminated,
+    NotSupported,
+    PeerLost,
+}
+
+impl From<Refusal> for Error {
+    #[cold]
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::WouldBlock => Self::WouldBlock,
+            Refusal::WrongState => Self::WrongState,
+            Refusal::Terminated => Self::Terminated,
+            Refusal::NotSupported => Self::NotSupported,
+            Refusal::PeerLost => Self::PeerLost,
+        }
+    }
+}
+
 /// Why a message was not sent, together with the message, so that nothing is lost.
 pub struct SendError {
     /// The cause.

@@ -13,7 +13,8 @@ use zmtp::{Message, SocketType};
 use ztransport::{Endpoint, IntoEndpoint};
 
 use crate::{
-    Context, Error, Monitor, SendError, SocketStats, core::Core, monitor, options::SocketOptions,
+    Context, Error, Monitor, SendError, SocketStats, core::Core, error::Refusal, monitor,
+    options::SocketOptions,
 };
 
 mod sealed {
@@ -225,13 +226,13 @@ impl<P: CanSend> Socket<P> {
         let mut message = message.into();
         // The first try does not need the time.
         let result = self.with_core(|core| match core.try_send(&mut message) {
-            Err(Error::WouldBlock) => {
-                let deadline = deadline(core.options.send_timeout);
-                send_until(core, &mut message, deadline)
-            }
+            Err(Refusal::WouldBlock) => send_wait(core, &mut message),
             done => done,
         });
-        result.map_err(|error| SendError { error, message })
+        match result {
+            Ok(()) => Ok(()),
+            Err(refusal) => Err(refused(refusal, message)),
+        }
     }
 
     /// Sends a message if there is room now.
@@ -243,7 +244,10 @@ impl<P: CanSend> Socket<P> {
     pub fn try_send(&self, message: impl Into<Message>) -> Result<(), SendError> {
         let mut message = message.into();
         let result = self.with_core(|core| core.try_send(&mut message));
-        result.map_err(|error| SendError { error, message })
+        match result {
+            Ok(()) => Ok(()),
+            Err(refusal) => Err(refused(refusal, message)),
+        }
     }
 
     /// Sends a message, waiting for room as long as `timeout`.
@@ -260,7 +264,10 @@ impl<P: CanSend> Socket<P> {
         let mut message = message.into();
         let deadline = deadline(Some(timeout));
         let result = self.with_core(|core| send_until(core, &mut message, deadline));
-        result.map_err(|error| SendError { error, message })
+        match result {
+            Ok(()) => Ok(()),
+            Err(refusal) => Err(refused(refusal, message)),
+        }
     }
 
     /// Sends a message, waiting for room without blocking the thread. It needs no particular
@@ -280,15 +287,18 @@ impl<P: CanSend> Socket<P> {
             self.with_core(|core| {
                 loop {
                     match core.try_send(&mut message) {
-                        Err(Error::WouldBlock) if core.register(cx.waker()) => {}
-                        Err(Error::WouldBlock) => return Poll::Pending,
+                        Err(Refusal::WouldBlock) if core.register(cx.waker()) => {}
+                        Err(Refusal::WouldBlock) => return Poll::Pending,
                         done => return Poll::Ready(done),
                     }
                 }
             })
         })
         .await;
-        sent.map_err(|error| SendError { error, message })
+        match sent {
+            Ok(()) => Ok(()),
+            Err(refusal) => Err(refused(refusal, message)),
+        }
     }
 }
 
@@ -338,13 +348,11 @@ impl<P: CanReceive> Socket<P> {
     /// As for [`recv`](Self::recv).
     #[inline]
     pub fn recv_into(&self, message: &mut Message) -> Result<(), Error> {
-        self.with_core(|core| match core.try_recv(message) {
-            Err(Error::WouldBlock) => {
-                let deadline = deadline(core.options.recv_timeout);
-                recv_until(core, message, deadline)
-            }
+        let result = self.with_core(|core| match core.try_recv(message) {
+            Err(Refusal::WouldBlock) => recv_wait(core, message),
             done => done,
-        })
+        });
+        Ok(result?)
     }
 
     /// Like [`try_recv`](Self::try_recv), into a message whose buffers are used again.
@@ -354,14 +362,15 @@ impl<P: CanReceive> Socket<P> {
     /// As for [`recv`](Self::recv).
     #[inline]
     pub fn try_recv_into(&self, message: &mut Message) -> Result<(), Error> {
-        self.with_core(|core| {
+        let result = self.with_core(|core| {
             let result = core.try_recv(message);
-            if matches!(result, Err(Error::WouldBlock)) {
+            if matches!(result, Err(Refusal::WouldBlock)) {
                 // The caller may wait in any way now.
                 core.end_lease();
             }
             result
-        })
+        });
+        Ok(result?)
     }
 
     /// Receives a message, waiting for one without blocking the thread. It needs no particular
@@ -382,9 +391,9 @@ impl<P: CanReceive> Socket<P> {
                 loop {
                     match core.try_recv(&mut message) {
                         Ok(()) => return Poll::Ready(Ok(message)),
-                        Err(Error::WouldBlock) if core.register(cx.waker()) => {}
-                        Err(Error::WouldBlock) => return Poll::Pending,
-                        Err(error) => return Poll::Ready(Err(error)),
+                        Err(Refusal::WouldBlock) if core.register(cx.waker()) => {}
+                        Err(Refusal::WouldBlock) => return Poll::Pending,
+                        Err(refusal) => return Poll::Ready(Err(refusal.into())),
                     }
                 }
             })
@@ -398,14 +407,33 @@ fn deadline(timeout: Option<Duration>) -> Option<Instant> {
     timeout.and_then(|timeout| Instant::now().checked_add(timeout))
 }
 
+#[cold]
+fn refused(refusal: Refusal, message: Message) -> SendError {
+    SendError { error: refusal.into(), message }
+}
+
+/// Waits as long as the option says. Not inlined into the path of a message that does not wait.
+#[inline(never)]
+fn send_wait(core: &mut Core, message: &mut Message) -> Result<(), Refusal> {
+    let deadline = deadline(core.options.send_timeout);
+    send_until(core, message, deadline)
+}
+
+/// See [`send_wait`].
+#[inline(never)]
+fn recv_wait(core: &mut Core, message: &mut Message) -> Result<(), Refusal> {
+    let deadline = deadline(core.options.recv_timeout);
+    recv_until(core, message, deadline)
+}
+
 fn send_until(
     core: &mut Core,
     message: &mut Message,
     deadline: Option<Instant>,
-) -> Result<(), Error> {
+) -> Result<(), Refusal> {
     loop {
         match core.try_send(message) {
-            Err(Error::WouldBlock) if core.wait(deadline) => {}
+            Err(Refusal::WouldBlock) if core.wait(deadline) => {}
             done => return done,
         }
     }
@@ -415,10 +443,10 @@ fn recv_until(
     core: &mut Core,
     message: &mut Message,
     deadline: Option<Instant>,
-) -> Result<(), Error> {
+) -> Result<(), Refusal> {
     loop {
         match core.try_recv(message) {
-            Err(Error::WouldBlock) if core.wait_recv(deadline) => {}
+            Err(Refusal::WouldBlock) if core.wait_recv(deadline) => {}
             done => return done,
         }
     }

@@ -4,7 +4,7 @@
 use zmtp::{Frame, Message};
 
 use super::req::Verdict;
-use crate::Error;
+use crate::error::Refusal;
 
 /// Where a REP socket stands: waiting for a request, or owing a reply.
 #[derive(Debug, Default)]
@@ -17,17 +17,17 @@ pub(crate) struct Rep {
 
 impl Rep {
     /// Whether a request may be received now.
-    pub(crate) fn begin_recv(&self) -> Result<(), Error> {
+    pub(crate) fn begin_recv(&self) -> Result<(), Refusal> {
         if self.owing.is_some() {
-            Err(Error::WrongState)
+            Err(Refusal::WrongState)
         } else {
             Ok(())
         }
     }
 
     /// The link to which a reply goes.
-    pub(crate) fn owed(&self) -> Result<u64, Error> {
-        self.owing.ok_or(Error::WrongState)
+    pub(crate) fn owed(&self) -> Result<u64, Refusal> {
+        self.owing.ok_or(Refusal::WrongState)
     }
 
     /// A message came in on a link. Its envelope is taken off and kept for the reply.
@@ -68,11 +68,11 @@ mod tests {
     #[test]
     fn envelope_returns_with_the_reply() {
         let mut rep = Rep::default();
-        assert!(matches!(rep.owed(), Err(Error::WrongState)));
+        assert!(matches!(rep.owed(), Err(Refusal::WrongState)));
         let mut request = Message::from(["client", "router", "", "body", "", "more"]);
         assert_eq!(rep.on_message(3, &mut request), Verdict::Deliver);
         assert_eq!(request.frames(), ["body", "", "more"].map(Frame::from));
-        assert!(matches!(rep.begin_recv(), Err(Error::WrongState)));
+        assert!(matches!(rep.begin_recv(), Err(Refusal::WrongState)));
         assert_eq!(rep.owed().unwrap(), 3);
         let mut reply = Message::from("ok");
         rep.wrap(&mut reply);

@@ -2,7 +2,7 @@
 
 use zmtp::{Frame, Message};
 
-use crate::Error;
+use crate::error::Refusal;
 
 /// Where a REQ socket stands.
 ///
@@ -29,9 +29,9 @@ pub(crate) enum Verdict {
 
 impl Req {
     /// Whether a request may be sent now.
-    pub(crate) fn begin_send(&self) -> Result<(), Error> {
+    pub(crate) fn begin_send(&self) -> Result<(), Refusal> {
         if self.awaiting.is_some() {
-            Err(Error::WrongState)
+            Err(Refusal::WrongState)
         } else {
             Ok(())
         }
@@ -53,8 +53,8 @@ impl Req {
     }
 
     /// The link from which the reply must come.
-    pub(crate) fn awaited(&self) -> Result<u64, Error> {
-        self.awaiting.ok_or(Error::WrongState)
+    pub(crate) fn awaited(&self) -> Result<u64, Refusal> {
+        self.awaiting.ok_or(Refusal::WrongState)
     }
 
     /// A message came in on the awaited link. A reply begins with an empty frame, which is taken off,
@@ -88,13 +88,13 @@ mod tests {
     #[test]
     fn lock_step() {
         let mut req = Req::default();
-        assert!(matches!(req.awaited(), Err(Error::WrongState)));
+        assert!(matches!(req.awaited(), Err(Refusal::WrongState)));
         req.begin_send().unwrap();
         let mut request = Message::from("hello");
         Req::wrap(&mut request);
         assert_eq!(request.frames(), [Frame::new(), Frame::from("hello")]);
         req.sent(7);
-        assert!(matches!(req.begin_send(), Err(Error::WrongState)));
+        assert!(matches!(req.begin_send(), Err(Refusal::WrongState)));
         assert_eq!(req.awaited().unwrap(), 7);
         assert_eq!(
             req.on_message(&mut Message::from("no delimiter")),
