@@ -138,26 +138,23 @@ impl Writer {
         self.room_until_bytes.saturating_sub(self.written_bytes)
     }
 
+    /// Looks at the marks and at the reader's counts anew; says whether there is room.
     #[cold]
-    pub(crate) fn refresh_room(&mut self) -> bool {
+    fn refresh_room(&mut self) -> bool {
         let limits = self.shared.limits();
+        let consumed = self.shared.consumer.consumed.load(Ordering::Acquire);
+        self.set_room(limits, consumed)
+    }
+
+    fn set_room(&mut self, limits: Limits, consumed: u64) -> bool {
+        let consumed_bytes = &self.shared.consumer.consumed_bytes;
         self.room_until = match limits.messages {
             0 => u64::MAX,
-            n => self
-                .shared
-                .consumer
-                .consumed
-                .load(Ordering::Acquire)
-                .saturating_add(n),
+            n => consumed.saturating_add(n),
         };
         self.room_until_bytes = match limits.bytes {
             0 => u64::MAX,
-            n => self
-                .shared
-                .consumer
-                .consumed_bytes
-                .load(Ordering::Acquire)
-                .saturating_add(n),
+            n => consumed_bytes.load(Ordering::Acquire).saturating_add(n),
         };
         self.written < self.room_until && self.written_bytes < self.room_until_bytes
     }
@@ -440,16 +437,17 @@ impl Writer {
     #[must_use = "`false` means that no signal will come"]
     pub fn block(&mut self) -> bool {
         // Looked at once: what is decided here must all be about the same moment.
-        let held = self.pending();
         let limits = self.shared.limits();
-        let full = match limits.messages {
-            n if n > 0 && held >= n => Some(n.div_ceil(2).min(held - 1)),
-            // Full of bytes alone: half of the messages that are in the pipe.
-            _ => (!self.refresh_room()).then_some(held / 2),
-        };
-        let Some(keep) = full else {
+        let consumed = self.shared.consumer.consumed.load(Ordering::Acquire);
+        if self.set_room(limits, consumed) {
             self.shared.take_blocked();
             return false;
+        }
+        let held = self.written - consumed;
+        let keep = match limits.messages {
+            n if n > 0 && held >= n => n.div_ceil(2).min(held - 1),
+            // Full of bytes alone: half of the messages that are in the pipe.
+            _ => held / 2,
         };
         let blocked = self.shared.block_until(self.written - keep, limits);
         if !blocked {
