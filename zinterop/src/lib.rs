@@ -72,7 +72,8 @@
 //! lets programs interpose symbols, which costs up to a third of the small message rate), and
 //! what libzmq's own configure step would have detected on Linux is stated in `build.rs`:
 //! `zeromq-src` leaves it out, and then wake-ups go through a socket pair instead of an eventfd,
-//! and queue chunks are not aligned to cache lines.
+//! and queue chunks are not aligned to cache lines. (libsodium alone follows the cargo profile:
+//! measure CURVE in release builds.)
 //!
 //! The draft API is on, because libzmq 4.3.5 as distributions ship it has no CLIENT, SERVER,
 //! RADIO, DISH, … The wire format of the stable patterns does not depend on it.
