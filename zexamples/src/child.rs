@@ -208,6 +208,18 @@ impl Parent {
         Ok(stdout.flush()?)
     }
 
+    /// Waits for a line from the parent, for at most `timeout`.
+    ///
+    /// # Errors
+    /// If the parent is gone.
+    pub fn hear_timeout(&self, timeout: Duration) -> Result<Option<String>> {
+        match self.lines.recv_timeout(timeout) {
+            Ok(line) => Ok(Some(line)),
+            Err(RecvTimeoutError::Timeout) => Ok(None),
+            Err(RecvTimeoutError::Disconnected) => Err("the parent is gone".into()),
+        }
+    }
+
     /// Waits for a line from the parent.
     ///
     /// # Errors

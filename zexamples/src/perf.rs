@@ -8,9 +8,8 @@
 //!
 //! Each library is used the way its own users would: libzmq with one `zmq_msg_t` per message sent
 //! and a single one for all that are received, as in its tools; zlayers with one
-//! [`Frame`](zsocket::Frame) per message sent and a single [`Message`](zsocket::Message) for all that are
-//! received. One difference is to our disadvantage: a frame has its bytes written before it can
-//! be sent, while libzmq's tools send whatever was in memory.
+//! [`Frame`](zsocket::Frame) per message sent and a single [`Message`](zsocket::Message) for all
+//! that are received. What is in the messages is a choice, see [`Body`].
 //!
 //! What counts is the time from the arrival of the first message to that of the last, so
 //! connecting is not measured.
@@ -48,6 +47,27 @@ impl fmt::Display for Library {
     }
 }
 
+/// What the senders of the throughput tests put into their messages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, ValueEnum)]
+pub enum Body {
+    /// Bytes that nobody writes. libzmq's tools allocate memory and send whatever is in it, so that is
+    /// what libzmq does here. No safe Rust can, so zlayers sends handles of one buffer, which spares it
+    /// the allocation as well.
+    Untouched,
+    /// A buffer that is allocated and written for each message, with either library. This is what
+    /// applications do that have something to say.
+    Filled,
+}
+
+impl fmt::Display for Body {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Untouched => "untouched",
+            Self::Filled => "filled",
+        })
+    }
+}
+
 /// What all tools let the user choose beyond libzmq's arguments.
 #[derive(Debug, Clone, Copy, Args)]
 pub struct Tuning {
@@ -57,6 +77,9 @@ pub struct Tuning {
     /// High-water mark of the sender and of the receiver, in messages; 0 for none
     #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u32).range(..1 << 31))]
     pub hwm: u32,
+    /// What the sender of a throughput test puts into its messages
+    #[arg(long, value_enum, default_value_t = Body::Untouched)]
+    pub body: Body,
 }
 
 /// How many messages (or round trips) of which size in bytes.
@@ -165,8 +188,10 @@ pub fn remote_thr(
     before_close: impl FnOnce() -> Result<()>,
 ) -> Result<()> {
     match tuning.lib {
-        Library::Ours => ours::remote_thr(endpoint, load, tuning.hwm, before_close),
-        Library::Libzmq => libzmq::remote_thr(endpoint, load, tuning.hwm, before_close),
+        Library::Ours => ours::remote_thr(endpoint, load, tuning.hwm, tuning.body, before_close),
+        Library::Libzmq => {
+            libzmq::remote_thr(endpoint, load, tuning.hwm, tuning.body, before_close)
+        }
     }
 }
 
@@ -205,8 +230,8 @@ pub fn remote_lat(endpoint: &str, load: Load, tuning: Tuning) -> Result<Latency>
 /// If a call fails, or a message of another size arrives.
 pub fn inproc_thr(load: Load, tuning: Tuning) -> Result<Throughput> {
     match tuning.lib {
-        Library::Ours => ours::inproc_thr(load, tuning.hwm),
-        Library::Libzmq => libzmq::inproc_thr(load, tuning.hwm),
+        Library::Ours => ours::inproc_thr(load, tuning.hwm, tuning.body),
+        Library::Libzmq => libzmq::inproc_thr(load, tuning.hwm, tuning.body),
     }
 }
 
@@ -290,7 +315,11 @@ mod tests {
     fn the_roles_of_both_libraries_fit_together() {
         for local in Library::ALL {
             for remote in Library::ALL {
-                let tuning = |lib| Tuning { lib, hwm: 10 };
+                let tuning = |lib| Tuning {
+                    lib,
+                    hwm: 10,
+                    body: Body::Filled,
+                };
                 let (bound, endpoint) = mpsc::channel();
                 let receiver = thread::spawn(move || {
                     local_thr("tcp://127.0.0.1:*", LOAD, tuning(local), |endpoint| {
@@ -314,7 +343,13 @@ mod tests {
     #[test]
     fn both_libraries_play_both_roles_in_one_process() {
         for lib in Library::ALL {
-            let tuning = Tuning { lib, hwm: 1000 };
+            let mut tuning = Tuning {
+                lib,
+                hwm: 1000,
+                body: Body::Untouched,
+            };
+            assert!(inproc_thr(LOAD, tuning).unwrap().per_second() > 0.0);
+            tuning.body = Body::Filled;
             assert!(inproc_thr(LOAD, tuning).unwrap().per_second() > 0.0);
             assert!(inproc_lat(LOAD, tuning).unwrap().one_way_micros() > 0.0);
         }

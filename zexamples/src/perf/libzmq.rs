@@ -5,7 +5,7 @@ use std::thread;
 use zinterop::sys::{opt, socket_type};
 use zinterop::zmq::{Context, Msg, Socket};
 
-use super::{Latency, Load, Throughput, time_arrivals, time_round_trips};
+use super::{Body, Latency, Load, Throughput, time_arrivals, time_round_trips};
 use crate::Result;
 
 pub(super) fn local_thr(
@@ -24,11 +24,12 @@ pub(super) fn remote_thr(
     endpoint: &str,
     load: Load,
     hwm: u32,
+    body: Body,
     before_close: impl FnOnce() -> Result<()>,
 ) -> Result<()> {
     let push = socket(&Context::new(), socket_type::PUSH, hwm)?;
     push.connect(endpoint)?;
-    send_all(&push, load)?;
+    send_all(&push, load, body)?;
     before_close()
 }
 
@@ -51,13 +52,13 @@ pub(super) fn remote_lat(endpoint: &str, load: Load, hwm: u32) -> Result<Latency
     request_all(&req, load)
 }
 
-pub(super) fn inproc_thr(load: Load, hwm: u32) -> Result<Throughput> {
+pub(super) fn inproc_thr(load: Load, hwm: u32, body: Body) -> Result<Throughput> {
     let context = Context::new();
     let pull = socket(&context, socket_type::PULL, hwm)?;
     pull.bind("inproc://thr_test")?;
     let push = socket(&context, socket_type::PUSH, hwm)?;
     push.connect("inproc://thr_test")?;
-    let sender = thread::spawn(move || send_all(&push, load));
+    let sender = thread::spawn(move || send_all(&push, load, body));
     let throughput = receive_all(&pull, load)?;
     sender.join().map_err(|_| "the sender panicked")??;
     Ok(throughput)
@@ -83,9 +84,13 @@ fn socket(context: &Context, kind: i32, hwm: u32) -> Result<Socket> {
     Ok(socket)
 }
 
-fn send_all(push: &Socket, load: Load) -> Result<()> {
+fn send_all(push: &Socket, load: Load, body: Body) -> Result<()> {
+    let bytes = vec![0; load.size];
     for _ in 0..load.count {
-        let mut msg = Msg::with_size(load.size)?;
+        let mut msg = match body {
+            Body::Untouched => Msg::with_size(load.size)?,
+            Body::Filled => Msg::copy_from(&bytes)?,
+        };
         push.send_msg(&mut msg, 0)?;
     }
     Ok(())

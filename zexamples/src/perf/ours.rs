@@ -2,9 +2,9 @@
 
 use std::thread;
 
-use zsocket::{Context, Frame, Message, Pull, Push, Rep, Req, Socket};
+use zsocket::{Bytes, Context, Frame, Message, Pull, Push, Rep, Req, Socket};
 
-use super::{Latency, Load, Throughput, time_arrivals, time_round_trips};
+use super::{Body, Latency, Load, Throughput, time_arrivals, time_round_trips};
 use crate::Result;
 
 pub(super) fn local_thr(
@@ -24,13 +24,14 @@ pub(super) fn remote_thr(
     endpoint: &str,
     load: Load,
     hwm: u32,
+    body: Body,
     before_close: impl FnOnce() -> Result<()>,
 ) -> Result<()> {
     let context = Context::new();
     let push = context.socket::<Push>()?;
     push.set_send_hwm(hwm)?;
     push.connect(endpoint)?;
-    send_all(&push, load)?;
+    send_all(&push, load, body)?;
     before_close()?;
     push.close();
     Ok(context.term()?)
@@ -63,7 +64,7 @@ pub(super) fn remote_lat(endpoint: &str, load: Load, hwm: u32) -> Result<Latency
     request_all(&req, load)
 }
 
-pub(super) fn inproc_thr(load: Load, hwm: u32) -> Result<Throughput> {
+pub(super) fn inproc_thr(load: Load, hwm: u32, body: Body) -> Result<Throughput> {
     let context = Context::new();
     let pull = context.socket::<Pull>()?;
     pull.set_recv_hwm(hwm)?;
@@ -71,7 +72,7 @@ pub(super) fn inproc_thr(load: Load, hwm: u32) -> Result<Throughput> {
     let push = context.socket::<Push>()?;
     push.set_send_hwm(hwm)?;
     push.connect("inproc://thr_test")?;
-    let sender = thread::spawn(move || send_all(&push, load));
+    let sender = thread::spawn(move || send_all(&push, load, body));
     let throughput = receive_all(&pull, load)?;
     sender.join().map_err(|_| "the sender panicked")??;
     Ok(throughput)
@@ -93,10 +94,16 @@ pub(super) fn inproc_lat(load: Load, hwm: u32) -> Result<Latency> {
     Ok(latency)
 }
 
-fn send_all(push: &Socket<Push>, load: Load) -> Result<()> {
-    let body = vec![0; load.size];
+fn send_all(push: &Socket<Push>, load: Load, body: Body) -> Result<()> {
+    let bytes = Bytes::from(vec![0; load.size]);
+    // What fits into the frame itself is cheaper to copy than to share.
+    let share = body == Body::Untouched && load.size > Frame::INLINE_CAPACITY;
     for _ in 0..load.count {
-        push.send(Frame::from(body.as_slice()))?;
+        push.send(if share {
+            Frame::from(bytes.clone())
+        } else {
+            Frame::from(&bytes[..])
+        })?;
     }
     Ok(())
 }

@@ -20,8 +20,12 @@ pub(crate) trait End {
     fn disconnect(&mut self, endpoint: &str) -> Result<()>;
     /// Waits until this many handshakes have been completed, from the beginning.
     fn wait_established(&mut self, total: u64) -> Result<()>;
-    /// Waits until this many connections have been completed and closed by the peer.
-    fn wait_closed(&mut self, total: u64) -> Result<()>;
+    /// Waits until this many connections have been completed and closed by the peer; calls
+    /// [`attend`](Self::attend) meanwhile if it shall.
+    fn wait_closed(&mut self, total: u64, attended: bool) -> Result<()>;
+    /// Looks for messages, as an application does all the time, although there are none. A library may
+    /// do some of its work only then.
+    fn attend(&self) -> Result<()>;
     /// Sends a message.
     fn send(&mut self) -> Result<()>;
     /// Receives a message.

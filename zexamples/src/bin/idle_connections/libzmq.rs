@@ -1,7 +1,5 @@
 //! Connections through libzmq.
 
-use std::time::Duration;
-
 use zexamples::Result;
 use zinterop::sys::{event, opt, socket_type};
 use zinterop::zmq::{Context, Monitor, Socket};
@@ -37,9 +35,9 @@ pub(crate) fn with_end(f: impl FnOnce(&mut dyn End) -> Result<()>) -> Result<()>
 
 impl Libzmq<'_> {
     /// Takes in events until `done`; they must be read, or the I/O thread stands still.
-    fn wait(&mut self, what: &str, done: impl Fn(&Self) -> bool) -> Result<()> {
+    fn wait(&mut self, what: &str, done: impl Fn(&Self) -> Result<bool>) -> Result<()> {
         let server = !self.pull.last_endpoint()?.is_empty();
-        while !done(self) {
+        while !done(self)? {
             let monitor = if server {
                 &self.accepting
             } else {
@@ -67,18 +65,28 @@ impl End for Libzmq<'_> {
     }
 
     fn disconnect(&mut self, endpoint: &str) -> Result<()> {
-        // It reports each of the connections that end here; nobody needs to know.
-        self.push.disconnect(endpoint)?;
-        while self.connecting.recv_timeout(Duration::ZERO)?.is_some() {}
-        Ok(())
+        Ok(self.push.disconnect(endpoint)?)
     }
 
     fn wait_established(&mut self, total: u64) -> Result<()> {
-        self.wait("established", |end| end.established >= total)
+        self.wait("established", |end| Ok(end.established >= total))
     }
 
-    fn wait_closed(&mut self, total: u64) -> Result<()> {
-        self.wait("closed", |end| end.closed >= total)
+    fn wait_closed(&mut self, total: u64, attended: bool) -> Result<()> {
+        self.wait("closed", |end| {
+            if attended {
+                end.attend()?;
+            }
+            Ok(end.closed >= total)
+        })
+    }
+
+    /// Reading this option makes it take the I/O thread's reports, without which a disconnected
+    /// pipe, and its connection, stay.
+    fn attend(&self) -> Result<()> {
+        self.push.option_int(opt::EVENTS)?;
+        self.pull.option_int(opt::EVENTS)?;
+        Ok(())
     }
 
     fn send(&mut self) -> Result<()> {

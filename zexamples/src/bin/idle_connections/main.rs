@@ -57,6 +57,9 @@ struct Plan {
     /// Instead, make and give up this many connections, one after the other
     #[arg(long)]
     cycles: Option<u64>,
+    /// Meanwhile, do not look for messages at the end that accepts
+    #[arg(long, requires = "cycles")]
+    unattended: bool,
     /// Whose sockets to use
     #[arg(long, value_enum, default_value_t = Library::Ours)]
     lib: Library,
@@ -117,7 +120,7 @@ fn measure(server: &mut dyn End, plan: &Plan) -> Result<()> {
     client.answer("ready")?;
     match plan.cycles {
         None => idle(server, &mut client, plan)?,
-        Some(cycles) => cycle(server, &mut client, cycles)?,
+        Some(cycles) => cycle(server, &mut client, cycles, !plan.unattended)?,
     }
     client.release();
     client.finish()?;
@@ -145,7 +148,7 @@ fn idle(server: &mut dyn End, client: &mut Child, plan: &Plan) -> Result<()> {
     let elapsed = started.elapsed();
     let open = footprints(client)?;
     client.tell("disconnect")?;
-    server.wait_closed(count)?;
+    server.wait_closed(count, true)?;
     client.answer("disconnected")?;
     let after = settled(client, before)?;
 
@@ -183,29 +186,37 @@ fn idle(server: &mut dyn End, client: &mut Child, plan: &Plan) -> Result<()> {
     same_descriptors(before, after)
 }
 
-fn cycle(server: &mut dyn End, client: &mut Child, cycles: u64) -> Result<()> {
+fn cycle(server: &mut dyn End, client: &mut Child, cycles: u64, attended: bool) -> Result<()> {
     // The first connections fill pools that stay.
     let warm_up = (cycles / 10).max(1);
     client.tell(&format!("cycle {warm_up}"))?;
-    server.wait_closed(warm_up)?;
+    server.wait_closed(warm_up, attended)?;
     client.answer("cycled")?;
     let before = footprints(client)?;
 
     let started = Instant::now();
     client.tell(&format!("cycle {cycles}"))?;
-    server.wait_closed(warm_up + cycles)?;
+    server.wait_closed(warm_up + cycles, attended)?;
     client.answer("cycled")?;
     let elapsed = started.elapsed();
     let after = settled(client, before)?;
 
     client.tell("message")?;
     server.receive()?;
+    let served = footprints(client)?;
 
     println!(
         "{cycles} times connected and disconnected in {:.2} s, and still serving\n",
         elapsed.as_secs_f64()
     );
-    println!("{}", table([("before", before), ("after", after)]));
+    println!(
+        "{}",
+        table([
+            ("before", before),
+            ("after", after),
+            ("a message later", served)
+        ])
+    );
     for end in [0, 1] {
         let growth = growth(before[end], after[end]);
         if growth > SLACK {

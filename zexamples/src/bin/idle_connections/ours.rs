@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use zexamples::Result;
-use zsocket::{Connections, Context, Monitor, Pull, Push, Socket};
+use zsocket::{Context, Error, Monitor, Pull, Push, Socket};
 
 use crate::end::{BACKLOG, End, PATIENCE};
 
@@ -43,27 +43,40 @@ impl End for Ours {
     }
 
     fn wait_established(&mut self, total: u64) -> Result<()> {
-        let counts = || {
-            let (accepted, made) = (self.pull.stats().connections, self.push.stats().connections);
-            (
-                accepted.established + made.established,
-                accepted.accept_paused,
-            )
-        };
         // One of the two sockets is idle, so its monitor says nothing.
         let monitor = if self.pull.last_endpoint().is_some() {
             &self.accepting
         } else {
             &self.connecting
         };
-        wait(monitor, total, "established", counts)
+        wait(monitor, total, "established", || {
+            let (accepted, made) = (self.pull.stats().connections, self.push.stats().connections);
+            Ok((
+                accepted.established + made.established,
+                accepted.accept_paused,
+            ))
+        })
     }
 
-    fn wait_closed(&mut self, total: u64) -> Result<()> {
+    fn wait_closed(&mut self, total: u64, attended: bool) -> Result<()> {
         wait(&self.accepting, total, "closed", || {
+            if attended {
+                self.attend()?;
+            }
             let connections = self.pull.stats().connections;
-            (gone(&connections), connections.accept_paused)
+            Ok((
+                connections.closed_peer + connections.closed_io,
+                connections.accept_paused,
+            ))
         })
+    }
+
+    fn attend(&self) -> Result<()> {
+        match self.pull.try_recv() {
+            Ok(message) => Err(format!("a message that nobody sent: {message:?}").into()),
+            Err(Error::WouldBlock) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
     }
 
     fn send(&mut self) -> Result<()> {
@@ -76,16 +89,17 @@ impl End for Ours {
     }
 }
 
-fn gone(connections: &Connections) -> u64 {
-    connections.closed_peer + connections.closed_io
-}
-
 /// Waits for a counter. Each event of the monitor is a reason to look again; as the monitor may
 /// have missed some, the counter is what counts.
-fn wait(monitor: &Monitor, total: u64, what: &str, counts: impl Fn() -> (u64, u64)) -> Result<()> {
+fn wait(
+    monitor: &Monitor,
+    total: u64,
+    what: &str,
+    counts: impl Fn() -> Result<(u64, u64)>,
+) -> Result<()> {
     let deadline = Instant::now() + PATIENCE;
     loop {
-        let (count, paused) = counts();
+        let (count, paused) = counts()?;
         if count >= total {
             return Ok(());
         }

@@ -1,6 +1,7 @@
 //! The child process: connects as it is told, line by line.
 
 use std::process;
+use std::time::Duration;
 
 use zexamples::{Footprint, Parent, Result};
 
@@ -8,6 +9,8 @@ use crate::end::End;
 
 /// Connections that are begun before the first of them must be complete.
 const BATCH: u64 = 256;
+/// How long the sockets may be left alone between orders.
+const IDLE: Duration = Duration::from_millis(10);
 
 /// Follows the parent's orders until it lets go.
 pub(crate) fn follow(end: &mut dyn End, endpoint: &str) -> Result<()> {
@@ -15,7 +18,12 @@ pub(crate) fn follow(end: &mut dyn End, endpoint: &str) -> Result<()> {
     parent.say("ready", "")?;
     let mut established = 0;
     loop {
-        let order = parent.hear()?;
+        let order = loop {
+            end.attend()?;
+            if let Some(order) = parent.hear_timeout(IDLE)? {
+                break order;
+            }
+        };
         let (verb, count) = order.split_once(' ').unwrap_or((&order, "0"));
         let count: u64 = count.parse()?;
         match verb {

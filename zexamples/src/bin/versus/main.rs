@@ -6,7 +6,9 @@
 //! $ versus --markdown > docs/PERFORMANCE.md
 //! ```
 //!
-//! Throughput is PUSH to PULL, latency is half a REQ/REP round trip; over tcp and ipc each side is
+//! Throughput is PUSH to PULL, once with bodies that nobody writes, which is how libzmq's own tools do
+//! it, and once with bodies that are allocated and filled for each message, which is what
+//! applications do. Latency is half a REQ/REP round trip. Over tcp and ipc each side is
 //! a process of its own, over inproc both are threads of one. Every run is a fresh process, and
 //! the two libraries take turns, so that what else goes on in the machine hits both. First some
 //! short runs find out how many messages make the faster library run for most of a second; that
@@ -115,12 +117,19 @@ fn compare(plan: &Plan) -> Result<bool> {
     let mut failures = Vec::new();
     for &test in &plan.tests {
         let sizes = match test {
-            Test::Throughput => &plan.sizes,
+            Test::Throughput | Test::Filled => &plan.sizes,
             Test::Latency => &plan.lat_sizes,
         };
         let mut table = Table::new(match test {
             Test::Throughput => [
                 "PUSH/PULL, msg/s",
+                "zlayers",
+                "libzmq",
+                "ratio",
+                "zlayers, MB/s",
+            ],
+            Test::Filled => [
+                "PUSH/PULL with filled bodies, msg/s",
                 "zlayers",
                 "libzmq",
                 "ratio",
@@ -187,7 +196,7 @@ fn row(bench: &Bench<'_>, runs: &Runs) -> Vec<String> {
     let (ours, libzmq) = (Spread::of(&runs.ours), Spread::of(&runs.libzmq));
     let cell = |spread: Option<Spread>| {
         let print = |value| match bench.test {
-            Test::Throughput => units::rate(value),
+            Test::Throughput | Test::Filled => units::rate(value),
             Test::Latency => units::three_digits(value),
         };
         spread.map_or_else(
@@ -197,13 +206,13 @@ fn row(bench: &Bench<'_>, runs: &Runs) -> Vec<String> {
     };
     let ratio = ours.zip(libzmq).map_or_else(String::new, |(ours, libzmq)| {
         let ratio = match bench.test {
-            Test::Throughput => ours.median / libzmq.median,
+            Test::Throughput | Test::Filled => ours.median / libzmq.median,
             Test::Latency => libzmq.median / ours.median,
         };
         format!("{ratio:.2}")
     });
     let volume = match bench.test {
-        Test::Throughput => ours.map_or_else(String::new, |s| {
+        Test::Throughput | Test::Filled => ours.map_or_else(String::new, |s| {
             format!("{:.0}", s.median * bench.size as f64 / 1e6)
         }),
         Test::Latency => String::new(),

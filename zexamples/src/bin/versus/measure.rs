@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use clap::ValueEnum;
-use zexamples::perf::{Latency, Library, Load, Throughput, Tuning};
+use zexamples::perf::{Body, Latency, Library, Load, Throughput, Tuning};
 use zexamples::{Child, Endpoints, Error, Result, Transport, units};
 
 use crate::role::{Part, RoleArgs};
@@ -12,20 +12,23 @@ use crate::role::{Part, RoleArgs};
 /// What is measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Test {
-    /// PUSH to PULL, messages per second.
+    /// PUSH to PULL, messages per second; nobody writes the bodies.
     Throughput,
+    /// The same with bodies that are allocated and written for each message.
+    Filled,
     /// REQ to REP, microseconds one way.
     Latency,
 }
 
 impl Test {
-    pub(crate) const ALL: [Self; 2] = [Self::Throughput, Self::Latency];
+    pub(crate) const ALL: [Self; 3] = [Self::Throughput, Self::Filled, Self::Latency];
 }
 
 impl fmt::Display for Test {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Throughput => "throughput",
+            Self::Filled => "filled",
             Self::Latency => "latency",
         })
     }
@@ -83,7 +86,7 @@ impl Bench<'_> {
         let mut fastest: f64 = 0.0;
         for lib in Library::ALL {
             let mut count = match self.test {
-                Test::Throughput => (20_000_000 / (self.size as u64 + 200)).max(100),
+                Test::Throughput | Test::Filled => (20_000_000 / (self.size as u64 + 200)).max(100),
                 Test::Latency => 1000,
             };
             loop {
@@ -113,7 +116,7 @@ impl Bench<'_> {
             count,
         };
         match self.test {
-            Test::Throughput => Throughput { load, elapsed }.per_second(),
+            Test::Throughput | Test::Filled => Throughput { load, elapsed }.per_second(),
             Test::Latency => Latency { load, elapsed }.one_way_micros(),
         }
     }
@@ -122,7 +125,7 @@ impl Bench<'_> {
     fn run(&self, lib: Library, count: u64) -> Result<Duration> {
         if self.transport == Transport::Inproc {
             let part = match self.test {
-                Test::Throughput => Part::InprocThr,
+                Test::Throughput | Test::Filled => Part::InprocThr,
                 Test::Latency => Part::InprocLat,
             };
             let both = self.spawn(part, "inproc", lib, count)?;
@@ -130,7 +133,7 @@ impl Bench<'_> {
         }
         let endpoint = self.endpoints.fresh(self.transport);
         match self.test {
-            Test::Throughput => {
+            Test::Throughput | Test::Filled => {
                 let local = self.spawn(Part::LocalThr, &endpoint, lib, count)?;
                 let mut remote =
                     self.spawn(Part::RemoteThr, &local.answer("bound")?, lib, count)?;
@@ -155,7 +158,16 @@ impl Bench<'_> {
             size: self.size,
             count,
         };
-        let tuning = Tuning { lib, hwm: self.hwm };
+        let body = if self.test == Test::Filled {
+            Body::Filled
+        } else {
+            Body::Untouched
+        };
+        let tuning = Tuning {
+            lib,
+            hwm: self.hwm,
+            body,
+        };
         Child::spawn_self(
             RoleArgs::command_line(part, endpoint, load, tuning),
             self.deadline,

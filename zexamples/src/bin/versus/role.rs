@@ -62,6 +62,8 @@ impl RoleArgs {
             tuning.lib.to_string(),
             String::from("--hwm"),
             tuning.hwm.to_string(),
+            String::from("--body"),
+            tuning.body.to_string(),
         ]
         .into()
     }
