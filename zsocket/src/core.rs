@@ -10,15 +10,15 @@ use std::{
     time::{Duration, Instant},
 };
 
-use zmtp::{Message, SocketType};
-use zpipe::{Limits, Mailbox, ReadySet};
+use zmtp::{Message, SocketType, header::Flags};
+use zpipe::{Limits, Mailbox, ReadySet, Writer};
 use ztransport::{Endpoint, IntoEndpoint, Letter, Link, Options, SocketHandle};
 
 use crate::{
     Error,
     context::Shared,
     error::Refusal,
-    links::Links,
+    links::{Links, Slot},
     options::SocketOptions,
     pattern::{rep::Rep, req::Req, req::Verdict},
     stats::SocketStats,
@@ -43,6 +43,25 @@ pub(crate) struct Core {
     leased: Option<u64>,
     terminated: bool,
     stats: SocketStats,
+}
+
+/// A message on its way into a pipe.
+pub(crate) enum Outgoing<'a> {
+    /// One frame, to be copied.
+    Body(&'a [u8]),
+    /// Any message. Large bodies are taken out of it when it is sent.
+    Message(&'a mut Message),
+}
+
+impl Outgoing<'_> {
+    /// Writes the frames, without committing them.
+    #[inline]
+    fn append_to(&mut self, writer: &mut Writer) {
+        match self {
+            Self::Body(body) => writer.append(Flags::NONE, body),
+            Self::Message(message) => writer.append_message(message),
+        }
+    }
 }
 
 /// The pattern and its state.
@@ -156,8 +175,9 @@ impl Core {
 
     // ---- Sending ----
 
-    /// Sends if that is possible now. The message is taken out of `message` only then.
-    pub(crate) fn try_send(&mut self, message: &mut Message) -> Result<(), Refusal> {
+    /// Sends if that is possible now. The message is taken only then.
+    #[inline]
+    pub(crate) fn try_send(&mut self, message: &mut Outgoing<'_>) -> Result<(), Refusal> {
         self.process()?;
         match &self.kind {
             Kind::Push => {
@@ -165,17 +185,9 @@ impl Core {
             }
             Kind::Req(req) => {
                 req.begin_send()?;
-                Req::wrap(message);
-                match self.send_balanced(message, true) {
-                    Ok(link) => {
-                        if let Kind::Req(req) = &mut self.kind {
-                            req.sent(link);
-                        }
-                    }
-                    Err(error) => {
-                        Req::unwrap(message);
-                        return Err(error);
-                    }
+                let link = self.send_balanced(message, true)?;
+                if let Kind::Req(req) = &mut self.kind {
+                    req.sent(link);
                 }
             }
             Kind::Rep(_) => self.reply(message)?,
@@ -185,47 +197,63 @@ impl Core {
         Ok(())
     }
 
-    /// Gives the message to the link whose turn it is, and returns that link's id.
-    fn send_balanced(&mut self, message: &mut Message, direct: bool) -> Result<u64, Refusal> {
+    /// Gives the message, as a request if `request`, to the link whose turn it is, and returns that
+    /// link's id.
+    #[inline]
+    fn send_balanced(&mut self, message: &mut Outgoing<'_>, request: bool) -> Result<u64, Refusal> {
         loop {
             let at = self.links.outbound.current().ok_or(Refusal::WouldBlock)?;
-            let Some(slot) = self.links.get_mut(at) else {
-                self.links.outbound.remove(at);
-                continue;
-            };
-            if slot.link.writer.has_room() {
-                if direct {
-                    // Late replies to earlier requests are none to this one.
-                    let mut stale = Message::new();
-                    while slot.link.reader.read_message_unreleased(&mut stale) {
-                        self.stats.dropped.unexpected += 1;
-                        slot.release();
-                    }
+            if let Some(slot) = self.links.get_mut(at)
+                && slot.link.writer.has_room()
+            {
+                if request {
+                    Self::forget_replies(slot, &mut self.stats);
+                    Req::wrap(&mut slot.link.writer);
                 }
-                slot.link.writer.append_message(message);
-                slot.commit(direct);
+                message.append_to(&mut slot.link.writer);
+                slot.commit(request);
                 let id = slot.link.id;
                 self.links.outbound.advance();
                 return Ok(id);
             }
-            if slot.link.writer.is_closed() {
-                self.lose(at);
-                continue;
-            }
-            if let Some(driver) = &slot.link.driver {
-                // The pipe is full and this thread has nothing better to do than to empty it.
-                driver.write_full();
-                if slot.link.writer.has_room() {
-                    continue;
-                }
-            }
-            if slot.link.writer.block() {
-                self.links.outbound.remove(at);
-            }
+            self.make_room(at);
         }
     }
 
-    fn reply(&mut self, message: &mut Message) -> Result<(), Refusal> {
+    /// A link was found full: empties its pipe, or takes it out of the circle until it has drained.
+    #[inline(never)]
+    fn make_room(&mut self, at: usize) {
+        let Some(slot) = self.links.get_mut(at) else {
+            return self.links.outbound.remove(at);
+        };
+        if slot.link.writer.is_closed() {
+            return self.lose(at);
+        }
+        if let Some(driver) = &slot.link.driver {
+            // This thread has nothing better to do than to empty it.
+            driver.write_full();
+            if slot.link.writer.has_room() {
+                return;
+            }
+        }
+        if slot.link.writer.block() {
+            self.links.outbound.remove(at);
+        }
+    }
+
+    /// Late replies to earlier requests are none to the next one.
+    fn forget_replies(slot: &mut Slot, stats: &mut SocketStats) {
+        if !slot.link.reader.is_readable() {
+            return;
+        }
+        let mut stale = Message::new();
+        while slot.link.reader.read_message_unreleased(&mut stale) {
+            stats.dropped.unexpected += 1;
+            slot.release();
+        }
+    }
+
+    fn reply(&mut self, message: &mut Outgoing<'_>) -> Result<(), Refusal> {
         let Kind::Rep(rep) = &mut self.kind else {
             return Err(Refusal::NotSupported);
         };
@@ -234,8 +262,8 @@ impl Core {
         match slot {
             Some(slot) if !slot.link.writer.is_closed() => {
                 if slot.link.writer.has_room() {
-                    rep.wrap(message);
-                    slot.link.writer.append_message(message);
+                    rep.wrap(&mut slot.link.writer);
+                    message.append_to(&mut slot.link.writer);
                     slot.commit(true);
                 } else {
                     self.stats.dropped.hwm += 1;

@@ -4,6 +4,7 @@
 mod context;
 mod core;
 mod error;
+mod into_message;
 mod links;
 mod monitor;
 mod options;
@@ -15,6 +16,7 @@ mod stats;
 pub use self::{
     context::{Context, ContextBuilder, TermReport},
     error::{Error, SendError},
+    into_message::IntoMessage,
     monitor::Monitor,
     socket::{
         CanReceive, CanSend, Dynamic, Pattern, Pull, Push, Rep, Req, Socket, SocketBuilder,

@@ -13,7 +13,10 @@ use zmtp::{Message, SocketType};
 use ztransport::{Endpoint, IntoEndpoint};
 
 use crate::{
-    Context, Error, Monitor, SendError, SocketStats, core::Core, error::Refusal, monitor,
+    Context, Error, IntoMessage, Monitor, SendError, SocketStats,
+    core::{Core, Outgoing},
+    error::Refusal,
+    monitor,
     options::SocketOptions,
 };
 
@@ -222,14 +225,38 @@ impl<P: CanSend> Socket<P> {
     /// [`Error::WouldBlock`] when the timeout is over, [`Error::WrongState`],
     /// [`Error::Terminated`], [`Error::NotSupported`]; the message comes back with the error.
     #[expect(clippy::result_large_err, reason = "the message is handed back")]
-    pub fn send(&self, message: impl Into<Message>) -> Result<(), SendError> {
-        let mut message = message.into();
+    pub fn send(&self, message: impl IntoMessage) -> Result<(), SendError> {
+        if let Some(body) = message.body()
+            && self
+                .with_core(|core| core.try_send(&mut Outgoing::Body(body)))
+                .is_ok()
+        {
+            return Ok(());
+        }
+        self.send_slowly(message.into_message())
+    }
+
+    /// The way of everything that is not a small body, or has to wait.
+    #[inline(never)]
+    #[expect(clippy::result_large_err, reason = "the message is handed back")]
+    fn send_slowly(&self, mut message: Message) -> Result<(), SendError> {
         // The first try does not need the time.
-        let result = self.with_core(|core| match core.try_send(&mut message) {
-            Err(Refusal::WouldBlock) => send_wait(core, &mut message),
-            done => done,
-        });
+        let result =
+            self.with_core(
+                |core| match core.try_send(&mut Outgoing::Message(&mut message)) {
+                    Err(Refusal::WouldBlock) => send_wait(core, &mut message),
+                    done => done,
+                },
+            );
         match result {
+            Ok(()) => Ok(()),
+            Err(refusal) => Err(refused(refusal, message)),
+        }
+    }
+
+    #[expect(clippy::result_large_err, reason = "the message is handed back")]
+    fn try_send_message(&self, mut message: Message) -> Result<(), SendError> {
+        match self.with_core(|core| core.try_send(&mut Outgoing::Message(&mut message))) {
             Ok(()) => Ok(()),
             Err(refusal) => Err(refused(refusal, message)),
         }
@@ -241,12 +268,14 @@ impl<P: CanSend> Socket<P> {
     ///
     /// As for [`send`](Self::send).
     #[expect(clippy::result_large_err, reason = "the message is handed back")]
-    pub fn try_send(&self, message: impl Into<Message>) -> Result<(), SendError> {
-        let mut message = message.into();
-        let result = self.with_core(|core| core.try_send(&mut message));
+    pub fn try_send(&self, message: impl IntoMessage) -> Result<(), SendError> {
+        let result = match message.body() {
+            Some(body) => self.with_core(|core| core.try_send(&mut Outgoing::Body(body))),
+            None => return self.try_send_message(message.into_message()),
+        };
         match result {
             Ok(()) => Ok(()),
-            Err(refusal) => Err(refused(refusal, message)),
+            Err(refusal) => Err(refused(refusal, message.into_message())),
         }
     }
 
@@ -258,10 +287,10 @@ impl<P: CanSend> Socket<P> {
     #[expect(clippy::result_large_err, reason = "the message is handed back")]
     pub fn send_timeout(
         &self,
-        message: impl Into<Message>,
+        message: impl IntoMessage,
         timeout: Duration,
     ) -> Result<(), SendError> {
-        let mut message = message.into();
+        let mut message = message.into_message();
         let deadline = deadline(Some(timeout));
         let result = self.with_core(|core| send_until(core, &mut message, deadline));
         match result {
@@ -281,12 +310,12 @@ impl<P: CanSend> Socket<P> {
     /// # Errors
     ///
     /// As for [`send`](Self::send), except that it never gives up.
-    pub async fn send_async(&self, message: impl Into<Message>) -> Result<(), SendError> {
-        let mut message = message.into();
+    pub async fn send_async(&self, message: impl IntoMessage) -> Result<(), SendError> {
+        let mut message = message.into_message();
         let sent = poll_fn(|cx| {
             self.with_core(|core| {
                 loop {
-                    match core.try_send(&mut message) {
+                    match core.try_send(&mut Outgoing::Message(&mut message)) {
                         Err(Refusal::WouldBlock) if core.register(cx.waker()) => {}
                         Err(Refusal::WouldBlock) => return Poll::Pending,
                         done => return Poll::Ready(done),
@@ -409,7 +438,10 @@ fn deadline(timeout: Option<Duration>) -> Option<Instant> {
 
 #[cold]
 fn refused(refusal: Refusal, message: Message) -> SendError {
-    SendError { error: refusal.into(), message }
+    SendError {
+        error: refusal.into(),
+        message,
+    }
 }
 
 /// Waits as long as the option says. Not inlined into the path of a message that does not wait.
@@ -432,7 +464,7 @@ fn send_until(
     deadline: Option<Instant>,
 ) -> Result<(), Refusal> {
     loop {
-        match core.try_send(message) {
+        match core.try_send(&mut Outgoing::Message(message)) {
             Err(Refusal::WouldBlock) if core.wait(deadline) => {}
             done => return done,
         }

@@ -5,3 +5,21 @@
 
 pub(crate) mod rep;
 pub(crate) mod req;
+
+/// Where envelopes are written to: frames of a message whose last frame is still to come.
+pub(crate) trait Frames {
+    fn append_part(&mut self, body: &[u8]);
+}
+
+impl Frames for zpipe::Writer {
+    fn append_part(&mut self, body: &[u8]) {
+        self.append(zmtp::header::Flags::MORE, body);
+    }
+}
+
+#[cfg(test)]
+impl Frames for Vec<Vec<u8>> {
+    fn append_part(&mut self, body: &[u8]) {
+        self.push(body.to_vec());
+    }
+}

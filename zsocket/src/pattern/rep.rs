@@ -3,7 +3,7 @@
 
 use zmtp::{Frame, Message};
 
-use super::req::Verdict;
+use super::{Frames, req::Verdict};
 use crate::error::Refusal;
 
 /// Where a REP socket stands: waiting for a request, or owing a reply.
@@ -45,10 +45,10 @@ impl Rep {
         Verdict::Deliver
     }
 
-    /// Puts the envelope of the request in front of its reply.
-    pub(crate) fn wrap(&self, message: &mut Message) {
-        for frame in self.envelope.iter().rev() {
-            message.push_front(frame.clone());
+    /// Writes the envelope of the request, which goes in front of its reply.
+    pub(crate) fn wrap(&self, out: &mut impl Frames) {
+        for frame in &self.envelope {
+            out.append_part(frame);
         }
     }
 
@@ -74,12 +74,9 @@ mod tests {
         assert_eq!(request.frames(), ["body", "", "more"].map(Frame::from));
         assert!(matches!(rep.begin_recv(), Err(Refusal::WrongState)));
         assert_eq!(rep.owed().unwrap(), 3);
-        let mut reply = Message::from("ok");
-        rep.wrap(&mut reply);
-        assert_eq!(
-            reply.frames(),
-            ["client", "router", "", "ok"].map(Frame::from)
-        );
+        let mut envelope = Vec::new();
+        rep.wrap(&mut envelope);
+        assert_eq!(envelope, [&b"client"[..], b"router", b""]);
         rep.replied();
         rep.begin_recv().unwrap();
     }
@@ -96,8 +93,9 @@ mod tests {
                 Verdict::Deliver => {
                     let at = delimiter.unwrap();
                     prop_assert_eq!(message.len(), frames.len() - at - 1);
-                    rep.wrap(&mut message);
-                    let again: Vec<_> = message.iter().map(|f| f.to_vec()).collect();
+                    let mut again = Vec::new();
+                    rep.wrap(&mut again);
+                    again.extend(message.iter().map(|f| f.to_vec()));
                     prop_assert_eq!(again, frames);
                 }
                 Verdict::Discard => {

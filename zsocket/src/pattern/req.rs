@@ -1,7 +1,8 @@
 //! REQ: one request, then its reply. RFC 28, "The REQ Socket Type".
 
-use zmtp::{Frame, Message};
+use zmtp::Message;
 
+use super::Frames;
 use crate::error::Refusal;
 
 /// Where a REQ socket stands.
@@ -37,14 +38,9 @@ impl Req {
         }
     }
 
-    /// Puts the envelope in front of a request: an empty delimiter.
-    pub(crate) fn wrap(message: &mut Message) {
-        message.push_front(Frame::new());
-    }
-
-    /// Takes the envelope of a request away again, if the request could not be sent.
-    pub(crate) fn unwrap(message: &mut Message) {
-        message.pop_front();
+    /// Writes the envelope of a request: an empty delimiter.
+    pub(crate) fn wrap(out: &mut impl Frames) {
+        out.append_part(&[]);
     }
 
     /// The request went out on a link.
@@ -82,6 +78,7 @@ impl Req {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+    use zmtp::Frame;
 
     use super::*;
 
@@ -90,9 +87,9 @@ mod tests {
         let mut req = Req::default();
         assert!(matches!(req.awaited(), Err(Refusal::WrongState)));
         req.begin_send().unwrap();
-        let mut request = Message::from("hello");
-        Req::wrap(&mut request);
-        assert_eq!(request.frames(), [Frame::new(), Frame::from("hello")]);
+        let mut written = Vec::new();
+        Req::wrap(&mut written);
+        assert_eq!(written, [Vec::<u8>::new()]);
         req.sent(7);
         assert!(matches!(req.begin_send(), Err(Refusal::WrongState)));
         assert_eq!(req.awaited().unwrap(), 7);

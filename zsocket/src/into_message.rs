@@ -1,0 +1,104 @@
+//! What can be sent.
+
+use bytes::Bytes;
+use zmtp::{Frame, Message};
+
+/// What [`send`](crate::Socket::send) takes: anything that converts into a [`Message`].
+///
+/// It is a trait of its own, rather than `Into<Message>`, for the sake of the shortest way: a body that
+/// is there as a slice is copied into the pipe from where it lies, and becomes a `Message` only if it
+/// has to wait. To send a type of your own, say how it converts:
+///
+/// ```
+/// use zsocket::{Context, IntoMessage, Message, Pull, Push};
+///
+/// struct Celsius(f32);
+///
+/// impl IntoMessage for Celsius {
+///     fn into_message(self) -> Message {
+///         Message::from(["celsius".to_owned(), self.0.to_string()])
+///     }
+/// }
+///
+/// let context = Context::new();
+/// let (pull, push) = (context.socket::<Pull>()?, context.socket::<Push>()?);
+/// pull.bind("inproc://weather")?;
+/// push.connect("inproc://weather")?;
+/// push.send(Celsius(21.5))?;
+/// assert_eq!(pull.recv()?[1], "21.5");
+/// # Ok::<(), zsocket::Error>(())
+/// ```
+pub trait IntoMessage: Sized {
+    /// Makes the message.
+    fn into_message(self) -> Message;
+
+    /// The body, if the message has one frame and nothing is gained by keeping its buffer. The default
+    /// is `None`, which is always right.
+    #[inline]
+    fn body(&self) -> Option<&[u8]> {
+        None
+    }
+}
+
+/// Types whose body is best copied, unless it is so large that its buffer is better passed on.
+macro_rules! copied {
+    ($([$($generics:tt)*] $from:ty;)*) => {$(
+        impl<$($generics)*> IntoMessage for $from {
+            #[inline]
+            fn into_message(self) -> Message {
+                Message::from(self)
+            }
+
+            #[inline]
+            fn body(&self) -> Option<&[u8]> {
+                let body: &[u8] = self.as_ref();
+                (body.len() < zpipe::SPLICE_MIN).then_some(body)
+            }
+        }
+    )*};
+}
+
+copied! {
+    [] &[u8];
+    [] &str;
+    [] &String;
+    [] String;
+    [] Vec<u8>;
+    [] Bytes;
+    [] Frame;
+    [const N: usize] &[u8; N];
+}
+
+/// Types that are messages already, or make several frames.
+macro_rules! converted {
+    ($([$($generics:tt)*] $from:ty;)*) => {$(
+        impl<$($generics)*> IntoMessage for $from {
+            #[inline]
+            fn into_message(self) -> Message {
+                Message::from(self)
+            }
+        }
+    )*};
+}
+
+converted! {
+    [] &Message;
+    [] Vec<Frame>;
+    [] &[Frame];
+    [F: Into<Frame>, const N: usize] [F; N];
+}
+
+impl IntoMessage for Message {
+    #[inline]
+    fn into_message(self) -> Message {
+        self
+    }
+
+    #[inline]
+    fn body(&self) -> Option<&[u8]> {
+        match self.frames() {
+            [only] if only.len() < zpipe::SPLICE_MIN => Some(only),
+            _ => None,
+        }
+    }
+}

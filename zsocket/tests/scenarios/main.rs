@@ -1,0 +1,17 @@
+//! What a user, a stranger and a broken network do to sockets, seen through the public API.
+//!
+//! Each module is one subject. Where bytes have to be crafted, the other end is a plain stream of
+//! the standard library, see [`support::Raw`].
+
+mod bad_input;
+mod endpoints;
+mod futures;
+mod high_water;
+mod inproc;
+mod lease;
+mod linger;
+mod peers;
+mod reconnect;
+mod req_rep;
+mod shutdown;
+mod support;

@@ -1,0 +1,180 @@
+//! `shutdown` reaches every call, blocked or to come.
+
+use zsocket::{CanReceive, CanSend, Context, Error, Pull, Push, Rep, Req, Socket};
+
+use crate::support::{ANYWHERE, PATIENCE, Task, WIRES, spawn, wait_for};
+use crate::{futures::block_on, support::Raw};
+
+fn blocked_recv<P: CanReceive>(socket: Socket<P>) -> Task<Error> {
+    spawn(move || {
+        let error = socket.recv().unwrap_err();
+        // It stays so, for every call.
+        assert!(matches!(socket.recv(), Err(Error::Terminated)));
+        assert!(matches!(socket.try_recv(), Err(Error::Terminated)));
+        assert!(matches!(
+            socket.recv_timeout(PATIENCE),
+            Err(Error::Terminated)
+        ));
+        assert!(matches!(
+            block_on(socket.recv_async()),
+            Err(Error::Terminated)
+        ));
+        error
+    })
+}
+
+fn blocked_send<P: CanSend>(socket: Socket<P>) -> Task<Error> {
+    spawn(move || {
+        let error = loop {
+            match socket.send("more") {
+                Ok(()) => {}
+                Err(refused) => {
+                    assert_eq!(refused.message[0], "more");
+                    break refused.error;
+                }
+            }
+        };
+        assert!(matches!(
+            socket.try_send("x").unwrap_err().error,
+            Error::Terminated
+        ));
+        assert!(matches!(
+            block_on(socket.send_async("x")).unwrap_err().error,
+            Error::Terminated
+        ));
+        assert!(matches!(
+            socket.bind("inproc://too-late"),
+            Err(Error::Terminated)
+        ));
+        error
+    })
+}
+
+#[test]
+fn sockets_without_peers() {
+    let context = Context::new();
+    let blocked = [
+        blocked_recv(context.socket::<Pull>().unwrap()),
+        blocked_recv(context.socket::<Rep>().unwrap()),
+        blocked_send(context.socket::<Push>().unwrap()),
+        blocked_send(context.socket::<Req>().unwrap()),
+    ];
+    context.shutdown();
+    for task in blocked {
+        assert!(matches!(task.join(), Error::Terminated));
+    }
+    assert!(matches!(context.socket::<Push>(), Err(Error::Terminated)));
+    context.term_timeout(PATIENCE).unwrap();
+}
+
+#[test]
+fn sockets_with_peers_that_do_nothing() {
+    for anywhere in ANYWHERE {
+        let context = Context::new();
+        let pull = context.socket::<Pull>().unwrap();
+        let monitor = pull.monitor();
+        let endpoint = pull.bind(anywhere).unwrap();
+        let push = context.socket::<Push>().unwrap();
+        push.connect(&endpoint).unwrap();
+        let rep = context.socket::<Rep>().unwrap();
+        let served = rep
+            .bind(anywhere.replace("anywhere", "served").as_str())
+            .unwrap();
+        let req = context.socket::<Req>().unwrap();
+        req.connect(&served).unwrap();
+        // They have talked, so that they wait in the way of those who have.
+        push.send("hello").unwrap();
+        pull.recv_timeout(PATIENCE).unwrap();
+        req.send("hello").unwrap();
+        rep.recv_timeout(PATIENCE).unwrap();
+        rep.send("hello").unwrap();
+        req.recv_timeout(PATIENCE).unwrap();
+        req.send("no answer").unwrap();
+        rep.recv_timeout(PATIENCE).unwrap();
+        rep.send("one").unwrap();
+        req.recv_timeout(PATIENCE).unwrap();
+        req.send("no answer").unwrap();
+        let blocked = [
+            blocked_recv(pull),
+            blocked_recv(req),
+            spawn(move || {
+                rep.recv().unwrap();
+                // The answer is owed now; a REP's send does not block, so it is the next one that
+                // tells.
+                loop {
+                    match rep
+                        .send("late")
+                        .map_err(Error::from)
+                        .and_then(|()| rep.recv())
+                    {
+                        Ok(_) => {}
+                        Err(error) => break error,
+                    }
+                }
+            }),
+        ];
+        drop((push, monitor));
+        context.shutdown();
+        for task in blocked {
+            let error = task.join();
+            assert!(matches!(error, Error::Terminated), "{anywhere}: {error:?}");
+        }
+        context.term_timeout(PATIENCE).unwrap();
+    }
+}
+
+#[test]
+fn a_sender_whose_peer_does_not_read() {
+    for wire in WIRES {
+        let context = Context::new();
+        let push = context
+            .build_socket::<Push>()
+            .send_hwm(2)
+            .linger(Some(std::time::Duration::ZERO))
+            .build()
+            .unwrap();
+        let monitor = push.monitor();
+        let endpoint = push.bind(wire.anywhere()).unwrap();
+        let _raw = Raw::connect_as(&endpoint, "PULL");
+        wait_for(&monitor, "the peer", |event| {
+            matches!(event, zsocket::Event::HandshakeSucceeded { .. })
+        });
+        let blocked = blocked_send(push);
+        std::thread::yield_now();
+        context.shutdown();
+        assert!(matches!(blocked.join(), Error::Terminated));
+        context.term_timeout(PATIENCE).unwrap();
+    }
+}
+
+#[test]
+fn futures_that_are_pending() {
+    let context = Context::new();
+    let pull = context.socket::<Pull>().unwrap();
+    let push = context.socket::<Push>().unwrap();
+    let receiver = spawn(move || block_on(pull.recv_async()).unwrap_err());
+    let sender = spawn(move || block_on(push.send_async("x")).unwrap_err().error);
+    context.shutdown();
+    assert!(matches!(receiver.join(), Error::Terminated));
+    assert!(matches!(sender.join(), Error::Terminated));
+}
+
+#[test]
+fn again_and_again_at_any_moment() {
+    // The shutdown falls into every phase of a wait.
+    for round in 0..200u32 {
+        let context = Context::new();
+        let pull = context.socket::<Pull>().unwrap();
+        let push = context.socket::<Push>().unwrap();
+        let endpoint = pull.bind("ipc://*").unwrap();
+        push.connect(&endpoint).unwrap();
+        let receiver = spawn(move || while pull.recv().is_ok() {});
+        let sender = spawn(move || while push.send("work").is_ok() {});
+        for _ in 0..round % 50 {
+            std::thread::yield_now();
+        }
+        context.shutdown();
+        receiver.join();
+        sender.join();
+    }
+}
