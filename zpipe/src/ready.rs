@@ -217,7 +217,9 @@ impl Notifier {
         }
         let inner = &node.set;
         let raw = Arc::into_raw(Arc::clone(node)).cast_mut();
-        let mut head = inner.head.load(Ordering::Relaxed);
+        // Most often the list is empty. Guessing so instead of looking also serves loom, which does not
+        // explore what lies between another thread's look and this thread's exchange otherwise.
+        let mut head = std::ptr::null_mut();
         loop {
             if std::ptr::eq(head, closed()) {
                 // SAFETY: the pointer leaked above was not published. `pending` stays set, which
