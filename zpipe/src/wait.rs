@@ -158,68 +158,99 @@ pub(crate) fn block_on_waiter(
     if has_work() {
         return true;
     }
-    with_thread_waker(|waker| {
-        loop {
-            waiter.register(waker);
-            if has_work() {
-                waiter.unregister();
-                return true;
-            }
-            if !park(deadline) {
-                waiter.unregister();
-                return has_work();
-            }
+    let parker = Parker::new();
+    loop {
+        waiter.register(parker.waker());
+        if has_work() {
+            waiter.unregister();
+            return true;
         }
-    })
+        if !parker.park(deadline) {
+            waiter.unregister();
+            return has_work();
+        }
+    }
 }
 
+/// How a thread sleeps, and the waker that ends its sleep.
 #[cfg(not(loom))]
-fn with_thread_waker<R>(f: impl FnOnce(&Waker) -> R) -> R {
-    struct Unpark(std::thread::Thread);
-    impl Wake for Unpark {
-        fn wake(self: std::sync::Arc<Self>) {
-            self.0.unpark();
+struct Parker(Waker);
+
+#[cfg(not(loom))]
+impl Parker {
+    fn new() -> Self {
+        struct Unpark(std::thread::Thread);
+        impl Wake for Unpark {
+            fn wake(self: std::sync::Arc<Self>) {
+                self.0.unpark();
+            }
+            fn wake_by_ref(self: &std::sync::Arc<Self>) {
+                self.0.unpark();
+            }
         }
-        fn wake_by_ref(self: &std::sync::Arc<Self>) {
-            self.0.unpark();
+        fn make() -> Waker {
+            Waker::from(std::sync::Arc::new(Unpark(std::thread::current())))
         }
+        // One for all waits of a thread, so that waiting does not allocate; except in the
+        // destructors of other thread-locals, when it may be gone.
+        thread_local! {
+            static WAKER: Waker = make();
+        }
+        Self(WAKER.try_with(Clone::clone).unwrap_or_else(|_| make()))
     }
-    thread_local! {
-        static WAKER: Waker = Waker::from(std::sync::Arc::new(Unpark(std::thread::current())));
+
+    fn waker(&self) -> &Waker {
+        &self.0
     }
-    WAKER.with(f)
+
+    /// Sleeps until the waker is used, or for no reason; `false` when the deadline has passed.
+    fn park(&self, deadline: Option<Instant>) -> bool {
+        let Some(deadline) = deadline else {
+            std::thread::park();
+            return true;
+        };
+        let now = Instant::now();
+        if now >= deadline {
+            return false;
+        }
+        std::thread::park_timeout(deadline - now);
+        true
+    }
 }
 
 #[cfg(loom)]
-fn with_thread_waker<R>(f: impl FnOnce(&Waker) -> R) -> R {
-    struct Unpark(loom::thread::Thread);
-    impl Wake for Unpark {
-        fn wake(self: std::sync::Arc<Self>) {
-            self.0.unpark();
-        }
-    }
-    f(&Waker::from(std::sync::Arc::new(Unpark(
-        loom::thread::current(),
-    ))))
+struct Parker {
+    waker: Waker,
+    sleep: std::sync::Arc<Sleep>,
 }
 
-/// `false` when the deadline has passed.
-#[cfg(not(loom))]
-fn park(deadline: Option<Instant>) -> bool {
-    let Some(deadline) = deadline else {
-        std::thread::park();
-        return true;
-    };
-    let now = Instant::now();
-    if now >= deadline {
-        return false;
+/// Not loom's own `park`: its `unpark` also ends any other wait of the thread, such as a join.
+#[cfg(loom)]
+struct Sleep(loom::sync::Notify);
+
+#[cfg(loom)]
+impl Wake for Sleep {
+    fn wake(self: std::sync::Arc<Self>) {
+        self.0.notify();
     }
-    std::thread::park_timeout(deadline - now);
-    true
 }
 
 #[cfg(loom)]
-fn park(_deadline: Option<Instant>) -> bool {
-    loom::thread::park();
-    true
+impl Parker {
+    fn new() -> Self {
+        let sleep = std::sync::Arc::new(Sleep(loom::sync::Notify::new()));
+        Self {
+            waker: Waker::from(std::sync::Arc::clone(&sleep)),
+            sleep,
+        }
+    }
+
+    fn waker(&self) -> &Waker {
+        &self.waker
+    }
+
+    fn park(&self, _deadline: Option<Instant>) -> bool {
+        self.sleep.0.wait();
+        true
+    }
 }

@@ -106,8 +106,11 @@ fn room_that_the_reader_makes_is_used_at_once() {
         let thread = thread::spawn(move || {
             writer.fill_from(&wire);
             let scanned = writer.scan(&FrameLimits::default());
-            assert_eq!(scanned.stop, Scan::Full);
-            assert!(matches!(scanned.messages, 1 | 2));
+            match scanned.messages {
+                1 => assert_eq!(scanned.stop, Scan::Full),
+                2 => assert!(matches!(scanned.stop, Scan::Full | Scan::NeedInput)),
+                other => panic!("{other} messages"),
+            }
             (scanned.messages, writer)
         });
         let mut next = 0;

@@ -6,7 +6,7 @@ use std::{
     task::{Wake, Waker},
 };
 
-use loom::thread;
+use loom::{sync::Notify, thread};
 use zpipe::{Notifier, Readiness, ReadySet};
 
 use crate::model;
@@ -97,12 +97,18 @@ fn a_list_that_goes_frees_what_is_queued() {
     });
 }
 
-struct Task(thread::Thread);
+/// A task that sleeps until it is woken.
+struct Task(Notify);
 
 impl Wake for Task {
     fn wake(self: StdArc<Self>) {
-        self.0.unpark();
+        self.0.notify();
     }
+}
+
+fn task() -> (StdArc<Task>, Waker) {
+    let task = StdArc::new(Task(Notify::new()));
+    (StdArc::clone(&task), Waker::from(task))
 }
 
 #[test]
@@ -110,9 +116,9 @@ fn a_registered_waker_is_woken() {
     model(|| {
         let mut set = ReadySet::new();
         let thread = notify(set.notifier(1), Readiness::READABLE);
-        let waker = Waker::from(StdArc::new(Task(thread::current())));
-        if !set.register(&waker) {
-            thread::park();
+        let (task, waker) = task();
+        while !set.register(&waker) {
+            task.0.wait();
         }
         let mut seen = 0;
         set.drain(|token, _| seen = token);
@@ -125,9 +131,8 @@ fn a_registered_waker_is_woken() {
 fn a_waker_taken_back_is_not_kept() {
     model(|| {
         let set = ReadySet::new();
-        let task = StdArc::new(Task(thread::current()));
+        let (task, waker) = task();
         let thread = notify(set.notifier(1), Readiness::READABLE);
-        let waker = Waker::from(StdArc::clone(&task));
         set.register(&waker);
         set.unregister();
         drop(waker);
@@ -142,11 +147,11 @@ fn the_last_waker_registered_is_woken() {
     model(|| {
         let set = ReadySet::new();
         let other = Waker::noop();
-        let waker = Waker::from(StdArc::new(Task(thread::current())));
+        let (task, waker) = task();
         let thread = notify(set.notifier(1), Readiness::READABLE);
         set.register(other);
-        if !set.register(&waker) {
-            thread::park();
+        while !set.register(&waker) {
+            task.0.wait();
         }
         assert!(!set.is_empty());
         thread.join().unwrap();
