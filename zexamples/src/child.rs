@@ -96,10 +96,10 @@ impl Child {
             let line = self
                 .next_line()?
                 .ok_or_else(|| format!("{}: it ended without saying \"{key}\"", self.name))?;
-            if let Some(rest) = line.strip_prefix(key) {
-                if rest.is_empty() || rest.starts_with(' ') {
-                    return Ok(rest.trim_start().to_owned());
-                }
+            if let Some(rest) = line.strip_prefix(key)
+                && (rest.is_empty() || rest.starts_with(' '))
+            {
+                return Ok(rest.trim_start().to_owned());
             }
         }
     }

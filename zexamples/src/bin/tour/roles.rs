@@ -1,5 +1,6 @@
 //! Workers and servers: the parts of the tour that run in a thread or in a process of their own.
 
+use std::convert::Infallible;
 use std::time::Duration;
 
 use zexamples::{Child, Parent, Result};
@@ -9,25 +10,29 @@ use crate::body::Body;
 
 /// Passes messages on to the sink, each one signed, until the context is shut down.
 pub(crate) fn work(context: &Context, id: u32, sink: &str, sources: &[String]) -> Result<()> {
-    let push = context.socket::<Push>()?;
-    push.connect(sink)?;
-    let pull = context.socket::<Pull>()?;
-    for source in sources {
-        pull.connect(source.as_str())?;
-    }
     until_terminated(|| {
-        let mut message = pull.recv()?;
-        sign(&mut message, id)?;
-        Ok(push.send(message).map_err(Error::from)?)
+        let push = context.socket::<Push>()?;
+        push.connect(sink)?;
+        let pull = context.socket::<Pull>()?;
+        for source in sources {
+            pull.connect(source.as_str())?;
+        }
+        loop {
+            let mut message = pull.recv()?;
+            sign(&mut message, id)?;
+            push.send(message).map_err(Error::from)?;
+        }
     })
 }
 
 /// Answers requests with what they said, signed, until the context is shut down.
 pub(crate) fn serve(rep: &Socket<Rep>, id: u32) -> Result<()> {
     until_terminated(|| {
-        let mut message = rep.recv()?;
-        sign(&mut message, id)?;
-        Ok(rep.send(message).map_err(Error::from)?)
+        loop {
+            let mut message = rep.recv()?;
+            sign(&mut message, id)?;
+            rep.send(message).map_err(Error::from)?;
+        }
     })
 }
 
@@ -41,14 +46,13 @@ fn sign(message: &mut Message, id: u32) -> Result<()> {
     )
 }
 
-/// Repeats a step. The end of the context is how these roles are meant to end.
-fn until_terminated(mut step: impl FnMut() -> Result<()>) -> Result<()> {
-    loop {
-        match step() {
-            Ok(()) => {}
-            Err(error) if matches!(error.downcast_ref(), Some(Error::Terminated)) => return Ok(()),
-            Err(error) => return Err(error),
-        }
+/// The end of the context is how these roles are meant to end. A worker may meet it anywhere, even
+/// before it has a socket: the others can do all the work while the system still starts it.
+fn until_terminated(role: impl FnOnce() -> Result<Infallible>) -> Result<()> {
+    match role() {
+        Ok(never) => match never {},
+        Err(error) if matches!(error.downcast_ref(), Some(Error::Terminated)) => Ok(()),
+        Err(error) => Err(error),
     }
 }
 
