@@ -10,6 +10,7 @@ mod owned;
 mod pipe;
 mod reader;
 mod ready;
+mod spin;
 mod sync;
 mod wait;
 mod writer;
@@ -23,6 +24,7 @@ pub use self::{
     pipe::{Limits, byte_pipe, pipe},
     reader::{Body, FrameRef, Reader},
     ready::{Notifier, Readiness, ReadySet},
+    spin::Spinner,
     writer::Writer,
 };
 

@@ -55,6 +55,8 @@ pub struct Writer {
     /// The same in bytes. Counted only up to commits.
     written_bytes: u64,
     room_until_bytes: u64,
+    /// Bodies of at least this many bytes are spliced.
+    splice_min: usize,
     /// Bytes of the open message.
     pub(crate) open_bytes: u64,
     /// Bytes the next chunk will have.
@@ -107,6 +109,7 @@ impl Writer {
             room_until: 0,
             written_bytes: 0,
             room_until_bytes: 0,
+            splice_min: SPLICE_MIN,
             open_bytes: 0,
             next_capacity: MIN_CHUNK,
             drained_in_a_row: 0,
@@ -391,7 +394,7 @@ impl Writer {
     }
 
     /// Appends all frames of a message and commits it. Bodies of at least
-    /// [`SPLICE_MIN`](crate::SPLICE_MIN) bytes are taken out of `message` instead of copied, which
+    /// [`splice_min`](Self::splice_min) bytes are taken out of `message` instead of copied, which
     /// leaves empty frames behind.
     pub fn write_message(&mut self, message: &mut Message) {
         self.append_message(message);
@@ -415,11 +418,25 @@ impl Writer {
     /// Appends one frame, copied or spliced as its size suggests.
     #[inline]
     pub fn append_frame(&mut self, flags: Flags, frame: &mut zmtp::Frame) {
-        if frame.len() < SPLICE_MIN {
+        if frame.len() < self.splice_min {
             self.append(flags, frame);
         } else {
             self.append_spliced(flags, std::mem::take(frame).into_bytes());
         }
+    }
+
+    /// From how many bytes on [`append_frame`](Self::append_frame) splices a body instead of copying
+    /// it; [`SPLICE_MIN`](crate::SPLICE_MIN) at first.
+    #[inline]
+    #[must_use]
+    pub fn splice_min(&self) -> usize {
+        self.splice_min
+    }
+
+    /// Changes [`splice_min`](Self::splice_min). A pipe whose reader wants messages, not bytes, does
+    /// well with a small value.
+    pub fn set_splice_min(&mut self, bytes: usize) {
+        self.splice_min = bytes;
     }
 
     /// Names who is to be signalled when this end was blocked and may go on. Only the first notifier

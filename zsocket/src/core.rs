@@ -11,7 +11,7 @@ use std::{
 };
 
 use zmtp::{Message, SocketType, header::Flags};
-use zpipe::{Limits, Mailbox, ReadySet, Writer};
+use zpipe::{Limits, Mailbox, ReadySet, Spinner, Writer};
 use ztransport::{Endpoint, IntoEndpoint, Letter, Link, Options, SocketHandle};
 
 use crate::{
@@ -41,8 +41,19 @@ pub(crate) struct Core {
     last_endpoint: Option<Endpoint>,
     /// The link whose input this socket waits for itself.
     leased: Option<u64>,
+    /// For waits that an inproc peer is likely to end at once.
+    spinner: Spinner,
     terminated: bool,
     stats: SocketStats,
+}
+
+/// What a caller does if there is no message.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Then {
+    /// Wait for one.
+    Wait,
+    /// Something else.
+    Return,
 }
 
 /// A message on its way into a pipe.
@@ -54,6 +65,15 @@ pub(crate) enum Outgoing<'a> {
 }
 
 impl Outgoing<'_> {
+    /// A body that the pipe would rather have the buffer of has to come as a message.
+    #[inline]
+    fn check(&self, writer: &Writer) -> Result<(), Refusal> {
+        match self {
+            Self::Body(body) if body.len() >= writer.splice_min() => Err(Refusal::TooLargeToCopy),
+            _ => Ok(()),
+        }
+    }
+
     /// Writes the frames, without committing them.
     #[inline]
     fn append_to(&mut self, writer: &mut Writer) {
@@ -96,6 +116,10 @@ impl Core {
             SocketType::Rep => Kind::Rep(Rep::default()),
             _ => return Err(Error::NotSupported),
         };
+        let spinner = match kind {
+            Kind::Push | Kind::Pull => Spinner::for_streams(),
+            Kind::Req(_) | Kind::Rep(_) => Spinner::new(),
+        };
         Ok(Self {
             context,
             id,
@@ -108,6 +132,7 @@ impl Core {
             endpoints: Vec::new(),
             last_endpoint: None,
             leased: None,
+            spinner,
             terminated: false,
             stats: SocketStats::default(),
         })
@@ -206,6 +231,7 @@ impl Core {
             if let Some(slot) = self.links.get_mut(at)
                 && slot.link.writer.has_room()
             {
+                message.check(&slot.link.writer)?;
                 if request {
                     Self::forget_replies(slot, &mut self.stats);
                     Req::wrap(&mut slot.link.writer);
@@ -262,6 +288,7 @@ impl Core {
         match slot {
             Some(slot) if !slot.link.writer.is_closed() => {
                 if slot.link.writer.has_room() {
+                    message.check(&slot.link.writer)?;
                     rep.wrap(&mut slot.link.writer);
                     message.append_to(&mut slot.link.writer);
                     slot.commit(true);
@@ -277,17 +304,19 @@ impl Core {
 
     // ---- Receiving ----
 
-    /// Receives into `message` if there is something now.
-    pub(crate) fn try_recv(&mut self, message: &mut Message) -> Result<(), Refusal> {
+    /// Receives into `message` if there is something now, or, if the caller is going to wait anyway, so
+    /// soon that sleeping would take longer.
+    #[inline]
+    pub(crate) fn try_recv(&mut self, message: &mut Message, then: Then) -> Result<(), Refusal> {
         self.process()?;
         match &self.kind {
             Kind::Pull => {
-                self.recv_fair(message)?;
+                self.recv_fair(message, then)?;
             }
-            Kind::Req(_) => self.recv_reply(message)?,
+            Kind::Req(_) => self.recv_reply(message, then)?,
             Kind::Rep(rep) => {
                 rep.begin_recv()?;
-                self.recv_request(message)?;
+                self.recv_request(message, then)?;
             }
             Kind::Push => return Err(Refusal::NotSupported),
         }
@@ -297,7 +326,7 @@ impl Core {
 
     /// Takes a message from the link whose turn it is, and returns that link's id.
     #[inline]
-    fn recv_fair(&mut self, message: &mut Message) -> Result<u64, Refusal> {
+    fn recv_fair(&mut self, message: &mut Message, then: Then) -> Result<u64, Refusal> {
         loop {
             let at = self.links.inbound.current().ok_or(Refusal::WouldBlock)?;
             let Some(slot) = self.links.get_mut(at) else {
@@ -310,15 +339,12 @@ impl Core {
                 self.links.inbound.advance();
                 return Ok(id);
             }
-            if self.leased == Some(slot.link.id)
-                && let Some(driver) = &slot.link.driver
-            {
-                // This thread has the input of its only link, so it looks for more itself.
-                driver.read_on();
-                if slot.link.reader.is_readable() {
-                    continue;
-                }
+            if self.look_again(at, then) {
+                continue;
             }
+            let Some(slot) = self.links.get_mut(at) else {
+                continue;
+            };
             if slot.link.reader.is_closed() {
                 self.lose(at);
             } else if slot.link.reader.set_idle() {
@@ -327,9 +353,34 @@ impl Core {
         }
     }
 
-    fn recv_request(&mut self, message: &mut Message) -> Result<(), Refusal> {
+    /// A link was found empty by a caller that is going to wait. Before that wait is announced, which
+    /// costs the writer a wake-up, looks whether there is more after all.
+    #[inline(never)]
+    fn look_again(&mut self, at: usize, then: Then) -> bool {
+        let only = self.links.only() == Some(at);
+        let Some(slot) = self.links.get_mut(at) else {
+            return false;
+        };
+        let link = &mut slot.link;
+        match &link.driver {
+            // This thread has the input of its only link, so it reads itself.
+            Some(driver) if self.leased == Some(link.id) => {
+                driver.read_on();
+                link.reader.is_readable()
+            }
+            None if then == Then::Wait && only => {
+                let ready = &self.ready;
+                self.spinner
+                    .until(|| link.reader.is_readable() || !ready.is_empty())
+                    && link.reader.is_readable()
+            }
+            _ => false,
+        }
+    }
+
+    fn recv_request(&mut self, message: &mut Message, then: Then) -> Result<(), Refusal> {
         loop {
-            let id = self.recv_fair(message)?;
+            let id = self.recv_fair(message, then)?;
             let Kind::Rep(rep) = &mut self.kind else {
                 return Err(Refusal::NotSupported);
             };
@@ -340,7 +391,7 @@ impl Core {
         }
     }
 
-    fn recv_reply(&mut self, message: &mut Message) -> Result<(), Refusal> {
+    fn recv_reply(&mut self, message: &mut Message, then: Then) -> Result<(), Refusal> {
         let Kind::Req(req) = &mut self.kind else {
             return Err(Refusal::NotSupported);
         };
@@ -350,6 +401,9 @@ impl Core {
             return Err(Refusal::PeerLost);
         };
         loop {
+            let Kind::Req(req) = &mut self.kind else {
+                return Err(Refusal::NotSupported);
+            };
             let Some(slot) = self.links.get_mut(at) else {
                 return Err(Refusal::PeerLost);
             };
@@ -359,11 +413,19 @@ impl Core {
                     Verdict::Deliver => return Ok(()),
                     Verdict::Discard => self.stats.dropped.unexpected += 1,
                 }
-            } else if slot.link.reader.is_closed() {
+                continue;
+            }
+            if slot.link.reader.is_closed() {
                 req.on_link_lost(id);
                 self.lose(at);
                 return Err(Refusal::PeerLost);
-            } else if slot.link.reader.set_idle() {
+            }
+            if self.leased.is_none() && self.look_again(at, then) {
+                continue;
+            }
+            if let Some(slot) = self.links.get_mut(at)
+                && slot.link.reader.set_idle()
+            {
                 self.links.inbound.remove(at);
                 return Err(Refusal::WouldBlock);
             }

@@ -128,6 +128,8 @@ pub(crate) enum Refusal {
     Terminated,
     NotSupported,
     PeerLost,
+    /// Not a refusal to the caller: the body is too large to be copied, make a message of it.
+    TooLargeToCopy,
 }
 
 impl From<Refusal> for Error {
@@ -139,6 +141,8 @@ impl From<Refusal> for Error {
             Refusal::Terminated => Self::Terminated,
             Refusal::NotSupported => Self::NotSupported,
             Refusal::PeerLost => Self::PeerLost,
+            // Handled where it arises; as an answer it would mean: try again.
+            Refusal::TooLargeToCopy => Self::WouldBlock,
         }
     }
 }

@@ -32,15 +32,15 @@ pub trait IntoMessage: Sized {
     /// Makes the message.
     fn into_message(self) -> Message;
 
-    /// The body, if the message has one frame and nothing is gained by keeping its buffer. The default
-    /// is `None`, which is always right.
+    /// The body, if the message has one frame, so that it can be copied without making the message if
+    /// it is small. The default is `None`, which is always right.
     #[inline]
     fn body(&self) -> Option<&[u8]> {
         None
     }
 }
 
-/// Types whose body is best copied, unless it is so large that its buffer is better passed on.
+/// Types that are one frame.
 macro_rules! copied {
     ($([$($generics:tt)*] $from:ty;)*) => {$(
         impl<$($generics)*> IntoMessage for $from {
@@ -51,8 +51,7 @@ macro_rules! copied {
 
             #[inline]
             fn body(&self) -> Option<&[u8]> {
-                let body: &[u8] = self.as_ref();
-                (body.len() < zpipe::SPLICE_MIN).then_some(body)
+                Some(self.as_ref())
             }
         }
     )*};
@@ -97,7 +96,7 @@ impl IntoMessage for Message {
     #[inline]
     fn body(&self) -> Option<&[u8]> {
         match self.frames() {
-            [only] if only.len() < zpipe::SPLICE_MIN => Some(only),
+            [only] => Some(only),
             _ => None,
         }
     }

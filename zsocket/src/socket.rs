@@ -14,7 +14,7 @@ use ztransport::{Endpoint, IntoEndpoint};
 
 use crate::{
     Context, Error, IntoMessage, Monitor, SendError, SocketStats,
-    core::{Core, Outgoing},
+    core::{Core, Outgoing, Then},
     error::Refusal,
     monitor,
     options::SocketOptions,
@@ -254,14 +254,6 @@ impl<P: CanSend> Socket<P> {
         }
     }
 
-    #[expect(clippy::result_large_err, reason = "the message is handed back")]
-    fn try_send_message(&self, mut message: Message) -> Result<(), SendError> {
-        match self.with_core(|core| core.try_send(&mut Outgoing::Message(&mut message))) {
-            Ok(()) => Ok(()),
-            Err(refusal) => Err(refused(refusal, message)),
-        }
-    }
-
     /// Sends a message if there is room now.
     ///
     /// # Errors
@@ -269,13 +261,17 @@ impl<P: CanSend> Socket<P> {
     /// As for [`send`](Self::send).
     #[expect(clippy::result_large_err, reason = "the message is handed back")]
     pub fn try_send(&self, message: impl IntoMessage) -> Result<(), SendError> {
-        let result = match message.body() {
-            Some(body) => self.with_core(|core| core.try_send(&mut Outgoing::Body(body))),
-            None => return self.try_send_message(message.into_message()),
-        };
-        match result {
+        if let Some(body) = message.body()
+            && self
+                .with_core(|core| core.try_send(&mut Outgoing::Body(body)))
+                .is_ok()
+        {
+            return Ok(());
+        }
+        let mut message = message.into_message();
+        match self.with_core(|core| core.try_send(&mut Outgoing::Message(&mut message))) {
             Ok(()) => Ok(()),
-            Err(refusal) => Err(refused(refusal, message.into_message())),
+            Err(refusal) => Err(refused(refusal, message)),
         }
     }
 
@@ -377,7 +373,7 @@ impl<P: CanReceive> Socket<P> {
     /// As for [`recv`](Self::recv).
     #[inline]
     pub fn recv_into(&self, message: &mut Message) -> Result<(), Error> {
-        let result = self.with_core(|core| match core.try_recv(message) {
+        let result = self.with_core(|core| match core.try_recv(message, Then::Wait) {
             Err(Refusal::WouldBlock) => recv_wait(core, message),
             done => done,
         });
@@ -392,7 +388,7 @@ impl<P: CanReceive> Socket<P> {
     #[inline]
     pub fn try_recv_into(&self, message: &mut Message) -> Result<(), Error> {
         let result = self.with_core(|core| {
-            let result = core.try_recv(message);
+            let result = core.try_recv(message, Then::Return);
             if matches!(result, Err(Refusal::WouldBlock)) {
                 // The caller may wait in any way now.
                 core.end_lease();
@@ -418,7 +414,7 @@ impl<P: CanReceive> Socket<P> {
             self.with_core(|core| {
                 let mut message = Message::new();
                 loop {
-                    match core.try_recv(&mut message) {
+                    match core.try_recv(&mut message, Then::Return) {
                         Ok(()) => return Poll::Ready(Ok(message)),
                         Err(Refusal::WouldBlock) if core.register(cx.waker()) => {}
                         Err(Refusal::WouldBlock) => return Poll::Pending,
@@ -477,7 +473,7 @@ fn recv_until(
     deadline: Option<Instant>,
 ) -> Result<(), Refusal> {
     loop {
-        match core.try_recv(message) {
+        match core.try_recv(message, Then::Wait) {
             Err(Refusal::WouldBlock) if core.wait_recv(deadline) => {}
             done => return done,
         }

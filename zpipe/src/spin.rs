@@ -1,0 +1,122 @@
+//! Spinning before sleeping, as far as it pays.
+
+use std::time::{Duration, Instant};
+
+/// Waits a short while for something that is likely to happen at once, and learns how likely that is.
+///
+/// Waking a thread takes some ten microseconds; what a peer on another core is just doing takes one.
+/// But if the peer needs this very core, each microsecond of spinning is lost. So the budget follows
+/// the outcome: it doubles when spinning succeeded, halves when it did not, and is tried in full now
+/// and then.
+///
+/// # Examples
+///
+/// ```
+/// let mut spinner = zpipe::Spinner::new();
+/// assert!(spinner.until(|| true));
+/// assert!(!spinner.until(|| false), "gives up after microseconds");
+/// ```
+#[derive(Debug, Clone)]
+pub struct Spinner {
+    budget: Duration,
+    waits: u32,
+    first_pause: u32,
+}
+
+/// The longest spin: about what putting a thread to sleep and waking it costs.
+const MAX: Duration = Duration::from_micros(20);
+/// The shortest spin that is not none.
+const MIN: Duration = Duration::from_micros(1);
+/// Each so manieth wait has the full budget.
+const PROBE_EVERY: u32 = 256;
+/// The longest pause between two looks, in turns of the processor's pause instruction: about a
+/// microsecond.
+const LONGEST_PAUSE: u32 = 64;
+/// The first pause of one who waits for a single thing.
+const SHORT_PAUSE: u32 = 4;
+
+impl Spinner {
+    /// A spinner that expects to succeed, and looks often at first.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self {
+            budget: MAX,
+            waits: 0,
+            first_pause: SHORT_PAUSE,
+        }
+    }
+
+    /// A spinner that waits for one of many things in a row. Looking takes the cache line away from
+    /// the thread that is about to write it; with longer pauses between two looks that thread gets a
+    /// batch done, and the one who waits has more when it looks.
+    #[must_use]
+    pub const fn for_streams() -> Self {
+        Self {
+            budget: MAX,
+            waits: 0,
+            first_pause: LONGEST_PAUSE,
+        }
+    }
+
+    /// Spins until `done` or the budget is spent; says which.
+    pub fn until(&mut self, mut done: impl FnMut() -> bool) -> bool {
+        self.waits = self.waits.wrapping_add(1);
+        if self.waits % PROBE_EVERY == 0 {
+            self.budget = MAX;
+        }
+        if self.budget.is_zero() {
+            return done();
+        }
+        let start = Instant::now();
+        let mut pause = self.first_pause;
+        loop {
+            if done() {
+                self.budget = (self.budget * 2).clamp(MIN, MAX);
+                return true;
+            }
+            if start.elapsed() >= self.budget {
+                self.budget /= 2;
+                if self.budget < MIN {
+                    self.budget = Duration::ZERO;
+                }
+                return false;
+            }
+            for _ in 0..pause {
+                std::hint::spin_loop();
+            }
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        }
+    }
+}
+
+impl Default for Spinner {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn learns_not_to_spin_and_tries_again() {
+        let mut spinner = Spinner::new();
+        for _ in 0..10 {
+            assert!(!spinner.until(|| false));
+        }
+        assert_eq!(spinner.budget, Duration::ZERO);
+        let mut looks = 0;
+        for _ in 0..PROBE_EVERY {
+            let before = looks;
+            spinner.until(|| {
+                looks += 1;
+                looks > before + 1
+            });
+        }
+        assert!(
+            spinner.budget > Duration::ZERO,
+            "a probe that succeeded brings the budget back"
+        );
+    }
+}
