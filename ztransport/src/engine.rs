@@ -51,6 +51,9 @@ pub(crate) mod events {
     pub(crate) const TICK: u32 = 128;
     /// The application will not read itself any more.
     pub(crate) const UNLEASE: u32 = 256;
+    /// The peer will send nothing more. This is reported once, maybe together with data that came
+    /// before, so every read from now on goes on to the end.
+    pub(crate) const HANGUP: u32 = 512;
 }
 
 /// Bytes for one `read` into the rope.
@@ -102,6 +105,8 @@ pub(crate) struct Engine {
     control_sent: usize,
     /// The inbound pipe is full; scanned again when it has drained.
     paused: bool,
+    /// The peer will send nothing more: see [`events::HANGUP`].
+    hung_up: bool,
     /// A large body was read last, so more are likely.
     between_bodies: bool,
     limits: FrameLimits,
@@ -179,6 +184,7 @@ impl Engine {
             control: Vec::new(),
             control_sent: 0,
             paused: false,
+            hung_up: false,
             between_bodies: false,
             limits: options.frame_limits(),
             attention: Attention::default(),
@@ -196,6 +202,7 @@ impl Engine {
         if pending & events::ATTACH != 0 && self.attach(connection) {
             pending |= events::READ | events::WRITE;
         }
+        self.hung_up |= pending & events::HANGUP != 0;
         if pending & events::HANDSHAKE_TIMEOUT != 0 && matches!(self.phase, Phase::Handshake(_)) {
             result = Err(CloseReason::HandshakeTimeout);
         }
@@ -444,6 +451,7 @@ impl Engine {
                 pipes.inbound.fill_rope(max, |room| stream.read(room))
             };
             let Some(filled) = no_block(filled)? else {
+                self.hung_up = false; // That was about an earlier stream.
                 return Ok(());
             };
             if filled.bytes == 0 {
@@ -459,7 +467,7 @@ impl Engine {
                     self.between_bodies = false;
                 }
             }
-            if !filled.was_full {
+            if !filled.was_full && !self.hung_up {
                 // A short read emptied the socket; the next arrival is a new edge.
                 return Ok(());
             }
@@ -493,15 +501,9 @@ impl Engine {
                 }
                 Scan::Command(body) => match Command::decode(body) {
                     Ok(Command::Ping { context, .. }) => {
-                        let mut pong = Vec::new();
-                        Command::Pong { context }.encode(&mut pong);
-                        let mut header = [0; zmtp::header::MAX_LEN];
-                        let flags = zmtp::header::Flags::COMMAND;
-                        let len = zmtp::header::encode(flags, pong.len() as u64, &mut header);
                         // A peer that asks faster than it takes answers gets no more of them.
                         if self.control.len() < READ_SIZE {
-                            self.control.extend_from_slice(&header[..len]);
-                            self.control.extend_from_slice(&pong);
+                            Command::Pong { context }.encode(&mut self.control);
                         }
                     }
                     // Unknown and misplaced commands are ignored after the handshake.
@@ -645,6 +647,7 @@ impl Engine {
         self.control.clear();
         self.control_sent = 0;
         self.paused = false;
+        self.hung_up = false;
         if matches!(phase, Phase::Draining) {
             self.pipes = None;
             return connection.report(Outcome::Finished);

@@ -23,6 +23,8 @@ pub(crate) struct Ready {
     pub(crate) key: u64,
     pub(crate) readable: bool,
     pub(crate) writable: bool,
+    /// The peer will send nothing more.
+    pub(crate) hung_up: bool,
 }
 
 pub(crate) struct Poll {
@@ -100,6 +102,7 @@ impl Poll {
                 key,
                 readable: flags.intersects(Flags::IN | Flags::RDHUP | Flags::HUP | Flags::ERR),
                 writable: flags.intersects(Flags::OUT | Flags::HUP | Flags::ERR),
+                hung_up: flags.intersects(Flags::RDHUP | Flags::HUP | Flags::ERR),
             });
         }
         Ok(())

@@ -255,6 +255,9 @@ impl Session {
                 if ready.writable {
                     pending |= events::WRITE;
                 }
+                if ready.hung_up {
+                    pending |= events::HANGUP;
+                }
                 self.connection.drive(pending);
                 Action::None
             }
@@ -271,7 +274,13 @@ impl Session {
                     return Action::None;
                 };
                 match result {
-                    Ok(_) => self.connected(stream, None),
+                    Ok(_) => {
+                        let action = self.connected(stream, None);
+                        if ready.hung_up {
+                            self.connection.drive(events::READ | events::HANGUP);
+                        }
+                        action
+                    }
                     Err(error) => self.refused(&error),
                 }
             }
