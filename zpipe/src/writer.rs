@@ -492,6 +492,13 @@ impl Writer {
         self.written
     }
 
+    /// Bytes committed since the pipe was made, as framed, splices included.
+    #[inline]
+    #[must_use]
+    pub fn written_bytes(&self) -> u64 {
+        self.written_bytes
+    }
+
     /// The limits in force.
     #[must_use]
     pub fn limits(&self) -> Limits {

@@ -255,12 +255,10 @@ impl Core {
         if slot.link.writer.is_closed() {
             return self.lose(at);
         }
-        if let Some(driver) = &slot.link.driver {
-            // This thread has nothing better to do than to empty it.
-            driver.write_full();
-            if slot.link.writer.has_room() {
-                return;
-            }
+        // This thread has nothing better to do than to empty it.
+        slot.flush();
+        if slot.link.writer.has_room() {
+            return;
         }
         if slot.link.writer.block() {
             self.links.outbound.remove(at);
@@ -365,8 +363,18 @@ impl Core {
         match &link.driver {
             // This thread has the input of its only link, so it reads itself.
             Some(driver) if self.leased == Some(link.id) => {
-                driver.read_on();
-                link.reader.is_readable()
+                let ready = &self.ready;
+                let mut look = || {
+                    driver.read_on();
+                    link.reader.is_readable()
+                };
+                match then {
+                    Then::Return => look(),
+                    Then::Wait => {
+                        self.spinner.until(|| look() || !ready.is_empty())
+                            && link.reader.is_readable()
+                    }
+                }
             }
             None if then == Then::Wait && only => {
                 let ready = &self.ready;
@@ -420,7 +428,7 @@ impl Core {
                 self.lose(at);
                 return Err(Refusal::PeerLost);
             }
-            if self.leased.is_none() && self.look_again(at, then) {
+            if self.look_again(at, then) {
                 continue;
             }
             if let Some(slot) = self.links.get_mut(at)

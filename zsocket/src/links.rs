@@ -14,30 +14,54 @@ use crate::rotation::Rotation;
 /// finds more to write by the time it runs. A lone message is written by the sending thread, which
 /// saves it the way through another thread.
 const BURST: Duration = Duration::from_micros(100);
+/// Messages, or bytes, between two wake-ups of a burst that make it a stream. A stream is written by
+/// the sending thread, in batches.
+const STREAM_MESSAGES: u64 = 64;
+const STREAM_BYTES: u64 = 32 * 1024;
+/// Bytes after which the sending thread writes a batch, so that they are still in the cache.
+const BATCH_BYTES: u64 = 128 * 1024;
 
 /// One link in the table.
 #[derive(Debug)]
 pub(crate) struct Slot {
     pub(crate) link: Link,
-    /// When the engine last had to be woken.
+    /// When the engine last had to be woken, and what had been written by then.
     woken: Option<Instant>,
+    woken_messages: u64,
+    woken_bytes: u64,
+    /// What had been written when this thread last emptied the pipe.
+    flushed_bytes: u64,
 }
 
 impl Slot {
+    fn new(link: Link) -> Self {
+        Self {
+            link,
+            woken: None,
+            woken_messages: 0,
+            woken_bytes: 0,
+            flushed_bytes: 0,
+        }
+    }
+
     /// Publishes the message just appended, and sees to it that somebody sends it.
     #[inline]
     pub(crate) fn commit(&mut self, direct: bool) {
         if self.link.writer.commit_quietly() {
             self.start(direct);
+        } else if self.link.writer.written_bytes() - self.flushed_bytes >= BATCH_BYTES {
+            self.flush();
         }
     }
 
     /// The reading end was idle: the engine if it is free, the I/O thread, or the inproc peer.
     #[inline(never)]
     fn start(&mut self, direct: bool) {
+        let writer = &self.link.writer;
         let Some(driver) = &self.link.driver else {
-            return self.link.writer.wake_reader();
+            return writer.wake_reader();
         };
+        self.flushed_bytes = writer.written_bytes();
         if direct {
             return driver.write();
         }
@@ -46,10 +70,25 @@ impl Slot {
             .woken
             .replace(now)
             .is_some_and(|last| now - last < BURST);
-        if burst {
-            self.link.writer.wake_reader();
-        } else {
+        let messages = writer.written() - self.woken_messages;
+        let bytes = writer.written_bytes() - self.woken_bytes;
+        self.woken_messages = writer.written();
+        self.woken_bytes = writer.written_bytes();
+        if !burst {
             driver.write();
+        } else if messages >= STREAM_MESSAGES || bytes >= STREAM_BYTES {
+            driver.write_full();
+        } else {
+            writer.wake_reader();
+        }
+    }
+
+    /// Empties the pipe as far as the peer takes it, on this thread.
+    #[inline(never)]
+    pub(crate) fn flush(&mut self) {
+        self.flushed_bytes = self.link.writer.written_bytes();
+        if let Some(driver) = &self.link.driver {
+            driver.write_full();
         }
     }
 
@@ -86,7 +125,7 @@ pub(crate) struct Links {
 impl Links {
     pub(crate) fn insert(&mut self, link: Link) -> usize {
         let id = link.id;
-        let slot = Some(Slot { link, woken: None });
+        let slot = Some(Slot::new(link));
         let at = match self.free.pop() {
             Some(at) => {
                 self.slots[at] = slot;
