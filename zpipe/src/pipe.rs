@@ -15,6 +15,9 @@
 //! **Block/resume.** The same with the roles swapped: a writer that found the pipe full stores the
 //! count of consumed messages it wants to see in `resume_at`, fences, and looks at `consumed` again.
 //! The reader stores `consumed`, fences, and looks at `resume_at`.
+//!
+//! Flags that both sides change are only ever swapped, never stored: then their changes have one
+//! order that every checker, loom included, can see.
 
 use std::ptr::NonNull;
 
@@ -195,7 +198,7 @@ impl Shared {
 
     /// Reader side: says that the reader saw nothing. The caller must look again afterwards.
     pub(crate) fn set_idle(&self) {
-        self.consumer.idle.store(true, Ordering::Release);
+        self.consumer.idle.swap(true, Ordering::AcqRel);
         publish();
     }
 
@@ -223,7 +226,7 @@ impl Shared {
     /// Writer side: asks to be told at `target` consumed messages. `false` when that point or the
     /// reader's end is there already, or when the target was derived from limits that have changed.
     pub(crate) fn block_until(&self, target: u64, limits: Limits) -> bool {
-        self.producer.resume_at.store(target, Ordering::Release);
+        self.producer.resume_at.swap(target, Ordering::AcqRel);
         publish();
         if self.reader_gone()
             || self.consumer.consumed.load(Ordering::Acquire) >= target

@@ -48,13 +48,13 @@ impl Waiter {
         // Dropping a waker may run anything, a signal to this very list included.
         drop(slot);
         drop(old);
-        self.state.store(WAITING, Ordering::Release);
+        self.state.swap(WAITING, Ordering::AcqRel);
         publish();
     }
 
     /// Ends a wait, and keeps the waker for the next one.
     pub(crate) fn unregister(&self) {
-        self.state.store(IDLE, Ordering::Release);
+        self.state.swap(IDLE, Ordering::AcqRel);
     }
 
     /// Ends a wait, and drops the waker, which may keep a whole task alive.

@@ -11,9 +11,9 @@ mod pipe;
 mod ready;
 mod shared;
 
-/// Runs `f` in every order, with at most `LOOM_MAX_PREEMPTIONS` (2) preemptions.
+/// Runs `f` in every order, with at most `LOOM_MAX_PREEMPTIONS` (3) preemptions.
 fn model(f: impl Fn() + Sync + Send + 'static) {
     let mut builder = loom::model::Builder::new();
-    builder.preemption_bound = builder.preemption_bound.or(Some(2));
+    builder.preemption_bound = builder.preemption_bound.or(Some(3));
     builder.check(f);
 }
