@@ -2,7 +2,7 @@
 
 use std::thread;
 
-use zsocket::{Bytes, Context, Frame, Message, Pull, Push, Rep, Req, Socket};
+use zsocket::{Bytes, Context, Message, Pull, Push, Rep, Req, Socket};
 
 use super::{Body, Latency, Load, Throughput, time_arrivals, time_round_trips};
 use crate::Result;
@@ -96,14 +96,13 @@ pub(super) fn inproc_lat(load: Load, hwm: u32) -> Result<Latency> {
 
 fn send_all(push: &Socket<Push>, load: Load, body: Body) -> Result<()> {
     let bytes = Bytes::from(vec![0; load.size]);
-    // What fits into the frame itself is cheaper to copy than to share.
-    let share = body == Body::Untouched && load.size > Frame::INLINE_CAPACITY;
     for _ in 0..load.count {
-        push.send(if share {
-            Frame::from(bytes.clone())
-        } else {
-            Frame::from(&bytes[..])
-        })?;
+        match body {
+            // Passing a handle on the buffer is to zlayers what a buffer that nobody fills is to
+            // libzmq: the body is there, and this thread does not touch it.
+            Body::Untouched => push.send(bytes.clone())?,
+            _ => push.send(&bytes[..])?,
+        }
     }
     Ok(())
 }
