@@ -52,7 +52,7 @@ pub struct ByteReader {
     splice_taken: usize,
     /// Bytes before the cursor.
     cursor_bytes: u64,
-    /// Where the last gather ended, if it ended at a mark, and so at the end of a message.
+    /// Where the last gather ended, if it ended at a mark that is at the end of a message.
     gathered: Option<Gathered>,
 }
 
@@ -172,11 +172,13 @@ impl ByteReader {
             }
             if at.off == mark.len() && at.splice == mark.splices() {
                 messages = mark.messages_since(messages);
-                self.gathered = Some(Gathered {
-                    end: at,
-                    bytes: total as u64,
-                    messages,
-                });
+                if !mark.is_mid_message() {
+                    self.gathered = Some(Gathered {
+                        end: at,
+                        bytes: total as u64,
+                        messages,
+                    });
+                }
                 match at.next_chunk(mark) {
                     Some(next) => {
                         at = next;
@@ -204,9 +206,7 @@ impl ByteReader {
         self.cursor_bytes += count as u64;
         match self.gathered.take() {
             // Nothing but whole messages, all of them counted by the mark: no need to look inside.
-            // A closed chunk may end inside a message, but its mark does not count that message,
-            // and then the gather went on into the next chunk or ended mid-message.
-            Some(gathered) if gathered.bytes == count as u64 && self.ends_message(&gathered) => {
+            Some(gathered) if gathered.bytes == count as u64 => {
                 self.cursor = gathered.end;
                 self.splice_taken = 0;
                 self.move_boundary(gathered.end);
@@ -224,12 +224,6 @@ impl ByteReader {
             }
         }
         self.shared.release(self.messages, self.bytes)
-    }
-
-    /// Whether the gathered bytes end with a message: so it is at an open chunk's mark, while a
-    /// closed chunk may have been left in the middle of a message.
-    fn ends_message(&self, gathered: &Gathered) -> bool {
-        !gathered.end.mark().is_closed()
     }
 
     fn move_cursor(&mut self, mut count: usize) {

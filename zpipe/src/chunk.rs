@@ -42,7 +42,8 @@ const TAKEN: usize = usize::MAX;
 /// |---|---|
 /// | 0..24 | bytes committed in this chunk |
 /// | 24 | closed: nothing will be added, go on with the next chunk |
-/// | 25..37 | splice entries committed in this chunk |
+/// | 25..36 | splice entries committed in this chunk |
+/// | 36 | closed inside a message, which goes on in the next chunk |
 /// | 37..64 | messages committed in the whole rope when this mark was set, modulo 2^27 |
 ///
 /// The count may wrap because a reader passes every chunk, and no chunk can hold 2^27 messages: the
@@ -53,9 +54,10 @@ pub(crate) struct Mark(u64);
 impl Mark {
     const CLOSED: u64 = 1 << 24;
     const LEN: u64 = Self::CLOSED - 1;
+    const MID_MESSAGE: u64 = 1 << 36;
     const MESSAGES: u64 = (1 << 27) - 1;
     /// The most splice entries one chunk can hold.
-    pub(crate) const MAX_SPLICES: u32 = (1 << 12) - 1;
+    pub(crate) const MAX_SPLICES: u32 = (1 << 11) - 1;
     /// The most bytes one chunk can hold.
     pub(crate) const MAX_CAPACITY: usize = Self::LEN as usize & !7;
 
@@ -65,8 +67,9 @@ impl Mark {
     }
 
     #[inline(always)]
-    pub(crate) const fn close(self) -> Self {
-        Self(self.0 | Self::CLOSED)
+    pub(crate) const fn close(self, mid_message: bool) -> Self {
+        let mid_message = if mid_message { Self::MID_MESSAGE } else { 0 };
+        Self(self.0 | Self::CLOSED | mid_message)
     }
 
     #[inline(always)]
@@ -77,6 +80,13 @@ impl Mark {
     #[inline(always)]
     pub(crate) const fn is_closed(self) -> bool {
         self.0 & Self::CLOSED != 0
+    }
+
+    /// Whether what is committed in this chunk ends with the beginning of a message. Never so while
+    /// it is open, since only whole messages are committed.
+    #[inline(always)]
+    pub(crate) const fn is_mid_message(self) -> bool {
+        self.0 & Self::MID_MESSAGE != 0
     }
 
     #[inline(always)]
@@ -348,12 +358,14 @@ mod tests {
         let mark = Mark::new(Mark::MAX_CAPACITY, Mark::MAX_SPLICES, u64::MAX);
         assert_eq!(mark.len(), Mark::MAX_CAPACITY);
         assert_eq!(mark.splices(), Mark::MAX_SPLICES);
-        assert!(!mark.is_closed());
-        let closed = Mark::new(5, 7, 9).close();
-        assert_eq!(
-            (closed.len(), closed.splices(), closed.is_closed()),
-            (5, 7, true)
-        );
+        assert!(!mark.is_closed() && !mark.is_mid_message());
+        for mid_message in [false, true] {
+            let closed = Mark::new(5, 7, 9).close(mid_message);
+            assert!(closed.is_closed());
+            assert_eq!(closed.is_mid_message(), mid_message);
+            assert_eq!((closed.len(), closed.splices()), (5, 7));
+            assert_eq!(closed.messages_since(0), 9);
+        }
     }
 
     #[test]

@@ -16,7 +16,11 @@ use std::mem::MaybeUninit;
 
 use zmtp::header::{self, Flags};
 
-use crate::{SPLICE_MIN, chunk::SPLICE_ENTRY, writer::Writer};
+use crate::{
+    SPLICE_MIN,
+    chunk::{Mark, SPLICE_ENTRY},
+    writer::Writer,
+};
 
 /// What a peer may send; bounds that [`Writer::scan`] enforces.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -184,7 +188,12 @@ impl Writer {
         })
     }
 
-    /// Puts bytes that are already here into the rope. Scan afterwards.
+    /// Puts bytes that are already here into the rope: what was read along with a handshake, say. Scan
+    /// afterwards.
+    ///
+    /// # Panics
+    ///
+    /// If more than 8 MiB would lie in the rope unscanned.
     pub fn fill_from(&mut self, mut bytes: &[u8]) {
         while !bytes.is_empty() {
             if self.wants_body() {
@@ -372,7 +381,7 @@ impl Writer {
             size,
             received,
         });
-        if self.limit - self.off < SPLICE_ENTRY || self.splices == crate::chunk::Mark::MAX_SPLICES {
+        if self.limit - self.off < SPLICE_ENTRY || self.splices == Mark::MAX_SPLICES {
             self.roll_with_tail(header_len + MIN_ROOM + 2 * SPLICE_ENTRY);
         }
     }
@@ -427,7 +436,9 @@ impl Writer {
         } else {
             tail_at
         };
-        self.roll(tail_len + least);
+        // Input that nobody scans must not be moved for each bit of room that it gets.
+        let ample = (2 * tail_len).min(Mark::MAX_CAPACITY);
+        self.roll(ample.max(tail_len + least));
         if tail_len > 0 {
             // SAFETY: two different chunks; the old bytes are above its mark, so ours to read, and
             // the chunk stays until the reader has passed the mark set at a later commit.

@@ -203,6 +203,7 @@ impl Shared {
     }
 
     /// Either side: takes the idle flag away. `true` for the one who got it.
+    #[inline(always)]
     pub(crate) fn take_idle(&self) -> bool {
         self.consumer.idle.load(Ordering::Relaxed)
             && self.consumer.idle.swap(false, Ordering::AcqRel)

@@ -264,7 +264,8 @@ impl Writer {
             // Chunks in between were marked when they were left; the base's mark, stored last,
             // makes the whole row reachable.
             let (end, end_splices) = self.base.end;
-            base.store_mark(Mark::new(end, end_splices, before).close());
+            let mid_message = end > self.base.off;
+            base.store_mark(Mark::new(end, end_splices, before).close(mid_message));
             self.base.chunk = self.head;
         }
         self.base.off = off;
@@ -314,7 +315,7 @@ impl Writer {
                 self.base.end = (self.off, self.splices);
             } else {
                 let mark = Mark::new(self.off, self.splices, self.written);
-                self.head.as_ref().store_mark(mark.close());
+                self.head.as_ref().store_mark(mark.close(true));
             }
             self.head.as_ref().set_next(Some(chunk));
             self.limit = chunk.as_ref().capacity();
