@@ -19,7 +19,7 @@ const BURST: Duration = Duration::from_micros(100);
 const STREAM_MESSAGES: u64 = 64;
 const STREAM_BYTES: u64 = 32 * 1024;
 /// Bytes after which the sending thread writes a batch, so that they are still in the cache.
-const BATCH_BYTES: u64 = 128 * 1024;
+const BATCH_BYTES: u64 = 256 * 1024;
 
 /// One link in the table.
 #[derive(Debug)]
