@@ -86,10 +86,12 @@ impl Connection {
 
     /// Reads on behalf of an application that has the input side.
     pub(crate) fn drive_resumed(self: &Arc<Self>) {
-        self.engine.drive(events::READ, |engine, pending| {
-            engine.resume();
-            engine.handle(self, pending);
-        });
+        self.drive(events::READ | events::RESUME);
+    }
+
+    /// The application is back from waiting, without input.
+    pub(crate) fn resumed(self: &Arc<Self>) {
+        self.drive(events::RESUME);
     }
 
     /// See [`Engine::lease`].

@@ -51,6 +51,9 @@ pub(crate) mod events {
     pub(crate) const TICK: u32 = 128;
     /// The application will not read itself any more.
     pub(crate) const UNLEASE: u32 = 256;
+    /// The application is back from waiting for input. An event, so that it is not lost when another
+    /// thread has the engine at that moment.
+    pub(crate) const RESUME: u32 = 512;
     /// The peer will send nothing more. This is reported once, maybe together with data that came
     /// before, so every read from now on goes on to the end.
     pub(crate) const HANGUP: u32 = 512;
@@ -199,6 +202,10 @@ impl Engine {
         }
         let mut result = Ok(());
         let mut pending = pending;
+        if pending & events::RESUME != 0 {
+            self.attention.blocked = false;
+            self.attention.used = true;
+        }
         if pending & events::ATTACH != 0 && self.attach(connection) {
             pending |= events::READ | events::WRITE;
         }
@@ -265,12 +272,6 @@ impl Engine {
         self.attention.blocked = true;
         self.attention.used = true;
         Some(stream)
-    }
-
-    /// The application is back from waiting, or reads without having waited.
-    pub(crate) fn resume(&mut self) {
-        self.attention.blocked = false;
-        self.attention.used = true;
     }
 
     fn end_lease(&mut self, connection: &Connection) {
@@ -496,6 +497,10 @@ impl Engine {
                 Scan::Full => {
                     if pipes.inbound.block() {
                         self.paused = true;
+                        break Ok(false);
+                    }
+                    if pipes.inbound.is_closed() {
+                        // Without a reader it never gets room. What comes from now on is discarded.
                         break Ok(false);
                     }
                 }

@@ -97,6 +97,9 @@ impl Driver {
         // A signal handler may interrupt the wait; the caller then looks and waits again.
         let _ = rustix::event::poll(&mut fds, timeout.as_ref());
         let (input, signal) = (!fds[0].revents().is_empty(), !fds[1].revents().is_empty());
+        if !input {
+            self.connection.resumed();
+        }
         Some(Waited { input, signal })
     }
 
