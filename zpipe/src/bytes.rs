@@ -85,9 +85,7 @@ impl Position {
             return None;
         }
         // SAFETY: as in `mark`.
-        let next = unsafe { self.chunk.as_ref() }
-            .next()
-            .expect("a closed chunk has a successor");
+        let next = unsafe { self.chunk.as_ref() }.successor();
         Some(Self {
             chunk: next,
             off: 0,
@@ -300,9 +298,7 @@ impl ByteReader {
         while self.boundary.chunk != to.chunk {
             let mark = self.boundary.mark();
             // SAFETY: closed, since the boundary leaves it; see `take_splices` for the entries.
-            let next = unsafe { self.boundary.chunk.as_ref() }
-                .next()
-                .expect("a closed chunk");
+            let next = unsafe { self.boundary.chunk.as_ref() }.successor();
             self.take_splices(mark.splices());
             let done = std::mem::replace(
                 &mut self.boundary,
@@ -403,7 +399,7 @@ impl ByteReader {
                 return count - self.messages;
             }
             // SAFETY: as in `Position::mark`.
-            let next = unsafe { at.chunk.as_ref() }.next().expect("a closed chunk");
+            let next = unsafe { at.chunk.as_ref() }.successor();
             at = Position {
                 chunk: next,
                 off: 0,

@@ -108,7 +108,7 @@ pub(crate) struct Chunk {
     mark: AtomicU64,
     /// The chunk that follows. Set by the writer before it sets the mark's `closed` bit; the reader
     /// looks only after it has seen that bit.
-    next: AtomicPtr<Chunk>,
+    next: AtomicPtr<Self>,
     memory: Memory,
 }
 
@@ -166,6 +166,12 @@ impl Chunk {
     #[inline]
     pub(crate) fn next(&self) -> Option<NonNull<Self>> {
         NonNull::new(self.next.load(Ordering::Acquire))
+    }
+
+    /// What follows a chunk whose mark is closed.
+    #[inline]
+    pub(crate) fn successor(&self) -> NonNull<Self> {
+        self.next().expect("a closed chunk has a successor")
     }
 
     #[inline]

@@ -128,8 +128,9 @@ mod tests {
     fn letters_keep_their_order_and_come_back_when_nobody_listens() {
         let set = ReadySet::new();
         let (sender, mut mailbox) = mailbox(set.notifier(3));
+        let other = sender.clone();
         sender.post(1).unwrap();
-        sender.clone().post(2).unwrap();
+        other.post(2).unwrap();
         assert_eq!(mailbox.take(), [1, 2]);
         assert!(mailbox.take().is_empty());
         drop(mailbox);

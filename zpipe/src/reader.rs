@@ -149,9 +149,7 @@ impl Reader {
 
     fn next_chunk(&mut self) {
         // SAFETY: a closed chunk has a successor.
-        let next = unsafe { self.chunk.as_ref() }
-            .next()
-            .expect("a closed chunk has a successor");
+        let next = unsafe { self.chunk.as_ref() }.successor();
         give_back(&self.shared, std::mem::replace(&mut self.chunk, next));
         self.off = 0;
         self.len = 0;

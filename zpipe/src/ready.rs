@@ -81,7 +81,7 @@ struct Node {
     /// Signals not yet drained. Non-zero exactly while the node is queued.
     pending: AtomicU32,
     /// The node below in the stack. Owned by whoever made `pending` non-zero, until it is drained.
-    next: AtomicPtr<Node>,
+    next: AtomicPtr<Self>,
     set: Arc<Inner>,
 }
 

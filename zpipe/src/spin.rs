@@ -61,7 +61,7 @@ impl Spinner {
     /// Spins until `done` or the budget is spent; says which.
     pub fn until(&mut self, mut done: impl FnMut() -> bool) -> bool {
         self.waits = self.waits.wrapping_add(1);
-        if self.waits % PROBE_EVERY == 0 {
+        if self.waits.is_multiple_of(PROBE_EVERY) {
             self.budget = MAX;
         }
         if self.budget.is_zero() {

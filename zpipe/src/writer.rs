@@ -180,7 +180,9 @@ impl Writer {
             room[1] = body.len() as u8;
             2
         } else {
-            let front = room.first_chunk_mut().expect("room for the longest header");
+            let Some(front) = room.first_chunk_mut() else {
+                unreachable!("room for the longest header");
+            };
             header::encode(flags, body.len() as u64, front)
         };
         room[header..header + body.len()].copy_from_slice(body);

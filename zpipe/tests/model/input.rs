@@ -139,7 +139,7 @@ impl InputModel {
             return;
         }
         self.counter += 1;
-        let command = b % 8 == 0;
+        let command = b.is_multiple_of(8);
         let limit = if command {
             self.rules.command_size
         } else {
@@ -193,7 +193,7 @@ impl InputModel {
         }
         let input = &self.wire[self.fed..];
         let part = &input[..input.len().min(a as usize % 100_003)];
-        if b % 4 == 0 {
+        if b.is_multiple_of(4) {
             writer.fill_from(part);
             self.fed += part.len();
             return;
