@@ -1,4 +1,64 @@
 //! ØMQ sockets in pure Rust: context, typed sockets and messaging patterns.
+//!
+//! A [`Context`] owns I/O threads. It makes [`Socket`]s, whose type parameter is their messaging pattern:
+//! [`Push`], [`Pull`], [`Req`], [`Rep`], or [`Dynamic`], chosen at run time. Sockets [`bind`](Socket::bind) and
+//! [`connect`](Socket::connect) to endpoints, any number of them, in any order, and exchange
+//! [`Message`]s of one or more [`Frame`]s with every program that speaks ZMTP 3, such as those written with libzmq.
+//!
+//! ```text
+//!   ┌────── your thread ──────┐            ┌── I/O thread ──┐
+//!   │ Socket<Push>            │  pipes     │                │
+//!   │   send ─▶ whose turn? ──┼──────────▶ │ engine ────────┼──▶ tcp://, ipc://
+//!   │                         ├──────────▶ │ engine ────────┼──▶
+//!   └─────────────────────────┤            └────────────────┘
+//!                             └──────────────────────────────────▶ inproc:// another socket
+//! ```
+//!
+//! # What it does not do
+//!
+//! There is no broker, no persistence and no acknowledgement: a message that the kernel has taken and the peer
+//! has not received is lost with their connection, as everywhere in ØMQ. There is no async runtime: `send` and
+//! `recv` block, [`try_send`](Socket::try_send) and [`try_recv`](Socket::try_recv) do not, and
+//! [`send_async`](Socket::send_async) and [`recv_async`](Socket::recv_async) run on any executor. Other patterns
+//! than those above, and security mechanisms, are not there yet.
+//!
+//! # Examples
+//!
+//! ```
+//! use zsocket::{Context, Pull, Push};
+//!
+//! let context = Context::new();
+//! let pull = context.socket::<Pull>()?;
+//! let endpoint = pull.bind("tcp://127.0.0.1:*")?;
+//! let push = context.socket::<Push>()?;
+//! push.connect(&endpoint)?;
+//! push.send(["two", "frames"])?;
+//! let message = pull.recv()?;
+//! assert_eq!(message[1], "frames");
+//! # Ok::<(), zsocket::Error>(())
+//! ```
+//!
+//! # High-water marks
+//!
+//! Each peer has a pipe in each direction, and each pipe has a mark, counted in whole messages and exact:
+//!
+//! - *sending*: at most [`send_hwm`](Socket::set_send_hwm) messages that `send` accepted and the kernel has not yet
+//!   taken; *receiving*: at most [`recv_hwm`](Socket::set_recv_hwm) that were received and `recv` has not returned;
+//!   what the kernel buffers comes on top.
+//! - Over inproc the two are one pipe with the sum of both marks.
+//! - A sender without room waits ([`send_timeout`](Socket::set_send_timeout)), and goes on when a pipe has
+//!   drained to half.
+//!
+//! # Nothing is lost silently
+//!
+//! A message that cannot be sent comes back in [`SendError`]. One that is dropped later, because its peer went
+//! away or the time to linger was over, is counted by reason in [`SocketStats`]. What happens to connections is
+//! counted there too, and reported to a [`Monitor`]. [`Context::term_timeout`] tells what keeps a context from
+//! ending.
+//!
+//! # Threads
+//!
+//! A socket can be sent to another thread, but not shared: each thread has its own. [`Context`] can be shared.
 #![forbid(unsafe_code)]
 
 mod context;

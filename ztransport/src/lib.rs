@@ -1,4 +1,77 @@
 //! I/O threads, engines and the tcp, ipc and inproc transports of zlayers.
+//!
+//! This crate moves messages between pipes ([`zpipe`]) and peers. It knows connections: how they are made,
+//! made again, and ended; what the handshake says; where the limits are. It does not know messaging
+//! patterns, nor sockets in the sense of ØMQ: those are in `zsocket`, which most users want.
+//!
+//! ```text
+//!                        ┌──────────────────────── Reactor ─────────────────────────┐
+//!   bind, connect ──────▶│ I/O thread: sessions, timers, listeners                  │
+//!                        │     │ drives, unless the application does                │
+//!   Link.writer ═════════╪═▶ engine ◀──────── tcp, ipc ────────▶ peer               │
+//!   Link.reader ◀════════╪══   │                                                    │
+//!   letters, events ◀────┼─────┘                                                    │
+//!                        │ inproc: the pipes of two sockets, joined end to end      │
+//!                        └──────────────────────────────────────────────────────────┘
+//! ```
+//!
+//! A socket gives [`Reactor::bind`] and [`Reactor::connect`] an [`Options`] and a [`SocketHandle`], and gets a
+//! [`Link`] for each peer: a writer, a reader, and a [`Driver`] with which the application's own thread
+//! can do the work of the I/O thread when that is faster. What happens to connections arrives as
+//! [`Letter`]s, [`Event`]s and [`Counters`].
+//!
+//! # Behaviour
+//!
+//! - DNS is looked up on a thread of its own; an I/O thread never blocks.
+//! - Whatever a peer sends ends at most its own connection, with a [`CloseReason`].
+//! - A connection that breaks in the middle of a message loses nothing that the kernel had not taken:
+//!   the message is sent again, whole, on the next one.
+//! - Accepting pauses when descriptors run out, and says so.
+//! - Input is read to its end before a connection is given up, on every transport.
+//!
+//! # Platforms
+//!
+//! Linux. The data path uses epoll and event descriptors directly.
+//!
+//! # Examples
+//!
+//! Two sockets, by hand:
+//!
+//! ```
+//! use std::sync::Arc;
+//! use zmtp::{Message, SocketType};
+//! use zpipe::ReadySet;
+//! use ztransport::{Endpoint, Letter, Options, Reactor, SocketHandle};
+//!
+//! let reactor = Reactor::new(1)?;
+//!
+//! let mut ready = ReadySet::new();
+//! let (letters, mut mailbox) = zpipe::mailbox(ready.notifier(0));
+//! let pull = SocketHandle::new(letters, ready.notifier(0));
+//! let options = Arc::new(Options::new(SocketType::Pull));
+//! let bound = reactor.bind(&"tcp://127.0.0.1:*".parse()?, &options, &pull)?;
+//!
+//! let push_ready = ReadySet::new();
+//! let (letters, _push_mailbox) = zpipe::mailbox(push_ready.notifier(0));
+//! let push = SocketHandle::new(letters, push_ready.notifier(0));
+//! let options = Arc::new(Options::new(SocketType::Push));
+//! let (_, link) = reactor.connect(&bound.endpoint, &options, &push)?;
+//! let mut to_peer = link.expect("a link at once, unless the options say `immediate`");
+//! to_peer.writer.write_message(&mut Message::from("hello"));
+//!
+//! // The binding side gets its link once the handshake is complete.
+//! ready.wait(None);
+//! let Some(Letter::Attach(mut from_peer)) = mailbox.take().pop_front() else { panic!() };
+//! let mut message = Message::new();
+//! while !from_peer.reader.read_message(&mut message) {
+//!     if from_peer.reader.set_idle() {
+//!         ready.drain(|_, _| ());
+//!         ready.wait(None);
+//!     }
+//! }
+//! assert_eq!(message[0], "hello");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 #![forbid(unsafe_code)]
 
 mod connection;
