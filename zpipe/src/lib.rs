@@ -2,6 +2,7 @@
 #![deny(unsafe_op_in_unsafe_fn)]
 
 mod bytes;
+pub mod channel;
 mod chunk;
 mod counter;
 mod ingest;
@@ -17,6 +18,7 @@ mod writer;
 
 pub use self::{
     bytes::ByteReader,
+    channel::channel,
     counter::Counter,
     ingest::{Filled, FrameLimits, Scan, Scanned},
     mailbox::{Mailbox, Sender, mailbox},
