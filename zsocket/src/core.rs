@@ -176,7 +176,7 @@ impl Core {
     fn on_letter(&mut self, letter: Letter) {
         match letter {
             Letter::Attach(link) => {
-                self.links.insert(link);
+                self.links.insert(*link);
             }
             // REQ, REP, PUSH and PULL do not care who their peer is.
             Letter::Established { .. } => {}

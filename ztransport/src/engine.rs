@@ -420,7 +420,10 @@ impl Engine {
             outgoing: connection.outgoing,
             peer: Some(peer),
         };
-        connection.handle.post(Letter::Attach(link)).is_ok()
+        connection
+            .handle
+            .post(Letter::Attach(Box::new(link)))
+            .is_ok()
     }
 
     fn read_traffic(&mut self, connection: &Connection) -> Result<(), CloseReason> {
@@ -663,9 +666,7 @@ impl Engine {
         }
         connection.handle.counters().closed(&reason);
         let (endpoint, address) = (connection.endpoint.clone(), self.address.clone());
-        let event_reason = reason.clone();
         connection.handle.emit(|| {
-            let reason = event_reason;
             if established {
                 Event::Disconnected {
                     endpoint,

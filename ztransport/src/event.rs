@@ -22,7 +22,7 @@ use crate::{
 #[non_exhaustive]
 pub enum Letter {
     /// A new pipe pair.
-    Attach(Link),
+    Attach(Box<Link>),
     /// The handshake with the peer of a link that was attached earlier is complete. Comes again
     /// after each reconnection.
     Established {
@@ -236,10 +236,6 @@ impl SocketHandle {
     /// # Errors
     ///
     /// Gives it back when the socket is closed.
-    #[expect(
-        clippy::result_large_err,
-        reason = "the error is the letter itself, handed back"
-    )]
     pub fn post(&self, letter: Letter) -> Result<(), Letter> {
         self.inner.letters.post(letter)
     }

@@ -169,7 +169,7 @@ fn deliver(
         peer: Some(introduce(connector)),
     };
     // A binder that is just closing drops the link, which the connector sees as a closed peer.
-    let _ = binding.handle.post(Letter::Attach(link));
+    let _ = binding.handle.post(Letter::Attach(Box::new(link)));
 }
 
 fn both(send: u32, recv: u32) -> Limits {
