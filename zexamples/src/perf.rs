@@ -7,9 +7,9 @@
 //! ```
 //!
 //! Each library is used the way its own users would: libzmq with one `zmq_msg_t` per message sent
-//! and a single one for all that are received, as in its tools; zlayers with one
-//! [`Frame`](zsocket::Frame) per message sent and a single [`Message`](zsocket::Message) for all
-//! that are received. What is in the messages is a choice, see [`Body`].
+//! and a single one for all that are received, as in its tools; zlayers with a body per message sent
+//! and a single [`Message`](zsocket::Message) for all that are received. What is in the messages
+//! is a choice, see [`Body`].
 //!
 //! What counts is the time from the arrival of the first message to that of the last, so
 //! connecting is not measured.
@@ -54,8 +54,8 @@ pub enum Body {
     /// what libzmq does here. No safe Rust can, so zlayers sends handles of one buffer, which spares it
     /// the allocation as well.
     Untouched,
-    /// A buffer that is allocated and written for each message, with either library. This is what
-    /// applications do that have something to say.
+    /// Bytes that are written for each message: both libraries get a copy of the application's buffer.
+    /// This is what applications do that have something to say.
     Filled,
 }
 

@@ -1,13 +1,13 @@
 //! zlayers beside libzmq: the same roles, the same machine, the same minute.
 //!
 //! ```console
-//! $ versus                                              # everything, about ten minutes
+//! $ versus                                              # everything, about a quarter of an hour
 //! $ versus --only tcp --sizes 64,256 --rounds 3
 //! $ versus --markdown > docs/PERFORMANCE.md
 //! ```
 //!
 //! Throughput is PUSH to PULL, once with bodies that nobody writes, which is how libzmq's own tools do
-//! it, and once with bodies that are allocated and filled for each message, which is what
+//! it, and once with bodies that are written for each message, which is what
 //! applications do. Latency is half a REQ/REP round trip. Over tcp and ipc each side is
 //! a process of its own, over inproc both are threads of one. Every run is a fresh process, and
 //! the two libraries take turns, so that what else goes on in the machine hits both. First some
@@ -212,6 +212,8 @@ fn row(bench: &Bench<'_>, runs: &Runs) -> Vec<String> {
         format!("{ratio:.2}")
     });
     let volume = match bench.test {
+        // What goes from thread to thread by handle has no volume.
+        Test::Throughput if bench.transport == Transport::Inproc => String::new(),
         Test::Throughput | Test::Filled => ours.map_or_else(String::new, |s| {
             format!("{:.0}", s.median * bench.size as f64 / 1e6)
         }),

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::ValueEnum;
 use zexamples::perf::{Body, Latency, Library, Load, Throughput, Tuning};
-use zexamples::{Child, Endpoints, Error, Result, Transport, units};
+use zexamples::{Child, Endpoints, Error, Result, Spread, Transport, units};
 
 use crate::role::{Part, RoleArgs};
 
@@ -33,6 +33,9 @@ impl fmt::Display for Test {
         })
     }
 }
+
+/// What a run of the slower library may take, in runs of the faster one.
+const FACTOR: f64 = 8.0;
 
 /// One line of a table.
 #[derive(Debug)]
@@ -81,9 +84,10 @@ impl Bench<'_> {
         runs
     }
 
-    /// The number of messages that takes the faster library about [`Self::duration`].
+    /// The number of messages that takes the faster library about [`Self::duration`], and the other
+    /// one not longer than [`FACTOR`] times that.
     fn calibrate(&self, runs: &mut Runs) -> u64 {
-        let mut fastest: f64 = 0.0;
+        let mut rates = Vec::new();
         for lib in Library::ALL {
             let mut count = match self.test {
                 Test::Throughput | Test::Filled => (20_000_000 / (self.size as u64 + 200)).max(100),
@@ -98,7 +102,7 @@ impl Bench<'_> {
                     }
                 };
                 if elapsed >= self.duration / 7 {
-                    fastest = fastest.max(count as f64 / elapsed.as_secs_f64());
+                    rates.push(count as f64 / elapsed.as_secs_f64());
                     break;
                 }
                 // Towards the length that counts, in steps that an early outlier cannot blow up.
@@ -107,7 +111,8 @@ impl Bench<'_> {
             }
         }
         // With no run at all there is nothing to wait for either.
-        ((fastest * self.duration.as_secs_f64()) as u64).max(10)
+        let per_second = Spread::of(&rates).map_or(0.0, |r| r.max.min(r.min * FACTOR));
+        ((per_second * self.duration.as_secs_f64()) as u64).max(10)
     }
 
     fn figure(&self, count: u64, elapsed: Duration) -> f64 {
