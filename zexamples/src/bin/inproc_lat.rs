@@ -3,7 +3,9 @@
 //!
 //! ```console
 //! $ inproc_lat 1 100000
-//! SAMPLE
+//! message size: 1 [B]
+//! roundtrip count: 100000
+//! average latency: 3.105 [us]
 //! ```
 //!
 //! `--lib libzmq` does the same through libzmq.

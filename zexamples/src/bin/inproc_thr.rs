@@ -3,7 +3,10 @@
 //!
 //! ```console
 //! $ inproc_thr 64 10000000
-//! SAMPLE
+//! message size: 64 [B]
+//! message count: 10000000
+//! mean throughput: 21276217 [msg/s]
+//! mean throughput: 10893.423 [Mb/s]
 //! ```
 //!
 //! `--lib libzmq` does the same through libzmq.

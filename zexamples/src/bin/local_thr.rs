@@ -4,7 +4,10 @@
 //! ```console
 //! $ local_thr tcp://127.0.0.1:5555 64 10000000 &
 //! $ remote_thr tcp://127.0.0.1:5555 64 10000000
-//! SAMPLE
+//! message size: 64 [B]
+//! message count: 10000000
+//! mean throughput: 15992160 [msg/s]
+//! mean throughput: 8187.986 [Mb/s]
 //! ```
 //!
 //! `--lib libzmq` plays the same role through libzmq; either half talks to either library.

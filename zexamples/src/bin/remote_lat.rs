@@ -5,7 +5,9 @@
 //! ```console
 //! $ local_lat tcp://127.0.0.1:5555 1 100000 &
 //! $ remote_lat tcp://127.0.0.1:5555 1 100000
-//! SAMPLE
+//! message size: 1 [B]
+//! roundtrip count: 100000
+//! average latency: 12.390 [us]
 //! ```
 //!
 //! `--lib libzmq` plays the same role through libzmq; either half talks to either library.

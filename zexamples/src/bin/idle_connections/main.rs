@@ -21,7 +21,38 @@
 //! Runs on the machine named in them:
 //!
 //! ```text
-//! SAMPLE
+//! zlayers 0.1.0, rustc 1.95.0 (59807616e 2026-04-14) (release build)
+//! libzmq 4.3.5
+//! Linux 6.18.44
+//! AMD EPYC, 2 cores
+//!
+//! 10000 idle tcp connections through ours in 1.32 s
+//!
+//!               accepting: private  resident  descriptors  connecting: private  resident  descriptors
+//! ────────────  ──────────────────  ────────  ───────────  ───────────────────  ────────  ───────────
+//! before                  1.64 MiB  6.27 MiB           11             1.63 MiB  6.02 MiB            8
+//! connected               51.3 MiB  55.9 MiB        10011             51.6 MiB  56.0 MiB        10008
+//! disconnected            52.5 MiB  57.1 MiB           11             53.5 MiB  57.9 MiB            8
+//!
+//! memory per connection: 5202 B at the end that accepts, 5234 B at the end that connects
+//!
+//! 10000 idle tcp connections through libzmq in 4.36 s
+//!
+//!               accepting: private  resident  descriptors  connecting: private  resident  descriptors
+//! ────────────  ──────────────────  ────────  ───────────  ───────────────────  ────────  ───────────
+//! before                   388 KiB  5.46 MiB           19              364 KiB  5.32 MiB           16
+//! connected                226 MiB   232 MiB        10019              235 MiB   241 MiB        10016
+//! disconnected             227 MiB   233 MiB           19              237 MiB   242 MiB           16
+//!
+//! memory per connection: 23693 B at the end that accepts, 24643 B at the end that connects
+//!
+//! 10000 times connected and disconnected in 2.58 s, and still serving
+//!
+//!                  accepting: private  resident  descriptors  connecting: private  resident  descriptors
+//! ───────────────  ──────────────────  ────────  ───────────  ───────────────────  ────────  ───────────
+//! before                     1.76 MiB  6.38 MiB           11             1.80 MiB  6.21 MiB            8
+//! after                      2.23 MiB  6.85 MiB           11             2.28 MiB  6.69 MiB            8
+//! a message later            2.23 MiB  6.85 MiB           13             2.28 MiB  6.70 MiB            9
 //! ```
 
 mod end;

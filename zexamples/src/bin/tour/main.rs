@@ -23,7 +23,26 @@
 //! A run on the machine named in it:
 //!
 //! ```text
-//! SAMPLE
+//! zlayers 0.1.0, rustc 1.95.0 (59807616e 2026-04-14) (release build)
+//! libzmq 4.3.5
+//! Linux 6.18.44
+//! AMD EPYC, 2 cores
+//! 2000000 messages through pipelines, 100000 round trips
+//!
+//!                            messages   msg/s  round trip p50      p99      max  exactly once, in order
+//! ─────────────────────────  ────────  ──────  ──────────────  ───────  ───────  ──────────────────────
+//! pipeline, inproc, threads    400000  9.34 M                                                       yes
+//! requests, inproc, threads     20000   119 k         15.5 us  42.1 us  2709 us                     yes
+//! pipeline, ipc, threads       400000  9.49 M                                                       yes
+//! requests, ipc, threads        20000  43.5 k         26.9 us  49.8 us  5057 us                     yes
+//! pipeline, tcp, threads       400000  11.1 M                                                       yes
+//! requests, tcp, threads        20000  36.6 k         30.1 us  68.4 us  2910 us                     yes
+//! pipeline, ipc, processes     400000  7.96 M                                                       yes
+//! requests, ipc, processes      20000  35.4 k         56.1 us  84.5 us   958 us                     yes
+//! pipeline, tcp, processes     400000  9.66 M                                                       yes
+//! requests, tcp, processes      20000  29.9 k         51.1 us  97.0 us  4116 us                     yes
+//!
+//! 2100000 messages and round trips in 2.7 s
 //! ```
 
 mod body;
