@@ -308,10 +308,22 @@ impl ByteReader {
                     splice: 0,
                 },
             );
-            give_back(&self.shared, done.chunk);
+            give_back(&self.shared, done.chunk, next);
         }
         self.take_splices(to.splice);
         self.boundary = to;
+    }
+
+    /// Gives chunks back that have been taken to their end, and closed after that.
+    fn leave_chunks(&mut self) {
+        self.gathered = None;
+        while !self.is_mid_message() {
+            let Some(next) = self.boundary.next_chunk(self.boundary.mark()) else {
+                return;
+            };
+            self.move_boundary(next);
+            self.cursor = next;
+        }
     }
 
     fn take_splices(&mut self, end: u32) {
@@ -367,6 +379,7 @@ impl ByteReader {
     /// there is something after all, or the writer is gone: then no wake-up is due.
     #[must_use = "`false` means that no signal will come"]
     pub fn set_idle(&mut self) -> bool {
+        self.leave_chunks();
         self.shared.set_idle();
         if self.is_readable() || self.shared.writer_gone() {
             self.shared.take_idle();

@@ -118,6 +118,11 @@ impl Ingest {
         };
     }
 
+    /// Whether a message has begun.
+    pub(crate) fn is_open(&self) -> bool {
+        self.frames > 0 || self.body.is_some()
+    }
+
     /// Everything before `off` was appended, not received.
     #[inline(always)]
     pub(crate) fn appended(&mut self, off: usize) {
@@ -141,7 +146,7 @@ impl Writer {
     /// pipe is full, counts as the beginning of one.
     #[must_use]
     pub fn is_mid_message(&self) -> bool {
-        self.ingest.frames > 0 || self.ingest.body.is_some() || self.off > self.ingest.parsed
+        self.ingest.is_open() || self.off > self.ingest.parsed
     }
 
     /// Lends free room in the rope to `read`, which says how many bytes it put there: at most `max`
@@ -408,7 +413,7 @@ impl Writer {
 
     /// Takes commands out of the rope that nothing but commands separates from the last commit, so
     /// that a peer which sends no messages does not fill the memory.
-    fn drop_commands(&mut self) {
+    pub(crate) fn drop_commands(&mut self) {
         if self.ingest.frames > 0 {
             return;
         }

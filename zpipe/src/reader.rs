@@ -150,7 +150,7 @@ impl Reader {
     fn next_chunk(&mut self) {
         // SAFETY: a closed chunk has a successor.
         let next = unsafe { self.chunk.as_ref() }.successor();
-        give_back(&self.shared, std::mem::replace(&mut self.chunk, next));
+        give_back(&self.shared, std::mem::replace(&mut self.chunk, next), next);
         self.off = 0;
         self.len = 0;
         self.closed = false;
@@ -323,8 +323,16 @@ impl std::fmt::Debug for Reader {
     }
 }
 
-/// Hands a finished chunk to the writer through the spare slot; one that still lies there is freed.
-pub(crate) fn give_back(shared: &Shared, chunk: NonNull<Chunk>) {
+/// Hands a finished chunk, `next` being the one after it, to the writer through the spare slot; one
+/// that still lies there is freed. So is a chunk much larger than the next: the writer has no use
+/// for that size any more.
+pub(crate) fn give_back(shared: &Shared, chunk: NonNull<Chunk>, next: NonNull<Chunk>) {
+    // SAFETY: the reader has been through the one and is in the other.
+    unsafe {
+        if chunk.as_ref().capacity() >= 2 * next.as_ref().capacity() {
+            return Chunk::free(chunk, 0..0);
+        }
+    }
     let old = shared.spare.swap(chunk.as_ptr(), Ordering::AcqRel);
     if let Some(old) = NonNull::new(old) {
         // SAFETY: taken out of the slot, the old chunk is ours alone; its splices were taken.

@@ -76,6 +76,17 @@ struct Base {
     end: (usize, u32),
 }
 
+impl Base {
+    fn start_of(chunk: NonNull<Chunk>) -> Self {
+        Self {
+            chunk,
+            off: 0,
+            splices: 0,
+            end: (0, 0),
+        }
+    }
+}
+
 // SAFETY: the raw pointers lead to chunks that are governed by the protocol in `pipe`; nothing in a
 // writer is tied to a thread.
 unsafe impl Send for Writer {}
@@ -99,12 +110,7 @@ impl Writer {
             off: 0,
             splices: 0,
             limit,
-            base: Base {
-                chunk,
-                off: 0,
-                splices: 0,
-                end: (0, 0),
-            },
+            base: Base::start_of(chunk),
             written: 0,
             room_until: 0,
             written_bytes: 0,
@@ -388,6 +394,48 @@ impl Writer {
             }
         }
         Chunk::alloc(want)
+    }
+
+    /// Gives back what a burst has left behind. If the pipe is drained, no message is open, and the
+    /// chunk in use is a large one, a chunk of the smallest size takes its place, which makes the pipe
+    /// as small as a new one. Otherwise nothing happens.
+    ///
+    /// An idle reader is woken, finds nothing, and frees the large chunk on that occasion. For a pipe
+    /// that has been quiet for a while; one that is busy finds the right size itself.
+    pub fn trim(&mut self) {
+        self.drop_commands();
+        let base = &self.base;
+        let is_open = (self.head, self.off, self.splices) != (base.chunk, base.off, base.splices);
+        if is_open || self.ingest.is_open() || self.pending() > 0 {
+            return;
+        }
+        let spare = (self.shared.spare).swap(std::ptr::null_mut(), Ordering::Acquire);
+        if let Some(spare) = NonNull::new(spare) {
+            // SAFETY: taken out of the slot, the spare is ours alone; the reader took its splices.
+            unsafe { Chunk::free(spare, 0..0) };
+        }
+        self.next_capacity = MIN_CHUNK;
+        self.drained_in_a_row = 0;
+        // SAFETY: the head is in place until its mark is closed below.
+        let old = unsafe { self.head.as_ref() };
+        if old.capacity() <= MIN_CHUNK {
+            return;
+        }
+        let chunk = Chunk::alloc(MIN_CHUNK);
+        // SAFETY: fresh.
+        let small = unsafe { chunk.as_ref() };
+        small.store_mark(Mark::new(0, 0, self.written));
+        old.set_next(Some(chunk));
+        old.store_mark(Mark::new(self.off, self.splices, self.written).close(false));
+        self.head = chunk;
+        self.off = 0;
+        self.splices = 0;
+        self.limit = small.capacity();
+        self.base = Base::start_of(chunk);
+        self.ingest.appended(0);
+        if self.shared.reader_was_idle() {
+            self.wake_reader();
+        }
     }
 
     /// Makes the next chunks large at once, because a burst is known to come.

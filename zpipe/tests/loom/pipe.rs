@@ -413,6 +413,68 @@ fn a_reader_that_goes_resumes_the_blocked_writer() {
     });
 }
 
+/// A drained pipe with a chunk that is worth trimming.
+fn large_pipe(set: &ReadySet) -> (Writer, Reader) {
+    let (mut writer, mut reader) = pipe(UNLIMITED, None, Some(set.notifier(0)));
+    (0..3).for_each(|n| send(&mut writer, n));
+    read(&mut reader, &mut 0);
+    (writer, reader)
+}
+
+#[test]
+fn a_trimmed_pipe_goes_on() {
+    model(|| {
+        let mut set = ReadySet::new();
+        let (mut writer, mut reader) = large_pipe(&set);
+        let thread = thread::spawn(move || {
+            writer.trim();
+            send(&mut writer, 0);
+            writer.trim();
+            send(&mut writer, 1);
+            writer
+        });
+        read_until(&mut reader, &mut set, 2);
+        drop(thread.join().unwrap());
+    });
+}
+
+#[test]
+fn a_trimmed_pipe_goes_on_in_bytes() {
+    model(|| {
+        let mut set = ReadySet::new();
+        let (mut writer, mut reader) = byte_pipe(UNLIMITED, None, Some(set.notifier(0)));
+        (0..3).for_each(|n| send(&mut writer, n));
+        let mut wire = Vec::new();
+        take(&mut reader, &mut wire, usize::MAX);
+        let thread = thread::spawn(move || {
+            writer.trim();
+            send(&mut writer, 3);
+            writer
+        });
+        while wire.len() < 4 * 26 {
+            if reader.set_idle() {
+                assert!(set.wait(None));
+                set.drain(|_, _| ());
+            }
+            take(&mut reader, &mut wire, usize::MAX);
+        }
+        assert_eq!(reader.messages_read(), 4);
+        drop(thread.join().unwrap());
+    });
+}
+
+#[test]
+fn a_trimmed_pipe_whose_reader_goes() {
+    model(|| {
+        let set = ReadySet::new();
+        let (mut writer, reader) = large_pipe(&set);
+        let thread = thread::spawn(move || drop(reader));
+        writer.trim();
+        thread.join().unwrap();
+        drop(writer);
+    });
+}
+
 #[test]
 fn both_ends_go_at_once() {
     model(|| {

@@ -78,6 +78,10 @@ impl Writing {
                 writer.set_limits(limits);
                 flow.set_limits(limits, false);
             }
+            6 if b % 4 == 2 => {
+                writer.trim();
+                flow.check_trim(self.open.is_empty());
+            }
             6 => {
                 let has_room = writer.has_room();
                 flow.check_room(has_room);

@@ -119,6 +119,12 @@ impl InputModel {
                 }
             }
             14 if b % 4 == 1 => self.append(a),
+            14 if b % 4 == 2 => {
+                if let Some(writer) = &mut self.writer {
+                    writer.trim();
+                    self.flow.check_trim(self.open.is_empty());
+                }
+            }
             14 => self.read_frame(),
             _ if b % 64 == 0 => {
                 if self.writer.take().is_some() {

@@ -7,8 +7,12 @@ mod input;
 mod oracle;
 mod raw;
 
+use std::io;
+
 use oracle::{Step, limits};
 use proptest::prelude::*;
+use zmtp::header::Flags;
+use zpipe::{FrameLimits, ReadySet, Scan, Writer, pipe};
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     prop::collection::vec(any::<Step>(), 0..200)
@@ -39,6 +43,67 @@ proptest! {
     fn input_comes_out_as_messages(a: u32, steps in steps()) {
         allocation::balanced(|| input::run(limits(a, 0).messages, &steps));
     }
+}
+
+/// What a pipe costs after a burst, in bytes: as it is, and trimmed.
+fn cost_after_burst(burst: impl FnOnce(&mut Writer, &mut ReadySet)) -> (isize, isize) {
+    let before = allocation::live();
+    let mut set = ReadySet::new();
+    let (mut writer, mut reader) = pipe(limits(0, 0), None, Some(set.notifier(0)));
+    burst(&mut writer, &mut set);
+    while reader.next_frame().is_some() {
+        reader.release();
+    }
+    assert!(reader.set_idle());
+    let large = allocation::live() - before;
+    writer.trim();
+    if !set.is_empty() {
+        set.drain(|_, _| ());
+        assert!(reader.set_idle(), "woken only to look");
+    }
+    (large, allocation::live() - before)
+}
+
+#[test]
+fn an_idle_pipe_is_small_again_after_a_burst() {
+    let (new, trimmed) = cost_after_burst(|_, _| ());
+    assert_eq!(new, trimmed);
+    assert!(new < 2048, "{new} bytes");
+    let (large, trimmed) = cost_after_burst(|writer, _| {
+        for _ in 0..10_000 {
+            writer.append(Flags::NONE, &[7; 100]);
+            writer.commit();
+        }
+    });
+    assert!(large > 32 * 1024, "{large} bytes");
+    assert_eq!(trimmed, new);
+}
+
+#[test]
+fn commands_alone_take_no_memory() {
+    let before = allocation::live();
+    let (mut writer, mut reader) = pipe(limits(0, 0), None, None);
+    let commands = [4, 6, b'c', b'o', b'm', b'm', b'a', b'n'].repeat(8 * 1024);
+    let rules = FrameLimits::default();
+    let mut count = 0;
+    for _ in 0..100 {
+        let mut input = commands.as_slice();
+        while !input.is_empty() {
+            let filled = writer.fill_rope(5_000, |room| io::Read::read(&mut input, room));
+            assert!(filled.unwrap().bytes > 0);
+            while let Scan::Command(body) = writer.scan(&rules).stop {
+                assert_eq!(body, b"comman");
+                count += 1;
+            }
+        }
+    }
+    assert_eq!(count, 100 * 8 * 1024);
+    let cost = allocation::live() - before - commands.len() as isize;
+    assert!(cost < 64 * 1024, "{cost} bytes");
+    writer.trim();
+    writer.append(Flags::NONE, b"a message");
+    writer.commit();
+    assert_eq!(reader.next_frame().unwrap().body.as_slice(), b"a message");
 }
 
 /// Counts what each thread allocates, so that a chunk which nobody freed is found.
@@ -88,10 +153,15 @@ mod allocation {
         }
     }
 
+    /// Bytes that this thread has allocated and not freed.
+    pub(crate) fn live() -> isize {
+        LIVE.with(Cell::get)
+    }
+
     /// Runs `f`, after which this thread must have as much memory as before.
     pub(crate) fn balanced(f: impl FnOnce()) {
-        let before = LIVE.with(Cell::get);
+        let before = live();
         f();
-        assert_eq!(LIVE.with(Cell::get), before, "bytes leaked");
+        assert_eq!(live(), before, "bytes leaked");
     }
 }

@@ -197,6 +197,15 @@ impl Flow {
         self.blocked = Some(self.written - left);
     }
 
+    /// A pipe that was made smaller may wake its idle reader, but only if it is drained.
+    pub(crate) fn check_trim(&mut self, may_trim: bool) {
+        self.set.drain(|token, what| {
+            assert!(may_trim && self.idle && self.written == self.released);
+            assert_eq!((token, what), (READER, Readiness::READABLE));
+            self.idle = false;
+        });
+    }
+
     pub(crate) fn check_idle(&mut self, idle: bool, readable: bool) {
         assert_eq!(idle, !readable && !self.writer_gone);
         self.idle = idle;
