@@ -294,6 +294,7 @@ impl Writer {
                 messages += run.messages;
             }
         }
+        self.make_room_for_splice();
         let reader_was_idle = messages > 0 && self.shared.reader_was_idle();
         let stop = match stop {
             Stop::NeedInput => Scan::NeedInput,
@@ -386,8 +387,17 @@ impl Writer {
             size,
             received,
         });
+    }
+
+    /// Sees to it that the body that is being received can be spliced in behind its header. Only
+    /// after the messages before it are committed: they lie in the present head chunk.
+    fn make_room_for_splice(&mut self) {
+        let Some(body) = &self.ingest.body else {
+            return;
+        };
         if self.limit - self.off < SPLICE_ENTRY || self.splices == Mark::MAX_SPLICES {
-            self.roll_with_tail(header_len + MIN_ROOM + 2 * SPLICE_ENTRY);
+            let least = body.header_len + MIN_ROOM + 2 * SPLICE_ENTRY;
+            self.roll_with_tail(least);
         }
     }
 
