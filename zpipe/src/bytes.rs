@@ -191,6 +191,10 @@ impl ByteReader {
 
     /// Moves the cursor over `count` bytes, which somebody else now has, and releases the messages
     /// that are whole with them. A writer that was blocked and may go on is woken.
+    ///
+    /// # Panics
+    ///
+    /// If there are fewer bytes after the cursor.
     pub fn advance(&mut self, count: usize) {
         if self.advance_quietly(count) {
             self.wake_writer();
@@ -199,6 +203,10 @@ impl ByteReader {
 
     /// Like [`advance`](Self::advance), but leaves the wake-up to the caller: `true` means that a
     /// blocked writer reached its resume point and that nobody else will tell it.
+    ///
+    /// # Panics
+    ///
+    /// If there are fewer bytes after the cursor.
     #[must_use = "`true` obliges the caller to wake the writer"]
     pub fn advance_quietly(&mut self, count: usize) -> bool {
         self.cursor_bytes += count as u64;

@@ -1,6 +1,6 @@
 //! A bounded channel of messages between two threads or tasks, for those who want no more than that.
 //!
-//! It is a [`pipe`](crate::pipe) whose two ends bring their own [`ReadySet`] along, so they can wait:
+//! It is a [`pipe`] whose two ends bring their own [`ReadySet`] along, so they can wait:
 //! blocking, with a timeout, or as futures on any executor. Bodies are copied into the channel's memory
 //! when they are small and handed over when they are large; a receiver that reuses its [`Message`]
 //! allocates nothing.

@@ -267,8 +267,35 @@ impl Writer {
     /// Looks through the input: commits whole messages, as many as the high-water mark allows, and
     /// stops at the first thing that the caller has to deal with.
     ///
-    /// It takes constant time per frame, whatever the frame's size.
+    /// It takes constant time per frame, whatever the frame's size. A command between messages is
+    /// reported and either hopped over by the reader or dropped; it is not counted as a message.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use zpipe::{FrameLimits, Limits, Scan, pipe};
+    ///
+    /// let (mut writer, mut reader) = pipe(Limits::default(), None, None);
+    /// // A whole message, a command, and the beginning of another message.
+    /// let mut input: &[u8] = b"\x00\x05hello\x04\x05\x04PING\x00\x05wo";
+    /// let filled = writer.fill_rope(4096, |room| std::io::Read::read(&mut input, room))?;
+    /// assert_eq!(filled.bytes, 18);
+    ///
+    /// let rules = FrameLimits::default();
+    /// let scanned = writer.scan(&rules);
+    /// assert_eq!((scanned.messages, scanned.stop), (1, Scan::Command(b"\x04PING")));
+    /// assert_eq!(writer.scan(&rules).stop, Scan::NeedInput);
+    /// assert_eq!(reader.next_frame().unwrap().body.as_slice(), b"hello");
+    /// assert!(reader.next_frame().is_none());
+    ///
+    /// writer.fill_from(b"rld");
+    /// assert_eq!(writer.scan(&rules).messages, 1);
+    /// assert_eq!(reader.next_frame().unwrap().body.as_slice(), b"world");
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn scan(&mut self, limits: &FrameLimits) -> Scanned<'_> {
+        // Once per batch: the reader may have lowered the limits.
+        self.refresh_room();
         let mut messages = 0;
         let mut stop = Stop::Full;
         // What the reader releases meanwhile is room too, so this ends only with the pipe full.

@@ -72,6 +72,17 @@ impl<T> Sender<T> {
     }
 }
 
+impl<T> Sender<T> {
+    /// Takes back a letter that has not been taken out yet: the last one that `is_it` accepts. It takes
+    /// time in proportion to the letters that are there.
+    pub fn retract(&self, mut is_it: impl FnMut(&mut T) -> bool) -> Option<T> {
+        let mut letters = self.shared.lock();
+        let queue = letters.as_mut()?;
+        let at = queue.iter_mut().rposition(&mut is_it)?;
+        queue.remove(at)
+    }
+}
+
 impl<T> Mailbox<T> {
     /// Takes all letters, oldest first. Empty when there are none.
     pub fn take(&mut self) -> VecDeque<T> {
@@ -131,6 +142,9 @@ mod tests {
         let other = sender.clone();
         sender.post(1).unwrap();
         other.post(2).unwrap();
+        sender.post(9).unwrap();
+        assert_eq!(sender.retract(|letter| *letter == 9), Some(9));
+        assert_eq!(sender.retract(|letter| *letter == 9), None);
         assert_eq!(mailbox.take(), [1, 2]);
         assert!(mailbox.take().is_empty());
         drop(mailbox);

@@ -36,6 +36,10 @@ pub(crate) const MIN_CHUNK: usize = if cfg!(loom) { 64 } else { 1024 };
 /// the second-level cache before the other side touches them.
 pub(crate) const MAX_CHUNK: usize = if cfg!(loom) { 128 } else { 64 * 1024 };
 
+/// Bodies of at least this many bytes are spliced, not copied, by [`Writer::append_frame`], and get a
+/// buffer of their own when they are received in pieces. Measured.
+pub const SPLICE_MIN: usize = if cfg!(loom) { 24 } else { 8 * 1024 };
+
 /// No writer waits.
 const NEVER: u64 = u64::MAX;
 

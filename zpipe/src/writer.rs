@@ -149,7 +149,7 @@ impl Writer {
 
     /// Looks at the marks and at the reader's counts anew; says whether there is room.
     #[cold]
-    fn refresh_room(&mut self) -> bool {
+    pub(crate) fn refresh_room(&mut self) -> bool {
         let limits = self.shared.limits();
         let consumed = self.shared.consumer.consumed.load(Ordering::Acquire);
         self.set_room(limits, consumed)
