@@ -378,7 +378,8 @@ impl ByteReader {
     }
 
     /// Names who is to be signalled when this end was idle and should look. Only the first notifier
-    /// counts, also one given to the pipe when it was made.
+    /// counts, also one given to the pipe when it was made. A signal that was due before is lost, so
+    /// look at the pipe after this call.
     pub fn set_notifier(&mut self, notifier: Notifier) {
         self.shared.set_reader_notifier(notifier);
     }

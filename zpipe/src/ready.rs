@@ -125,15 +125,9 @@ impl ReadySet {
         if !self.inner.waiter.clear_fd() && self.is_empty() {
             return;
         }
-        let mut node = reverse(self.inner.head.swap(std::ptr::null_mut(), Ordering::AcqRel));
-        while !node.is_null() {
-            // SAFETY: each queued pointer is a leaked `Arc` that this drain now owns.
-            let taken = unsafe { Arc::from_raw(node) };
-            // `next` must be read before `pending` is cleared: from then on the node may be queued
-            // again by somebody else.
-            node = taken.next.load(Ordering::Relaxed);
-            let pending = taken.pending.swap(0, Ordering::AcqRel);
-            report(taken.token, Readiness(pending));
+        let top = self.inner.head.swap(std::ptr::null_mut(), Ordering::AcqRel);
+        for (token, what) in Drain(reverse(top)) {
+            report(token, what);
         }
     }
 
@@ -184,12 +178,33 @@ impl Default for ReadySet {
 
 impl Drop for ReadySet {
     fn drop(&mut self) {
-        let mut node = self.inner.head.swap(closed(), Ordering::AcqRel);
-        while !node.is_null() {
-            // SAFETY: as in `drain`.
-            let taken = unsafe { Arc::from_raw(node) };
-            node = taken.next.load(Ordering::Relaxed);
+        drop(Drain(self.inner.head.swap(closed(), Ordering::AcqRel)));
+    }
+}
+
+/// The rest of a list that was taken. What is left of it when a report panics is let go.
+struct Drain(*mut Node);
+
+impl Iterator for Drain {
+    type Item = (u64, Readiness);
+
+    fn next(&mut self) -> Option<(u64, Readiness)> {
+        if self.0.is_null() {
+            return None;
         }
+        // SAFETY: each queued pointer is a leaked `Arc` that whoever took the list now owns.
+        let taken = unsafe { Arc::from_raw(self.0) };
+        // `next` must be read before `pending` is cleared: from then on the node may be queued again
+        // by somebody else.
+        self.0 = taken.next.load(Ordering::Relaxed);
+        let pending = taken.pending.swap(0, Ordering::AcqRel);
+        Some((taken.token, Readiness(pending)))
+    }
+}
+
+impl Drop for Drain {
+    fn drop(&mut self) {
+        self.for_each(drop);
     }
 }
 
@@ -306,6 +321,21 @@ mod tests {
         assert!(set.is_empty());
         a.notify(Readiness::WRITABLE);
         assert!(set.wait(Some(Instant::now())));
+    }
+
+    #[test]
+    fn a_report_that_panics_loses_signals_but_no_token() {
+        let mut set = ReadySet::new();
+        let (a, b) = (set.notifier(1), set.notifier(2));
+        a.notify(Readiness::READABLE);
+        b.notify(Readiness::READABLE);
+        let drain = std::panic::AssertUnwindSafe(|| set.drain(|_, _| panic!("on purpose")));
+        std::panic::catch_unwind(drain).unwrap_err();
+        assert_eq!(Arc::strong_count(&b.node), 1);
+        b.notify(Readiness::WRITABLE);
+        let mut seen = Vec::new();
+        set.drain(|token, what| seen.push((token, what)));
+        assert_eq!(seen, [(2, Readiness::WRITABLE)]);
     }
 
     #[test]

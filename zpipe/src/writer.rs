@@ -491,7 +491,8 @@ impl Writer {
     }
 
     /// Names who is to be signalled when this end was blocked and may go on. Only the first notifier
-    /// counts, also one given to the pipe when it was made.
+    /// counts, also one given to the pipe when it was made. A signal that was due before is lost, so
+    /// look at the pipe after this call.
     pub fn set_notifier(&mut self, notifier: Notifier) {
         self.shared.set_writer_notifier(notifier);
     }

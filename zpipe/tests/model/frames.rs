@@ -97,6 +97,7 @@ impl Writing {
             }
         }
         assert_eq!(writer.written(), flow.written);
+        assert_eq!(writer.written_bytes(), flow.written_bytes);
         assert_eq!(writer.pending(), flow.pending());
         assert_eq!(writer.is_closed(), flow.reader_gone);
         assert_eq!(writer.limits(), flow.limits);
@@ -127,7 +128,10 @@ impl Writing {
             let empty = self.frame(false, 0);
             self.open.push(empty);
         }
+        writer.set_splice_min(1 + (b >> 4) as usize % 300);
         writer.write_message(&mut message);
+        let spliced = (message.iter()).all(|frame| frame.len() < writer.splice_min());
+        assert!(spliced, "large bodies are taken, not copied");
     }
 }
 
@@ -186,6 +190,10 @@ impl FrameModel {
             3 | 4 => {
                 reader.release();
                 self.flow.released(self.read, self.read_bytes);
+            }
+            5 if b.is_multiple_of(4) => {
+                reader.set_busy();
+                self.flow.set_busy();
             }
             5 => {
                 let idle = reader.set_idle();

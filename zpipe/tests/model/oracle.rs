@@ -93,7 +93,7 @@ pub(crate) struct Flow {
     /// Limits the writer may still go by, since the reader changed them behind its back.
     stale: Vec<Limits>,
     pub(crate) written: u64,
-    written_bytes: u64,
+    pub(crate) written_bytes: u64,
     pub(crate) released: u64,
     released_bytes: u64,
     idle: bool,
@@ -209,6 +209,10 @@ impl Flow {
     pub(crate) fn check_idle(&mut self, idle: bool, readable: bool) {
         assert_eq!(idle, !readable && !self.writer_gone);
         self.idle = idle;
+    }
+
+    pub(crate) fn set_busy(&mut self) {
+        self.idle = false;
     }
 
     pub(crate) fn writer_left(&mut self) {
