@@ -217,7 +217,7 @@ impl Context {
     /// [`TermReport`] tells what still holds the context.
     pub fn term_timeout(&self, timeout: Duration) -> Result<(), TermReport> {
         self.shutdown();
-        self.shared.wait(Some(Instant::now() + timeout))
+        self.shared.wait(Instant::now().checked_add(timeout))
     }
 }
 

@@ -12,7 +12,7 @@ use std::{
 
 use zmtp::{Message, SocketType, header::Flags};
 use zpipe::{Limits, Mailbox, ReadySet, Spinner, Writer};
-use ztransport::{Endpoint, IntoEndpoint, Letter, Link, Options, SocketHandle};
+use ztransport::{Endpoint, Letter, Link, Options, SocketHandle};
 
 use crate::{
     Error,
@@ -22,6 +22,7 @@ use crate::{
     options::SocketOptions,
     pattern::{rep::Rep, req::Req, req::Verdict},
     stats::SocketStats,
+    tasks::Tasks,
 };
 
 /// Token of the mailbox; link ids begin at 1.
@@ -43,16 +44,17 @@ pub(crate) struct Core {
     leased: Option<u64>,
     /// For waits that an inproc peer is likely to end at once.
     spinner: Spinner,
+    tasks: Arc<Tasks>,
     terminated: bool,
     stats: SocketStats,
 }
 
-/// What a caller does if there is no message.
+/// What a caller does if there is no message, or no room.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Then {
-    /// Wait for one.
+    /// Wait for one. A sender waits until a pipe has drained to half.
     Wait,
-    /// Something else.
+    /// Something else. A sender then wants to know of any room.
     Return,
 }
 
@@ -133,6 +135,7 @@ impl Core {
             last_endpoint: None,
             leased: None,
             spinner,
+            tasks: Arc::default(),
             terminated: false,
             stats: SocketStats::default(),
         })
@@ -156,15 +159,21 @@ impl Core {
     #[inline(never)]
     fn process_signals(&mut self) {
         let mut mail = false;
+        let mut gone = Vec::new();
         let (ready, links) = (&mut self.ready, &mut self.links);
         ready.drain(|token, what| {
             if token == MAIL_TOKEN {
                 mail = true;
             } else if let Some(at) = links.find(token) {
                 links.on_signal(at, what);
-                // A link that went away signals both ways.
+                if links.get_mut(at).is_some_and(|s| s.link.writer.is_closed()) {
+                    gone.push(at);
+                }
             }
         });
+        for at in gone {
+            self.on_gone(at);
+        }
         if mail {
             for letter in self.mailbox.take() {
                 self.on_letter(letter);
@@ -175,12 +184,51 @@ impl Core {
 
     fn on_letter(&mut self, letter: Letter) {
         match letter {
-            Letter::Attach(link) => {
-                self.links.insert(*link);
+            Letter::Attach(link) => self.attach(*link),
+            Letter::Interrupted { link, taken } => {
+                if let Kind::Req(req) = &mut self.kind {
+                    req.on_interrupted(link, taken);
+                }
             }
             // REQ, REP, PUSH and PULL do not care who their peer is.
             Letter::Established { .. } => {}
             _ => {}
+        }
+    }
+
+    fn attach(&mut self, mut link: Link) {
+        let connection = link.driver.as_ref().map(|driver| driver.connection());
+        let was_disconnected = link.outgoing
+            && connection.is_some_and(|id| self.endpoints.iter().all(|a| a.bound || a.id != id));
+        if was_disconnected {
+            // The letter was under way then.
+            return close_link(link, self.options.linger);
+        }
+        // They may have changed since the endpoint was bound.
+        set_marks(&mut link, &self.options);
+        let at = self.links.insert(link);
+        // It may be gone already, and the signal of that came to nobody.
+        self.on_gone(at);
+    }
+
+    /// If the other end of a link is gone, nothing is sent there any more, and the link is forgotten
+    /// as soon as there is nothing left to receive.
+    fn on_gone(&mut self, at: usize) {
+        let Some(slot) = self.links.get_mut(at) else {
+            return;
+        };
+        if !slot.link.writer.is_closed() {
+            return;
+        }
+        let receives = match &self.kind {
+            Kind::Push => false,
+            Kind::Req(req) => req.awaits(slot.link.id),
+            Kind::Pull | Kind::Rep(_) => true,
+        };
+        if receives && !slot.link.reader.is_closed() {
+            self.links.outbound.remove(at);
+        } else {
+            self.lose(at);
         }
     }
 
@@ -191,28 +239,28 @@ impl Core {
         };
         self.endpoints
             .retain(|attachment| attachment.bound || attachment.id != link.id);
-        if link.driver.is_none() {
-            // Over inproc nobody else counts what the peer left unread.
-            self.stats.dropped.peer_lost += link.writer.pending();
-        }
-        close_link(link, Some(Duration::ZERO));
+        self.stats.dropped.peer_lost += link.unclaimed();
     }
 
     // ---- Sending ----
 
     /// Sends if that is possible now. The message is taken only then.
     #[inline]
-    pub(crate) fn try_send(&mut self, message: &mut Outgoing<'_>) -> Result<(), Refusal> {
+    pub(crate) fn try_send(
+        &mut self,
+        message: &mut Outgoing<'_>,
+        then: Then,
+    ) -> Result<(), Refusal> {
         self.process()?;
         match &self.kind {
             Kind::Push => {
-                self.send_balanced(message, false)?;
+                self.send_balanced(message, false, then)?;
             }
             Kind::Req(req) => {
                 req.begin_send()?;
-                let link = self.send_balanced(message, true)?;
+                let (link, number) = self.send_balanced(message, true, then)?;
                 if let Kind::Req(req) = &mut self.kind {
-                    req.sent(link);
+                    req.sent(link, number);
                 }
             }
             Kind::Rep(_) => self.reply(message)?,
@@ -223,11 +271,21 @@ impl Core {
     }
 
     /// Gives the message, as a request if `request`, to the link whose turn it is, and returns that
-    /// link's id.
+    /// link's id and the message's number there.
     #[inline]
-    fn send_balanced(&mut self, message: &mut Outgoing<'_>, request: bool) -> Result<u64, Refusal> {
+    fn send_balanced(
+        &mut self,
+        message: &mut Outgoing<'_>,
+        request: bool,
+        then: Then,
+    ) -> Result<(u64, u64), Refusal> {
         loop {
-            let at = self.links.outbound.current().ok_or(Refusal::WouldBlock)?;
+            let Some(at) = self.links.outbound.current() else {
+                if then == Then::Return && self.links.find_room() {
+                    continue;
+                }
+                return Err(Refusal::WouldBlock);
+            };
             if let Some(slot) = self.links.get_mut(at)
                 && slot.link.writer.has_room()
             {
@@ -238,9 +296,9 @@ impl Core {
                 }
                 message.append_to(&mut slot.link.writer);
                 slot.commit(request);
-                let id = slot.link.id;
+                let sent = (slot.link.id, slot.link.writer.written());
                 self.links.outbound.advance();
-                return Ok(id);
+                return Ok(sent);
             }
             self.make_room(at);
         }
@@ -428,6 +486,9 @@ impl Core {
                 self.lose(at);
                 return Err(Refusal::PeerLost);
             }
+            if req.give_up() {
+                return Err(Refusal::PeerLost);
+            }
             if self.look_again(at, then) {
                 continue;
             }
@@ -476,13 +537,17 @@ impl Core {
             }
             self.links.inbound.insert(at);
         }
-        waited.input || waited.signal || deadline.is_none_or(|deadline| Instant::now() < deadline)
+        if waited.signal {
+            // Also if the list turns out to be empty: draining is what resets the descriptor.
+            self.process_signals();
+        }
+        waited.input || deadline.is_none_or(|deadline| Instant::now() < deadline)
     }
 
     /// Has `waker` woken at the next signal; `true` if there is one already.
     pub(crate) fn register(&mut self, waker: &Waker) -> bool {
         self.end_lease();
-        self.ready.register(waker)
+        self.ready.register(&self.tasks.join(waker))
     }
 
     /// Leaves all input to the I/O thread, which signals it. Needed before anything but
@@ -500,14 +565,13 @@ impl Core {
 
     // ---- Endpoints ----
 
-    pub(crate) fn bind(&mut self, endpoint: impl IntoEndpoint) -> Result<Endpoint, Error> {
+    pub(crate) fn bind(&mut self, endpoint: &Endpoint) -> Result<Endpoint, Error> {
         self.process()?;
-        let endpoint = endpoint.into_endpoint()?;
         let options = Arc::new(self.transport_options());
         let bound = self
             .context
             .reactor
-            .bind(&endpoint, &options, &self.handle)?;
+            .bind(endpoint, &options, &self.handle)?;
         self.endpoints.push(Attachment {
             endpoint: bound.endpoint.clone(),
             id: bound.id,
@@ -517,9 +581,8 @@ impl Core {
         Ok(bound.endpoint)
     }
 
-    pub(crate) fn connect(&mut self, endpoint: impl IntoEndpoint) -> Result<(), Error> {
+    pub(crate) fn connect(&mut self, endpoint: Endpoint) -> Result<(), Error> {
         self.process()?;
-        let endpoint = endpoint.into_endpoint()?;
         let is_inproc = matches!(endpoint, Endpoint::Inproc(_));
         let again = self
             .endpoints
@@ -546,9 +609,8 @@ impl Core {
     }
 
     /// Unbinds or disconnects all attachments to an endpoint.
-    pub(crate) fn detach(&mut self, endpoint: impl IntoEndpoint, bound: bool) -> Result<(), Error> {
+    pub(crate) fn detach(&mut self, endpoint: Endpoint, bound: bool) -> Result<(), Error> {
         self.process()?;
-        let endpoint = endpoint.into_endpoint()?;
         let found: Vec<u64> = self
             .endpoints
             .extract_if(.., |a| a.bound == bound && a.endpoint == endpoint)
@@ -564,8 +626,17 @@ impl Core {
             }
             self.context.reactor.forget_inproc(id);
             let linger = self.options.linger;
-            match self.links.find(id).and_then(|at| self.links.remove(at)) {
-                Some(link) => close_link(link, linger),
+            match self
+                .links
+                .of_connection(id)
+                .and_then(|at| self.links.remove(at))
+            {
+                Some(link) => {
+                    if link.writer.is_closed() {
+                        self.stats.dropped.peer_lost += link.unclaimed();
+                    }
+                    close_link(link, linger);
+                }
                 None => self.context.reactor.disconnect(id, linger),
             }
         }
@@ -584,18 +655,8 @@ impl Core {
 
     /// Applies changed high-water marks to all pipes.
     pub(crate) fn apply_marks(&mut self) {
-        let (send, recv) = (self.options.send_hwm, self.options.recv_hwm);
         for (_, slot) in self.links.iter_mut() {
-            if slot.link.driver.is_some() {
-                slot.link.writer.set_limits(Limits {
-                    messages: u64::from(send),
-                    bytes: 0,
-                });
-                slot.link.reader.set_limits(Limits {
-                    messages: u64::from(recv),
-                    bytes: 0,
-                });
-            }
+            set_marks(&mut slot.link, &self.options);
         }
     }
 
@@ -632,7 +693,7 @@ impl Drop for Core {
                 self.context.reactor.unbind(attachment.id, false);
             } else {
                 self.context.reactor.forget_inproc(attachment.id);
-                if self.links.find(attachment.id).is_none() {
+                if self.links.of_connection(attachment.id).is_none() {
                     self.context
                         .reactor
                         .disconnect(attachment.id, self.options.linger);
@@ -646,6 +707,19 @@ impl Drop for Core {
             }
         }
         self.context.socket_closed(self.id);
+    }
+}
+
+/// Gives a link's pipes the marks of the options. Those of inproc are a sum that was made when the two
+/// sockets met.
+fn set_marks(link: &mut Link, options: &SocketOptions) {
+    let limits = |messages: u32| Limits {
+        messages: u64::from(messages),
+        bytes: 0,
+    };
+    if link.driver.is_some() {
+        link.writer.set_limits(limits(options.send_hwm));
+        link.reader.set_limits(limits(options.recv_hwm));
     }
 }
 

@@ -72,6 +72,7 @@ mod pattern;
 mod rotation;
 mod socket;
 mod stats;
+mod tasks;
 
 pub use self::{
     context::{Context, ContextBuilder, TermReport},

@@ -163,6 +163,33 @@ impl Links {
         self.by_id.get(&id).copied()
     }
 
+    /// Where the link of the connection with this number is, if it has one now.
+    pub(crate) fn of_connection(&self, id: u64) -> Option<usize> {
+        // Most often they are the same.
+        self.find(id).or_else(|| {
+            let mut links = self.slots.iter();
+            links.position(|slot| {
+                let driver = slot.as_ref().and_then(|slot| slot.link.driver.as_ref());
+                driver.is_some_and(|driver| driver.connection() == id)
+            })
+        })
+    }
+
+    /// Looks for room that nobody has signalled, because a link is signalled only when it has drained
+    /// to half. `true` if there is some.
+    #[inline(never)]
+    pub(crate) fn find_room(&mut self) -> bool {
+        for (at, slot) in self.slots.iter_mut().enumerate() {
+            if let Some(Slot { link, .. }) = slot
+                && !link.writer.is_closed()
+                && link.writer.has_room()
+            {
+                self.outbound.insert(at);
+            }
+        }
+        self.outbound.current().is_some()
+    }
+
     /// A link was signalled.
     pub(crate) fn on_signal(&mut self, at: usize, what: Readiness) {
         if what.contains(Readiness::READABLE) {

@@ -2,57 +2,89 @@
 //! receiving (fair queueing).
 
 /// A circle of links that are ready, with a pointer to whose turn it is. Links that are full or empty
-/// are outside until they are ready again; they come back at the end of the circle.
+/// are outside until they are ready again; they come back at the end of the circle, which is just before
+/// the one whose turn it is.
 ///
-/// Everything is in terms of a link's place in the socket's table, and pure: no pipes in here.
+/// Everything is in terms of a link's place in the socket's table, and pure: no pipes in here. Each
+/// operation takes constant time: a socket may have ten thousand peers.
 #[derive(Debug, Default)]
 pub(crate) struct Rotation {
-    ready: Vec<usize>,
-    turn: usize,
+    /// Indexed by place. A place that is in the circle knows its neighbours.
+    places: Vec<Option<Neighbours>>,
+    turn: Option<usize>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Neighbours {
+    before: usize,
+    after: usize,
 }
 
 impl Rotation {
     /// Whose turn it is.
     #[inline]
     pub(crate) fn current(&self) -> Option<usize> {
-        self.ready.get(self.turn).copied()
+        self.turn
     }
 
     /// The turn goes to the next one.
     #[inline]
     pub(crate) fn advance(&mut self) {
-        self.turn += 1;
-        if self.turn >= self.ready.len() {
-            self.turn = 0;
+        if let Some(turn) = self.turn {
+            self.turn = self.neighbours(turn).map(|neighbours| neighbours.after);
         }
     }
 
     /// Takes a link in, at the end of the circle, if it is not in yet.
     pub(crate) fn insert(&mut self, link: usize) {
-        if !self.ready.contains(&link) {
-            // Just before the one whose turn it is would be the end of the circle as seen from there;
-            // the end of the list serves as well and keeps insertion cheap.
-            self.ready.push(link);
+        if self.places.len() <= link {
+            self.places.resize(link + 1, None);
         }
+        if self.places[link].is_some() {
+            return;
+        }
+        let after = *self.turn.get_or_insert(link);
+        let before = self
+            .neighbours(after)
+            .map_or(link, |neighbours| neighbours.before);
+        self.places[link] = Some(Neighbours { before, after });
+        self.join(before, link);
+        self.join(link, after);
     }
 
     /// Takes a link out; if it had the turn, the next one has it now.
     pub(crate) fn remove(&mut self, link: usize) {
-        let Some(at) = self.ready.iter().position(|l| *l == link) else {
+        let Some(Neighbours { before, after }) = self.places.get_mut(link).and_then(Option::take)
+        else {
             return;
         };
-        self.ready.remove(at);
-        if at < self.turn {
-            self.turn -= 1;
+        if after == link {
+            self.turn = None;
+            return;
         }
-        if self.turn >= self.ready.len() {
-            self.turn = 0;
+        self.join(before, after);
+        if self.turn == Some(link) {
+            self.turn = Some(after);
+        }
+    }
+
+    #[inline]
+    fn neighbours(&self, link: usize) -> Option<Neighbours> {
+        self.places.get(link).copied().flatten()
+    }
+
+    fn join(&mut self, before: usize, after: usize) {
+        if let Some(neighbours) = &mut self.places[before] {
+            neighbours.after = after;
+        }
+        if let Some(neighbours) = &mut self.places[after] {
+            neighbours.before = before;
         }
     }
 
     #[cfg(test)]
     fn len(&self) -> usize {
-        self.ready.len()
+        self.places.iter().flatten().count()
     }
 }
 

@@ -136,7 +136,8 @@ impl<P: Pattern> Socket<P> {
     /// [`Error::AddressInUse`], [`Error::Bind`] with the cause, [`Error::InvalidEndpoint`],
     /// [`Error::NoIoThread`], [`Error::Terminated`].
     pub fn bind(&self, endpoint: impl IntoEndpoint) -> Result<Endpoint, Error> {
-        self.with_core(|core| core.bind(endpoint))
+        let endpoint = endpoint.into_endpoint()?;
+        self.with_core(|core| core.bind(&endpoint))
     }
 
     /// Connects to an endpoint, now and again whenever the connection is lost. Returns at once: that
@@ -146,17 +147,20 @@ impl<P: Pattern> Socket<P> {
     ///
     /// [`Error::InvalidEndpoint`], [`Error::NoIoThread`], [`Error::Terminated`].
     pub fn connect(&self, endpoint: impl IntoEndpoint) -> Result<(), Error> {
+        let endpoint = endpoint.into_endpoint()?;
         self.with_core(|core| core.connect(endpoint))
     }
 
     /// Stops listening at an endpoint that [`bind`](Self::bind) returned, and closes the connections
     /// that came in there, dropping what is queued for them. What they sent before can still be
-    /// received. The port or path is free when this returns.
+    /// received. The port or path is free when this returns. Over inproc only the name is freed: the pipes
+    /// of those who connected stay.
     ///
     /// # Errors
     ///
     /// [`Error::NoSuchEndpoint`], [`Error::InvalidEndpoint`], [`Error::Terminated`].
     pub fn unbind(&self, endpoint: impl IntoEndpoint) -> Result<(), Error> {
+        let endpoint = endpoint.into_endpoint()?;
         self.with_core(|core| core.detach(endpoint, true))
     }
 
@@ -168,6 +172,7 @@ impl<P: Pattern> Socket<P> {
     ///
     /// [`Error::NoSuchEndpoint`], [`Error::InvalidEndpoint`], [`Error::Terminated`].
     pub fn disconnect(&self, endpoint: impl IntoEndpoint) -> Result<(), Error> {
+        let endpoint = endpoint.into_endpoint()?;
         self.with_core(|core| core.detach(endpoint, false))
     }
 
@@ -187,7 +192,10 @@ impl<P: Pattern> Socket<P> {
     /// The socket's counters.
     #[must_use]
     pub fn stats(&self) -> SocketStats {
-        self.with_core(|core| core.stats())
+        self.with_core(|core| {
+            let _ = core.process(); // A terminated socket still counts.
+            core.stats()
+        })
     }
 
     /// How many pipes to peers the socket has, after taking in what happened meanwhile: one for each
@@ -228,7 +236,7 @@ impl<P: CanSend> Socket<P> {
     pub fn send(&self, message: impl IntoMessage) -> Result<(), SendError> {
         if let Some(body) = message.body()
             && self
-                .with_core(|core| core.try_send(&mut Outgoing::Body(body)))
+                .with_core(|core| core.try_send(&mut Outgoing::Body(body), Then::Wait))
                 .is_ok()
         {
             return Ok(());
@@ -241,13 +249,12 @@ impl<P: CanSend> Socket<P> {
     #[expect(clippy::result_large_err, reason = "the message is handed back")]
     fn send_slowly(&self, mut message: Message) -> Result<(), SendError> {
         // The first try does not need the time.
-        let result =
-            self.with_core(
-                |core| match core.try_send(&mut Outgoing::Message(&mut message)) {
-                    Err(Refusal::WouldBlock) => send_wait(core, &mut message),
-                    done => done,
-                },
-            );
+        let result = self.with_core(|core| {
+            match core.try_send(&mut Outgoing::Message(&mut message), Then::Wait) {
+                Err(Refusal::WouldBlock) => send_wait(core, &mut message),
+                done => done,
+            }
+        });
         match result {
             Ok(()) => Ok(()),
             Err(refusal) => Err(refused(refusal, message)),
@@ -263,13 +270,15 @@ impl<P: CanSend> Socket<P> {
     pub fn try_send(&self, message: impl IntoMessage) -> Result<(), SendError> {
         if let Some(body) = message.body()
             && self
-                .with_core(|core| core.try_send(&mut Outgoing::Body(body)))
+                .with_core(|core| core.try_send(&mut Outgoing::Body(body), Then::Return))
                 .is_ok()
         {
             return Ok(());
         }
         let mut message = message.into_message();
-        match self.with_core(|core| core.try_send(&mut Outgoing::Message(&mut message))) {
+        match self
+            .with_core(|core| core.try_send(&mut Outgoing::Message(&mut message), Then::Return))
+        {
             Ok(()) => Ok(()),
             Err(refusal) => Err(refused(refusal, message)),
         }
@@ -311,7 +320,7 @@ impl<P: CanSend> Socket<P> {
         let sent = poll_fn(|cx| {
             self.with_core(|core| {
                 loop {
-                    match core.try_send(&mut Outgoing::Message(&mut message)) {
+                    match core.try_send(&mut Outgoing::Message(&mut message), Then::Return) {
                         Err(Refusal::WouldBlock) if core.register(cx.waker()) => {}
                         Err(Refusal::WouldBlock) => return Poll::Pending,
                         done => return Poll::Ready(done),
@@ -460,7 +469,7 @@ fn send_until(
     deadline: Option<Instant>,
 ) -> Result<(), Refusal> {
     loop {
-        match core.try_send(&mut Outgoing::Message(message)) {
+        match core.try_send(&mut Outgoing::Message(message), Then::Wait) {
             Err(Refusal::WouldBlock) if core.wait(deadline) => {}
             done => return done,
         }

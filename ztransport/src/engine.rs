@@ -21,7 +21,9 @@ use std::{
 };
 
 use zmtp::{Command, Handshake, Peer};
-use zpipe::{ByteReader, FrameLimits, Limits, Reader, Readiness, Scan, Writer, byte_pipe, pipe};
+use zpipe::{
+    ByteReader, Counter, FrameLimits, Limits, Reader, Readiness, Scan, Writer, byte_pipe, pipe,
+};
 
 use crate::{
     connection::Connection,
@@ -56,8 +58,32 @@ pub(crate) mod events {
     pub(crate) const RESUME: u32 = 512;
     /// The peer will send nothing more. This is reported once, maybe together with data that came
     /// before, so every read from now on goes on to the end.
-    pub(crate) const HANGUP: u32 = 512;
+    pub(crate) const HANGUP: u32 = 1024;
 }
+
+/// Each event is a bit of its own.
+const _: () = {
+    use events::*;
+    let all = [
+        READ,
+        WRITE,
+        ATTACH,
+        HANDSHAKE_TIMEOUT,
+        CLOSE,
+        DESTROY,
+        FULL,
+        TICK,
+        UNLEASE,
+        RESUME,
+        HANGUP,
+    ];
+    let (mut at, mut seen) = (0, 0);
+    while at < all.len() {
+        assert!(all[at].is_power_of_two() && seen & all[at] == 0);
+        seen |= all[at];
+        at += 1;
+    }
+};
 
 /// Bytes for one `read` into the rope.
 const READ_SIZE: usize = 64 * 1024;
@@ -148,6 +174,18 @@ struct Attention {
 pub(crate) struct Pipes {
     pub(crate) inbound: Writer,
     pub(crate) outbound: ByteReader,
+    /// Shared with the socket: see [`Link::unclaimed`].
+    pub(crate) abandoned: Arc<Counter>,
+}
+
+impl Pipes {
+    /// Lets go of the pipes, and counts what will not be sent any more.
+    fn abandon(self, lost: &Counter) {
+        let pending = self.outbound.pending();
+        lost.add(pending);
+        // Before the socket can see that the pipes are gone.
+        self.abandoned.add(pending);
+    }
 }
 
 enum Phase {
@@ -174,7 +212,12 @@ pub(crate) fn make_pipes(connection: &Connection, link: u64) -> (Pipes, Writer, 
         Some(io.clone()),
     );
     let (inbound, reader) = pipe(limits(options.recv_hwm), Some(io), Some(socket));
-    (Pipes { inbound, outbound }, writer, reader)
+    let pipes = Pipes {
+        inbound,
+        outbound,
+        abandoned: Arc::default(),
+    };
+    (pipes, writer, reader)
 }
 
 impl Engine {
@@ -257,6 +300,7 @@ impl Engine {
     /// application has to make room for first.
     pub(crate) fn lease(&mut self, connection: &Connection) -> Option<Arc<Stream>> {
         if !matches!(self.phase, Phase::Traffic) || self.paused {
+            self.end_lease(connection);
             return None;
         }
         let stream = Arc::clone(self.stream.as_ref()?);
@@ -330,7 +374,7 @@ impl Engine {
         }
         match self.phase {
             Phase::Traffic => self.read_traffic(connection),
-            Phase::Draining => self.discard(),
+            Phase::Draining => self.discard(connection),
             Phase::Down | Phase::Handshake(_) => Ok(()),
         }
     }
@@ -386,7 +430,7 @@ impl Engine {
         if let Some(pipes) = &mut self.pipes {
             pipes.inbound.fill_from(input);
         }
-        self.scan()?;
+        self.scan(connection)?;
         self.on_writable(connection)
     }
 
@@ -408,6 +452,7 @@ impl Engine {
             connection.id
         };
         let (pipes, writer, reader) = make_pipes(connection, id);
+        let abandoned = Some(Arc::clone(&pipes.abandoned));
         self.pipes = Some(pipes);
         let link = Link {
             id,
@@ -419,6 +464,7 @@ impl Engine {
             endpoint: connection.endpoint.clone(),
             outgoing: connection.outgoing,
             peer: Some(peer),
+            abandoned,
         };
         connection
             .handle
@@ -432,9 +478,9 @@ impl Engine {
             .as_ref()
             .is_none_or(|pipes| pipes.inbound.is_closed())
         {
-            return self.discard();
+            return self.discard(connection);
         }
-        if self.paused && !self.scan()? {
+        if self.paused && !self.scan(connection)? {
             return Ok(());
         }
         let mut budget = BUDGET;
@@ -463,7 +509,7 @@ impl Engine {
             }
             if !body || !pipes.inbound.wants_body() {
                 let was_full = filled.was_full;
-                if !self.scan()? {
+                if !self.scan(connection)? {
                     return Ok(());
                 }
                 let wants_body = self.pipes.as_ref().is_some_and(|p| p.inbound.wants_body());
@@ -486,7 +532,7 @@ impl Engine {
 
     /// Commits what is whole and answers commands. `false` when the inbound pipe is full: the engine
     /// then hears from the pipe when it has drained.
-    fn scan(&mut self) -> Result<bool, CloseReason> {
+    fn scan(&mut self, connection: &Connection) -> Result<bool, CloseReason> {
         let Some(pipes) = &mut self.pipes else {
             return Ok(false);
         };
@@ -530,13 +576,13 @@ impl Engine {
             pipes.inbound.wake_reader();
         }
         if !self.control.is_empty() && result.is_ok() {
-            self.flush()?;
+            self.flush(connection)?;
         }
         result
     }
 
     /// Reads and forgets, until there is nothing or the peer closes.
-    fn discard(&mut self) -> Result<(), CloseReason> {
+    fn discard(&mut self, connection: &Connection) -> Result<(), CloseReason> {
         let Some(stream) = &self.stream else {
             return Ok(());
         };
@@ -551,7 +597,9 @@ impl Engine {
             }
             budget = budget.saturating_sub(read);
         }
-        Err(CloseReason::Local)
+        // Others first; the I/O thread comes back to this one.
+        connection.io.notify(Readiness::WRITABLE);
+        Ok(())
     }
 
     // ---- Output ----
@@ -560,7 +608,7 @@ impl Engine {
         match self.phase {
             Phase::Handshake(_) => self.flush_handshake(),
             Phase::Traffic => {
-                if self.flush()? == Flushed::Closed {
+                if self.flush(connection)? == Flushed::Closed {
                     self.shut_down(connection);
                 }
                 Ok(())
@@ -583,11 +631,12 @@ impl Engine {
     }
 
     /// Writes until the pipe is empty or the stream takes no more.
-    fn flush(&mut self) -> Result<Flushed, CloseReason> {
+    fn flush(&mut self, connection: &Connection) -> Result<Flushed, CloseReason> {
         let (Some(pipes), Some(stream)) = (&mut self.pipes, &self.stream) else {
             return Ok(Flushed::Idle);
         };
         let outbound = &mut pipes.outbound;
+        let mut budget = BUDGET;
         loop {
             // Control frames go between messages, and one that has begun goes on.
             if !self.control.is_empty() && (self.control_sent > 0 || !outbound.is_mid_message()) {
@@ -627,6 +676,12 @@ impl Engine {
                 // The stream is full; when it has room again that is a new edge.
                 return Ok(Flushed::Blocked);
             }
+            budget = budget.saturating_sub(written);
+            if budget == 0 {
+                // Others first; the I/O thread comes back to this one.
+                connection.io.notify(Readiness::READABLE);
+                return Ok(Flushed::Blocked);
+            }
         }
     }
 
@@ -639,7 +694,7 @@ impl Engine {
         }
         connection.handle.counters().open.sub(1);
         connection.report(Outcome::Flushed);
-        if let Err(reason) = self.discard() {
+        if let Err(reason) = self.discard(connection) {
             self.fail(connection, reason);
         }
     }
@@ -651,7 +706,12 @@ impl Engine {
     fn fail(&mut self, connection: &Connection, reason: CloseReason) {
         let phase = std::mem::replace(&mut self.phase, Phase::Down);
         self.stream = None;
-        self.attention = Attention::default();
+        // A tick that is due still comes.
+        let ticking = self.attention.ticking;
+        self.attention = Attention {
+            ticking,
+            ..Attention::default()
+        };
         self.control.clear();
         self.control_sent = 0;
         self.paused = false;
@@ -665,8 +725,31 @@ impl Engine {
             connection.handle.counters().open.sub(1);
         }
         connection.handle.counters().closed(&reason);
-        let (endpoint, address) = (connection.endpoint.clone(), self.address.clone());
+        if connection.keeps_pipes() {
+            if let Some(pipes) = &mut self.pipes {
+                pipes.inbound.rollback();
+                pipes.outbound.rewind();
+                if established {
+                    // A socket that is closed does not want to know.
+                    let _ = connection.handle.post(Letter::Interrupted {
+                        link: connection.id,
+                        taken: pipes.outbound.messages_read(),
+                    });
+                }
+            }
+        } else if let Some(pipes) = self.pipes.take() {
+            pipes.abandon(&connection.handle.counters().lost_to_peer);
+            // A socket whose application does not call does not have to keep what is of no use.
+            connection.handle.retract(connection.id);
+        }
+        // Whoever hears of it finds the pipes gone.
+        self.emit_end(connection, established, reason);
+        connection.report(Outcome::Failed { established });
+    }
+
+    fn emit_end(&self, connection: &Connection, established: bool, reason: CloseReason) {
         connection.handle.emit(|| {
+            let (endpoint, address) = (connection.endpoint.clone(), self.address.clone());
             if established {
                 Event::Disconnected {
                     endpoint,
@@ -681,19 +764,6 @@ impl Engine {
                 }
             }
         });
-        if connection.keeps_pipes() {
-            if let Some(pipes) = &mut self.pipes {
-                pipes.inbound.rollback();
-                pipes.outbound.rewind();
-            }
-        } else if let Some(pipes) = self.pipes.take() {
-            connection
-                .handle
-                .counters()
-                .lost_to_peer
-                .add(pipes.outbound.pending());
-        }
-        connection.report(Outcome::Failed { established });
     }
 
     /// After the socket let go: a connection that is down and has nothing to send is finished.
@@ -716,21 +786,14 @@ impl Engine {
         }
         if !matches!(self.phase, Phase::Down | Phase::Draining) {
             connection.handle.counters().closed(&CloseReason::Local);
-            connection.handle.emit(|| Event::Disconnected {
-                endpoint: connection.endpoint.clone(),
-                address: self.address.clone(),
-                reason: CloseReason::Local,
-            });
+            let established = matches!(self.phase, Phase::Traffic);
+            self.emit_end(connection, established, CloseReason::Local);
         }
         self.phase = Phase::Down;
         self.stream = None;
         drop(connection.take_incoming());
         if let Some(pipes) = self.pipes.take() {
-            connection
-                .handle
-                .counters()
-                .lost_to_linger
-                .add(pipes.outbound.pending());
+            pipes.abandon(&connection.handle.counters().lost_to_linger);
         }
         connection.report(Outcome::Finished);
     }
@@ -747,7 +810,7 @@ impl Engine {
 enum Flushed {
     /// Nothing is left; the pipe will say when there is.
     Idle,
-    /// The stream will say when it has room.
+    /// The stream will say when it has room, or the I/O thread comes back.
     Blocked,
     /// Nothing is left and nothing will come.
     Closed,

@@ -20,6 +20,10 @@ use crate::{
 /// A letter to a socket.
 #[derive(Debug)]
 #[non_exhaustive]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "letters are few, and most of them are links"
+)]
 pub enum Letter {
     /// A new pipe pair.
     Attach(Box<Link>),
@@ -30,6 +34,14 @@ pub enum Letter {
         link: u64,
         /// What the peer said about itself.
         peer: Peer,
+    },
+    /// The connection of a link broke and will be made again. What was queued on the link stays.
+    Interrupted {
+        /// The link.
+        link: u64,
+        /// How many of the messages written so far were taken by the operating system: these may be
+        /// lost. The others are sent once the connection stands again.
+        taken: u64,
     },
 }
 
@@ -238,6 +250,17 @@ impl SocketHandle {
     /// Gives it back when the socket is closed.
     pub fn post(&self, letter: Letter) -> Result<(), Letter> {
         self.inner.letters.post(letter)
+    }
+
+    /// Takes back the letter that brings a link, if the socket has not read it yet and there is nothing
+    /// to receive on the link.
+    pub(crate) fn retract(&self, link: u64) {
+        let letter = self.inner.letters.retract(|letter| match letter {
+            Letter::Attach(attached) => attached.id == link && attached.reader.is_closed(),
+            _ => false,
+        });
+        // Dropped here, outside the mailbox's lock.
+        drop(letter);
     }
 
     /// The counters.

@@ -127,6 +127,7 @@ impl Inproc {
             endpoint: Endpoint::Inproc(name.clone()),
             outgoing: true,
             peer,
+            abandoned: None,
         }
     }
 
@@ -167,6 +168,7 @@ fn deliver(
         endpoint: Endpoint::Inproc(name.clone()),
         outgoing: false,
         peer: Some(introduce(connector)),
+        abandoned: None,
     };
     // A binder that is just closing drops the link, which the connector sees as a closed peer.
     let _ = binding.handle.post(Letter::Attach(Box::new(link)));

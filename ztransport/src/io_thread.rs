@@ -16,10 +16,10 @@ use crate::{
     event::{Event, SocketHandle},
     link::next_id,
     live::Live,
-    net::{AcceptError, Accepted, Listener, ResolvedAddress},
+    net::{AcceptError, Accepted, Listener},
     options::Options,
     poll::{Events, Poll, Ready, Registry},
-    session::{Action, Session},
+    session::{Action, Resolved, Session},
     timers::{Purpose, Timer, Timers},
 };
 
@@ -32,7 +32,7 @@ pub(crate) enum Command {
     /// A name has been looked up.
     Resolved {
         key: u64,
-        addresses: io::Result<Vec<ResolvedAddress>>,
+        found: io::Result<Resolved>,
     },
     /// The socket let go of a link.
     Close { key: u64, linger: Option<Duration> },
@@ -60,6 +60,8 @@ pub(crate) const MAIL_TOKEN: u64 = 0;
 
 /// Connections accepted in one go, before others have their turn.
 const ACCEPT_BATCH: usize = 64;
+/// How long the thread pauses when the system refuses to let it wait.
+const RETRY_PAUSE: Duration = Duration::from_millis(10);
 /// How long accepting pauses when descriptors have run out.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -130,13 +132,13 @@ impl IoThread {
             } else {
                 self.timers.next()
             };
-            if let Err(error) = self
+            let waited = self
                 .poll
-                .wait(&mut events, deadline, |ready| descriptors.push(ready))
-            {
-                // Only a programming error gets here; spinning would hide it.
-                debug_assert!(false, "epoll_wait: {error}");
-                std::thread::yield_now();
+                .wait(&mut events, deadline, |ready| descriptors.push(ready));
+            if waited.is_err() {
+                // The kernel is out of memory for the wait. There is nothing to do but to try again,
+                // and not at full speed.
+                std::thread::park_timeout(RETRY_PAUSE);
             }
             self.ready.unregister();
             for ready in descriptors.drain(..) {
@@ -153,7 +155,6 @@ impl IoThread {
                 }
             }
         }
-        self.close_all();
     }
 
     fn on_descriptor(&mut self, ready: Ready) {
@@ -211,9 +212,9 @@ impl IoThread {
                 self.sessions.insert(key, session);
                 self.act(key, action);
             }
-            Command::Resolved { key, addresses } => {
+            Command::Resolved { key, found } => {
                 if let Some(session) = self.sessions.get_mut(&key) {
-                    let action = session.on_resolved(addresses, &self.registry);
+                    let action = session.on_resolved(found, &self.registry);
                     self.act(key, action);
                 }
             }
@@ -263,7 +264,10 @@ impl IoThread {
                     purpose,
                     generation: session.generation(),
                 };
-                self.timers.set(Instant::now() + delay, timer);
+                // A delay beyond the end of the clock is for ever.
+                if let Some(at) = Instant::now().checked_add(delay) {
+                    self.timers.set(at, timer);
+                }
             }
             Action::Open(address) => {
                 let next = session.open(&address, &self.registry);
@@ -368,9 +372,12 @@ impl IoThread {
             drop(listener);
             handle.emit(|| Event::ListenerClosed { endpoint });
         }
-        if !accepted_too {
-            return;
-        }
+        let event = if accepted_too {
+            events::DESTROY
+        } else {
+            // Ends only those that have no pipes yet: the socket has not met them.
+            events::CLOSE
+        };
         let accepted: Vec<u64> = self
             .sessions
             .iter()
@@ -379,16 +386,22 @@ impl IoThread {
             .collect();
         for key in accepted {
             if let Some(session) = self.sessions.get(&key) {
-                session.connection.drive(events::DESTROY);
+                session.connection.drive(event);
             }
             self.take_outcomes(key);
         }
     }
+}
 
-    fn close_all(&mut self) {
+impl Drop for IoThread {
+    /// Closes everything. Also when the thread panics: nobody must wait for connections that are no
+    /// longer looked after.
+    fn drop(&mut self) {
         self.listeners.clear();
         for (key, session) in self.sessions.drain() {
-            session.connection.drive(events::DESTROY);
+            if !std::thread::panicking() {
+                session.connection.drive(events::DESTROY);
+            }
             self.live.remove(key);
         }
     }

@@ -37,6 +37,18 @@ pub struct Link {
     /// What the peer said about itself, if it has said so already; for inproc only the routing id
     /// and type.
     pub peer: Option<Peer>,
+    /// Messages that the engine has counted as lost when it let go of the pipes.
+    pub(crate) abandoned: Option<Arc<Counter>>,
+}
+
+impl Link {
+    /// Messages in the outbound pipe of a link whose other end is gone, less those that the engine
+    /// has counted as lost when it went: nobody but the socket knows of them.
+    #[must_use]
+    pub fn unclaimed(&self) -> u64 {
+        let counted = self.abandoned.as_ref().map_or(0, |count| count.value());
+        self.writer.pending().saturating_sub(counted)
+    }
 }
 
 /// What ended a [`Driver::wait`]; nothing, when it was the deadline or a signal handler.
@@ -55,6 +67,13 @@ pub struct Driver {
 }
 
 impl Driver {
+    /// The number of the connection, see [`Reactor::connect`](crate::Reactor::connect). It is the
+    /// link's id, except where a connection gets a new link each time it is made again.
+    #[must_use]
+    pub fn connection(&self) -> u64 {
+        self.connection.id
+    }
+
     /// Writes what the outbound pipe holds to the peer, as far as the peer takes it, on this thread.
     /// If another thread is driving the engine, that one does it.
     pub fn write(&self) {

@@ -90,9 +90,10 @@ impl Options {
                 .min(max.max(interval)),
         };
         // Jitter, so that a thousand clients of a server that went away do not come back in step.
-        let jitter = base.mul_f64(fastrand::f64());
+        let jitter =
+            Duration::try_from_secs_f64(base.as_secs_f64() * fastrand::f64()).unwrap_or(base);
         Some(match self.reconnect_interval_max {
-            None => base + jitter,
+            None => base.saturating_add(jitter),
             Some(_) => base / 2 + jitter / 2,
         })
     }

@@ -164,11 +164,11 @@ impl Reactor {
                 return Engine::new(&connection.options, None);
             }
             let (pipes, writer, reader) = make_pipes(connection, id);
-            ends = Some((writer, reader));
+            ends = Some((writer, reader, Arc::clone(&pipes.abandoned)));
             Engine::new(&connection.options, Some(pipes))
         });
         self.live.add(&connection);
-        let link = ends.map(|(writer, reader)| Link {
+        let link = ends.map(|(writer, reader, abandoned)| Link {
             id,
             writer,
             reader,
@@ -178,6 +178,7 @@ impl Reactor {
             endpoint: endpoint.clone(),
             outgoing: true,
             peer: None,
+            abandoned: Some(abandoned),
         });
         self.send(thread, Command::Connect(connection));
         Ok((id, link))
@@ -192,7 +193,8 @@ impl Reactor {
     }
 
     /// Closes a listener. When this returns, its port or path is free. With `accepted_too` the
-    /// connections it has accepted are closed as well, without lingering.
+    /// connections it has accepted are closed as well, without lingering; otherwise only those that
+    /// have not completed their handshake.
     pub fn unbind(&self, id: u64, accepted_too: bool) {
         let index = lock(&self.listeners).remove(&id);
         let Some(thread) = index.and_then(|index| self.threads.get(index)) else {

@@ -8,12 +8,7 @@
 //!   accepted ────────────────────┘
 //! ```
 
-use std::{
-    io,
-    os::fd::AsFd,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{io, net::SocketAddr, os::fd::AsFd, sync::Arc, time::Duration};
 
 use crate::{
     connection::Connection,
@@ -40,8 +35,16 @@ pub(crate) struct Session {
     failures: u32,
     /// Addresses of the endpoint that were not tried yet.
     addresses: Vec<ResolvedAddress>,
-    /// Set once the socket has let go: until when it may linger, `None` for ever.
-    closing: Option<Option<Instant>>,
+    /// The address to connect from.
+    source: Option<SocketAddr>,
+    /// Whether the socket has let go.
+    closing: bool,
+}
+
+/// What a look-up found.
+pub(crate) struct Resolved {
+    addresses: Vec<ResolvedAddress>,
+    source: Option<SocketAddr>,
 }
 
 enum State {
@@ -81,7 +84,8 @@ impl Session {
             generation: 0,
             failures: 0,
             addresses: Vec::new(),
-            closing: None,
+            source: None,
+            closing: false,
         }
     }
 
@@ -100,9 +104,11 @@ impl Session {
 
     /// Begins an attempt to connect.
     pub(crate) fn connect(&mut self) -> Action {
+        let has_source =
+            matches!(&self.connection.endpoint, Endpoint::Tcp(tcp) if tcp.source().is_some());
         match ResolvedAddress::from_literal(&self.connection.endpoint) {
-            Some(address) => Action::Open(address),
-            None => Action::Resolve,
+            Some(address) if !has_source => Action::Open(address),
+            _ => Action::Resolve,
         }
     }
 
@@ -115,39 +121,49 @@ impl Session {
             return;
         };
         let ipv6 = self.connection.options.tuning.ipv6;
+        let answer = commands.clone();
         let look_up = move || {
-            let found = net::resolve(&endpoint, ipv6);
-            let addresses = found.map(|all| all.into_iter().map(ResolvedAddress::Tcp).collect());
+            let found = net::resolve(&endpoint, ipv6).and_then(|addresses| {
+                let source = net::resolve_source(&endpoint, ipv6)?;
+                Ok(Resolved {
+                    addresses: addresses.into_iter().map(ResolvedAddress::Tcp).collect(),
+                    source,
+                })
+            });
             // An I/O thread that is gone wants no answer.
-            let _ = commands.post(Command::Resolved { key, addresses });
+            let _ = answer.post(Command::Resolved { key, found });
         };
         let name = "zlayers-dns".to_owned();
-        if std::thread::Builder::new()
-            .name(name)
-            .spawn(look_up.clone())
-            .is_err()
-        {
-            // Out of threads: rather a slow look-up than none.
-            look_up();
+        if let Err(error) = std::thread::Builder::new().name(name).spawn(look_up) {
+            // Out of threads. The attempt counts as failed and is repeated.
+            let _ = commands.post(Command::Resolved {
+                key,
+                found: Err(error),
+            });
         }
     }
 
     pub(crate) fn on_resolved(
         &mut self,
-        addresses: io::Result<Vec<ResolvedAddress>>,
+        found: io::Result<Resolved>,
         registry: &Registry,
     ) -> Action {
         if !matches!(self.state, State::Resolving) {
             return Action::None;
         }
-        match addresses {
-            Ok(mut addresses) if !addresses.is_empty() => {
+        match found {
+            Ok(Resolved {
+                mut addresses,
+                source,
+            }) => {
+                self.source = source;
                 addresses.reverse();
                 self.addresses = addresses;
-                let first = self.addresses.pop().expect("not empty");
-                self.open(&first, registry)
+                match self.addresses.pop() {
+                    Some(first) => self.open(&first, registry),
+                    None => self.refused(&ConnectError::Refused),
+                }
             }
-            Ok(_) => self.refused(&ConnectError::Refused),
             Err(error) => self.refused(&ConnectError::Io(error)),
         }
     }
@@ -155,16 +171,7 @@ impl Session {
     /// Opens a stream to an address.
     pub(crate) fn open(&mut self, address: &ResolvedAddress, registry: &Registry) -> Action {
         let options = &self.connection.options;
-        let source = match &self.connection.endpoint {
-            Endpoint::Tcp(tcp) if tcp.source().is_some() => {
-                match net::resolve_source(tcp, options.tuning.ipv6) {
-                    Ok(source) => source,
-                    Err(error) => return self.refused(&ConnectError::Source(error)),
-                }
-            }
-            _ => None,
-        };
-        match net::connect_start(address, source, &options.tuning) {
+        match net::connect_start(address, self.source, &options.tuning) {
             Ok((stream, ConnectState::Done)) => self.connected(stream, Some(registry)),
             Ok((stream, ConnectState::InProgress)) => {
                 if let Err(error) = registry.add(stream.as_fd(), self.connection.id) {
@@ -225,8 +232,9 @@ impl Session {
     /// Waits before the next attempt, or gives up if there is to be none.
     fn wait(&mut self) -> Action {
         self.enter(State::Waiting);
-        if self.closing.is_some() && self.connection.pending() == Some(0) {
-            return self.destroy();
+        if self.closing {
+            // Ends it if there is nothing to send.
+            self.connection.drive(events::CLOSE);
         }
         let Some(delay) = self.connection.options.reconnect_delay(self.failures) else {
             return self.destroy();
@@ -328,7 +336,7 @@ impl Session {
 
     /// The socket let go: send what is queued within the given time, then close.
     pub(crate) fn close(&mut self, linger: Option<Duration>) -> Action {
-        self.closing = Some(linger.map(|time| Instant::now() + time));
+        self.closing = true;
         match linger {
             Some(Duration::ZERO) => self.destroy(),
             _ => {

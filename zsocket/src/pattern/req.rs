@@ -8,15 +8,24 @@ use crate::error::Refusal;
 /// Where a REQ socket stands.
 ///
 /// ```text
-///            begin_send, sent(link)
+///            begin_send, sent(link, …)
 ///   ┌──────┐ ───────────────────────▶ ┌────────────────┐
 ///   │ idle │                          │ awaiting(link) │ ◀─┐ on_message → Discard
-///   └──────┘ ◀─────────────────────── └────────────────┘ ──┘
-///            on_message → Deliver, on_link_lost
+///   └──────┘ ◀─────────────────────── └────────────────┘ ──┘ on_interrupted
+///            on_message → Deliver, on_link_lost, give_up
 /// ```
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Req {
-    awaiting: Option<u64>,
+    awaiting: Option<Awaited>,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+struct Awaited {
+    link: u64,
+    /// The place of the request among all messages that were written to the link.
+    number: u64,
+    /// The connection that carried the request broke. What came before is still to be read.
+    lost: bool,
 }
 
 /// What to do with a message that came in.
@@ -43,14 +52,24 @@ impl Req {
         out.append_part(&[]);
     }
 
-    /// The request went out on a link.
-    pub(crate) fn sent(&mut self, link: u64) {
-        self.awaiting = Some(link);
+    /// The request went out on a link, as the message with this number.
+    pub(crate) fn sent(&mut self, link: u64, number: u64) {
+        self.awaiting = Some(Awaited {
+            link,
+            number,
+            lost: false,
+        });
     }
 
     /// The link from which the reply must come.
     pub(crate) fn awaited(&self) -> Result<u64, Refusal> {
-        self.awaiting.ok_or(Refusal::WrongState)
+        let awaited = self.awaiting.as_ref().ok_or(Refusal::WrongState)?;
+        Ok(awaited.link)
+    }
+
+    /// Whether the reply must come from this link.
+    pub(crate) fn awaits(&self, link: u64) -> bool {
+        self.awaiting.as_ref().is_some_and(|a| a.link == link)
     }
 
     /// A message came in on the awaited link. A reply begins with an empty frame, which is taken off,
@@ -65,9 +84,22 @@ impl Req {
         Verdict::Deliver
     }
 
+    /// The connection of a link broke and will be made again; this many messages had been taken by
+    /// it. Nobody will answer one of these any more.
+    pub(crate) fn on_interrupted(&mut self, link: u64, taken: u64) {
+        if let Some(awaited) = &mut self.awaiting {
+            awaited.lost |= awaited.link == link && awaited.number <= taken;
+        }
+    }
+
+    /// There is no reply to be read. `true` if none will come: then the socket may send again.
+    pub(crate) fn give_up(&mut self) -> bool {
+        self.awaiting.take_if(|awaited| awaited.lost).is_some()
+    }
+
     /// A link is gone for good. `true` if it owed the reply: then the socket may send again.
     pub(crate) fn on_link_lost(&mut self, link: u64) -> bool {
-        let owed = self.awaiting == Some(link);
+        let owed = self.awaits(link);
         if owed {
             self.awaiting = None;
         }
@@ -90,7 +122,7 @@ mod tests {
         let mut written = Vec::new();
         Req::wrap(&mut written);
         assert_eq!(written, [Vec::<u8>::new()]);
-        req.sent(7);
+        req.sent(7, 1);
         assert!(matches!(req.begin_send(), Err(Refusal::WrongState)));
         assert_eq!(req.awaited().unwrap(), 7);
         assert_eq!(
@@ -107,9 +139,25 @@ mod tests {
     #[test]
     fn loss_of_the_awaited_link_frees_the_socket() {
         let mut req = Req::default();
-        req.sent(7);
+        req.sent(7, 1);
         assert!(!req.on_link_lost(8));
         assert!(req.on_link_lost(7));
+        req.begin_send().unwrap();
+    }
+
+    #[test]
+    fn only_a_request_that_was_under_way_is_lost_with_its_connection() {
+        let mut req = Req::default();
+        req.on_interrupted(7, 9);
+        assert!(!req.give_up());
+        req.sent(7, 3);
+        req.on_interrupted(8, 3);
+        req.on_interrupted(7, 2);
+        assert!(!req.give_up());
+        req.on_interrupted(7, 3);
+        // A reply that had come before counts.
+        assert!(matches!(req.begin_send(), Err(Refusal::WrongState)));
+        assert!(req.give_up());
         req.begin_send().unwrap();
     }
 
@@ -119,7 +167,7 @@ mod tests {
         #[test]
         fn never_stuck(frames in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..3), 1..5)) {
             let mut req = Req::default();
-            req.sent(1);
+            req.sent(1, 1);
             let mut message: Message = frames.iter().cloned().map(Frame::from).collect();
             match req.on_message(&mut message) {
                 Verdict::Deliver => {

@@ -393,13 +393,7 @@ fn ping_is_answered_with_its_context() {
 fn a_malformed_command() {
     for wire in WIRES {
         let server = Server::new(wire);
-        for body in [
-            &b""[..],
-            b"\x04PING",
-            b"\x04PING\0",
-            b"\xFFtoo short",
-            b"\0",
-        ] {
+        for body in [&b""[..], b"\x04PING", b"\x04PING\0", b"\xFFtoo short"] {
             let mut stranger = Raw::connect_as(&server.endpoint, "PUSH");
             stranger.write_all(&frame(COMMAND, body)).unwrap();
             stranger.expect_close();

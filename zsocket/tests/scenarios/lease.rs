@@ -249,7 +249,7 @@ fn a_connecting_receiver_over_reconnections() {
         pull.set_reconnect_interval(Some(Duration::from_millis(1)))
             .unwrap();
         let listener = RawListener::anywhere(wire);
-        pull.connect(&listener.endpoint()).unwrap();
+        pull.connect(listener.endpoint()).unwrap();
         let receiver = spawn(move || {
             for at in 0..20u8 {
                 assert_eq!(pull.recv().unwrap()[0], [at]);

@@ -143,7 +143,7 @@ fn a_peer_that_does_not_read_holds_the_context_for_as_long_as_linger_says() {
                 .build()
                 .unwrap();
             push.set_send_buffer(Some(SMALL_BUFFER)).unwrap();
-            push.connect(&listener.endpoint()).unwrap();
+            push.connect(listener.endpoint()).unwrap();
             let mut raw = listener.accept_as("PULL");
             for at in 0..3u8 {
                 push.send(vec![at; HUGE]).unwrap();
@@ -182,7 +182,7 @@ fn a_peer_that_goes_away_while_its_messages_linger() {
         push.set_reconnect_interval(Some(Duration::from_millis(5)))
             .unwrap();
         let listener = RawListener::anywhere(wire);
-        push.connect(&listener.endpoint()).unwrap();
+        push.connect(listener.endpoint()).unwrap();
         let raw = listener.accept_as("PULL");
         push.send(vec![1; HUGE]).unwrap();
         push.close();
@@ -233,7 +233,7 @@ fn strangers_in_the_middle_of_a_handshake_hold_nothing() {
             .handshake_interval(None)
             .build()
             .unwrap();
-        pull.connect(&listener.endpoint()).unwrap();
+        pull.connect(listener.endpoint()).unwrap();
         let mut half_open = listener.accept();
         pull.close();
         half_open.expect_close();
@@ -247,7 +247,7 @@ fn a_message_queued_during_the_handshake_is_sent_after_it() {
         let context = Context::new();
         let listener = RawListener::anywhere(wire);
         let push = context.socket::<Push>().unwrap();
-        push.connect(&listener.endpoint()).unwrap();
+        push.connect(listener.endpoint()).unwrap();
         let mut raw = listener.accept();
         push.send("early").unwrap();
         push.close();

@@ -237,7 +237,7 @@ fn a_message_goes_to_whoever_is_there() {
         drop(absent);
         push.connect(&nowhere).unwrap();
         let present = RawListener::anywhere(wire);
-        push.connect(&present.endpoint()).unwrap();
+        push.connect(present.endpoint()).unwrap();
         let mut raw = present.accept_as("PULL");
         for at in 0..5u8 {
             push.send_timeout(&[at], PATIENCE).unwrap();

@@ -60,7 +60,7 @@ fn a_message_that_was_half_sent_is_sent_again_once() {
         push.set_reconnect_interval(Some(SOON)).unwrap();
         push.set_send_buffer(Some(SMALL_BUFFER)).unwrap();
         let listener = RawListener::anywhere(wire);
-        push.connect(&listener.endpoint()).unwrap();
+        push.connect(listener.endpoint()).unwrap();
         let mut raw = listener.accept_as("PULL");
         push.send("first").unwrap();
         push.send(Message::from_iter(parts.clone())).unwrap();
@@ -90,7 +90,7 @@ fn half_of_a_message_that_was_received_is_forgotten() {
         pull.set_reconnect_interval(Some(SOON)).unwrap();
         let monitor = pull.monitor();
         let listener = RawListener::anywhere(wire);
-        pull.connect(&listener.endpoint()).unwrap();
+        pull.connect(listener.endpoint()).unwrap();
         let whole = crate::support::message(&[b"part", &[b'x'; 20_000], b"last part"]);
         for cut in [1, 7, 500, 20_010, whole.len() - 1] {
             let mut raw = listener.accept_as("PUSH");
@@ -162,7 +162,7 @@ fn a_peer_that_refuses_again_and_again_is_not_hammered() {
             .unwrap();
         let monitor = req.monitor();
         let listener = RawListener::anywhere(wire);
-        req.connect(&listener.endpoint()).unwrap();
+        req.connect(listener.endpoint()).unwrap();
         for base in [2, 4, 8, 16] {
             let mut raw = listener.accept();
             std::io::Write::write_all(&mut raw, b"HTTP/1.1 400 Bad Request\r\n\r\n").unwrap();
@@ -197,7 +197,7 @@ fn an_endpoint_that_is_not_to_be_tried_again_is_given_up() {
             .build()
             .unwrap();
         let listener = RawListener::anywhere(wire);
-        push.connect(&listener.endpoint()).unwrap();
+        push.connect(listener.endpoint()).unwrap();
         let raw = listener.accept_as("PULL");
         assert_eq!(push.peers(), 1);
         drop(raw);
@@ -234,7 +234,7 @@ fn immediate_queues_for_established_connections_only() {
             .unwrap();
         let monitor = push.monitor();
         let listener = RawListener::anywhere(wire);
-        push.connect(&listener.endpoint()).unwrap();
+        push.connect(listener.endpoint()).unwrap();
         assert!(push.try_send("nobody").is_err());
         let raw = listener.accept();
         assert!(push.try_send("not yet").is_err());
@@ -269,7 +269,7 @@ fn a_connection_that_breaks_again_and_again_loses_only_what_was_under_way() {
             .build()
             .unwrap();
         let listener = RawListener::anywhere(wire);
-        push.connect(&listener.endpoint()).unwrap();
+        push.connect(listener.endpoint()).unwrap();
         let mut last = None;
         for at in 0..100u32 {
             let mut raw: Raw = listener.accept_as("PULL");
@@ -294,7 +294,7 @@ fn a_server_that_never_answers_is_tried_again_after_the_handshake_interval() {
             .unwrap();
         let monitor = push.monitor();
         let listener = RawListener::anywhere(wire);
-        push.connect(&listener.endpoint()).unwrap();
+        push.connect(listener.endpoint()).unwrap();
         push.send("patient").unwrap();
         let silent = [listener.accept(), listener.accept()];
         for _ in &silent {
@@ -327,7 +327,7 @@ fn a_req_whose_peer_is_lost_may_ask_again() {
         let req = context.socket::<Req>().unwrap();
         req.set_reconnect_interval(Some(SOON)).unwrap();
         let listener = RawListener::anywhere(wire);
-        req.connect(&listener.endpoint()).unwrap();
+        req.connect(listener.endpoint()).unwrap();
         let mut raw = listener.accept_as("REP");
         req.send("question").unwrap();
         assert_eq!(raw.read_message(), [b"".to_vec(), b"question".to_vec()]);

@@ -88,7 +88,7 @@ fn only_the_one_who_was_asked_may_reply() {
         let req = context.socket::<Req>().unwrap();
         let listeners = [RawListener::anywhere(wire), RawListener::anywhere(wire)];
         let mut raws = listeners.each_ref().map(|listener| {
-            req.connect(&listener.endpoint()).unwrap();
+            req.connect(listener.endpoint()).unwrap();
             listener.accept_as("REP")
         });
         req.send("question").unwrap();

@@ -45,6 +45,36 @@ impl Wire {
     }
 }
 
+/// Where one can bind again and again. The files go with it.
+pub(crate) struct Place {
+    pub(crate) endpoint: String,
+    _directory: tempfile::TempDir,
+}
+
+impl Place {
+    /// A place for each transport, of which the first use of a tcp one settles the port.
+    pub(crate) fn all() -> [Self; 3] {
+        ["tcp", "ipc", "inproc"].map(|scheme| {
+            let directory = tempfile::tempdir().unwrap();
+            let endpoint = match scheme {
+                "tcp" => "tcp://127.0.0.1:*".to_owned(),
+                "ipc" => format!("ipc://{}/socket", directory.path().display()),
+                _ => "inproc://place".to_owned(),
+            };
+            Self {
+                endpoint,
+                _directory: directory,
+            }
+        })
+    }
+
+    /// Those among [`all`](Self::all) on which a peer may be anybody.
+    pub(crate) fn wires() -> [Self; 2] {
+        let [tcp, ipc, _] = Self::all();
+        [tcp, ipc]
+    }
+}
+
 /// Endpoints to bind to in a fresh context, for all transports.
 pub(crate) const ANYWHERE: [&str; 3] = ["tcp://127.0.0.1:*", "ipc://*", "inproc://anywhere"];
 
