@@ -20,10 +20,6 @@ use crate::{
 /// A letter to a socket.
 #[derive(Debug)]
 #[non_exhaustive]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "letters are few, and most of them are links"
-)]
 pub enum Letter {
     /// A new pipe pair.
     Attach(Box<Link>),

@@ -291,7 +291,7 @@ fn what_was_given_up_is_counted() {
             .linger(Some(Duration::ZERO))
             .build()
             .unwrap();
-        push.connect(&nobody(wire)).unwrap();
+        push.connect(nobody(wire)).unwrap();
         for _ in 0..7 {
             push.send("lost").unwrap();
         }

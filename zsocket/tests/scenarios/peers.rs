@@ -20,7 +20,7 @@ fn a_push_gives_each_peer_its_turn() {
             .map(|at| {
                 let pull = context.socket::<Pull>().unwrap();
                 let name = anywhere.replace("anywhere", &format!("turn-{at}"));
-                push.connect(&pull.bind(name.as_str()).unwrap()).unwrap();
+                push.connect(pull.bind(name.as_str()).unwrap()).unwrap();
                 pull
             })
             .collect();

@@ -15,7 +15,7 @@ fn the_wrong_call_is_an_error_and_changes_nothing() {
         let context = Context::new();
         let rep = context.socket::<Rep>().unwrap();
         let req = context.socket::<Req>().unwrap();
-        req.connect(&rep.bind(anywhere).unwrap()).unwrap();
+        req.connect(rep.bind(anywhere).unwrap()).unwrap();
 
         assert!(matches!(req.recv(), Err(Error::WrongState)));
         assert!(matches!(req.try_recv(), Err(Error::WrongState)));
@@ -63,7 +63,7 @@ fn a_req_asks_its_peers_in_turn() {
             .map(|at| {
                 let rep = context.socket::<Rep>().unwrap();
                 let name = anywhere.replace("anywhere", &format!("turn-{at}"));
-                req.connect(&rep.bind(name.as_str()).unwrap()).unwrap();
+                req.connect(rep.bind(name.as_str()).unwrap()).unwrap();
                 rep
             })
             .collect();
