@@ -6,7 +6,7 @@
 
 use std::{
     sync::Arc,
-    task::Waker,
+    task::{Wake, Waker},
     time::{Duration, Instant},
 };
 
@@ -547,7 +547,12 @@ impl Core {
     /// Has `waker` woken at the next signal; `true` if there is one already.
     pub(crate) fn register(&mut self, waker: &Waker) -> bool {
         self.end_lease();
-        self.ready.register(&self.tasks.join(waker))
+        let signalled = self.ready.register(&self.tasks.join(waker));
+        if signalled {
+            // The caller takes the signal in now, and it may be for another task.
+            self.tasks.wake_by_ref();
+        }
+        signalled
     }
 
     /// Leaves all input to the I/O thread, which signals it. Needed before anything but

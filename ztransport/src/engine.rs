@@ -784,16 +784,16 @@ impl Engine {
         if matches!(self.phase, Phase::Traffic) {
             connection.handle.counters().open.sub(1);
         }
-        if !matches!(self.phase, Phase::Down | Phase::Draining) {
-            connection.handle.counters().closed(&CloseReason::Local);
-            let established = matches!(self.phase, Phase::Traffic);
-            self.emit_end(connection, established, CloseReason::Local);
-        }
-        self.phase = Phase::Down;
+        let phase = std::mem::replace(&mut self.phase, Phase::Down);
         self.stream = None;
         drop(connection.take_incoming());
         if let Some(pipes) = self.pipes.take() {
             pipes.abandon(&connection.handle.counters().lost_to_linger);
+        }
+        if !matches!(phase, Phase::Down | Phase::Draining) {
+            connection.handle.counters().closed(&CloseReason::Local);
+            let established = matches!(phase, Phase::Traffic);
+            self.emit_end(connection, established, CloseReason::Local);
         }
         connection.report(Outcome::Finished);
     }

@@ -208,7 +208,8 @@ fn an_endpoint_that_is_not_to_be_tried_again_is_given_up() {
         let endpoint = listener.endpoint();
         drop(listener);
         push.connect(&endpoint).unwrap();
-        push.send("never arrives").unwrap();
+        // It may be given up already.
+        let _ = push.try_send("never arrives");
         eventually("it is given up", || {
             let refused = push.try_send("x").is_err();
             refused && push.peers() == 0
