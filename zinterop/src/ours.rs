@@ -99,6 +99,7 @@ impl From<Error> for Failure {
         match error {
             Error::WouldBlock => Self::WouldBlock,
             Error::WrongState => Self::WrongState,
+            Error::PeerLost => Self::PeerLost,
             Error::NotSupported => Self::NotSupported,
             Error::Terminated => Self::Terminated,
             Error::AddressInUse(_) => Self::AddressInUse,

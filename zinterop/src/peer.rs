@@ -135,6 +135,8 @@ pub enum Failure {
     WrongState,
     /// The pattern never allows it.
     NotSupported,
+    /// The peer that owed a reply is gone. libzmq does not tell.
+    PeerLost,
     /// The context is being terminated.
     Terminated,
     /// Somebody is bound there.

@@ -32,6 +32,8 @@ pub(crate) struct Connection {
     pub(crate) registry: Registry,
     engine: Owned<Engine>,
     incoming: Mutex<Option<Stream>>,
+    /// The stream while there is traffic, for an application thread that waits for it.
+    readable: Mutex<Option<Arc<Stream>>>,
     outcomes: Mutex<Vec<Outcome>>,
 }
 
@@ -59,6 +61,7 @@ impl Connection {
             registry,
             engine: Owned::new(placeholder),
             incoming: Mutex::new(None),
+            readable: Mutex::new(None),
             outcomes: Mutex::new(Vec::new()),
         };
         connection.engine = Owned::new(make_engine(&connection));
@@ -94,16 +97,18 @@ impl Connection {
         self.drive(events::RESUME);
     }
 
-    /// See [`Engine::lease`].
+    /// Gives the input side to this thread, which is about to wait for the stream that is returned. If
+    /// another thread has the engine, that one arranges it as soon as it can; until then the I/O thread
+    /// reads as well. `None` when there is no traffic.
     pub(crate) fn lease(self: &Arc<Self>) -> Option<Arc<Stream>> {
-        let mut stream = None;
-        self.engine.drive(0, |engine, pending| {
-            if pending != 0 {
-                engine.handle(self, pending);
-            }
-            stream = engine.lease(self);
-        });
-        stream
+        let stream = lock(&self.readable).clone()?;
+        self.drive(events::LEASE);
+        Some(stream)
+    }
+
+    /// Called by the engine when traffic begins and ends.
+    pub(crate) fn set_readable(&self, stream: Option<Arc<Stream>>) {
+        *lock(&self.readable) = stream;
     }
 
     /// Gives the input side back to the I/O thread.

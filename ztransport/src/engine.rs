@@ -53,6 +53,8 @@ pub(crate) mod events {
     pub(crate) const TICK: u32 = 128;
     /// The application will not read itself any more.
     pub(crate) const UNLEASE: u32 = 256;
+    /// The application is about to wait for input itself.
+    pub(crate) const LEASE: u32 = 2048;
     /// The application is back from waiting for input. An event, so that it is not lost when another
     /// thread has the engine at that moment.
     pub(crate) const RESUME: u32 = 512;
@@ -76,6 +78,7 @@ const _: () = {
         UNLEASE,
         RESUME,
         HANGUP,
+        LEASE,
     ];
     let (mut at, mut seen) = (0, 0);
     while at < all.len() {
@@ -245,6 +248,9 @@ impl Engine {
         }
         let mut result = Ok(());
         let mut pending = pending;
+        if pending & events::LEASE != 0 {
+            self.begin_lease(connection);
+        }
         if pending & events::RESUME != 0 {
             self.attention.blocked = false;
             self.attention.used = true;
@@ -295,27 +301,24 @@ impl Engine {
 
     // ---- Attention of the application ----
 
-    /// Gives the input side to an application thread that is about to block, and the stream to wait
-    /// for. `None` when there is nothing to wait for on the stream: no traffic yet, or input that the
-    /// application has to make room for first.
-    pub(crate) fn lease(&mut self, connection: &Connection) -> Option<Arc<Stream>> {
-        if !matches!(self.phase, Phase::Traffic) || self.paused {
-            self.end_lease(connection);
-            return None;
-        }
-        let stream = Arc::clone(self.stream.as_ref()?);
+    /// Gives the input side to an application thread that waits for the stream.
+    fn begin_lease(&mut self, connection: &Connection) {
+        let (Phase::Traffic, Some(stream)) = (&self.phase, &self.stream) else {
+            return;
+        };
         if !self.attention.input {
-            connection
+            let watched = connection
                 .registry
-                .watch_input(stream.as_fd(), connection.id, false)
-                .ok()?;
+                .watch_input(stream.as_fd(), connection.id, false);
+            if watched.is_err() {
+                return; // Then the I/O thread reads too, which does no harm.
+            }
             self.attention.input = true;
             self.attention.lease_tick = LEASE_TICK;
             self.tick(connection, LEASE_TICK);
         }
         self.attention.blocked = true;
         self.attention.used = true;
-        Some(stream)
     }
 
     fn end_lease(&mut self, connection: &Connection) {
@@ -415,6 +418,7 @@ impl Engine {
         let Ok(peer) = handshake.finish() else {
             return Ok(());
         };
+        connection.set_readable(self.stream.clone());
         connection.handle.counters().established.add(1);
         connection.handle.counters().open.add(1);
         connection.handle.emit(|| Event::HandshakeSucceeded {
@@ -706,6 +710,7 @@ impl Engine {
     fn fail(&mut self, connection: &Connection, reason: CloseReason) {
         let phase = std::mem::replace(&mut self.phase, Phase::Down);
         self.stream = None;
+        connection.set_readable(None);
         // A tick that is due still comes.
         let ticking = self.attention.ticking;
         self.attention = Attention {
@@ -786,6 +791,7 @@ impl Engine {
         }
         let phase = std::mem::replace(&mut self.phase, Phase::Down);
         self.stream = None;
+        connection.set_readable(None);
         drop(connection.take_incoming());
         if let Some(pipes) = self.pipes.take() {
             pipes.abandon(&connection.handle.counters().lost_to_linger);

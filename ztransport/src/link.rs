@@ -99,8 +99,8 @@ impl Driver {
 
     /// Blocks this thread until the peer has sent something or `ready` is readable, at most until the
     /// deadline, while the I/O thread leaves the input of this connection to this thread. Then
-    /// [`read_on`](Self::read_on) brings the input in. `None`, at once, when this is not possible now:
-    /// the connection is not established, or another thread is driving it.
+    /// [`read_on`](Self::read_on) brings the input in. `None`, at once, when the connection is not
+    /// established.
     ///
     /// The I/O thread takes the input back some 10 ms after the caller's last call, or at once with
     /// [`give_back`](Self::give_back), which a caller must use before it waits in any other way.
