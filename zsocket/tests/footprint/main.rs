@@ -1,0 +1,353 @@
+//! What sockets take up, in descriptors, memory and allocations, and what they give back.
+//!
+//! These are numbers of the whole process, so the tests of this program take turns.
+
+#[allow(dead_code, reason = "shared with the scenarios")]
+#[path = "../scenarios/support.rs"]
+mod support;
+
+use std::{
+    fs,
+    io::Write,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use support::{
+    A_WHILE, ANYWHERE, COMMAND, MORE, PATIENCE, Raw, Server, WIRES, Wire, eventually, header, ping,
+    spawn, wait_for,
+};
+use zsocket::{Context, Event, Message, Pull, Push, Rep, Req};
+
+/// What may remain of any number of connections: free lists, timers that are still to come.
+const REMAINDER: u64 = 6 << 20;
+
+fn alone() -> MutexGuard<'static, ()> {
+    static TURN: Mutex<()> = Mutex::new(());
+    TURN.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Bytes of private memory that are resident.
+fn memory() -> u64 {
+    let status = fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find(|line| line.starts_with("RssAnon:"));
+    let kilobytes = line.unwrap().split_whitespace().nth(1).unwrap();
+    kilobytes.parse::<u64>().unwrap() * 1024
+}
+
+fn descriptors() -> usize {
+    // One of them is the directory itself.
+    fs::read_dir("/proc/self/fd").unwrap().count() - 1
+}
+
+#[test]
+fn ten_thousand_connections_come_and_go() {
+    let _alone = alone();
+    for wire in WIRES {
+        let server = Server::new(wire);
+        let cycle = |count: u64| {
+            for at in 0..count {
+                // What a peer may do at most before it goes: nothing, half of a handshake, a
+                // handshake, a message, half of one.
+                let mut raw = Raw::connect(&server.endpoint);
+                match at % 5 {
+                    0 => {}
+                    1 => raw.write_all(&support::greeting()).unwrap(),
+                    2 => raw.shake_hands("PUSH"),
+                    3 => {
+                        raw.shake_hands("PUSH");
+                        raw.send(&[b"one message"]);
+                        let message = server.pull.recv_timeout(PATIENCE).unwrap();
+                        assert_eq!(message[0], "one message");
+                    }
+                    _ => {
+                        raw.shake_hands("PUSH");
+                        raw.write_all(&header(MORE, 1 << 20)).unwrap();
+                        raw.write_all(&[0; 1000]).unwrap();
+                    }
+                }
+            }
+            eventually("all of them are gone", || {
+                assert!(server.pull.try_recv().is_err());
+                server.pull.stats().connections.open == 1 && server.pull.peers() == 1
+            });
+            // A receiver that waits for its only peer makes a descriptor for that, which stays.
+            assert!(server.pull.recv_timeout(A_WHILE).is_err());
+            // Those that never were established leave a moment later.
+            let mut settled = descriptors();
+            eventually("descriptors are closed", || {
+                let now = descriptors();
+                std::mem::replace(&mut settled, now) == now
+            });
+            while server.monitor.try_recv().is_some() {}
+        };
+        cycle(500);
+        let before = (descriptors(), memory());
+        cycle(10_000);
+        eventually("descriptors are as before", || descriptors() <= before.0);
+        let after = memory();
+        assert!(
+            after < before.1 + REMAINDER,
+            "{wire:?}: from {} to {after} bytes",
+            before.1
+        );
+        server.goes_on();
+    }
+}
+
+#[test]
+fn sockets_and_contexts_come_and_go() {
+    let _alone = alone();
+    let cycle = |count: u32| {
+        for _ in 0..count {
+            for anywhere in ANYWHERE {
+                let context = Context::new();
+                let pull = context.socket::<Pull>().unwrap();
+                let push = context.socket::<Push>().unwrap();
+                push.connect(pull.bind(anywhere).unwrap()).unwrap();
+                push.send("hello").unwrap();
+                assert_eq!(pull.recv_timeout(PATIENCE).unwrap()[0], "hello");
+            }
+        }
+    };
+    cycle(20);
+    let before = (descriptors(), memory());
+    cycle(300);
+    assert_eq!(descriptors(), before.0);
+    assert!(memory() < before.1 + REMAINDER);
+}
+
+#[test]
+fn an_announcement_takes_no_memory() {
+    let _alone = alone();
+    for wire in WIRES {
+        let server = Server::new(wire);
+        let before = memory();
+        let boasters: Vec<Raw> = [0, MORE]
+            .into_iter()
+            .cycle()
+            .take(20)
+            .map(|flags| {
+                let mut raw = Raw::connect_as(&server.endpoint, "PUSH");
+                raw.write_all(&header(flags, 1 << 62)).unwrap();
+                raw.write_all(&[0; 10_000]).unwrap();
+                raw
+            })
+            .collect();
+        // Answers come to those who ask, so what they announced has been seen by then.
+        for _ in 0..10 {
+            server.goes_on();
+        }
+        eventually("the boasters are connected", || {
+            server.pull.stats().connections.open as usize > boasters.len()
+        });
+        assert!(memory() < before + 8 * 1024 * 1024);
+        assert_eq!(server.pull.stats().connections.oversize, 0);
+        // They may go on for as long as they like.
+        for mut raw in boasters {
+            raw.write_all(&[0; 10_000]).unwrap();
+        }
+        eventually("the boasters are gone", || {
+            let _ = server.pull.try_recv();
+            server.pull.stats().connections.open == 1
+        });
+        server.goes_on();
+    }
+}
+
+#[test]
+fn a_flood_of_commands_takes_no_memory() {
+    let _alone = alone();
+    for wire in WIRES {
+        let server = Server::new(wire);
+        let mut raw = Raw::connect_as(&server.endpoint, "PUSH");
+        raw.send(&[b"begin"]);
+        server.pull.recv_timeout(PATIENCE).unwrap();
+        let before = memory();
+        let burst = [
+            ping(b"0123456789abcdef").repeat(1000),
+            support::frame(COMMAND, &[b"\x07UNKNOWN", &[b' '; 60_000][..]].concat()),
+        ]
+        .concat();
+        for _ in 0..300 {
+            raw.write_all(&burst).unwrap();
+        }
+        raw.send(&[b"end"]);
+        assert_eq!(server.pull.recv_timeout(PATIENCE).unwrap()[0], "end");
+        assert!(memory() < before + REMAINDER);
+    }
+}
+
+#[test]
+fn bursts_do_not_pile_up() {
+    let _alone = alone();
+    for anywhere in ANYWHERE {
+        let context = Context::new();
+        let pull = context.build_socket::<Pull>().recv_hwm(0).build().unwrap();
+        let push = context.build_socket::<Push>().send_hwm(0).build().unwrap();
+        push.connect(pull.bind(anywhere).unwrap()).unwrap();
+        let mut message = Message::new();
+        let mut burst = |count: u32| {
+            for at in 0..count {
+                push.send(at.to_be_bytes().repeat(25)).unwrap();
+            }
+            for at in 0..count {
+                pull.recv_into(&mut message).unwrap();
+                assert_eq!(message[0][..4], at.to_be_bytes());
+            }
+        };
+        // The allocator may keep what one burst of 30 MB has taken, but the next ones take it again.
+        burst(1000);
+        let before = memory();
+        for _ in 0..5 {
+            burst(300_000);
+        }
+        let after = memory();
+        assert!(
+            after < before + (64 << 20),
+            "{anywhere}: from {before} to {after} bytes"
+        );
+    }
+}
+
+/// One allocation for this many messages is allowed: a pipe takes a chunk now and then.
+const PER: u64 = 10;
+
+#[test]
+fn receiving_into_the_same_message_does_not_allocate() {
+    let _alone = alone();
+    for anywhere in ANYWHERE {
+        for size in [1, 20, 200, 2000] {
+            let context = Context::new();
+            let pull = context.socket::<Pull>().unwrap();
+            let push = context.socket::<Push>().unwrap();
+            push.connect(pull.bind(anywhere).unwrap()).unwrap();
+            let sender = spawn(move || {
+                let body = vec![7; size];
+                for _ in 0..20_000 {
+                    push.send(&body[..]).unwrap();
+                }
+            });
+            let mut message = Message::new();
+            for _ in 0..10_000 {
+                pull.recv_into(&mut message).unwrap();
+            }
+            let counted = allocation_counter::measure(|| {
+                for _ in 0..10_000 {
+                    pull.recv_into(&mut message).unwrap();
+                    assert_eq!(message[0].len(), size);
+                }
+            });
+            sender.join();
+            let allocations = counted.count_total;
+            assert!(
+                allocations <= 10_000 / PER,
+                "{anywhere}, {size} bytes: {allocations}"
+            );
+        }
+    }
+}
+
+#[test]
+fn sending_a_slice_does_not_allocate() {
+    let _alone = alone();
+    for anywhere in ANYWHERE {
+        for size in [1, 20, 200, 2000] {
+            if anywhere.starts_with("inproc") && size > 1000 {
+                continue; // Handed over in a buffer of its own, which is never copied again.
+            }
+            let context = Context::new();
+            let pull = context.socket::<Pull>().unwrap();
+            let push = context.socket::<Push>().unwrap();
+            push.connect(pull.bind(anywhere).unwrap()).unwrap();
+            let receiver = spawn(move || {
+                let mut message = Message::new();
+                for _ in 0..20_000 {
+                    pull.recv_into(&mut message).unwrap();
+                }
+            });
+            let body = vec![7; size];
+            for _ in 0..10_000 {
+                push.send(&body[..]).unwrap();
+            }
+            let counted = allocation_counter::measure(|| {
+                for _ in 0..10_000 {
+                    push.send(&body[..]).unwrap();
+                }
+            });
+            receiver.join();
+            let allocations = counted.count_total;
+            assert!(
+                allocations <= 10_000 / PER,
+                "{anywhere}, {size} bytes: {allocations}"
+            );
+        }
+    }
+}
+
+#[test]
+fn asking_and_answering_does_not_allocate() {
+    let _alone = alone();
+    for anywhere in ANYWHERE {
+        let context = Context::new();
+        let rep = context.socket::<Rep>().unwrap();
+        let req = context.socket::<Req>().unwrap();
+        req.connect(rep.bind(anywhere).unwrap()).unwrap();
+        let server = spawn(move || {
+            let serve = |count: u32| {
+                let mut message = Message::new();
+                for _ in 0..count {
+                    rep.recv_into(&mut message).unwrap();
+                    rep.send(b"an answer of no great length").unwrap();
+                }
+            };
+            serve(200);
+            allocation_counter::measure(|| serve(1000)).count_total
+        });
+        let ask = |count: u32| {
+            let mut message = Message::new();
+            for _ in 0..count {
+                req.send(b"a question that is somewhat longer than its answer")
+                    .unwrap();
+                req.recv_into(&mut message).unwrap();
+            }
+        };
+        ask(200);
+        let client = allocation_counter::measure(|| ask(1000)).count_total;
+        let server = server.join();
+        let few = 1000 / PER;
+        assert!(
+            client <= few && server <= few,
+            "{anywhere}: {client}, {server}"
+        );
+    }
+}
+
+#[test]
+fn accepting_pauses_when_descriptors_run_out() {
+    let _alone = alone();
+    let server = Server::new(Wire::Ipc);
+    let limit = getrlimit(Resource::Nofile);
+    // Descriptors are given out from below, so a few more than now is the limit to come.
+    let low = Rlimit {
+        current: Some(descriptors() as u64 + 12),
+        maximum: limit.maximum,
+    };
+    setrlimit(Resource::Nofile, low).unwrap();
+    // One that is there can be given back when none is left.
+    let mut raws = Vec::new();
+    while let Ok(stream) = std::os::unix::net::UnixStream::connect(
+        server.endpoint.to_string().trim_start_matches("ipc://"),
+    ) {
+        raws.push(stream);
+    }
+    let paused = wait_for(&server.monitor, "the pause", |event| {
+        matches!(event, Event::AcceptPaused { .. })
+    });
+    // Room again, before anything else here needs some.
+    setrlimit(Resource::Nofile, limit).unwrap();
+    assert!(matches!(paused, Event::AcceptPaused { reason, .. } if !reason.is_empty()));
+    assert!(server.pull.stats().connections.accept_paused >= 1);
+    server.goes_on();
+    drop(raws);
+}
