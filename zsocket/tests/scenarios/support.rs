@@ -184,21 +184,6 @@ impl Raw {
         }
     }
 
-    pub(crate) fn another(&self) -> Self {
-        match self {
-            Self::Tcp(stream) => Self::Tcp(stream.try_clone().unwrap()),
-            Self::Ipc(stream) => Self::Ipc(stream.try_clone().unwrap()),
-        }
-    }
-
-    /// Ends the connection both ways, for all handles on it.
-    pub(crate) fn cut(&self) {
-        let _ = match self {
-            Self::Tcp(stream) => stream.shutdown(Shutdown::Both),
-            Self::Ipc(stream) => stream.shutdown(Shutdown::Both),
-        };
-    }
-
     /// Says that nothing more will come, if the connection is still there.
     pub(crate) fn finish(&self) {
         let _ = match self {

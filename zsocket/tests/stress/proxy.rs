@@ -2,6 +2,7 @@
 
 use std::{
     io::{Read, Write},
+    net::Shutdown,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicUsize, Ordering},
@@ -75,13 +76,29 @@ fn forward(near: Raw, far: Raw, limit: Option<usize>) {
                 }
                 left -= read;
             }
-            from.cut();
-            to.cut();
+            cut(&from);
+            cut(&to);
         }
     };
-    let back = thread::spawn(pump(far.another(), near.another()));
+    let back = thread::spawn(pump(another(&far), another(&near)));
     pump(near, far)();
     back.join().unwrap();
+}
+
+fn another(raw: &Raw) -> Raw {
+    match raw {
+        Raw::Tcp(stream) => Raw::Tcp(stream.try_clone().unwrap()),
+        Raw::Ipc(stream) => Raw::Ipc(stream.try_clone().unwrap()),
+    }
+}
+
+/// Ends a connection both ways, for all handles on it.
+fn cut(raw: &Raw) {
+    // Fails if it has ended already.
+    let _ = match raw {
+        Raw::Tcp(stream) => stream.shutdown(Shutdown::Both),
+        Raw::Ipc(stream) => stream.shutdown(Shutdown::Both),
+    };
 }
 
 impl Proxy {
