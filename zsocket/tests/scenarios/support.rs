@@ -92,13 +92,18 @@ pub(crate) const COMMAND: u8 = 4;
 
 impl Raw {
     pub(crate) fn connect(endpoint: &Endpoint) -> Self {
+        Self::try_connect(endpoint).unwrap()
+    }
+
+    /// For an endpoint that may be gone.
+    pub(crate) fn try_connect(endpoint: &Endpoint) -> io::Result<Self> {
         let text = endpoint.to_string();
         let raw = match text.split_once("://").unwrap() {
-            ("tcp", address) => Self::Tcp(TcpStream::connect(address).unwrap()),
-            ("ipc", path) => Self::Ipc(UnixStream::connect(path).unwrap()),
+            ("tcp", address) => Self::Tcp(TcpStream::connect(address)?),
+            ("ipc", path) => Self::Ipc(UnixStream::connect(path)?),
             _ => panic!("{text} is no stream"),
         };
-        raw.patiently()
+        Ok(raw.patiently())
     }
 
     /// Connects and introduces itself as a socket of this type.
