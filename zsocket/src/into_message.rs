@@ -63,6 +63,7 @@ copied! {
     [] &String;
     [] String;
     [] Vec<u8>;
+    [] &Vec<u8>;
     [] Bytes;
     [] Frame;
     [const N: usize] &[u8; N];
