@@ -2,7 +2,7 @@
 //! slots through which they pass things to whoever does.
 
 use std::{
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
@@ -13,6 +13,7 @@ use crate::{
     engine::{Engine, Outcome, events},
     event::SocketHandle,
     io_thread::Command,
+    lock::lock,
     net::Stream,
     options::Options,
     poll::Registry,
@@ -181,8 +182,4 @@ impl std::fmt::Debug for Connection {
             .field("endpoint", &self.endpoint)
             .finish_non_exhaustive()
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

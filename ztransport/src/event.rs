@@ -2,7 +2,7 @@
 
 use std::{
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex,
         mpsc::{SyncSender, TrySendError},
     },
     time::Duration,
@@ -14,6 +14,7 @@ use zpipe::{Counter, Notifier, Sender};
 use crate::{
     endpoint::Endpoint,
     link::Link,
+    lock::lock,
     net::{ConnectError, PeerAddress},
 };
 
@@ -268,20 +269,12 @@ impl SocketHandle {
     /// Sends events to `monitor` from now on, instead of to the one before. Nobody ever waits for a
     /// monitor: what does not fit is counted and dropped.
     pub fn set_monitor(&self, monitor: SyncSender<Event>) {
-        *self
-            .inner
-            .monitor
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner) = Some(monitor);
+        *lock(&self.inner.monitor) = Some(monitor);
     }
 
     /// Reports an event.
     pub fn emit(&self, event: impl FnOnce() -> Event) {
-        let mut monitor = self
-            .inner
-            .monitor
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut monitor = lock(&self.inner.monitor);
         let Some(sender) = &*monitor else { return };
         match sender.try_send(event()) {
             Ok(()) => {}

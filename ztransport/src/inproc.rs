@@ -7,7 +7,7 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex},
 };
 
 use zmtp::{Peer, Version};
@@ -17,6 +17,7 @@ use crate::{
     endpoint::{Endpoint, InprocName},
     event::{Letter, SocketHandle},
     link::{Link, next_id},
+    lock::lock,
     options::Options,
 };
 
@@ -142,7 +143,7 @@ impl Inproc {
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Names> {
-        self.names.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.names)
     }
 }
 

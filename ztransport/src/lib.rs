@@ -83,6 +83,7 @@ mod inproc;
 mod io_thread;
 mod link;
 mod live;
+mod lock;
 pub mod net;
 mod options;
 mod poll;

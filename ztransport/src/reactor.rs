@@ -3,7 +3,7 @@
 use std::{
     collections::HashMap,
     io,
-    sync::{Arc, Mutex, PoisonError, mpsc},
+    sync::{Arc, Mutex, mpsc},
     thread::JoinHandle,
     time::{Duration, Instant},
 };
@@ -20,6 +20,7 @@ use crate::{
     io_thread::{Command, IoThread, ListenerEntry, Remote},
     link::{Driver, Link, next_id},
     live::{Holding, Live},
+    lock::lock,
     net::{BindError, Listener},
     options::Options,
 };
@@ -262,8 +263,4 @@ impl Drop for Reactor {
             }
         }
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
