@@ -50,11 +50,20 @@ pub enum CommandName {
     Join,
     /// `LEAVE`.
     Leave,
+    /// `HELLO` of PLAIN and CURVE.
+    Hello,
+    /// `WELCOME` of PLAIN and CURVE.
+    Welcome,
+    /// `INITIATE` of PLAIN and CURVE.
+    Initiate,
+    /// `MESSAGE` of CURVE.
+    Message,
     /// Any other name, or none.
     Other,
 }
 
 impl CommandName {
+    /// Those that [`Command`] takes apart; the mechanisms take the others apart.
     const KNOWN: [Self; 8] = [
         Self::Ready,
         Self::Error,
@@ -78,6 +87,10 @@ impl CommandName {
             Self::Cancel => "CANCEL",
             Self::Join => "JOIN",
             Self::Leave => "LEAVE",
+            Self::Hello => "HELLO",
+            Self::Welcome => "WELCOME",
+            Self::Initiate => "INITIATE",
+            Self::Message => "MESSAGE",
             Self::Other => "",
         }
     }
@@ -212,7 +225,7 @@ impl<'a> Command<'a> {
             CommandName::Join if data.len() <= MAX_GROUP_LEN => Self::Join { group: data },
             CommandName::Leave if data.len() <= MAX_GROUP_LEN => Self::Leave { group: data },
             CommandName::Join | CommandName::Leave => return Err(malformed),
-            CommandName::Other => Self::Unknown { name, data },
+            _ => Self::Unknown { name, data },
         })
     }
 

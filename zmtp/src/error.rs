@@ -19,6 +19,12 @@ pub enum Error {
         /// The version that the first bytes amount to.
         version: Version,
     },
+    /// The peer speaks ZMTP 1.0 or 2.0, which have no security mechanisms, and this end demands one,
+    /// or asks ZAP.
+    VersionWithoutSecurity {
+        /// The version that the peer speaks.
+        version: Version,
+    },
     /// The peer is configured for another security mechanism.
     MechanismMismatch {
         /// The name in the peer's greeting.
@@ -43,6 +49,13 @@ pub enum Error {
     },
     /// The peer's metadata ends inside a property.
     MalformedMetadata,
+    /// The peer's metadata is longer than the limit.
+    MetadataTooLarge {
+        /// Its length in bytes.
+        size: usize,
+        /// The limit in bytes.
+        limit: usize,
+    },
     /// The peer sent more properties than the limit.
     TooManyProperties {
         /// The limit.
@@ -58,6 +71,23 @@ pub enum Error {
         /// The command.
         command: CommandName,
     },
+    /// A box of the peer does not open: a wrong key, a cookie that is not ours, or bytes that were
+    /// changed on the way.
+    Cryptographic {
+        /// The command that holds the box.
+        command: CommandName,
+    },
+    /// The peer's vouch is genuine and speaks of other keys than those in use.
+    KeyExchange,
+    /// The peer used a nonce again, or one that is smaller than the last.
+    InvalidSequence,
+    /// The peer's credentials were refused: its ZAP status is 300, 400 or 500.
+    Denied {
+        /// The status.
+        status: u16,
+    },
+    /// The peer was not let in because no ZAP handler is there to ask.
+    NoZapHandler,
     /// The peer refused the connection with an ERROR command.
     Refused {
         /// The reason it gave, such as `400`.
@@ -68,6 +98,8 @@ pub enum Error {
         /// The announced size in bytes.
         size: u64,
     },
+    /// The peer announced a ZMTP 1.0 frame of length 0, which has no room for its flags.
+    FrameWithoutFlags,
     /// The peer announced a frame that is longer than the limit.
     FrameTooLarge {
         /// The announced size in bytes.
@@ -94,6 +126,13 @@ pub enum Error {
         /// The limit in bytes.
         limit: u64,
     },
+    /// The peer subscribed to a topic, or took back one, that is longer than the limit.
+    SubscriptionTooLong {
+        /// The length of the topic in bytes.
+        len: u64,
+        /// The limit in bytes.
+        limit: u64,
+    },
     /// The handshake did not complete in time.
     HandshakeTimeout,
     /// The peer did not answer a PING in time.
@@ -104,6 +143,8 @@ pub enum Error {
     InvalidLocalIdentity,
     /// A property given for this end has an invalid or reserved name, or too long a value.
     InvalidLocalProperty,
+    /// There is no open question to ZAP that this answer could be for.
+    UnexpectedZapAnswer,
     /// The connection has failed before and takes nothing more.
     Closed,
 }
@@ -118,6 +159,8 @@ pub enum Blame {
     Incompatible,
     /// The peer refused us.
     Refused,
+    /// The peer was refused by this end's ZAP handler, or for want of one.
+    Denied,
     /// The peer exceeded one of our limits.
     Limit,
     /// Nothing came in time. Connecting again may help.
@@ -132,6 +175,7 @@ impl Error {
     pub const fn blame(&self) -> Blame {
         match self {
             Self::UnsupportedVersion { .. }
+            | Self::VersionWithoutSecurity { .. }
             | Self::MechanismMismatch { .. }
             | Self::IncompatibleSocketType { .. } => Blame::Incompatible,
             Self::UnknownSocketType { .. }
@@ -139,9 +183,16 @@ impl Error {
             | Self::MalformedMetadata
             | Self::UnexpectedCommand { .. }
             | Self::MalformedCommand { .. }
+            | Self::Cryptographic { .. }
+            | Self::KeyExchange
+            | Self::InvalidSequence
+            | Self::FrameWithoutFlags
             | Self::FrameSizeOutOfRange { .. } => Blame::Protocol,
             Self::Refused { .. } => Blame::Refused,
-            Self::TooManyProperties { .. }
+            Self::Denied { .. } | Self::NoZapHandler => Blame::Denied,
+            Self::MetadataTooLarge { .. }
+            | Self::SubscriptionTooLong { .. }
+            | Self::TooManyProperties { .. }
             | Self::FrameTooLarge { .. }
             | Self::MessageTooLarge { .. }
             | Self::TooManyFrames { .. }
@@ -149,7 +200,10 @@ impl Error {
             Self::HandshakeTimeout | Self::HeartbeatTimeout | Self::PeerTtlExpired => {
                 Blame::Timeout
             }
-            Self::InvalidLocalIdentity | Self::InvalidLocalProperty | Self::Closed => Blame::Local,
+            Self::UnexpectedZapAnswer
+            | Self::InvalidLocalIdentity
+            | Self::InvalidLocalProperty
+            | Self::Closed => Blame::Local,
         }
     }
 
@@ -165,20 +219,28 @@ impl Error {
             Self::MalformedCommand { command } => match command {
                 CommandName::Error => 0x1000_0015,
                 CommandName::Ready => 0x1000_0016,
+                CommandName::Message => 0x1000_0012,
+                CommandName::Hello => 0x1000_0013,
+                CommandName::Initiate => 0x1000_0014,
+                CommandName::Welcome => 0x1000_0017,
                 _ => 0x1000_0011,
             },
             Self::MalformedMetadata
+            | Self::MetadataTooLarge { .. }
             | Self::TooManyProperties { .. }
             | Self::UnknownSocketType { .. }
             | Self::IncompatibleSocketType { .. }
             | Self::InvalidIdentity { .. } => 0x1000_0018,
+            Self::InvalidSequence => 0x1000_0002,
+            Self::KeyExchange => 0x1000_0003,
+            Self::Cryptographic { .. } => 0x1100_0001,
             Self::MechanismMismatch { .. } => 0x1100_0002,
             _ => return None,
         })
     }
 
-    /// The ZAP status code that an ERROR command carried, 300, 400 or 500: the value that libzmq
-    /// reports with `ZMQ_EVENT_HANDSHAKE_FAILED_AUTH`.
+    /// The ZAP status code, 300, 400 or 500, that an ERROR command of the peer carried or this end's
+    /// own ZAP handler answered: the value that libzmq reports with `ZMQ_EVENT_HANDSHAKE_FAILED_AUTH`.
     #[must_use]
     pub fn auth_event_code(&self) -> Option<u32> {
         match self {
@@ -188,6 +250,7 @@ impl Error {
                 "500" => Some(500),
                 _ => None,
             },
+            Self::Denied { status } => Some((*status).into()),
             _ => None,
         }
     }
@@ -200,6 +263,13 @@ impl fmt::Display for Error {
                 write!(
                     f,
                     "peer speaks ZMTP {version} or no ZMTP at all, which is not accepted"
+                )
+            }
+            Self::VersionWithoutSecurity { version } => {
+                write!(
+                    f,
+                    "peer speaks ZMTP {version}, which has no security; update it, or accept NULL \
+                     without a ZAP domain"
                 )
             }
             Self::MechanismMismatch { peer } => {
@@ -218,18 +288,48 @@ impl fmt::Display for Error {
             Self::TooManyProperties { limit } => {
                 write!(f, "peer sent more than {limit} properties")
             }
+            Self::MetadataTooLarge { size, limit } => {
+                write!(
+                    f,
+                    "peer sent {size} bytes of metadata, the limit is {limit}"
+                )
+            }
             Self::UnexpectedCommand { name } => {
                 write!(f, "peer sent {name:?} where another command was due")
             }
             Self::MalformedCommand { command } => {
                 write!(f, "peer sent a malformed {command} command")
             }
+            Self::Cryptographic { command } => {
+                write!(
+                    f,
+                    "a box in the peer's {command} does not open; compare the keys at both ends"
+                )
+            }
+            Self::KeyExchange => f.write_str("peer's vouch is for other keys than those in use"),
+            Self::InvalidSequence => f.write_str("peer used a nonce twice or went back"),
+            Self::Denied { status } => {
+                write!(
+                    f,
+                    "peer was refused by the ZAP handler with status {status}"
+                )
+            }
+            Self::NoZapHandler => {
+                f.write_str("peer cannot be authenticated: there is no ZAP handler; start one")
+            }
+            Self::UnexpectedZapAnswer => f.write_str("nothing was asked that ZAP could answer"),
             Self::Refused { reason } => write!(f, "peer refused the connection: {reason}"),
             Self::FrameSizeOutOfRange { size } => {
                 write!(
                     f,
                     "peer announced a frame of {size} bytes, more than the protocol allows"
                 )
+            }
+            Self::FrameWithoutFlags => {
+                f.write_str("peer announced a frame of length 0, which ZMTP 1.0 does not know")
+            }
+            Self::SubscriptionTooLong { len, limit } => {
+                write!(f, "peer named a topic of {len} bytes, the limit is {limit}")
             }
             Self::FrameTooLarge { size, limit } => {
                 write!(

@@ -27,13 +27,16 @@ pub struct Limits {
     pub max_message_size: Option<u64>,
     /// The largest number of frames in one message. Default: 65,536.
     pub max_frames: u32,
-    /// The longest command after the handshake, in bytes, which bounds the topic of a subscription.
-    /// Default: 1 MiB.
+    /// The longest command after the handshake, in bytes. Default: 1 MiB.
     pub max_command_size: u64,
     /// The longest command during the handshake, in bytes. Default: 16 KiB.
     pub max_handshake_command_size: u64,
+    /// The longest topic of a subscription, in bytes, however it travels. Default: 1 MiB.
+    pub max_subscription_len: u64,
     /// The largest number of properties in the metadata. Default: 128.
     pub max_properties: usize,
+    /// The longest metadata, all properties together as they travel, in bytes. Default: 16 KiB.
+    pub max_metadata_size: usize,
 }
 
 impl Limits {
@@ -72,6 +75,20 @@ impl Limits {
         self
     }
 
+    /// Replaces [`max_subscription_len`](Self::max_subscription_len).
+    #[must_use]
+    pub const fn with_max_subscription_len(mut self, bytes: u64) -> Self {
+        self.max_subscription_len = bytes;
+        self
+    }
+
+    /// Replaces [`max_metadata_size`](Self::max_metadata_size).
+    #[must_use]
+    pub const fn with_max_metadata_size(mut self, bytes: usize) -> Self {
+        self.max_metadata_size = bytes;
+        self
+    }
+
     /// Replaces [`max_properties`](Self::max_properties).
     #[must_use]
     pub const fn with_max_properties(mut self, properties: usize) -> Self {
@@ -88,7 +105,9 @@ impl Default for Limits {
             max_frames: 65_536,
             max_command_size: 1 << 20,
             max_handshake_command_size: 16 << 10,
+            max_subscription_len: 1 << 20,
             max_properties: 128,
+            max_metadata_size: 16 << 10,
         }
     }
 }

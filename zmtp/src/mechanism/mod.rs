@@ -93,6 +93,18 @@ fn local_metadata(config: &HandshakeConfig) -> Vec<u8> {
     out
 }
 
+/// Reads the metadata that the peer announces, within the limits.
+fn peer_metadata(wire: &[u8], config: &HandshakeConfig) -> Result<Metadata, Error> {
+    let limits = config.limits();
+    if wire.len() > limits.max_metadata_size {
+        return Err(Error::MetadataTooLarge {
+            size: wire.len(),
+            limit: limits.max_metadata_size,
+        });
+    }
+    Metadata::decode(wire, limits.max_properties)
+}
+
 /// An ERROR command from the peer, as the error that ends the handshake.
 fn refused(reason: &[u8]) -> Error {
     Error::Refused {

@@ -2,7 +2,7 @@
 //!
 //! Sections followed: RFC 23 and RFC 37, "The NULL Security Mechanism".
 
-use super::{local_metadata, refused, unexpected};
+use super::{local_metadata, peer_metadata, refused, unexpected};
 use crate::command::CommandName;
 use crate::handshake::HandshakeConfig;
 use crate::{Command, Error, Metadata};
@@ -37,7 +37,7 @@ impl Null {
     ) -> Result<(), Error> {
         match Command::decode(body) {
             Ok(Command::Ready { metadata }) if self.peer.is_none() => {
-                self.peer = Some(Metadata::decode(metadata, config.limits().max_properties)?);
+                self.peer = Some(peer_metadata(metadata, config)?);
                 Ok(())
             }
             Ok(Command::Error { reason }) => Err(refused(reason)),
