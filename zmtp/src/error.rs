@@ -81,13 +81,6 @@ pub enum Error {
     KeyExchange,
     /// The peer used a nonce again, or one that is smaller than the last.
     InvalidSequence,
-    /// The peer's credentials were refused: its ZAP status is 300, 400 or 500.
-    Denied {
-        /// The status.
-        status: u16,
-    },
-    /// The peer was not let in because no ZAP handler is there to ask.
-    NoZapHandler,
     /// The peer refused the connection with an ERROR command.
     Refused {
         /// The reason it gave, such as `400`.
@@ -159,8 +152,6 @@ pub enum Blame {
     Incompatible,
     /// The peer refused us.
     Refused,
-    /// The peer was refused by this end's ZAP handler, or for want of one.
-    Denied,
     /// The peer exceeded one of our limits.
     Limit,
     /// Nothing came in time. Connecting again may help.
@@ -189,7 +180,6 @@ impl Error {
             | Self::FrameWithoutFlags
             | Self::FrameSizeOutOfRange { .. } => Blame::Protocol,
             Self::Refused { .. } => Blame::Refused,
-            Self::Denied { .. } | Self::NoZapHandler => Blame::Denied,
             Self::MetadataTooLarge { .. }
             | Self::SubscriptionTooLong { .. }
             | Self::TooManyProperties { .. }
@@ -250,7 +240,6 @@ impl Error {
                 "500" => Some(500),
                 _ => None,
             },
-            Self::Denied { status } => Some((*status).into()),
             _ => None,
         }
     }
@@ -308,15 +297,6 @@ impl fmt::Display for Error {
             }
             Self::KeyExchange => f.write_str("peer's vouch is for other keys than those in use"),
             Self::InvalidSequence => f.write_str("peer used a nonce twice or went back"),
-            Self::Denied { status } => {
-                write!(
-                    f,
-                    "peer was refused by the ZAP handler with status {status}"
-                )
-            }
-            Self::NoZapHandler => {
-                f.write_str("peer cannot be authenticated: there is no ZAP handler; start one")
-            }
             Self::UnexpectedZapAnswer => f.write_str("nothing was asked that ZAP could answer"),
             Self::Refused { reason } => write!(f, "peer refused the connection: {reason}"),
             Self::FrameSizeOutOfRange { size } => {
