@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::command::CommandName;
 use crate::greeting::MechanismName;
-use crate::{SocketType, Version};
+use crate::{SocketType, Version, zap};
 
 /// Why a connection failed, or a call was refused.
 ///
@@ -86,6 +86,18 @@ pub enum Error {
         /// The reason it gave, such as `400`.
         reason: Box<str>,
     },
+    /// The handler that was asked about the peer did not let it in.
+    AuthenticationFailed {
+        /// What it said.
+        status: zap::Status,
+    },
+    /// The handler that was asked about the peer sent something that is no valid reply.
+    InvalidZapReply {
+        /// What is wrong with it.
+        cause: zap::ReplyError,
+    },
+    /// Nobody is there to be asked about the peer, and without that it may not come in.
+    NoZapHandler,
     /// The peer announced a frame of more than 2^63 - 1 bytes.
     FrameSizeOutOfRange {
         /// The announced size in bytes.
@@ -152,6 +164,8 @@ pub enum Blame {
     Incompatible,
     /// The peer refused us.
     Refused,
+    /// We refused the peer: its credentials were not accepted, or could not be checked.
+    Unauthenticated,
     /// The peer exceeded one of our limits.
     Limit,
     /// Nothing came in time. Connecting again may help.
@@ -180,6 +194,9 @@ impl Error {
             | Self::FrameWithoutFlags
             | Self::FrameSizeOutOfRange { .. } => Blame::Protocol,
             Self::Refused { .. } => Blame::Refused,
+            Self::AuthenticationFailed { .. }
+            | Self::InvalidZapReply { .. }
+            | Self::NoZapHandler => Blame::Unauthenticated,
             Self::MetadataTooLarge { .. }
             | Self::SubscriptionTooLong { .. }
             | Self::TooManyProperties { .. }
@@ -225,6 +242,7 @@ impl Error {
             Self::KeyExchange => 0x1000_0003,
             Self::Cryptographic { .. } => 0x1100_0001,
             Self::MechanismMismatch { .. } => 0x1100_0002,
+            Self::InvalidZapReply { cause } => cause.protocol_event_code(),
             _ => return None,
         })
     }
@@ -240,6 +258,7 @@ impl Error {
                 "500" => Some(500),
                 _ => None,
             },
+            Self::AuthenticationFailed { status } => Some(u32::from(status.code())),
             _ => None,
         }
     }
@@ -299,6 +318,15 @@ impl fmt::Display for Error {
             Self::InvalidSequence => f.write_str("peer used a nonce twice or went back"),
             Self::UnexpectedZapAnswer => f.write_str("nothing was asked that ZAP could answer"),
             Self::Refused { reason } => write!(f, "peer refused the connection: {reason}"),
+            Self::AuthenticationFailed { status } => {
+                write!(f, "peer was refused by the authentication handler: {status}")
+            }
+            Self::InvalidZapReply { cause } => {
+                write!(f, "peer was refused, the authentication handler is broken: {cause}")
+            }
+            Self::NoZapHandler => f.write_str(
+                "peer was refused, there is no authentication handler: bind one, or do not demand it",
+            ),
             Self::FrameSizeOutOfRange { size } => {
                 write!(
                     f,

@@ -97,6 +97,7 @@ pub mod metadata;
 mod peer;
 pub mod scan;
 mod socket_type;
+pub mod zap;
 
 pub use command::Command;
 pub use connection::{Connection, ConnectionConfig, Event, SendError};
