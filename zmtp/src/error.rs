@@ -150,6 +150,8 @@ pub enum Error {
     InvalidLocalProperty,
     /// There is no open question to ZAP that this answer could be for.
     UnexpectedZapAnswer,
+    /// The operating system gave no random bytes, which keys and nonces are made of.
+    RandomUnavailable,
     /// The connection has failed before and takes nothing more.
     Closed,
 }
@@ -210,6 +212,7 @@ impl Error {
             Self::UnexpectedZapAnswer
             | Self::InvalidLocalIdentity
             | Self::InvalidLocalProperty
+            | Self::RandomUnavailable
             | Self::Closed => Blame::Local,
         }
     }
@@ -370,6 +373,9 @@ impl fmt::Display for Error {
             }
             Self::InvalidLocalProperty => {
                 f.write_str("property has an invalid or reserved name or too long a value")
+            }
+            Self::RandomUnavailable => {
+                f.write_str("the operating system gave no random bytes; connect again later")
             }
             Self::Closed => f.write_str("connection is closed"),
         }

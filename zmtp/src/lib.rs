@@ -82,6 +82,7 @@
 
 pub mod command;
 mod connection;
+pub mod curve;
 mod decoder;
 mod encoder;
 mod error;
@@ -95,8 +96,10 @@ mod mechanism;
 mod message;
 pub mod metadata;
 mod peer;
+mod random;
 pub mod scan;
 mod socket_type;
+pub mod z85;
 pub mod zap;
 
 pub use command::Command;
@@ -114,5 +117,6 @@ pub use mechanism::MechanismConfig;
 pub use message::{IntoIter, Message};
 pub use metadata::Metadata;
 pub use peer::{Peer, Version};
+pub use random::Random;
 pub use scan::Scanner;
 pub use socket_type::{SocketType, UnknownSocketType};
