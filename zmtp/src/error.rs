@@ -66,6 +66,11 @@ pub enum Error {
         /// The name of the command, cut to a printable length; empty if there is none.
         name: Box<str>,
     },
+    /// The peer sent a command without waiting for the answer to the one before it.
+    PrematureCommand {
+        /// The name of the command, cut to a printable length; empty if there is none.
+        name: Box<str>,
+    },
     /// The body of a command does not have the layout that its name demands.
     MalformedCommand {
         /// The command.
@@ -148,6 +153,8 @@ pub enum Error {
     InvalidLocalIdentity,
     /// A property given for this end has an invalid or reserved name, or too long a value.
     InvalidLocalProperty,
+    /// The user name or the password given for this end is longer than 255 bytes.
+    InvalidLocalCredentials,
     /// There is no open question to ZAP that this answer could be for.
     UnexpectedZapAnswer,
     /// The operating system gave no random bytes, which keys and nonces are made of.
@@ -189,6 +196,7 @@ impl Error {
             | Self::InvalidIdentity { .. }
             | Self::MalformedMetadata
             | Self::UnexpectedCommand { .. }
+            | Self::PrematureCommand { .. }
             | Self::MalformedCommand { .. }
             | Self::Cryptographic { .. }
             | Self::KeyExchange
@@ -213,6 +221,7 @@ impl Error {
             | Self::InvalidLocalIdentity
             | Self::InvalidLocalProperty
             | Self::RandomUnavailable
+            | Self::InvalidLocalCredentials
             | Self::Closed => Blame::Local,
         }
     }
@@ -225,6 +234,7 @@ impl Error {
     #[must_use]
     pub const fn protocol_event_code(&self) -> Option<u32> {
         Some(match self {
+            Self::PrematureCommand { .. } => 0x1000_0000,
             Self::UnexpectedCommand { .. } => 0x1000_0001,
             Self::MalformedCommand { command } => match command {
                 CommandName::Error => 0x1000_0015,
@@ -308,6 +318,9 @@ impl fmt::Display for Error {
             Self::UnexpectedCommand { name } => {
                 write!(f, "peer sent {name:?} where another command was due")
             }
+            Self::PrematureCommand { name } => {
+                write!(f, "peer sent {name:?} before the command before it was answered")
+            }
             Self::MalformedCommand { command } => {
                 write!(f, "peer sent a malformed {command} command")
             }
@@ -319,6 +332,9 @@ impl fmt::Display for Error {
             }
             Self::KeyExchange => f.write_str("peer's vouch is for other keys than those in use"),
             Self::InvalidSequence => f.write_str("peer used a nonce twice or went back"),
+            Self::InvalidLocalCredentials => {
+                f.write_str("user name or password is longer than 255 bytes")
+            }
             Self::UnexpectedZapAnswer => f.write_str("nothing was asked that ZAP could answer"),
             Self::Refused { reason } => write!(f, "peer refused the connection: {reason}"),
             Self::AuthenticationFailed { status } => {

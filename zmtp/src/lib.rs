@@ -113,7 +113,7 @@ pub use handshake::{Handshake, HandshakeConfig};
 pub use header::{Flags, FrameHeader};
 pub use heartbeat::{Heartbeat, HeartbeatConfig};
 pub use limits::Limits;
-pub use mechanism::MechanismConfig;
+pub use mechanism::{MechanismConfig, plain};
 pub use message::{IntoIter, Message};
 pub use metadata::Metadata;
 pub use peer::{Peer, Version};

@@ -6,11 +6,12 @@
 //! that arrive.
 
 mod null;
+pub mod plain;
 
 use crate::error::printable;
 use crate::greeting::MechanismName;
 use crate::handshake::HandshakeConfig;
-use crate::{Command, Error, Metadata, metadata};
+use crate::{Command, Error, Metadata, metadata, zap};
 
 /// Which security mechanism this end uses, with its part in it and its credentials.
 ///
@@ -21,6 +22,10 @@ pub enum MechanismConfig {
     /// No security: anybody may connect, and everything travels in the clear.
     #[default]
     Null,
+    /// User name and password in the clear, as the end that presents them.
+    PlainClient(plain::ClientConfig),
+    /// User name and password in the clear, as the end that has them checked.
+    PlainServer(plain::ServerConfig),
 }
 
 impl MechanismConfig {
@@ -29,6 +34,7 @@ impl MechanismConfig {
     pub const fn name(&self) -> MechanismName {
         match self {
             Self::Null => MechanismName::NULL,
+            Self::PlainClient(_) | Self::PlainServer(_) => MechanismName::PLAIN,
         }
     }
 
@@ -36,7 +42,8 @@ impl MechanismConfig {
     #[must_use]
     pub const fn as_server(&self) -> bool {
         match self {
-            Self::Null => false,
+            Self::Null | Self::PlainClient(_) => false,
+            Self::PlainServer(_) => true,
         }
     }
 }
@@ -45,12 +52,20 @@ impl MechanismConfig {
 #[derive(Debug)]
 pub(crate) enum Mechanism {
     Null(null::Null),
+    PlainClient(plain::PlainClient),
+    PlainServer(plain::PlainServer),
 }
 
 impl Mechanism {
-    pub(crate) const fn new(config: &MechanismConfig) -> Self {
+    pub(crate) fn new(config: &MechanismConfig) -> Self {
         match config {
             MechanismConfig::Null => Self::Null(null::Null::new()),
+            MechanismConfig::PlainClient(config) => {
+                Self::PlainClient(plain::PlainClient::new(config.clone()))
+            }
+            MechanismConfig::PlainServer(config) => {
+                Self::PlainServer(plain::PlainServer::new(*config))
+            }
         }
     }
 
@@ -58,6 +73,9 @@ impl Mechanism {
     pub(crate) fn start(&mut self, config: &HandshakeConfig, out: &mut Vec<u8>) {
         match self {
             Self::Null(null) => null.start(config, out),
+            Self::PlainClient(client) => client.start(out),
+            // The client begins.
+            Self::PlainServer(_) => {}
         }
     }
 
@@ -66,10 +84,44 @@ impl Mechanism {
         &mut self,
         body: &[u8],
         config: &HandshakeConfig,
-        _out: &mut Vec<u8>,
+        out: &mut Vec<u8>,
     ) -> Result<(), Error> {
         match self {
             Self::Null(null) => null.on_command(body, config),
+            Self::PlainClient(client) => client.on_command(body, config, out),
+            Self::PlainServer(server) => server.on_command(body, config, out),
+        }
+    }
+
+    /// What ZAP has to be asked about the peer; once, when it is time.
+    #[allow(dead_code, reason = "the handshake asks next")]
+    pub(crate) fn poll_zap(&mut self) -> Option<zap::Credentials> {
+        match self {
+            Self::PlainServer(server) => server.poll_zap(),
+            Self::Null(_) | Self::PlainClient(_) => None,
+        }
+    }
+
+    /// ZAP was asked: appends what follows from the answer.
+    #[allow(dead_code, reason = "the handshake asks next")]
+    pub(crate) fn on_zap(
+        &mut self,
+        answer: &zap::Answer,
+        policy: &zap::Policy,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Error> {
+        match self {
+            Self::PlainServer(server) => server.on_zap(answer, policy, out),
+            Self::Null(_) | Self::PlainClient(_) => Err(Error::UnexpectedZapAnswer),
+        }
+    }
+
+    /// The status with which ZAP refused the peer, when the peer was told and has to close.
+    #[allow(dead_code, reason = "the handshake asks next")]
+    pub(crate) const fn refusal(&self) -> Option<zap::Status> {
+        match self {
+            Self::PlainServer(server) => server.refusal(),
+            Self::Null(_) | Self::PlainClient(_) => None,
         }
     }
 
@@ -77,6 +129,8 @@ impl Mechanism {
     pub(crate) fn take_peer_metadata(&mut self) -> Option<Metadata> {
         match self {
             Self::Null(null) => null.take_peer_metadata(),
+            Self::PlainClient(client) => client.take_peer_metadata(),
+            Self::PlainServer(server) => server.take_peer_metadata(),
         }
     }
 }

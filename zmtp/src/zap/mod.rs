@@ -80,7 +80,6 @@ mod reply;
 mod request;
 
 pub use password::Password;
-#[allow(unused_imports, reason = "mechanisms that ask come next")]
 pub(crate) use policy::Verdict;
 pub use policy::{Answer, Policy};
 pub use reply::{MAX_PROPERTIES, Reply, ReplyError, Status};

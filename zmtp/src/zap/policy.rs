@@ -93,7 +93,6 @@ pub enum Answer {
 
 /// What a mechanism does about an [`Answer`] that lets the connection live.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(dead_code, reason = "mechanisms that ask come next")]
 pub(crate) enum Verdict {
     /// Go on.
     Accept,
@@ -107,7 +106,6 @@ impl Answer {
     /// # Errors
     ///
     /// Why the connection has to be closed without a word.
-    #[allow(dead_code, reason = "mechanisms that ask come next")]
     pub(crate) fn verdict(
         &self,
         policy: &Policy,
