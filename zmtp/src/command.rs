@@ -260,28 +260,48 @@ impl<'a> Command<'a> {
     /// reason of an ERROR, a group, and the name of an unknown command, [`MAX_CONTEXT_LEN`] for a
     /// context.
     pub fn encode(&self, out: &mut Vec<u8>) {
-        let name = cut(self.name(), 255);
-        let (fixed, data): (&[u8], &[u8]) = match *self {
-            Self::Ready { metadata } => (&[], metadata),
-            Self::Error { reason } => {
-                let reason = cut(reason, 255);
-                (&[reason.len() as u8], reason)
-            }
-            Self::Ping { ttl, context } => (&ttl.to_be_bytes(), cut(context, MAX_CONTEXT_LEN)),
-            Self::Pong { context } => (&[], cut(context, MAX_CONTEXT_LEN)),
-            Self::Subscribe { topic } | Self::Cancel { topic } => (&[], topic),
-            Self::Join { group } | Self::Leave { group } => (&[], cut(group, MAX_GROUP_LEN)),
-            Self::Unknown { data, .. } => (&[], data),
-        };
-        let size = 1 + name.len() + fixed.len() + data.len();
+        let size = self.encoded_len();
         let mut head = [0; header::MAX_LEN];
         let head_len = header::encode(Flags::COMMAND, size as u64, &mut head);
         out.reserve(head_len + size);
         out.extend_from_slice(&head[..head_len]);
+        self.encode_body(out);
+    }
+
+    /// Appends the body of the command's frame, cut like that of [`encode`](Self::encode): what
+    /// [`decode`](Self::decode) reads.
+    pub fn encode_body(&self, out: &mut Vec<u8>) {
+        let name = cut(self.name(), 255);
         out.push(name.len() as u8);
         out.extend_from_slice(name);
-        out.extend_from_slice(fixed);
-        out.extend_from_slice(data);
+        match self {
+            Self::Error { reason } => out.push(cut(reason, 255).len() as u8),
+            Self::Ping { ttl, .. } => out.extend_from_slice(&ttl.to_be_bytes()),
+            _ => {}
+        }
+        out.extend_from_slice(self.data());
+    }
+
+    /// The length of the body in bytes.
+    fn encoded_len(&self) -> usize {
+        let fixed = match self {
+            Self::Error { .. } => 1,
+            Self::Ping { .. } => 2,
+            _ => 0,
+        };
+        1 + self.name().len().min(255) + fixed + self.data().len()
+    }
+
+    /// The part of the body whose length is not fixed.
+    fn data(&self) -> &'a [u8] {
+        match *self {
+            Self::Ready { metadata } => metadata,
+            Self::Error { reason } => cut(reason, 255),
+            Self::Ping { context, .. } | Self::Pong { context } => cut(context, MAX_CONTEXT_LEN),
+            Self::Subscribe { topic } | Self::Cancel { topic } => topic,
+            Self::Join { group } | Self::Leave { group } => cut(group, MAX_GROUP_LEN),
+            Self::Unknown { data, .. } => data,
+        }
     }
 }
 

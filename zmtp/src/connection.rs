@@ -7,10 +7,16 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
+use crate::command::{CommandName, MAX_SAFE_TTL};
 use crate::decoder::{Decoder, Item};
-use crate::encoder::Outbound;
+use crate::header::Flags;
 use crate::heartbeat::{Heartbeat, HeartbeatConfig};
-use crate::{Command, Error, Frame, Handshake, HandshakeConfig, Message, Peer};
+use crate::outbound::Outbound;
+use crate::zap;
+use crate::{
+    Command, Encoder, Error, Established, Frame, Handshake, HandshakeConfig, Message, Peer, Random,
+    SocketType,
+};
 
 /// How many PONGs may wait to be sent. A peer that sends PINGs and reads nothing gets no more
 /// answers, so it cannot make the queue grow.
@@ -50,7 +56,8 @@ impl ConnectionConfig {
         }
     }
 
-    /// Replaces the heartbeat settings.
+    /// Replaces the heartbeat settings. Peers that cannot take a PING get none: those of ZMTP 1.0 and
+    /// 2.0, which know no commands, and DISH sockets, of which libzmq's disconnect.
     #[must_use]
     pub const fn with_heartbeat(mut self, heartbeat: HeartbeatConfig) -> Self {
         self.heartbeat = heartbeat;
@@ -58,6 +65,9 @@ impl ConnectionConfig {
     }
 
     /// Replaces the time that the handshake may take. `None` means for ever.
+    ///
+    /// The handshake of ZMTP 1.0 and 2.0 ends with the peer's identity, which is its first frame. Not
+    /// so in libzmq, which waits for ever once it takes a peer for one of these.
     #[must_use]
     pub const fn with_handshake_timeout(mut self, timeout: Option<Duration>) -> Self {
         self.handshake_timeout = timeout;
@@ -75,6 +85,9 @@ impl From<HandshakeConfig> for ConnectionConfig {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Event {
+    /// The peer has shown what it has, and a ZAP handler is to be asked about it. The handshake goes
+    /// on with [`Connection::handle_zap`].
+    Authenticate(Box<zap::Request>),
     /// The handshake is complete.
     Connected(Peer),
     /// A message arrived.
@@ -108,9 +121,10 @@ pub enum Event {
 /// 4. After each of these, take the events from [`poll_event`](Self::poll_event) until there are
 ///    none, and go on at 1.
 ///
-/// The times passed in must not go backwards. An error from 2 or 3 is final: close the socket.
-/// Events that were decoded before the error can still be taken; a message that is not complete
-/// then is lost.
+/// The times passed in must not go backwards. An error from 2 or 3 is final: write what
+/// [`poll_transmit`](Self::poll_transmit) still has, which is at most an ERROR command that tells a
+/// refused peer why, and close the socket. Events that were decoded before the error can still be
+/// taken; a message that is not complete then is lost.
 ///
 /// Memory follows the input: the events of one call of `handle_input` wait in the connection until
 /// they are taken, and an incomplete message is kept within the [limits](crate::Limits).
@@ -161,15 +175,19 @@ enum State {
 #[derive(Debug)]
 struct Open {
     peer: Peer,
+    encoder: Encoder,
     decoder: Decoder,
     heartbeat: Heartbeat,
+    max_subscription_len: u64,
+    /// Whether a message may be a subscription, as it is for publishers.
+    is_publisher: bool,
 }
 
 /// Something to be sent whose bytes depend on what the handshake finds out.
 #[derive(Debug)]
 enum Outgoing {
     Message(Message),
-    /// An encoded command.
+    /// The body of a command.
     Command(Vec<u8>),
     Subscription {
         subscribe: bool,
@@ -181,9 +199,16 @@ impl Connection {
     /// Starts a connection at `now`. It does not matter which end connected and which one accepted.
     #[must_use]
     pub fn new(config: impl Into<ConnectionConfig>, now: Instant) -> Self {
+        Self::with_random(config, Random::system(), now)
+    }
+
+    /// Starts a connection that takes its keys and nonces from `random`; only CURVE needs any.
+    #[must_use]
+    pub fn with_random(config: impl Into<ConnectionConfig>, random: Random, now: Instant) -> Self {
         let config = config.into();
+        let handshake = Handshake::with_random(config.handshake, random);
         let mut connection = Self {
-            state: State::Handshake(Box::new(Handshake::new(config.handshake))),
+            state: State::Handshake(Box::new(handshake)),
             heartbeat_config: config.heartbeat,
             handshake_deadline: config.handshake_timeout.and_then(|t| now.checked_add(t)),
             waiting: VecDeque::new(),
@@ -220,11 +245,36 @@ impl Connection {
             },
             State::Open(open) => open.heartbeat.handle_timeout(now).map(|due| {
                 if let Some(ttl) = due {
+                    let ping = Command::Ping { ttl, context: &[] };
                     self.out
-                        .push_bytes(&encode(Command::Ping { ttl, context: &[] }));
+                        .push_encoded(|out| open.encoder.encode_command(ping, out));
                 }
             }),
         };
+        self.close_on_error(result)
+    }
+
+    /// Takes the answer to [`Event::Authenticate`], which has come by `now`.
+    ///
+    /// # Errors
+    ///
+    /// Why the peer is refused, which ends the connection as an error of
+    /// [`handle_input`](Self::handle_input) does. [`Error::UnexpectedZapAnswer`] when nothing was
+    /// asked, [`Error::Closed`] when the connection had failed before; both change nothing.
+    pub fn handle_zap(&mut self, answer: zap::Answer, now: Instant) -> Result<(), Error> {
+        let handshake = match &mut self.state {
+            State::Handshake(handshake) => handshake,
+            State::Open(_) => return Err(Error::UnexpectedZapAnswer),
+            State::Closed(_) => return Err(Error::Closed),
+        };
+        let result = handshake.handle_zap(answer);
+        if result == Err(Error::UnexpectedZapAnswer) {
+            return result;
+        }
+        if result.is_ok() {
+            self.flush_handshake();
+            self.open_if_complete(now);
+        }
         self.close_on_error(result)
     }
 
@@ -290,12 +340,24 @@ impl Connection {
 
     /// Sends a command. One that is sent before the handshake is complete waits until it is.
     ///
+    /// To a peer whose version has no such command, nothing is sent; a SUBSCRIBE or CANCEL takes the
+    /// form of [`subscribe`](Self::subscribe). The time to live of a PING is at most [`MAX_SAFE_TTL`].
+    ///
     /// # Errors
     ///
     /// [`Error::Closed`] when the connection is closed.
     pub fn send_command(&mut self, command: Command<'_>) -> Result<(), Error> {
         self.ensure_not_closed()?;
-        self.dispatch(Outgoing::Command(encode(command)));
+        let command = match command {
+            Command::Ping { ttl, context } => Command::Ping {
+                ttl: ttl.min(MAX_SAFE_TTL),
+                context,
+            },
+            other => other,
+        };
+        let mut body = Vec::new();
+        command.encode_body(&mut body);
+        self.dispatch(Outgoing::Command(body));
         Ok(())
     }
 
@@ -355,6 +417,10 @@ impl Connection {
         if let State::Handshake(handshake) = &mut self.state {
             let used = handshake.handle_input(rest)?;
             rest = &rest[used..];
+            if let Some(request) = handshake.poll_zap() {
+                self.events
+                    .push_back(Event::Authenticate(Box::new(request)));
+            }
             self.flush_handshake();
             self.open_if_complete(now);
         }
@@ -371,13 +437,20 @@ impl Connection {
             rest = &rest[used..];
             let event = match item {
                 None => return Ok(()),
-                Some(Item::Message(message)) => Event::Message(message),
+                Some(Item::Message(message)) => {
+                    if open.is_publisher {
+                        open.check_subscription_message(&message)?;
+                    }
+                    Event::Message(message)
+                }
                 Some(Item::Command(body)) => match Command::decode(&body) {
                     Ok(Command::Ping { ttl, context }) => {
                         open.heartbeat.on_ping(ttl, now);
                         if self.queued_pongs < MAX_QUEUED_PONGS {
                             self.queued_pongs += 1;
-                            self.out.push_bytes(&encode(Command::Pong { context }));
+                            let pong = Command::Pong { context };
+                            self.out
+                                .push_encoded(|out| open.encoder.encode_command(pong, out));
                         }
                         Event::Ping {
                             ttl,
@@ -387,6 +460,10 @@ impl Connection {
                     Ok(Command::Pong { context }) => Event::Pong {
                         context: context.into(),
                     },
+                    Ok(Command::Subscribe { topic } | Command::Cancel { topic }) => {
+                        open.check_topic(topic.len())?;
+                        Event::Command(body)
+                    }
                     Err(error) if is_fatal(&error) => return Err(error),
                     _ => Event::Command(body),
                 },
@@ -409,19 +486,33 @@ impl Connection {
             self.state = state;
             return;
         };
-        let limits = *handshake.config().limits();
-        let peer = match handshake.finish() {
-            Ok(peer) => peer,
+        let max_subscription_len = handshake.config().limits().max_subscription_len;
+        let own_type = handshake.config().socket_type();
+        let Established {
+            peer,
+            encoder,
+            decoder,
+        } = match handshake.finish() {
+            Ok(established) => established,
             Err(handshake) => {
                 self.state = State::Handshake(Box::new(handshake));
                 return;
             }
         };
+        let takes_ping = peer.version.has_commands() && peer.socket_type != Some(SocketType::Dish);
+        let heartbeat = if takes_ping {
+            self.heartbeat_config
+        } else {
+            HeartbeatConfig::off()
+        };
         self.events.push_back(Event::Connected(peer.clone()));
         self.state = State::Open(Box::new(Open {
             peer,
-            decoder: Decoder::new(&limits),
-            heartbeat: Heartbeat::new(self.heartbeat_config, now),
+            encoder,
+            decoder,
+            heartbeat: Heartbeat::new(heartbeat, now),
+            max_subscription_len,
+            is_publisher: matches!(own_type, SocketType::Pub | SocketType::XPub),
         }));
         for outgoing in std::mem::take(&mut self.waiting) {
             self.dispatch(outgoing);
@@ -430,27 +521,22 @@ impl Connection {
 
     /// Encodes what is to be sent, or lets it wait for the handshake.
     fn dispatch(&mut self, outgoing: Outgoing) {
-        let State::Open(open) = &self.state else {
+        let State::Open(open) = &mut self.state else {
             self.waiting.push_back(outgoing);
             return;
         };
+        let encoder = &mut open.encoder;
         match outgoing {
-            Outgoing::Message(message) => self.out.push_message(message),
-            Outgoing::Command(frame) => self.out.push_bytes(&frame),
-            Outgoing::Subscription { subscribe, topic }
-                if open.peer.version.has_subscription_commands() =>
-            {
-                let topic = &topic[..];
-                self.out.push_bytes(&encode(if subscribe {
-                    Command::Subscribe { topic }
-                } else {
-                    Command::Cancel { topic }
-                }));
-            }
-            Outgoing::Subscription { subscribe, topic } => {
-                let body = [&[u8::from(subscribe)], &topic[..]].concat();
-                self.out.push_message(Message::from(body));
-            }
+            Outgoing::Message(message) => self.out.push_message(message, encoder),
+            Outgoing::Command(body) => self.out.push_encoded(|out| match Command::decode(&body) {
+                Ok(command @ (Command::Subscribe { .. } | Command::Cancel { .. })) => {
+                    encoder.encode_command(command, out);
+                }
+                _ => encoder.encode_frame(Flags::COMMAND, &body, out),
+            }),
+            Outgoing::Subscription { subscribe, topic } => self
+                .out
+                .push_encoded(|out| encoder.encode_subscription(subscribe, &topic, out)),
         }
     }
 
@@ -462,13 +548,42 @@ impl Connection {
     }
 
     fn close_on_error(&mut self, result: Result<(), Error>) -> Result<(), Error> {
-        if let Err(error) = &result
-            && !matches!(self.state, State::Closed(_))
-        {
-            self.state = State::Closed(error.clone());
+        let Err(error) = &result else {
+            return result;
+        };
+        let tells_why = match &self.state {
+            State::Closed(_) => return result,
+            // What a failed handshake has to say is ERROR, and belongs behind what it has said.
+            State::Handshake(handshake) => {
+                handshake.is_failed() && !handshake.transmit().is_empty()
+            }
+            State::Open(_) => false,
+        };
+        if tells_why {
+            self.flush_handshake();
+        } else {
             self.out = Outbound::default();
         }
+        self.state = State::Closed(error.clone());
         result
+    }
+}
+
+impl Open {
+    fn check_topic(&self, len: usize) -> Result<(), Error> {
+        let (len, limit) = (len as u64, self.max_subscription_len);
+        if len > limit {
+            return Err(Error::SubscriptionTooLong { len, limit });
+        }
+        Ok(())
+    }
+
+    /// Checks the topic of a message that begins like a subscription of old.
+    fn check_subscription_message(&self, message: &Message) -> Result<(), Error> {
+        match message.frames() {
+            [frame] if matches!(frame.first(), Some(0 | 1)) => self.check_topic(frame.len() - 1),
+            _ => Ok(()),
+        }
     }
 }
 
@@ -500,16 +615,9 @@ impl From<SendError> for Error {
     }
 }
 
-fn encode(command: Command<'_>) -> Vec<u8> {
-    let mut frame = Vec::new();
-    command.encode(&mut frame);
-    frame
-}
-
 /// After the handshake, commands that are not understood are ignored. Those with a known name have
 /// to be right.
 fn is_fatal(error: &Error) -> bool {
-    use crate::command::CommandName;
     !matches!(
         error,
         Error::MalformedCommand {

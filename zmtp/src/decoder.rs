@@ -1,8 +1,9 @@
 //! Takes traffic apart: bytes in, messages and commands out.
 
-use crate::header::{self, FrameHeader};
+use crate::framing::{Framing, MAX_HEADER_LEN};
+use crate::header::FrameHeader;
 use crate::scan::{FrameKind, Scanner};
-use crate::{Error, Frame, Limits, Message};
+use crate::{Error, Frame, Limits, Message, Version};
 
 /// The least capacity, in bytes, that a body gets which arrives in pieces.
 const MIN_BODY_CAPACITY: usize = 4096;
@@ -16,7 +17,10 @@ pub enum Item {
     Command(Frame),
 }
 
-/// Decodes the traffic of ZMTP 2.0 to 3.1 that arrives in pieces of any size.
+/// Decodes traffic that arrives in pieces of any size.
+///
+/// A handshake makes one that fits the version and the security mechanism: see
+/// [`Established`](crate::Established).
 ///
 /// The buffer of an incomplete body grows with what has arrived, whatever size its header
 /// announced. Each byte is copied once, and once more for each time that such a buffer grows.
@@ -36,9 +40,10 @@ pub enum Item {
 /// ```
 #[derive(Debug)]
 pub struct Decoder {
+    framing: Framing,
     scanner: Scanner,
     /// The beginning of a header that is not complete.
-    head: [u8; header::MAX_LEN],
+    head: [u8; MAX_HEADER_LEN],
     head_len: u8,
     /// The frame whose body is arriving.
     current: Option<(FrameHeader, FrameKind)>,
@@ -47,12 +52,19 @@ pub struct Decoder {
 }
 
 impl Decoder {
-    /// Makes a decoder that stands between two messages.
+    /// Makes a decoder for a peer of ZMTP 3.x, without encryption.
     #[must_use]
     pub fn new(limits: &Limits) -> Self {
+        Self::for_version(Version::V3_1, limits)
+    }
+
+    /// Makes a decoder for a peer of this version, without encryption.
+    #[must_use]
+    pub fn for_version(version: Version, limits: &Limits) -> Self {
         Self {
+            framing: Framing::of(version),
             scanner: Scanner::new(limits),
-            head: [0; header::MAX_LEN],
+            head: [0; MAX_HEADER_LEN],
             head_len: 0,
             current: None,
             body: Vec::new(),
@@ -83,7 +95,11 @@ impl Decoder {
                 return Ok((used, None));
             };
             match kind {
-                FrameKind::Command => return Ok((used, Some(Item::Command(frame)))),
+                FrameKind::Command if self.framing.has_commands() => {
+                    return Ok((used, Some(Item::Command(frame))));
+                }
+                // libzmq drops them as well.
+                FrameKind::Command => {}
                 FrameKind::More => self.message.push_back(frame),
                 FrameKind::Last => {
                     self.message.push_back(frame);
@@ -92,6 +108,14 @@ impl Decoder {
                 }
             }
         }
+    }
+
+    /// Whether the traffic is the bare frames of ZMTP 3.x, so that whoever keeps it in a buffer of
+    /// its own may use a [`Scanner`] instead.
+    #[inline]
+    #[must_use]
+    pub const fn is_plain(&self) -> bool {
+        matches!(self.framing, Framing::V2)
     }
 
     /// Whether the traffic seen so far ends inside a frame or a message.
@@ -105,7 +129,7 @@ impl Decoder {
     /// This is the common case, and a message made in one go is several times faster than one made
     /// frame by frame.
     fn single_frame(&mut self, input: &[u8]) -> Result<Option<(usize, usize)>, Error> {
-        let Some((header, body)) = header::decode(input)? else {
+        let Some((header, body)) = self.framing.decode(input)? else {
             return Ok(None);
         };
         let is_whole = header.size <= (input.len() - body) as u64;
@@ -150,7 +174,7 @@ impl Decoder {
 
     fn next_header(&mut self, input: &[u8]) -> Result<(usize, Option<FrameHeader>), Error> {
         if self.head_len == 0
-            && let Some((header, len)) = header::decode(input)?
+            && let Some((header, len)) = self.framing.decode(input)?
         {
             return Ok((len, Some(header)));
         }
@@ -158,7 +182,7 @@ impl Decoder {
             let len = usize::from(self.head_len);
             self.head[len] = *byte;
             self.head_len += 1;
-            if let Some((header, _)) = header::decode(&self.head[..=len])? {
+            if let Some((header, _)) = self.framing.decode(&self.head[..=len])? {
                 self.head_len = 0;
                 return Ok((used + 1, Some(header)));
             }
@@ -185,9 +209,14 @@ impl Decoder {
 mod tests {
     use super::*;
     use crate::encoder::encode_message;
+    use crate::header;
 
     fn decode_all(chunks: &[&[u8]]) -> Vec<Item> {
-        let mut decoder = Decoder::new(&Limits::default());
+        decode_all_of(Version::V3_1, chunks)
+    }
+
+    fn decode_all_of(version: Version, chunks: &[&[u8]]) -> Vec<Item> {
+        let mut decoder = Decoder::for_version(version, &Limits::default());
         let mut items = Vec::new();
         for mut chunk in chunks.iter().copied() {
             loop {
@@ -235,6 +264,48 @@ mod tests {
             decode_all(&[wire]),
             [pong, Item::Message(Message::from(["a", "b"]))]
         );
+    }
+
+    // spec: RFC13/framing: frames are length, flags, body; MORE joins the frames of a message
+    #[test]
+    fn every_cut_of_1_0_traffic_gives_the_same_items() {
+        let messages = [
+            Message::from(["", "one", ""]),
+            Message::from([vec![1; 253], vec![2; 254], vec![3; 255]]),
+            Message::from(""),
+        ];
+        let mut wire = Vec::new();
+        for message in &messages {
+            crate::Encoder::new(Version::V1_0).encode_message(message, &mut wire);
+        }
+        let expected: Vec<_> = messages.into_iter().map(Item::Message).collect();
+        for cut in 0..=wire.len() {
+            let parts = [&wire[..cut], &wire[cut..]];
+            assert_eq!(decode_all_of(Version::V1_0, &parts), expected, "cut {cut}");
+        }
+        let bytes: Vec<_> = wire.chunks(1).collect();
+        assert_eq!(decode_all_of(Version::V1_0, &bytes), expected);
+    }
+
+    #[test]
+    fn limits_hold_for_1_0_and_count_the_body_alone() {
+        let limits = Limits::default().with_max_frame_size(Some(3));
+        let decode = |wire: &[u8]| Decoder::for_version(Version::V1_0, &limits).decode(wire);
+        assert!(matches!(decode(b"\x04\0abc"), Ok((5, Some(_)))));
+        let too_large = Err(Error::FrameTooLarge { size: 4, limit: 3 });
+        assert_eq!(decode(b"\x05\0"), too_large);
+        assert_eq!(decode(b"\xFF\0\0\0\0\0\0\0\x05\x01"), too_large);
+        assert_eq!(decode(b"\0"), Err(Error::FrameWithoutFlags));
+    }
+
+    // spec: WIRE-2.2/commands-in-2.0: a frame with the command bit is dropped in a 2.0 session
+    #[test]
+    fn commands_of_2_0_are_dropped() {
+        let wire = b"\x04\x05\x04PONG\x01\x01a\x04\0\0\x01b\x04\x01\x00";
+        let expected = [Item::Message(Message::from(["a", "b"]))];
+        assert_eq!(decode_all_of(Version::V2_0, &[wire]), expected);
+        let bytes: Vec<_> = wire.chunks(1).collect();
+        assert_eq!(decode_all_of(Version::V2_0, &bytes), expected);
     }
 
     #[test]

@@ -1,14 +1,8 @@
-//! Puts traffic together: messages in, bytes out.
+//! Puts traffic together: messages and commands in, bytes out.
 
-use std::collections::VecDeque;
-
-use bytes::{Bytes, BytesMut};
-
+use crate::framing::{Framing, MAX_HEADER_LEN};
 use crate::header::{self, Flags};
-use crate::{Frame, Message};
-
-/// Bodies that are longer than this, in bytes, are handed on as they are instead of being copied.
-const COPY_MAX: usize = 8 * 1024;
+use crate::{Command, Message, Version};
 
 /// Appends a message to `out` as it travels in ZMTP 2.0 to 3.1. A message without frames becomes
 /// one empty frame.
@@ -41,51 +35,138 @@ pub fn encode_frame(flags: Flags, body: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(body);
 }
 
-/// Bytes on their way out, in order: short things gathered in one buffer, long bodies as they are.
-#[derive(Debug, Default)]
-pub(crate) struct Outbound {
-    ready: VecDeque<Bytes>,
-    /// What comes after all of `ready`.
-    tail: BytesMut,
+/// Encodes the traffic to one peer as its version and the security mechanism demand.
+///
+/// A handshake makes one that fits: see [`Established`](crate::Established). Subscriptions look
+/// different to old peers, commands do not exist for older ones, and CURVE encrypts everything;
+/// what is given to an encoder is the same for all of them.
+///
+/// # Examples
+///
+/// ```
+/// use zmtp::{Command, Encoder, Version};
+///
+/// let subscribe = |version| {
+///     let mut wire = Vec::new();
+///     Encoder::new(version).encode_subscription(true, b"top", &mut wire);
+///     wire
+/// };
+/// assert_eq!(subscribe(Version::V1_0), b"\x05\x00\x01top");
+/// assert_eq!(subscribe(Version::V3_0), b"\x00\x04\x01top");
+/// assert_eq!(subscribe(Version::V3_1), b"\x04\x0d\x09SUBSCRIBEtop");
+/// ```
+#[derive(Debug)]
+pub struct Encoder {
+    version: Version,
+    framing: Framing,
 }
 
-impl Outbound {
-    pub(crate) fn push_message(&mut self, message: Message) {
-        let mut left = message.len();
-        if left == 0 {
-            return self.push_frame(Flags::NONE, Frame::new());
-        }
-        for frame in message {
-            left -= 1;
-            self.push_frame(if left > 0 { Flags::MORE } else { Flags::NONE }, frame);
+impl Encoder {
+    /// Makes an encoder for a peer of this version, without encryption.
+    #[must_use]
+    pub const fn new(version: Version) -> Self {
+        Self {
+            version,
+            framing: Framing::of(version),
         }
     }
 
-    pub(crate) fn push_bytes(&mut self, bytes: &[u8]) {
-        self.tail.extend_from_slice(bytes);
+    /// Whether everything travels as the bare frames of ZMTP 3.x, commands included, so that
+    /// whoever keeps frames in a buffer of its own may send them as they are.
+    ///
+    /// Subscriptions depend on the version even so.
+    #[inline]
+    #[must_use]
+    pub const fn is_plain(&self) -> bool {
+        matches!(self.framing, Framing::V2)
     }
 
-    /// The next piece to send.
-    pub(crate) fn pop(&mut self) -> Option<Bytes> {
-        self.ready
-            .pop_front()
-            .or_else(|| (!self.tail.is_empty()).then(|| self.tail.split().freeze()))
+    /// The version that both ends use.
+    #[inline]
+    #[must_use]
+    pub const fn version(&self) -> Version {
+        self.version
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
-        self.ready.is_empty() && self.tail.is_empty()
+    /// Appends a message. One without frames becomes one empty frame.
+    pub fn encode_message(&mut self, message: &Message, out: &mut Vec<u8>) {
+        if self.is_plain() {
+            return encode_message(message, out);
+        }
+        let Some((last, others)) = message.frames().split_last() else {
+            return self.encode_frame(Flags::NONE, &[], out);
+        };
+        for frame in others {
+            self.encode_frame(Flags::MORE, frame, out);
+        }
+        self.encode_frame(Flags::NONE, last, out);
     }
 
-    fn push_frame(&mut self, flags: Flags, frame: Frame) {
-        let mut head = [0; header::MAX_LEN];
-        let len = header::encode(flags, frame.len() as u64, &mut head);
-        self.tail.extend_from_slice(&head[..len]);
-        if frame.len() <= COPY_MAX {
-            self.tail.extend_from_slice(&frame);
+    /// Appends a command.
+    ///
+    /// A SUBSCRIBE or CANCEL becomes what [`encode_subscription`](Self::encode_subscription) makes
+    /// of it. Peers of ZMTP 1.0 and 2.0 know no other commands, and nothing is appended for them.
+    pub fn encode_command(&mut self, command: Command<'_>, out: &mut Vec<u8>) {
+        match command {
+            Command::Subscribe { topic } if !self.version.has_subscription_commands() => {
+                self.encode_subscription(true, topic, out);
+            }
+            Command::Cancel { topic } if !self.version.has_subscription_commands() => {
+                self.encode_subscription(false, topic, out);
+            }
+            _ if self.is_plain() => command.encode(out),
+            _ if self.version.has_commands() => {
+                let mut body = Vec::new();
+                command.encode_body(&mut body);
+                self.encode_frame(Flags::COMMAND, &body, out);
+            }
+            _ => {}
+        }
+    }
+
+    /// Appends a subscription to a topic, or its end: as a command, or for peers before ZMTP 3.1 as
+    /// a message of the byte 01 or 00 and the topic.
+    pub fn encode_subscription(&mut self, subscribe: bool, topic: &[u8], out: &mut Vec<u8>) {
+        if self.version.has_subscription_commands() {
+            let command = if subscribe {
+                Command::Subscribe { topic }
+            } else {
+                Command::Cancel { topic }
+            };
+            return self.encode_command(command, out);
+        }
+        let mut head = [0; MAX_HEADER_LEN];
+        let size = 1 + topic.len() as u64;
+        if let Some(len) = self.encode_header(Flags::NONE, size, &mut head) {
+            out.extend_from_slice(&head[..len]);
+            out.push(u8::from(subscribe));
+            out.extend_from_slice(topic);
         } else {
-            self.ready.push_back(self.tail.split().freeze());
-            self.ready.push_back(frame.into_bytes());
+            let body = [&[u8::from(subscribe)], topic].concat();
+            self.encode_frame(Flags::NONE, &body, out);
         }
+    }
+
+    /// Appends one frame. A command goes to no peer of a version without commands.
+    ///
+    /// The caller takes care that a message ends with a frame without `MORE`.
+    pub fn encode_frame(&mut self, flags: Flags, body: &[u8], out: &mut Vec<u8>) {
+        if flags.is_command() && !self.framing.has_commands() {
+            return;
+        }
+        self.framing.encode(flags, body, out);
+    }
+
+    /// Writes the header in front of a body that may follow as it is, and returns its length in
+    /// bytes; `None` when bodies are encrypted.
+    #[inline]
+    pub(crate) fn encode_header(
+        &self,
+        flags: Flags,
+        size: u64,
+        out: &mut [u8; MAX_HEADER_LEN],
+    ) -> Option<usize> {
+        Some(self.framing.encode_header(flags, size, out))
     }
 }
 
@@ -93,39 +174,104 @@ impl Outbound {
 mod tests {
     use super::*;
 
+    fn encoded(version: Version, encode: impl Fn(&mut Encoder, &mut Vec<u8>)) -> Vec<u8> {
+        let mut wire = Vec::new();
+        encode(&mut Encoder::new(version), &mut wire);
+        wire
+    }
+
     #[test]
     fn a_message_without_frames_is_one_empty_frame() {
         let mut wire = Vec::new();
         encode_message(&Message::new(), &mut wire);
         assert_eq!(wire, [0, 0]);
-        let mut out = Outbound::default();
-        out.push_message(Message::new());
-        assert_eq!(out.pop().unwrap(), [0u8, 0][..]);
+        let encode = |encoder: &mut Encoder, out: &mut _| {
+            encoder.encode_message(&Message::new(), out);
+        };
+        assert_eq!(encoded(Version::V1_0, encode), [1, 0]);
+        assert_eq!(encoded(Version::V2_0, encode), [0, 0]);
+        assert_eq!(encoded(Version::V3_1, encode), [0, 0]);
+    }
+
+    // spec: RFC13/framing: frames are length, flags, body; MORE joins the frames of a message
+    // spec: RFC15/framing: frames are flags, length, body; long from 256 bytes on
+    #[test]
+    fn messages_have_the_frames_of_the_version() {
+        let message = Message::from([vec![1; 3], vec![], vec![2; 254]]);
+        let encode = |encoder: &mut Encoder, out: &mut _| encoder.encode_message(&message, out);
+        let v1 = [
+            &b"\x04\x01\x01\x01\x01\x01\x01\xFF\0\0\0\0\0\0\0\xFF\0"[..],
+            &[2; 254],
+        ];
+        assert_eq!(encoded(Version::V1_0, encode), v1.concat());
+        let v2 = [&b"\x01\x03\x01\x01\x01\x01\0\0\xFE"[..], &[2; 254]].concat();
+        for version in [Version::V2_0, Version::V3_0, Version::V3_1] {
+            assert_eq!(encoded(version, encode), v2);
+        }
+    }
+
+    // spec: WIRE-3.6/subscriptions-by-version: messages before 3.1, commands from 3.1 on, whoever asks
+    #[test]
+    fn subscriptions_have_the_form_of_the_version() {
+        let by_call = |encoder: &mut Encoder, out: &mut _| {
+            encoder.encode_subscription(true, b"a", out);
+            encoder.encode_subscription(false, b"a", out);
+        };
+        let by_command = |encoder: &mut Encoder, out: &mut _| {
+            encoder.encode_command(Command::Subscribe { topic: b"a" }, out);
+            encoder.encode_command(Command::Cancel { topic: b"a" }, out);
+        };
+        let table: [(_, &[u8]); 4] = [
+            (Version::V1_0, b"\x03\0\x01a\x03\0\x00a"),
+            (Version::V2_0, b"\0\x02\x01a\0\x02\x00a"),
+            (Version::V3_0, b"\0\x02\x01a\0\x02\x00a"),
+            (Version::V3_1, b"\x04\x0b\x09SUBSCRIBEa\x04\x08\x06CANCELa"),
+        ];
+        for (version, wire) in table {
+            assert_eq!(encoded(version, by_call), wire, "{version}");
+            assert_eq!(encoded(version, by_command), wire, "{version}");
+        }
+    }
+
+    // spec: WIRE-3.6/topic-of-255-bytes: subscriptions of 254 to 256 bytes are framed soundly, unlike libzmq's
+    #[test]
+    fn long_topics_before_3_1_have_long_frames() {
+        for len in [253, 254, 255, 256] {
+            let topic = vec![b'x'; len];
+            for version in [Version::V1_0, Version::V2_0, Version::V3_0] {
+                let wire = encoded(version, |encoder, out| {
+                    encoder.encode_subscription(true, &topic, out);
+                });
+                let (header, head_len) = Framing::of(version).decode(&wire).unwrap().unwrap();
+                assert_eq!(header.size as usize, 1 + len);
+                assert_eq!(wire[head_len], 1);
+                assert_eq!(wire[head_len + 1..], topic);
+            }
+        }
+    }
+
+    // spec: WIRE-1.4/heartbeats: peers of 1.0 and 2.0 get no commands
+    #[test]
+    fn other_commands_go_to_no_peer_that_knows_none() {
+        let ping = |encoder: &mut Encoder, out: &mut _| {
+            let command = Command::Ping {
+                ttl: 1,
+                context: b"",
+            };
+            encoder.encode_command(command, out);
+            encoder.encode_frame(Flags::COMMAND, b"\x03ODD", out);
+        };
+        assert_eq!(encoded(Version::V1_0, ping), b"");
+        assert_eq!(encoded(Version::V2_0, ping), b"");
+        let expected = b"\x04\x07\x04PING\0\x01\x04\x04\x03ODD";
+        assert_eq!(encoded(Version::V3_0, ping), expected);
+        assert_eq!(encoded(Version::V3_1, ping), expected);
     }
 
     #[test]
-    fn both_ways_give_the_same_bytes_and_long_bodies_are_not_copied() {
-        let long = vec![5; COPY_MAX + 1];
-        let address = long.as_ptr();
-        let messages = [
-            Message::from(["a", ""]),
-            Message::from([vec![1; 256], long, vec![2; COPY_MAX]]),
-            Message::from("z"),
-        ];
-        let mut expected = Vec::new();
-        let mut out = Outbound::default();
-        for message in messages {
-            encode_message(&message, &mut expected);
-            out.push_message(message);
-        }
-        let mut sent = Vec::new();
-        let mut shared = false;
-        while let Some(piece) = out.pop() {
-            shared |= piece.as_ptr() == address;
-            sent.extend_from_slice(&piece);
-        }
-        assert!(out.is_empty());
-        assert_eq!(sent, expected);
-        assert!(shared);
+    fn only_3_x_without_encryption_is_plain() {
+        assert!(!Encoder::new(Version::V1_0).is_plain());
+        assert!(!Encoder::new(Version::V2_0).is_plain());
+        assert!(Encoder::new(Version::V3_0).is_plain());
     }
 }

@@ -8,12 +8,16 @@
 //!  └─── signature ─────┘                └ 20 bytes, ASCII, zero padded
 //! ```
 //!
+//! The greeting of ZMTP 2.0 ends with its twelfth byte: a revision (00 or 01) instead of the major
+//! version, then the number of the socket type. ZMTP 1.0 has no greeting.
+//!
 //! A signature is also a valid beginning of a ZMTP 1.0 connection, which is how versions are told
 //! apart: each end sends its signature at once, and the rest only as far as it knows that the other
 //! end will understand it. [`GreetingParser`] therefore stops at every point where the next
 //! decision falls.
 //!
-//! Sections followed: RFC 23 and RFC 37, "Greeting", "Version Negotiation".
+//! Sections followed: RFC 15, "Backwards Interoperability", "Greeting"; RFC 23 and RFC 37, "Greeting",
+//! "Version Negotiation".
 
 use std::fmt;
 
@@ -24,6 +28,9 @@ pub const SIGNATURE_LEN: usize = 10;
 
 /// The length of the greeting of ZMTP 3.x in bytes, signature included.
 pub const GREETING_LEN: usize = 64;
+
+/// The length of the greeting of ZMTP 2.0 in bytes, signature included.
+pub const GREETING_2_0_LEN: usize = 12;
 
 /// The length of the mechanism field in bytes.
 pub const MECHANISM_LEN: usize = 20;
@@ -171,9 +178,12 @@ pub enum Progress {
     /// The signature is complete: the peer sends a version next, and wants to see ours.
     Signature,
     /// The peer announced this major version. From 2 on its greeting has [`GREETING_LEN`] bytes; 0
-    /// and 1, which were called revisions then, are those of ZMTP 2.0 and need another parser from
-    /// here on.
+    /// and 1, which were called revisions then, are those of ZMTP 2.0, whose greeting has
+    /// [`GREETING_2_0_LEN`] bytes.
     Major(u8),
+    /// The greeting of ZMTP 2.0 is complete. This is its last byte, the number of the peer's socket
+    /// type; libzmq does not look at it.
+    SocketType(u8),
     /// The greeting of ZMTP 3.x is complete.
     Complete(Greeting),
 }
@@ -198,12 +208,13 @@ impl GreetingParser {
     /// Consumes input up to the next step, and returns how many bytes that was and what they tell.
     ///
     /// Each step is reported once, in order; call again with the rest of the input for the next.
-    /// After [`Progress::Unversioned`] or [`Progress::Complete`] nothing more is consumed.
+    /// After [`Progress::Unversioned`], [`Progress::SocketType`] or [`Progress::Complete`] nothing
+    /// more is consumed.
     pub fn parse(&mut self, input: &[u8]) -> (usize, Progress) {
         let mut used = 0;
         for &byte in input {
             let at = usize::from(self.len);
-            if at == GREETING_LEN || self.is_unversioned() {
+            if at == self.whole_len() || self.is_unversioned() {
                 break;
             }
             self.buf[at] = byte;
@@ -215,6 +226,9 @@ impl GreetingParser {
             match at + 1 {
                 SIGNATURE_LEN => return (used, Progress::Signature),
                 MINOR_AT => return (used, Progress::Major(byte)),
+                len if len == self.whole_len() && len == GREETING_2_0_LEN => {
+                    return (used, Progress::SocketType(byte));
+                }
                 GREETING_LEN => return (used, Progress::Complete(Greeting::decode(&self.buf))),
                 _ => {}
             }
@@ -226,6 +240,15 @@ impl GreetingParser {
     #[must_use]
     pub fn received(&self) -> &[u8] {
         &self.buf[..usize::from(self.len)]
+    }
+
+    /// How long the greeting is, as far as that is known.
+    const fn whole_len(&self) -> usize {
+        if self.len as usize > MAJOR_AT && self.buf[MAJOR_AT] <= 1 {
+            GREETING_2_0_LEN
+        } else {
+            GREETING_LEN
+        }
     }
 
     /// The first byte and the lowest bit of the tenth tell; nothing else in a signature is looked
@@ -296,6 +319,22 @@ mod tests {
         assert_eq!((&steps[..], used), (&[Progress::Unversioned][..], 1));
         let (steps, used) = parse_bytewise(&[0xFF, 0, 0, 0, 0, 0, 0, 0, 1, 0x7E, 3]);
         assert_eq!((&steps[..], used), (&[Progress::Unversioned][..], 10));
+    }
+
+    // spec: RFC15/greeting: signature, revision, socket type
+    #[test]
+    fn the_greeting_of_2_0_ends_with_the_socket_type() {
+        for revision in [0, 1] {
+            let mut wire = signature(0).to_vec();
+            wire.extend_from_slice(&[revision, 5, 0, 0]);
+            let (steps, used) = parse_bytewise(&wire);
+            let expected = [
+                Progress::Signature,
+                Progress::Major(revision),
+                Progress::SocketType(5),
+            ];
+            assert_eq!((&steps[..], used), (&expected[..], GREETING_2_0_LEN));
+        }
     }
 
     #[test]

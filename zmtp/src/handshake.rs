@@ -2,11 +2,15 @@
 
 use bytes::Bytes;
 
+use crate::framing::{FrameBuffer, Framing};
 use crate::greeting::{self, Greeting, GreetingParser, Progress};
-use crate::header::{self, FrameHeader};
 use crate::mechanism::Mechanism;
-use crate::peer::is_valid_identity;
-use crate::{Error, Limits, MechanismConfig, Metadata, Peer, SocketType, Version};
+use crate::peer::{check_identity, is_valid_identity};
+use crate::zap::{self, Answer};
+use crate::{
+    Command, Decoder, Encoder, Error, Limits, MechanismConfig, Metadata, Peer, Random, SocketType,
+    Version,
+};
 
 /// What this end says about itself in a handshake, and what it demands of the other.
 ///
@@ -28,11 +32,14 @@ pub struct HandshakeConfig {
     mechanism: MechanismConfig,
     properties: Metadata,
     limits: Limits,
+    oldest_version: Version,
+    zap: Option<zap::Policy>,
+    peer_address: Bytes,
 }
 
 impl HandshakeConfig {
     /// Makes a configuration without identity and properties, with the NULL mechanism and default
-    /// limits.
+    /// limits, that accepts peers of all versions and asks no ZAP handler.
     #[must_use]
     pub fn new(socket_type: SocketType) -> Self {
         Self {
@@ -41,11 +48,14 @@ impl HandshakeConfig {
             mechanism: MechanismConfig::default(),
             properties: Metadata::new(),
             limits: Limits::default(),
+            oldest_version: Version::V1_0,
+            zap: None,
+            peer_address: Bytes::new(),
         }
     }
 
     /// Replaces the identity, by which a ROUTER at the other end addresses this one. Only REQ,
-    /// DEALER and ROUTER announce theirs.
+    /// DEALER and ROUTER announce theirs, except that peers of ZMTP 1.0 and 2.0 get that of any type.
     ///
     /// # Errors
     ///
@@ -88,6 +98,37 @@ impl HandshakeConfig {
         self
     }
 
+    /// Replaces the oldest version that is accepted. Default: 1.0.
+    ///
+    /// Whatever does not begin with a signature counts as ZMTP 1.0, were it HTTP. Peers of 1.0 and
+    /// 2.0 are never accepted when the mechanism is another one than NULL or NULL asks ZAP, because
+    /// they know no security.
+    #[must_use]
+    pub const fn with_oldest_version(mut self, version: Version) -> Self {
+        self.oldest_version = version;
+        self
+    }
+
+    /// Lets a ZAP handler decide about peers.
+    ///
+    /// With this, [`Handshake::poll_zap`] yields a question when a peer has shown what it has, and
+    /// the handshake waits for [`Handshake::handle_zap`]. Without it, NULL accepts everybody and a
+    /// CURVE server every client whose key exchange is right; a PLAIN server asks even then. Clients
+    /// never ask.
+    #[must_use]
+    pub fn with_zap(mut self, policy: zap::Policy) -> Self {
+        self.zap = Some(policy);
+        self
+    }
+
+    /// Sets what a ZAP handler is told about where the peer is, usually its numeric address without
+    /// the port. Default: empty.
+    #[must_use]
+    pub fn with_peer_address(mut self, address: impl Into<Bytes>) -> Self {
+        self.peer_address = address.into();
+        self
+    }
+
     /// The socket type of this end.
     #[must_use]
     pub const fn socket_type(&self) -> SocketType {
@@ -117,17 +158,57 @@ impl HandshakeConfig {
     pub const fn limits(&self) -> &Limits {
         &self.limits
     }
+
+    /// The oldest version that is accepted.
+    #[must_use]
+    pub const fn oldest_version(&self) -> Version {
+        self.oldest_version
+    }
+
+    /// What is told to a ZAP handler, and what happens without one.
+    #[must_use]
+    pub const fn zap(&self) -> Option<&zap::Policy> {
+        self.zap.as_ref()
+    }
+
+    /// Whether this end asks ZAP about the peer once it knows its credentials.
+    pub(crate) fn asks_zap(&self) -> bool {
+        self.mechanism.asks_zap(self.zap.as_ref())
+    }
+
+    /// Whether a version may be spoken; called as soon as it is known.
+    fn check_version(&self, version: Version) -> Result<(), Error> {
+        if version < self.oldest_version {
+            return Err(Error::UnsupportedVersion { version });
+        }
+        let is_null = self.mechanism == MechanismConfig::Null;
+        if version < Version::V3_0 && (!is_null || self.asks_zap()) {
+            return Err(Error::VersionWithoutSecurity { version });
+        }
+        Ok(())
+    }
 }
 
 /// The handshake of one connection as a state machine without I/O.
 ///
 /// Bytes from the peer go into [`handle_input`](Self::handle_input), bytes for the peer come out of
 /// [`transmit`](Self::transmit). It is over when [`is_complete`](Self::is_complete) says so or an
-/// error is returned; [`finish`](Self::finish) then tells who the peer is. `handle_input` consumes
-/// nothing beyond the handshake: what is left of the input is traffic.
+/// error is returned; [`finish`](Self::finish) then tells who the peer is and how to talk to it.
+/// `handle_input` consumes nothing beyond the handshake: what is left of the input is traffic.
 ///
 /// No message may be sent before the handshake is complete: libzmq closes the connection of a peer
 /// that does.
+///
+/// What is sent before the peer has shown its version is what the oldest peer understands: ten
+/// bytes, which are the signature to some and the header of a long frame to ZMTP 1.0, then the rest
+/// in the steps of libzmq. To peers of ZMTP 1.0 and 2.0 the exchange of identities is the whole
+/// handshake.
+///
+/// # Errors
+///
+/// After an error, `transmit` may hold an ERROR command that tells the peer why it is refused, and
+/// what has to go before it. Whoever wants the peer to know sends that before the connection is
+/// closed.
 ///
 /// # Examples
 ///
@@ -142,8 +223,8 @@ impl HandshakeConfig {
 ///     let used = push.handle_input(pull.transmit())?;
 ///     pull.advance_transmit(used);
 /// }
-/// let peer = push.finish().unwrap();
-/// assert_eq!(peer.socket_type, Some(SocketType::Pull));
+/// let established = push.finish().unwrap();
+/// assert_eq!(established.peer.socket_type, Some(SocketType::Pull));
 /// # Ok::<(), zmtp::Error>(())
 /// ```
 #[derive(Debug)]
@@ -151,7 +232,10 @@ pub struct Handshake {
     config: HandshakeConfig,
     state: State,
     mechanism: Mechanism,
-    command: CommandBuffer,
+    random: Random,
+    /// The frame that is arriving.
+    frame: FrameBuffer,
+    zap: Zap,
     /// Bytes for the peer; those before `sent` are gone.
     out: Vec<u8>,
     sent: usize,
@@ -160,9 +244,41 @@ pub struct Handshake {
 #[derive(Debug)]
 enum State {
     Greeting(GreetingParser),
-    Mechanism { version: Version },
+    /// ZMTP 1.0 and 2.0: the peer's identity is arriving.
+    Identity {
+        version: Version,
+        socket_type: Option<SocketType>,
+    },
+    /// ZMTP 3.x.
+    Mechanism {
+        version: Version,
+    },
     Complete(Peer),
     Failed(Error),
+}
+
+/// How far the question to ZAP has come.
+#[derive(Debug)]
+enum Zap {
+    NotAsked,
+    Asked,
+    /// Who the peer is, and what else the handler said.
+    Accepted {
+        user_id: Bytes,
+        metadata: Metadata,
+    },
+}
+
+/// What a handshake leaves behind.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Established {
+    /// Who the peer is.
+    pub peer: Peer,
+    /// Encodes what goes to the peer.
+    pub encoder: Encoder,
+    /// Decodes what comes from the peer, within the limits of the configuration.
+    pub decoder: Decoder,
 }
 
 impl Handshake {
@@ -170,10 +286,18 @@ impl Handshake {
     /// queued.
     #[must_use]
     pub fn new(config: HandshakeConfig) -> Self {
+        Self::with_random(config, Random::system())
+    }
+
+    /// Starts a handshake that takes its keys and nonces from `random`; only CURVE needs any.
+    #[must_use]
+    pub fn with_random(config: HandshakeConfig, random: Random) -> Self {
         Self {
             state: State::Greeting(GreetingParser::new()),
             mechanism: Mechanism::new(&config.mechanism),
-            command: CommandBuffer::default(),
+            frame: FrameBuffer::new(Framing::V2),
+            random,
+            zap: Zap::NotAsked,
             out: greeting::signature(config.identity.len()).to_vec(),
             sent: 0,
             config,
@@ -187,8 +311,8 @@ impl Handshake {
     ///
     /// # Errors
     ///
-    /// Why the handshake failed. The connection has to be closed; each further call returns the
-    /// same error.
+    /// Why the handshake failed. The connection has to be closed, once what
+    /// [`transmit`](Self::transmit) holds is sent; each further call returns the same error.
     pub fn handle_input(&mut self, input: &[u8]) -> Result<usize, Error> {
         let mut used = 0;
         loop {
@@ -202,27 +326,81 @@ impl Handshake {
                     used += taken;
                     self.on_greeting(progress)
                 }
-                State::Mechanism { version } => {
-                    let version = *version;
-                    match self.command.fill(rest, &self.config.limits) {
-                        Ok((taken, complete)) => {
-                            used += taken;
-                            if complete {
-                                self.on_command(version)
-                            } else {
-                                Ok(())
-                            }
-                        }
-                        Err(error) => Err(error),
-                    }
+                State::Identity { .. } | State::Mechanism { .. } => {
+                    self.on_frame_bytes(rest).map(|taken| used += taken)
                 }
             };
             if let Err(error) = step {
-                self.out = Vec::new();
-                self.sent = 0;
-                self.state = State::Failed(error);
+                self.fail(error);
             }
         }
+    }
+
+    /// The question to ask a ZAP handler, once there is one. It is yielded once; look for it after
+    /// each [`handle_input`](Self::handle_input).
+    ///
+    /// The peer waits until [`handle_zap`](Self::handle_zap) gets the answer. The request's identity
+    /// is that of this end, as in libzmq, because the peer's is not known yet.
+    pub fn poll_zap(&mut self) -> Option<zap::Request> {
+        if !matches!(self.state, State::Mechanism { .. }) {
+            return None;
+        }
+        let credentials = self.mechanism.poll_zap()?;
+        self.zap = Zap::Asked;
+        let domain = self.config.zap.as_ref().map(zap::Policy::domain);
+        Some(
+            zap::Request::new(credentials)
+                .with_domain(domain.cloned().unwrap_or_default())
+                .with_address(self.config.peer_address.clone())
+                .with_identity(self.config.identity.clone()),
+        )
+    }
+
+    /// Takes the answer to the question of [`poll_zap`](Self::poll_zap).
+    ///
+    /// With status 200 the handshake goes on, and with this it may be complete. With 400 and 500 the
+    /// peer is told so, with 300 it is not, because it may come back later.
+    ///
+    /// # Errors
+    ///
+    /// Why the peer is refused; see [`handle_input`](Self::handle_input). When nothing was asked,
+    /// [`Error::UnexpectedZapAnswer`], and nothing has changed.
+    pub fn handle_zap(&mut self, answer: Answer) -> Result<(), Error> {
+        match (&self.state, &self.zap) {
+            (State::Mechanism { .. }, Zap::Asked) => {}
+            (State::Failed(error), _) => return Err(error.clone()),
+            _ => return Err(Error::UnexpectedZapAnswer),
+        }
+        let answer = match answer {
+            Answer::Reply(reply) if reply.request_id != zap::REQUEST_ID => {
+                Answer::Invalid(zap::ReplyError::RequestId)
+            }
+            other => other,
+        };
+        let result = self
+            .mechanism
+            .on_zap(&answer, &self.config, &mut self.random, &mut self.out)
+            .and_then(|()| match self.mechanism.refusal() {
+                Some(status) => Err(Error::AuthenticationFailed { status }),
+                None => Ok(()),
+            });
+        self.zap = match answer {
+            Answer::Reply(reply) => Zap::Accepted {
+                user_id: reply.user_id,
+                metadata: reply.metadata,
+            },
+            _ => Zap::NotAsked,
+        };
+        let result = result.and_then(|()| self.complete_if_ready());
+        if let Err(error) = &result {
+            if self.mechanism.refusal().is_some() {
+                // ERROR waits in `out`.
+                self.state = State::Failed(error.clone());
+            } else {
+                self.fail(error.clone());
+            }
+        }
+        result
     }
 
     /// The bytes to be sent to the peer now; empty if there are none.
@@ -264,7 +442,11 @@ impl Handshake {
         &self.config
     }
 
-    /// Ends a complete handshake and tells who the peer is.
+    pub(crate) const fn is_failed(&self) -> bool {
+        matches!(self.state, State::Failed(_))
+    }
+
+    /// Ends a complete handshake and tells who the peer is, with what is needed to talk to it.
     ///
     /// Bytes that have not been sent are dropped with the handshake: take them out of
     /// [`transmit`](Self::transmit) first.
@@ -276,9 +458,13 @@ impl Handshake {
         clippy::result_large_err,
         reason = "the error is the handshake itself, handed back"
     )]
-    pub fn finish(self) -> Result<Peer, Self> {
+    pub fn finish(self) -> Result<Established, Self> {
         match self.state {
-            State::Complete(peer) => Ok(peer),
+            State::Complete(peer) => Ok(Established {
+                encoder: Encoder::new(peer.version),
+                decoder: Decoder::for_version(peer.version, &self.config.limits),
+                peer,
+            }),
             _ => Err(self),
         }
     }
@@ -288,25 +474,16 @@ impl Handshake {
     fn on_greeting(&mut self, progress: Progress) -> Result<(), Error> {
         match progress {
             Progress::NeedMore => Ok(()),
-            Progress::Unversioned => Err(Error::UnsupportedVersion {
-                version: Version::V1_0,
-            }),
+            Progress::Unversioned => self.on_unversioned(),
             Progress::Signature => {
                 self.out.push(Version::V3_1.major);
                 Ok(())
             }
             Progress::Major(revision @ ..=1) => {
-                let version = if revision == 0 {
-                    Version::V1_0
-                } else {
-                    Version::V2_0
-                };
-                Err(Error::UnsupportedVersion { version })
+                self.config.check_version(version_of_revision(revision))?;
+                self.out.push(self.config.socket_type.number());
+                Ok(())
             }
-            // No such version was ever specified.
-            Progress::Major(2) => Err(Error::UnsupportedVersion {
-                version: Version::V2_0,
-            }),
             Progress::Major(_) => {
                 let ours = Greeting {
                     version: Version::V3_1,
@@ -318,80 +495,150 @@ impl Handshake {
                     .extend_from_slice(&wire[greeting::SIGNATURE_LEN + 1..]);
                 Ok(())
             }
-            Progress::Complete(theirs) => {
-                if theirs.mechanism != self.config.mechanism.name() {
-                    return Err(Error::MechanismMismatch {
-                        peer: theirs.mechanism,
-                    });
-                }
-                self.mechanism.start(&self.config, &mut self.out);
-                self.state = State::Mechanism {
-                    version: theirs.version,
-                };
-                Ok(())
-            }
+            Progress::SocketType(number) => self.on_greeting_2_0(number),
+            Progress::Complete(theirs) => self.on_greeting_3(theirs),
         }
     }
 
-    fn on_command(&mut self, version: Version) -> Result<(), Error> {
-        self.mechanism
-            .on_command(&self.command.body, &self.config, &mut self.out)?;
-        self.command.clear();
-        if let Some(metadata) = self.mechanism.take_peer_metadata() {
-            let peer = Peer::from_metadata(self.config.socket_type, version, metadata)?;
-            self.command = CommandBuffer::default();
-            self.state = State::Complete(peer);
-        }
+    /// The peer's first bytes are the beginning of a frame that carries its identity. To the peer,
+    /// our signature is the header of such a frame.
+    fn on_unversioned(&mut self) -> Result<(), Error> {
+        let version = Version::V1_0;
+        self.config.check_version(version)?;
+        self.out.extend_from_slice(&self.config.identity);
+        let State::Greeting(parser) = &self.state else {
+            return Ok(());
+        };
+        let parser = parser.clone();
+        self.expect_identity(version, None);
+        // A header of a long frame may announce no more than its flags, and is all there is then.
+        self.on_frame_bytes(parser.received()).map(drop)
+    }
+
+    fn on_greeting_2_0(&mut self, socket_type: u8) -> Result<(), Error> {
+        let State::Greeting(parser) = &self.state else {
+            return Ok(());
+        };
+        let version = version_of_revision(parser.received()[greeting::SIGNATURE_LEN]);
+        let identity = &self.config.identity;
+        Framing::of(version).encode(crate::Flags::NONE, identity, &mut self.out);
+        self.expect_identity(version, SocketType::from_number(socket_type));
         Ok(())
     }
-}
 
-/// Collects one frame of the handshake. The frame's flags do not matter, as in libzmq: its body
-/// tells which command it is.
-#[derive(Debug, Default)]
-struct CommandBuffer {
-    head: [u8; header::MAX_LEN],
-    head_len: usize,
-    header: Option<FrameHeader>,
-    /// Grows as the body arrives, whatever size was announced.
-    body: Vec<u8>,
-}
-
-impl CommandBuffer {
-    /// Consumes input up to the end of the frame, and returns how much that was and whether the
-    /// frame is complete.
-    fn fill(&mut self, input: &[u8], limits: &Limits) -> Result<(usize, bool), Error> {
-        let mut used = 0;
-        let header = loop {
-            if let Some(header) = self.header {
-                break header;
-            }
-            let Some(byte) = input.get(used) else {
-                return Ok((used, false));
-            };
-            self.head[self.head_len] = *byte;
-            self.head_len += 1;
-            used += 1;
-            if let Some((header, _)) = header::decode(&self.head[..self.head_len])? {
-                check_handshake_size(header.size, limits)?;
-                self.header = Some(header);
-            }
+    fn expect_identity(&mut self, version: Version, socket_type: Option<SocketType>) {
+        self.frame = FrameBuffer::new(Framing::of(version));
+        self.state = State::Identity {
+            version,
+            socket_type,
         };
-        let missing = header.size as usize - self.body.len();
-        let body = &input[used..];
-        let body = &body[..body.len().min(missing)];
-        self.body.extend_from_slice(body);
-        Ok((used + body.len(), body.len() == missing))
     }
 
-    fn clear(&mut self) {
-        self.head_len = 0;
-        self.header = None;
-        self.body.clear();
+    fn on_greeting_3(&mut self, theirs: Greeting) -> Result<(), Error> {
+        // No version 2.x of this form was ever specified; like all later ones it counts as 3.1.
+        let version = if theirs.version == Version::V3_0 {
+            Version::V3_0
+        } else {
+            Version::V3_1
+        };
+        self.config.check_version(version)?;
+        if theirs.mechanism != self.config.mechanism.name() {
+            return Err(Error::MechanismMismatch {
+                peer: theirs.mechanism,
+            });
+        }
+        self.state = State::Mechanism { version };
+        self.mechanism
+            .start(&self.config, &mut self.random, &mut self.out)
+    }
+
+    /// Takes bytes of a frame and acts on it when it is complete.
+    fn on_frame_bytes(&mut self, input: &[u8]) -> Result<usize, Error> {
+        let limits = &self.config.limits;
+        let is_identity = matches!(self.state, State::Identity { .. });
+        let (used, complete) = self.frame.fill(input, |size| {
+            if is_identity {
+                check_identity(size, &[])
+            } else {
+                check_command_size(size, limits)
+            }
+        })?;
+        if complete {
+            self.on_frame()?;
+        }
+        Ok(used)
+    }
+
+    fn on_frame(&mut self) -> Result<(), Error> {
+        match self.state {
+            State::Identity {
+                version,
+                socket_type,
+            } => {
+                let peer = Peer::from_identity(version, socket_type, self.frame.body())?;
+                self.state = State::Complete(peer);
+                Ok(())
+            }
+            _ => {
+                self.mechanism.on_command(
+                    self.frame.body(),
+                    &self.config,
+                    &mut self.random,
+                    &mut self.out,
+                )?;
+                self.frame.clear();
+                self.complete_if_ready()
+            }
+        }
+    }
+
+    fn complete_if_ready(&mut self) -> Result<(), Error> {
+        let State::Mechanism { version } = self.state else {
+            return Ok(());
+        };
+        let Some(metadata) = self.mechanism.take_peer_metadata() else {
+            return Ok(());
+        };
+        let mut peer = Peer::from_metadata(self.config.socket_type, version, metadata)?;
+        if let Zap::Accepted { user_id, metadata } = std::mem::replace(&mut self.zap, Zap::NotAsked)
+        {
+            peer.user_id = user_id;
+            peer.trusted = metadata;
+        }
+        self.frame = FrameBuffer::new(Framing::V2);
+        self.state = State::Complete(peer);
+        Ok(())
+    }
+
+    /// Gives up, and tells the peer where the RFCs recommend it.
+    fn fail(&mut self, error: Error) {
+        let is_mismatch = matches!(
+            error,
+            Error::IncompatibleSocketType { .. } | Error::UnknownSocketType { .. }
+        );
+        if is_mismatch && self.mechanism.may_refuse() {
+            Command::Error {
+                reason: b"Invalid socket type",
+            }
+            .encode(&mut self.out);
+        } else {
+            self.out = Vec::new();
+            self.sent = 0;
+        }
+        self.state = State::Failed(error);
     }
 }
 
-fn check_handshake_size(size: u64, limits: &Limits) -> Result<(), Error> {
+/// Revision 0 is a greeting in front of the frames of ZMTP 1.0; libzmq knows it, nobody sends it.
+const fn version_of_revision(revision: u8) -> Version {
+    if revision == 0 {
+        Version::V1_0
+    } else {
+        Version::V2_0
+    }
+}
+
+fn check_command_size(size: u64, limits: &Limits) -> Result<(), Error> {
     if let Some(limit) = limits.max_frame_size
         && size > limit
     {
@@ -460,49 +707,366 @@ mod tests {
         assert_eq!(handshake.handle_input(&input), Ok(len));
         assert!(handshake.is_complete());
         assert_eq!(handshake.handle_input(&input[len..]), Ok(0));
-        let peer = handshake.finish().unwrap();
+        let peer = handshake.finish().unwrap().peer;
         assert_eq!(peer.version, Version::V3_1);
         assert_eq!(peer.socket_type, Some(SocketType::Pull));
     }
 
+    fn established(input: &[u8], config: HandshakeConfig) -> (Established, Vec<u8>, usize) {
+        let mut handshake = Handshake::new(config);
+        let used = handshake.handle_input(input).unwrap();
+        let sent = handshake.transmit().to_vec();
+        (handshake.finish().unwrap(), sent, used)
+    }
+
+    fn dealer(identity: &'static str) -> HandshakeConfig {
+        HandshakeConfig::new(SocketType::Dealer)
+            .with_identity(identity)
+            .unwrap()
+    }
+
+    // spec: RFC13/identity: the first frame of each end is its identity; an empty one is anonymous
+    // spec: RFC15/detection: a first byte other than FF, or an even tenth byte, means ZMTP 1.0
+    // spec: RFC15/interoperation: to ZMTP 1.0, signature and identity are one long frame
     #[test]
-    fn refuses_peers_that_speak_something_else_at_the_first_byte_that_tells() {
-        let unsupported = |version| Err(Error::UnsupportedVersion { version });
-        assert_eq!(push().handle_input(b"G"), unsupported(Version::V1_0));
+    fn a_1_0_peer_is_told_by_its_first_frame() {
+        let input = b"\x04\0old\x03\0hi";
+        let (established, sent, used) = established(input, dealer("new"));
+        assert_eq!(used, 5);
+        assert_eq!(sent, b"\xFF\0\0\0\0\0\0\0\x04\x7Fnew");
+        let peer = &established.peer;
         assert_eq!(
-            push().handle_input(b"\xFF\0\0\0\0\0\0\0\x01\x7E"),
-            unsupported(Version::V1_0)
+            (peer.version, &peer.identity[..]),
+            (Version::V1_0, &b"old"[..])
         );
-        let mut signature = greeting::signature(0).to_vec();
-        signature.push(1);
-        assert_eq!(push().handle_input(&signature), unsupported(Version::V2_0));
-        signature[10] = 0;
-        assert_eq!(push().handle_input(&signature), unsupported(Version::V1_0));
+        assert_eq!(peer.socket_type, None);
+        assert!(!established.encoder.is_plain() && !established.decoder.is_plain());
+
+        let (anonymous, sent, used) = self::established(b"\x01\0", dealer(""));
+        assert_eq!((used, sent.len()), (2, 10));
+        assert!(anonymous.peer.identity.is_empty());
+    }
+
+    #[test]
+    fn a_1_0_peer_may_use_the_long_form() {
+        let long = b"\xFF\0\0\0\0\0\0\0\x04\x00old";
+        let (established, sent, used) = established(long, dealer("new"));
+        assert_eq!((used, &established.peer.identity[..]), (13, &b"old"[..]));
+        assert_eq!(sent[10..], *b"new");
+        // Such a header may be all there is of the frame.
+        let bare = b"\xFF\0\0\0\0\0\0\0\x01\x7E";
+        let (established, _, used) = self::established(bare, dealer(""));
+        assert_eq!((used, established.peer.version), (10, Version::V1_0));
+    }
+
+    // spec: RFC15/greeting: revision and socket type follow the signature, the identity is a frame
+    #[test]
+    fn a_2_0_peer_gets_our_type_and_a_frame_with_our_identity() {
+        let input = b"\xFF\0\0\0\0\0\0\0\x01\x7F\x01\x06\0\x03old\0\x02hi";
+        let mut handshake = Handshake::new(dealer("new"));
+        handshake.handle_input(&input[..9]).unwrap();
+        assert_eq!(handshake.transmit().len(), 10);
+        handshake.handle_input(&input[9..10]).unwrap();
+        assert_eq!(handshake.transmit()[10..], [3]);
+        handshake.handle_input(&input[10..11]).unwrap();
+        assert_eq!(handshake.transmit()[10..], [3, 5]);
+        handshake.handle_input(&input[11..12]).unwrap();
+        assert_eq!(handshake.transmit()[10..], *b"\x03\x05\0\x03new");
+        assert_eq!(handshake.handle_input(&input[12..]), Ok(5));
+        let peer = handshake.finish().unwrap().peer;
+        assert_eq!(
+            (peer.version, &peer.identity[..]),
+            (Version::V2_0, &b"old"[..])
+        );
+        assert_eq!(peer.socket_type, Some(SocketType::Router));
+    }
+
+    // spec: WIRE-1.1/revision-0: a greeting of revision 0 is followed by frames of ZMTP 1.0
+    #[test]
+    fn revision_0_is_a_greeting_in_front_of_1_0() {
+        let input = b"\xFF\0\0\0\0\0\0\0\x01\x7F\0\x06\x04\0old";
+        let (established, sent, used) = established(input, dealer("new"));
+        assert_eq!(used, input.len());
+        assert_eq!(sent[10..], *b"\x03\x05\x04\0new");
+        assert_eq!(established.peer.version, Version::V1_0);
+        assert_eq!(established.peer.identity, "old");
+    }
+
+    // spec: WIRE-1.1/socket-type-2.0: nobody checks the socket type of a 2.0 peer
+    #[test]
+    fn the_socket_type_of_2_0_is_recorded_and_not_checked() {
+        for (number, known) in [(8, Some(SocketType::Push)), (11, None), (255, None)] {
+            let mut input = greeting::signature(0).to_vec();
+            input.extend_from_slice(&[1, number, 0, 0]);
+            let (established, _, _) = established(&input, dealer(""));
+            assert_eq!(established.peer.socket_type, known);
+        }
+    }
+
+    #[test]
+    fn identities_of_old_peers_are_bounded_before_they_arrive() {
+        let invalid = |len| Err(Error::InvalidIdentity { len });
+        let mut v1 = b"\xFF\0\0\0\0\0\0\x01\x01\0".to_vec();
+        assert_eq!(push().handle_input(&v1), invalid(256));
+        v1[8] = 0;
+        v1.extend_from_slice(&[1; 255]);
+        assert_eq!(push().handle_input(&v1), Ok(265));
+        let mut v2 = greeting::signature(0).to_vec();
+        v2.extend_from_slice(b"\x01\x05\x02\0\0\0\0\0\0\x01\0");
+        assert_eq!(push().handle_input(&v2), invalid(256));
+        assert_eq!(push().handle_input(b"\x03\0\0x"), invalid(2));
+        assert_eq!(push().handle_input(b"\0"), Err(Error::FrameWithoutFlags));
+    }
+
+    // spec: WIRE-1.2/version-table: the tenth and eleventh byte tell framing and version
+    #[test]
+    fn the_version_byte_decides() {
+        let table = [
+            ([2, 0], Version::V3_1),
+            ([2, 9], Version::V3_1),
+            ([3, 0], Version::V3_0),
+            ([3, 1], Version::V3_1),
+            ([3, 7], Version::V3_1),
+            ([4, 0], Version::V3_1),
+            ([255, 255], Version::V3_1),
+        ];
+        for (bytes, version) in table {
+            let mut input = null_greeting().to_vec();
+            input[10..12].copy_from_slice(&bytes);
+            input.extend_from_slice(READY_PULL);
+            let config = HandshakeConfig::new(SocketType::Push);
+            let (established, _, _) = established(&input, config);
+            assert_eq!(established.peer.version, version, "{bytes:?}");
+            assert_eq!(established.encoder.version(), version);
+            assert!(established.encoder.is_plain() && established.decoder.is_plain());
+        }
+    }
+
+    #[test]
+    fn peers_older_than_the_oldest_accepted_are_refused_at_the_first_byte_that_tells() {
+        let unsupported = |version| Err(Error::UnsupportedVersion { version });
+        let refuse = |oldest, input: &[u8]| {
+            let config = HandshakeConfig::new(SocketType::Push).with_oldest_version(oldest);
+            Handshake::new(config).handle_input(input)
+        };
+        let mut greeting = null_greeting();
+        for oldest in [Version::V2_0, Version::V3_0, Version::V3_1] {
+            assert_eq!(refuse(oldest, b"G"), unsupported(Version::V1_0));
+            let even = b"\xFF\0\0\0\0\0\0\0\x01\x7E";
+            assert_eq!(refuse(oldest, even), unsupported(Version::V1_0));
+            greeting[10] = 0;
+            assert_eq!(refuse(oldest, &greeting[..11]), unsupported(Version::V1_0));
+        }
+        greeting[10] = 1;
+        let v2_0 = unsupported(Version::V2_0);
+        assert_eq!(refuse(Version::V3_0, &greeting[..11]), v2_0);
+        assert_eq!(refuse(Version::V2_0, &greeting[..11]), Ok(11));
+        greeting[10] = 3;
+        greeting[11] = 0;
+        assert_eq!(refuse(Version::V3_1, &greeting), unsupported(Version::V3_0));
+        assert_eq!(refuse(Version::V3_0, &greeting), Ok(64));
+    }
+
+    // spec: WIRE-1.2/security-and-old-peers: 1.0 and 2.0 are refused with a mechanism or a ZAP domain
+    #[test]
+    fn old_peers_are_refused_where_security_is_wanted() {
+        let push = || HandshakeConfig::new(SocketType::Push);
+        let plain = MechanismConfig::PlainServer(crate::plain::ServerConfig::new());
+        let configs = [
+            push().with_mechanism(plain),
+            push().with_zap(zap::Policy::new("domain")),
+        ];
+        for config in configs {
+            let refuse = |input: &[u8]| Handshake::new(config.clone()).handle_input(input);
+            let insecure = |version| Err(Error::VersionWithoutSecurity { version });
+            assert_eq!(refuse(b"\x01"), insecure(Version::V1_0));
+            let mut greeting = greeting::signature(0).to_vec();
+            greeting.push(1);
+            assert_eq!(refuse(&greeting), insecure(Version::V2_0));
+        }
+        let config = push().with_zap(zap::Policy::new(""));
+        assert_eq!(Handshake::new(config).handle_input(b"\x01\0"), Ok(2));
     }
 
     #[test]
     fn failure_is_final_and_sends_nothing_more() {
         let mut handshake = push();
-        let error = handshake.handle_input(b"x").unwrap_err();
+        let error = handshake.handle_input(b"\0").unwrap_err();
         assert_eq!(handshake.handle_input(&null_greeting()), Err(error));
         assert!(handshake.transmit().is_empty());
         assert!(handshake.finish().is_err());
     }
 
+    // spec: RFC37/socket-type-mismatch: a peer of an invalid socket type is told by ERROR
     #[test]
-    fn higher_versions_count_as_3_1() {
-        let mut theirs = null_greeting();
-        theirs[10..12].fill(0xFF);
-        let mut handshake = push();
-        handshake.handle_input(&theirs).unwrap();
+    fn a_peer_of_the_wrong_type_is_told_so() {
+        for name in ["PUSH", "push"] {
+            let mut handshake = push();
+            let mut input = null_greeting().to_vec();
+            input.extend_from_slice(b"\x04\x1a\x05READY\x0bSocket-Type\0\0\0\x04");
+            input.extend_from_slice(name.as_bytes());
+            handshake.handle_input(&input).unwrap_err();
+            let error = b"\x04\x1a\x05ERROR\x13Invalid socket type";
+            assert!(handshake.transmit().ends_with(error));
+            assert!(handshake.transmit()[64..].starts_with(b"\x04\x1a\x05READY"));
+        }
+    }
+
+    fn asking() -> Handshake {
+        let config = HandshakeConfig::new(SocketType::Push)
+            .with_identity("me")
+            .unwrap()
+            .with_zap(zap::Policy::new("lan"))
+            .with_peer_address("10.0.0.7");
+        after_greeting(config)
+    }
+
+    fn reply(status: zap::Status) -> Answer {
+        let request = zap::Request::new(zap::Credentials::Null);
+        Answer::Reply(zap::Reply::refusal(&request, status, "text"))
+    }
+
+    // spec: RFC27/request-fields: domain, address and identity of the connection
+    // spec: WIRE-4.1/zap-before-ready: the handler is asked after the greeting, READY waits for 200
+    #[test]
+    fn null_waits_for_zap_in_either_order() {
+        for ready_first in [true, false] {
+            let mut handshake = asking();
+            let request = handshake.poll_zap().unwrap();
+            assert_eq!(handshake.poll_zap(), None);
+            assert_eq!(
+                (
+                    &request.domain[..],
+                    &request.address[..],
+                    &request.identity[..]
+                ),
+                (&b"lan"[..], &b"10.0.0.7"[..], &b"me"[..])
+            );
+            assert_eq!(request.credentials, zap::Credentials::Null);
+            if ready_first {
+                handshake.handle_input(READY_PULL).unwrap();
+                assert!(!handshake.is_complete() && handshake.transmit().is_empty());
+            }
+            let mut trusted = Metadata::new();
+            trusted.push("Role", "boss").unwrap();
+            let reply = zap::Reply::success(&request, "alice").with_metadata(trusted.clone());
+            handshake.handle_zap(Answer::Reply(reply)).unwrap();
+            assert!(handshake.transmit().starts_with(b"\x04\x1a\x05READY"));
+            if !ready_first {
+                assert!(!handshake.is_complete());
+                handshake.handle_input(READY_PULL).unwrap();
+            }
+            let peer = handshake.finish().unwrap().peer;
+            assert_eq!(
+                (&peer.user_id[..], &peer.trusted),
+                (&b"alice"[..], &trusted)
+            );
+            assert_eq!(peer.properties.get("Role"), None);
+        }
+    }
+
+    #[test]
+    fn a_peer_cannot_claim_what_only_zap_may_say() {
+        let mut handshake = asking();
+        handshake.poll_zap().unwrap();
+        let claim = b"\x04\x13\x05READY\x07User-Id\0\0\0\x01x";
+        handshake.handle_input(claim).unwrap();
+        handshake.handle_zap(reply(zap::Status::Success)).unwrap();
+        let peer = handshake.finish().unwrap().peer;
+        assert_eq!(peer.properties.get("User-Id"), Some(&b"x"[..]));
+        assert!(peer.user_id.is_empty() && peer.trusted.is_empty());
+    }
+
+    // spec: RFC27/status-300: a temporary error closes without ERROR
+    // spec: RFC27/status-400-500: a refusal is told by ERROR with the code
+    #[test]
+    fn null_refuses_as_zap_says() {
+        use zap::Status;
+        let table: [(_, &[u8]); 3] = [
+            (Status::TemporaryError, b""),
+            (Status::AuthenticationFailure, b"\x04\x0a\x05ERROR\x03400"),
+            (Status::InternalError, b"\x04\x0a\x05ERROR\x03500"),
+        ];
+        for (status, sent) in table {
+            for ready_first in [true, false] {
+                let mut handshake = asking();
+                handshake.poll_zap().unwrap();
+                if ready_first {
+                    handshake.handle_input(READY_PULL).unwrap();
+                }
+                let error = Error::AuthenticationFailed { status };
+                assert_eq!(handshake.handle_zap(reply(status)), Err(error.clone()));
+                assert_eq!(handshake.transmit(), sent);
+                assert_eq!(handshake.handle_input(READY_PULL), Err(error.clone()));
+                assert_eq!(handshake.handle_zap(reply(status)), Err(error.clone()));
+                assert_eq!(error.auth_event_code(), Some(status.code().into()));
+                assert_eq!(error.blame(), crate::Blame::Unauthenticated);
+            }
+        }
+    }
+
+    #[test]
+    fn broken_and_absent_handlers_have_their_effect() {
+        let mut handshake = asking();
+        handshake.poll_zap().unwrap();
+        let cause = zap::ReplyError::Version;
+        let error = handshake.handle_zap(Answer::Invalid(cause)).unwrap_err();
+        assert_eq!(error, Error::InvalidZapReply { cause });
+        assert!(handshake.transmit().is_empty());
+
+        let mut handshake = asking();
+        handshake.poll_zap().unwrap();
+        let other = zap::Request::new(zap::Credentials::Null).with_request_id("2");
+        let answer = Answer::Reply(zap::Reply::success(&other, "me"));
+        let cause = zap::ReplyError::RequestId;
+        let error = handshake.handle_zap(answer).unwrap_err();
+        assert_eq!(error, Error::InvalidZapReply { cause });
+
+        let mut handshake = asking();
+        handshake.poll_zap().unwrap();
+        handshake.handle_zap(Answer::NoHandler).unwrap();
+        assert!(!handshake.transmit().is_empty());
+
+        let policy = zap::Policy::new("lan").with_enforced_domain(true);
+        let config = HandshakeConfig::new(SocketType::Push).with_zap(policy);
+        let mut handshake = after_greeting(config);
+        handshake.poll_zap().unwrap();
+        let error = handshake.handle_zap(Answer::NoHandler).unwrap_err();
+        assert_eq!(error, Error::NoZapHandler);
+    }
+
+    #[test]
+    fn an_answer_to_nothing_changes_nothing() {
+        let unexpected = Err(Error::UnexpectedZapAnswer);
+        let mut handshake = asking();
+        assert_eq!(handshake.handle_zap(Answer::NoHandler), unexpected);
+        assert!(handshake.poll_zap().is_some());
+        let mut handshake = after_greeting(HandshakeConfig::new(SocketType::Push));
+        assert_eq!(handshake.poll_zap(), None);
+        assert_eq!(handshake.handle_zap(Answer::NoHandler), unexpected);
         handshake.handle_input(READY_PULL).unwrap();
-        assert!(
-            handshake
-                .finish()
-                .unwrap()
-                .version
-                .has_subscription_commands()
+        assert_eq!(handshake.handle_zap(Answer::NoHandler), unexpected);
+        assert!(handshake.is_complete());
+    }
+
+    #[test]
+    fn metadata_have_limits() {
+        let config = |limits| HandshakeConfig::new(SocketType::Push).with_limits(limits);
+        let limits = Limits::default().with_max_metadata_size(19);
+        let error = after_greeting(config(limits)).handle_input(READY_PULL);
+        assert_eq!(
+            error,
+            Err(Error::MetadataTooLarge {
+                size: 20,
+                limit: 19
+            })
         );
+        let limits = Limits::default().with_max_metadata_size(20);
+        let used = after_greeting(config(limits)).handle_input(READY_PULL);
+        assert_eq!(used, Ok(READY_PULL.len()));
+        let limits = Limits::default().with_max_properties(0);
+        let error = after_greeting(config(limits)).handle_input(READY_PULL);
+        assert_eq!(error, Err(Error::TooManyProperties { limit: 0 }));
     }
 
     #[test]

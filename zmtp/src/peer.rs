@@ -17,7 +17,7 @@ pub struct Version {
 }
 
 impl Version {
-    /// ZMTP 1.0, without a greeting.
+    /// ZMTP 1.0, without a greeting; also the same frames behind a greeting of revision 0.
     pub const V1_0: Self = Self { major: 1, minor: 0 };
     /// ZMTP 2.0.
     pub const V2_0: Self = Self { major: 2, minor: 0 };
@@ -25,6 +25,12 @@ impl Version {
     pub const V3_0: Self = Self { major: 3, minor: 0 };
     /// ZMTP 3.1, the version that this crate announces.
     pub const V3_1: Self = Self { major: 3, minor: 1 };
+
+    /// Whether there are commands beside messages, such as heartbeats (from 3.0 on).
+    #[must_use]
+    pub const fn has_commands(self) -> bool {
+        self.major >= 3
+    }
 
     /// Whether subscriptions travel as SUBSCRIBE and CANCEL commands (from 3.1 on), not as messages
     /// that begin with 01 or 00.
@@ -42,18 +48,27 @@ impl fmt::Display for Version {
 
 /// What the handshake tells about the other end.
 ///
-/// All of it is the peer's own claim.
+/// All of it is the peer's own claim, except for what a ZAP handler said about it: [`user_id`] and
+/// [`trusted`]. The two are kept apart, so that no peer can pass its claims off as the handler's.
+///
+/// [`user_id`]: Self::user_id
+/// [`trusted`]: Self::trusted
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Peer {
-    /// The version that the peer announced; both ends use the lower one of the two.
+    /// The version that both ends use: 1.0, 2.0, 3.0 or 3.1.
     pub version: Version,
-    /// The peer's socket type, which is compatible with ours; `None` if it did not say.
+    /// The peer's socket type; `None` if it did not say. It is compatible with ours, except that
+    /// nobody checks what a peer of ZMTP 2.0 says.
     pub socket_type: Option<SocketType>,
     /// The peer's identity; empty if it has none.
     pub identity: Bytes,
     /// All properties that the peer sent, `Socket-Type` and `Identity` included.
     pub properties: Metadata,
+    /// The user id that a ZAP handler gave the peer; empty without one.
+    pub user_id: Bytes,
+    /// The properties that a ZAP handler gave the peer.
+    pub trusted: Metadata,
 }
 
 impl Peer {
@@ -69,7 +84,20 @@ impl Peer {
             socket_type,
             identity,
             properties: Metadata::new(),
+            user_id: Bytes::new(),
+            trusted: Metadata::new(),
         }
+    }
+
+    /// Judges the identity of a peer that has no metadata.
+    pub(crate) fn from_identity(
+        version: Version,
+        socket_type: Option<SocketType>,
+        identity: &[u8],
+    ) -> Result<Self, Error> {
+        check_identity(identity.len() as u64, identity)?;
+        let identity = Bytes::copy_from_slice(identity);
+        Ok(Self::new(version, socket_type, identity))
     }
 
     /// Judges the metadata of a peer.
@@ -94,19 +122,18 @@ impl Peer {
             .get_all(metadata::IDENTITY)
             .next_back()
             .unwrap_or_default();
-        if !is_valid_identity(identity) {
-            return Err(Error::InvalidIdentity {
-                len: identity.len(),
-            });
-        }
-        let identity = Bytes::copy_from_slice(identity);
-        Ok(Self {
-            version,
-            socket_type,
-            identity,
-            properties,
-        })
+        let peer = Self::from_identity(version, socket_type, identity)?;
+        Ok(Self { properties, ..peer })
     }
+}
+
+/// Whether a peer may announce an identity of this length that begins so.
+pub(crate) fn check_identity(len: u64, beginning: &[u8]) -> Result<(), Error> {
+    if len > Peer::MAX_IDENTITY_LEN as u64 || beginning.first() == Some(&0) {
+        let len = usize::try_from(len).unwrap_or(usize::MAX);
+        return Err(Error::InvalidIdentity { len });
+    }
+    Ok(())
 }
 
 /// Whether an identity may be announced: identities that begin with a zero byte are those that a

@@ -217,7 +217,7 @@ fn recorded_metadata_reaches_the_peer() {
     let mut handshake = Handshake::new(config_of(&recording.listener));
     let used = handshake.handle_input(&recording.connector).unwrap();
     assert_eq!(&recording.connector[used..], b"\x00\x01m");
-    let peer = handshake.finish().unwrap();
+    let peer = handshake.finish().unwrap().peer;
     assert_eq!(peer.version, Version::V3_1);
     assert_eq!(peer.socket_type, Some(SocketType::Dealer));
     assert_eq!(peer.identity, "id");

@@ -415,7 +415,7 @@ impl Engine {
         self.control.extend_from_slice(handshake.transmit());
         self.control_sent = 0;
         self.between_bodies = false;
-        let Ok(peer) = handshake.finish() else {
+        let Ok(zmtp::Established { peer, .. }) = handshake.finish() else {
             return Ok(());
         };
         connection.set_readable(self.stream.clone());

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use zmtp::{HandshakeConfig, SocketType};
+use zmtp::{HandshakeConfig, SocketType, Version};
 use zpipe::FrameLimits;
 
 use crate::net::SocketTuning;
@@ -69,6 +69,8 @@ impl Options {
             .with_identity(self.routing_id.clone())
             .unwrap_or(config)
             .with_limits(limits)
+            // The engine moves the frames of ZMTP 3.x only.
+            .with_oldest_version(Version::V3_0)
     }
 
     pub(crate) fn frame_limits(&self) -> FrameLimits {

@@ -11,7 +11,8 @@ pub mod plain;
 use crate::error::printable;
 use crate::greeting::MechanismName;
 use crate::handshake::HandshakeConfig;
-use crate::{Command, Error, Metadata, metadata, zap};
+use crate::peer::Peer;
+use crate::{Command, Error, Metadata, Random, Version, metadata, zap};
 
 /// Which security mechanism this end uses, with its part in it and its credentials.
 ///
@@ -48,7 +49,21 @@ impl MechanismConfig {
     }
 }
 
+impl MechanismConfig {
+    /// Whether this end asks ZAP about its peers.
+    pub(crate) fn asks_zap(&self, policy: Option<&zap::Policy>) -> bool {
+        match self {
+            Self::PlainServer(_) => true,
+            Self::PlainClient(_) => false,
+            Self::Null => policy.is_some_and(|policy| policy.consults(self.name())),
+        }
+    }
+}
+
 /// The state of the mechanism in use.
+///
+/// Every state machine has these methods, without the parameters that it does not need and without
+/// those methods in which it has nothing to do. `out` gets whole frames.
 #[derive(Debug)]
 pub(crate) enum Mechanism {
     Null(null::Null),
@@ -70,13 +85,19 @@ impl Mechanism {
     }
 
     /// The greeting is complete: appends the commands that this end sends unasked.
-    pub(crate) fn start(&mut self, config: &HandshakeConfig, out: &mut Vec<u8>) {
+    pub(crate) fn start(
+        &mut self,
+        config: &HandshakeConfig,
+        _random: &mut Random,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Error> {
         match self {
             Self::Null(null) => null.start(config, out),
             Self::PlainClient(client) => client.start(out),
             // The client begins.
             Self::PlainServer(_) => {}
         }
+        Ok(())
     }
 
     /// The body of a frame has arrived: appends the answer, if any.
@@ -84,6 +105,7 @@ impl Mechanism {
         &mut self,
         body: &[u8],
         config: &HandshakeConfig,
+        _random: &mut Random,
         out: &mut Vec<u8>,
     ) -> Result<(), Error> {
         match self {
@@ -94,34 +116,37 @@ impl Mechanism {
     }
 
     /// What ZAP has to be asked about the peer; once, when it is time.
-    #[allow(dead_code, reason = "the handshake asks next")]
     pub(crate) fn poll_zap(&mut self) -> Option<zap::Credentials> {
         match self {
+            Self::Null(null) => null.poll_zap(),
             Self::PlainServer(server) => server.poll_zap(),
-            Self::Null(_) | Self::PlainClient(_) => None,
+            Self::PlainClient(_) => None,
         }
     }
 
     /// ZAP was asked: appends what follows from the answer.
-    #[allow(dead_code, reason = "the handshake asks next")]
     pub(crate) fn on_zap(
         &mut self,
         answer: &zap::Answer,
-        policy: &zap::Policy,
+        config: &HandshakeConfig,
+        _random: &mut Random,
         out: &mut Vec<u8>,
     ) -> Result<(), Error> {
+        let unset = zap::Policy::default();
+        let policy = config.zap().unwrap_or(&unset);
         match self {
+            Self::Null(null) => null.on_zap(answer, policy, config, out),
             Self::PlainServer(server) => server.on_zap(answer, policy, out),
-            Self::Null(_) | Self::PlainClient(_) => Err(Error::UnexpectedZapAnswer),
+            Self::PlainClient(_) => Err(Error::UnexpectedZapAnswer),
         }
     }
 
-    /// The status with which ZAP refused the peer, when the peer was told and has to close.
-    #[allow(dead_code, reason = "the handshake asks next")]
+    /// The status with which ZAP refused the peer, once ERROR tells it so.
     pub(crate) const fn refusal(&self) -> Option<zap::Status> {
         match self {
+            Self::Null(null) => null.refusal(),
             Self::PlainServer(server) => server.refusal(),
-            Self::Null(_) | Self::PlainClient(_) => None,
+            Self::PlainClient(_) => None,
         }
     }
 
@@ -131,6 +156,14 @@ impl Mechanism {
             Self::Null(null) => null.take_peer_metadata(),
             Self::PlainClient(client) => client.take_peer_metadata(),
             Self::PlainServer(server) => server.take_peer_metadata(),
+        }
+    }
+
+    /// Whether this end may send ERROR: in NULL both may, elsewhere only the server.
+    pub(crate) const fn may_refuse(&self) -> bool {
+        match self {
+            Self::Null(_) | Self::PlainServer(_) => true,
+            Self::PlainClient(_) => false,
         }
     }
 }
@@ -156,7 +189,10 @@ fn peer_metadata(wire: &[u8], config: &HandshakeConfig) -> Result<Metadata, Erro
             limit: limits.max_metadata_size,
         });
     }
-    Metadata::decode(wire, limits.max_properties)
+    let metadata = Metadata::decode(wire, limits.max_properties)?;
+    // Judged here as well as at the end, so that a server says no before it says READY.
+    Peer::from_metadata(config.socket_type(), Version::V3_1, metadata.clone())?;
+    Ok(metadata)
 }
 
 /// An ERROR command from the peer, as the error that ends the handshake.
