@@ -445,7 +445,7 @@ impl Engine {
             // The socket may be closed and the connection linger; then nobody wants to know.
             let _ = connection.handle.post(Letter::Established {
                 link: connection.id,
-                peer,
+                peer: Box::new(peer),
             });
             return true;
         }

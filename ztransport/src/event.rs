@@ -30,7 +30,7 @@ pub enum Letter {
         /// The link.
         link: u64,
         /// What the peer said about itself.
-        peer: Peer,
+        peer: Box<Peer>,
     },
     /// The connection of a link broke and will be made again. What was queued on the link stays.
     Interrupted {
