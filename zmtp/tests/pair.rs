@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use zmtp::{
     Blame, Command, Connection, ConnectionConfig, Error, Event, HandshakeConfig, HeartbeatConfig,
-    Limits, Message, SocketType,
+    Limits, Message, Metadata, SocketType, zap,
 };
 
 const MS: Duration = Duration::from_millis(1);
@@ -173,6 +173,108 @@ fn both_ends_refuse_an_incompatible_peer() {
         Err(Error::Closed)
     );
     assert_eq!(pair.a.connection.poll_timeout(), None);
+}
+
+/// A DEALER, and a ROUTER that asks ZAP.
+fn guarded() -> Pair {
+    let router = config(SocketType::Router)
+        .with_zap(zap::Policy::new("lan"))
+        .with_peer_address("10.0.0.7");
+    let mut pair = Pair::new(config(SocketType::Dealer), router);
+    pair.a.connection.send("early").unwrap();
+    pair.run(SECOND);
+    pair
+}
+
+fn asked(end: &mut End) -> zap::Request {
+    let [Event::Authenticate(request)] = &end.events[..] else {
+        panic!("{:?}", end.events)
+    };
+    let request = (**request).clone();
+    end.events.clear();
+    request
+}
+
+// spec: RFC27/status-200: the handshake goes on, and the handler's word is kept apart from the peer's
+#[test]
+fn a_peer_that_zap_accepts_comes_in() {
+    let mut pair = guarded();
+    let request = asked(&mut pair.b);
+    assert_eq!(&request.address[..], b"10.0.0.7");
+    pair.run(10 * SECOND);
+    assert_eq!(pair.a.events, []);
+    let mut trusted = Metadata::new();
+    trusted.push("Role", "boss").unwrap();
+    let reply = zap::Reply::success(&request, "alice").with_metadata(trusted.clone());
+    let answer = zap::Answer::Reply(reply);
+    let now = pair.now;
+    pair.b.connection.handle_zap(answer.clone(), now).unwrap();
+    pair.run(SECOND);
+    let [Event::Connected(peer), Event::Message(message)] = &pair.b.events[..] else {
+        panic!("{:?}", pair.b.events)
+    };
+    assert_eq!(
+        (&peer.user_id[..], &peer.trusted),
+        (&b"alice"[..], &trusted)
+    );
+    assert_eq!(*message, Message::from("early"));
+    let again = pair.b.connection.handle_zap(answer, pair.now);
+    assert_eq!(again, Err(Error::UnexpectedZapAnswer));
+    pair.a.connection.send("late").unwrap();
+    pair.run(SECOND);
+    assert_eq!(pair.b.messages().len(), 2);
+}
+
+// spec: RFC27/status-codes: 300 closes silently, 400 and 500 are told to the peer before the end
+#[test]
+fn a_peer_that_zap_refuses_is_told_before_the_end() {
+    use zap::Status::{AuthenticationFailure, InternalError, TemporaryError};
+    for (status, told) in [
+        (TemporaryError, None),
+        (AuthenticationFailure, Some("400")),
+        (InternalError, Some("500")),
+    ] {
+        let mut pair = guarded();
+        let request = asked(&mut pair.b);
+        let answer = zap::Answer::Reply(zap::Reply::refusal(&request, status, ""));
+        let error = Error::AuthenticationFailed { status };
+        let refused = pair.b.connection.handle_zap(answer.clone(), pair.now);
+        assert_eq!(refused, Err(error.clone()));
+        assert_eq!(pair.b.connection.error(), Some(&error));
+        assert_eq!(pair.b.connection.poll_timeout(), None);
+        pair.b.error = Some(error);
+        pair.run(SECOND);
+        let reason = told.map(|reason| Error::Refused {
+            reason: reason.into(),
+        });
+        assert_eq!(pair.a.error, reason);
+        assert_eq!(pair.a.connection.take_unsent(), [Message::from("early")]);
+        let late = pair.b.connection.handle_zap(answer, pair.now);
+        assert_eq!(late, Err(Error::Closed));
+    }
+}
+
+#[test]
+fn zap_may_not_take_longer_than_the_handshake() {
+    let mut pair = guarded();
+    asked(&mut pair.b);
+    pair.run(30 * SECOND);
+    assert_eq!(pair.b.error, Some(Error::HandshakeTimeout));
+    assert_eq!(pair.a.error, Some(Error::HandshakeTimeout));
+}
+
+#[test]
+fn an_answer_that_nobody_asked_for_does_no_harm() {
+    let mut pair = Pair::new(config(SocketType::Pair), config(SocketType::Pair));
+    let now = pair.now;
+    let answer = || zap::Answer::NoHandler;
+    let unexpected = Err(Error::UnexpectedZapAnswer);
+    assert_eq!(pair.a.connection.handle_zap(answer(), now), unexpected);
+    pair.run(SECOND);
+    assert_eq!(pair.a.connection.handle_zap(answer(), now), unexpected);
+    pair.a.connection.send("fine").unwrap();
+    pair.run(SECOND);
+    assert_eq!(pair.b.messages(), [&Message::from("fine")]);
 }
 
 #[test]

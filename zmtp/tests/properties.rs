@@ -5,12 +5,12 @@ use std::time::Instant;
 
 use proptest::collection::vec;
 use proptest::prelude::*;
-use zmtp::greeting::{Greeting, GreetingParser, MechanismName, Progress};
+use zmtp::greeting::{self, Greeting, GreetingParser, MechanismName, Progress};
 use zmtp::header::{self, Flags};
 use zmtp::scan::{Scanner, Stop};
 use zmtp::{
-    Command, Connection, Decoder, Error, Event, Frame, Handshake, HandshakeConfig, Item, Limits,
-    Message, Metadata, SocketType, Version, encode_message,
+    Command, Connection, Decoder, Encoder, Error, Event, Frame, Handshake, HandshakeConfig, Item,
+    Limits, Message, Metadata, SocketType, Version, encode_message, v1,
 };
 
 fn body() -> impl Strategy<Value = Vec<u8>> {
@@ -49,6 +49,45 @@ fn encode(items: &[Item]) -> Vec<u8> {
     wire
 }
 
+fn version() -> impl Strategy<Value = Version> {
+    prop_oneof![
+        Just(Version::V1_0),
+        Just(Version::V2_0),
+        Just(Version::V3_0),
+        Just(Version::V3_1),
+    ]
+}
+
+/// What a peer of a version makes of items: there is nothing in place of commands that it does not
+/// know.
+fn encode_for(version: Version, items: &[Item]) -> Vec<u8> {
+    let mut encoder = Encoder::new(version);
+    let mut wire = Vec::new();
+    for item in items {
+        match item {
+            Item::Message(message) => encoder.encode_message(message, &mut wire),
+            Item::Command(body) => {
+                encoder.encode_command(Command::decode(body).unwrap(), &mut wire);
+            }
+        }
+    }
+    wire
+}
+
+/// What arrives of items: subscriptions before ZMTP 3.1 are messages.
+fn arriving(version: Version, items: &[Item]) -> Vec<Item> {
+    let translate = |item: &Item| match item {
+        Item::Command(body) if !version.has_subscription_commands() => {
+            let Ok(Command::Subscribe { topic }) = Command::decode(body) else {
+                panic!("{body:?}")
+            };
+            Item::Message([&[1], topic].concat().into())
+        }
+        other => other.clone(),
+    };
+    items.iter().map(translate).collect()
+}
+
 /// Cuts `wire` at the given places, each a fraction of its length.
 fn split<'a>(wire: &'a [u8], cuts: &[f64]) -> Vec<&'a [u8]> {
     let mut at: Vec<_> = cuts
@@ -75,10 +114,20 @@ fn decode_all(decoder: &mut Decoder, chunks: &[&[u8]]) -> Result<Vec<Item>, Erro
     Ok(items)
 }
 
-/// All that a listening PAIR says on the wire before its traffic.
-fn handshake_bytes() -> Vec<u8> {
+/// All that a PAIR of a version says on the wire before its traffic.
+fn handshake_bytes_of(version: Version) -> Vec<u8> {
+    let mut identity = Vec::new();
+    Encoder::new(version).encode_frame(Flags::NONE, b"me", &mut identity);
+    match version {
+        Version::V1_0 => return identity,
+        Version::V2_0 => {
+            let greeting = [&greeting::signature(2)[..], &[1, 0]].concat();
+            return [greeting, identity].concat();
+        }
+        _ => {}
+    }
     let greeting = Greeting {
-        version: Version::V3_1,
+        version,
         mechanism: MechanismName::NULL,
         as_server: false,
     };
@@ -126,6 +175,64 @@ proptest! {
         prop_assert!(!decoder.is_partial());
         prop_assert_eq!(&decoded, &items);
         prop_assert_eq!(encode(&decoded), wire);
+    }
+
+    #[test]
+    fn every_version_decodes_what_it_encodes_at_any_split(
+        version in version(),
+        items in vec(item(), 0..12),
+        cuts in cuts(),
+    ) {
+        let wire = encode_for(version, &items);
+        let mut decoder = Decoder::for_version(version, &Limits::default());
+        let decoded = decode_all(&mut decoder, &split(&wire, &cuts)).unwrap();
+        prop_assert!(!decoder.is_partial());
+        prop_assert_eq!(&decoded, &arriving(version, &items));
+        prop_assert_eq!(encode_for(version, &decoded), wire);
+    }
+
+    #[test]
+    fn headers_of_1_0_survive_a_round_trip(size in 0..=header::MAX_SIZE, more in any::<bool>()) {
+        for size in [size, size % 300] {
+            let flags = if more { Flags::MORE } else { Flags::NONE };
+            let mut buf = [0; v1::MAX_LEN];
+            let len = v1::encode(flags, size, &mut buf);
+            let (header, used) = v1::decode(&buf[..len]).unwrap().unwrap();
+            prop_assert_eq!((header.flags, header.size, used), (flags, size, len));
+        }
+    }
+
+    #[test]
+    fn any_bytes_give_the_same_items_at_any_split(
+        version in version(),
+        bytes in vec(prop_oneof![0u8..6, any::<u8>()], 0..300),
+        cuts in cuts(),
+    ) {
+        let outcome = |chunks: &[&[u8]]| {
+            let limits = Limits::default().with_max_frames(3).with_max_message_size(Some(200));
+            let mut decoder = Decoder::for_version(version, &limits);
+            let mut items = Vec::new();
+            for mut chunk in chunks.iter().copied() {
+                loop {
+                    match decoder.decode(chunk) {
+                        Ok((used, item)) => {
+                            chunk = &chunk[used..];
+                            let Some(item) = item else { break };
+                            items.push(item);
+                        }
+                        Err(error) => return (items, Some(error)),
+                    }
+                }
+            }
+            (items, None)
+        };
+        let (items, error) = outcome(&[&bytes]);
+        for item in &items {
+            if let Item::Message(message) = item {
+                prop_assert!(message.len() <= 3 && message.byte_len() <= 200);
+            }
+        }
+        prop_assert_eq!(outcome(&split(&bytes, &cuts)), (items, error));
     }
 
     #[test]
@@ -184,11 +291,12 @@ proptest! {
 
     #[test]
     fn a_connection_gives_the_same_events_at_any_split(
+        version in version(),
         items in vec(item(), 0..8),
         tail in vec(any::<u8>(), 0..40),
         cuts in cuts(),
     ) {
-        let wire = [handshake_bytes(), encode(&items), tail].concat();
+        let wire = [handshake_bytes_of(version), encode_for(version, &items), tail].concat();
         let (events, sent, result) = run(&[&wire]);
         let (split_events, split_sent, split_result) = run(&split(&wire, &cuts));
         prop_assert_eq!(&split_events, &events);
@@ -196,16 +304,25 @@ proptest! {
         if result.is_ok() {
             prop_assert_eq!(split_sent, sent);
         }
-        prop_assert!(matches!(events[0], Event::Connected(_)));
+        let Event::Connected(peer) = &events[0] else { panic!("{events:?}") };
+        prop_assert_eq!(peer.version, version);
         prop_assert!(events.len() > items.len());
+        for (event, item) in events[1..].iter().zip(arriving(version, &items)) {
+            let expected = match item {
+                Item::Message(message) => Event::Message(message),
+                Item::Command(body) => Event::Command(body),
+            };
+            prop_assert_eq!(event, &expected);
+        }
     }
 
     #[test]
     fn any_handshake_bytes_give_the_same_result_at_any_split(
+        version in version(),
         mutations in vec((any::<prop::sample::Index>(), any::<u8>()), 0..4),
         cuts in cuts(),
     ) {
-        let mut wire = handshake_bytes();
+        let mut wire = handshake_bytes_of(version);
         for (index, byte) in mutations {
             let at = index.index(wire.len());
             wire[at] = byte;
@@ -224,6 +341,7 @@ proptest! {
 
     #[test]
     fn random_bytes_never_panic(
+        version in version(),
         prefix in 0usize..100,
         bytes in vec(any::<u8>(), 0..600),
         cuts in cuts(),
@@ -231,11 +349,15 @@ proptest! {
         let _ = Metadata::decode(&bytes, 16);
         let _ = Command::decode(&bytes);
         let _ = header::decode(&bytes);
+        let _ = v1::decode(&bytes);
         let _ = Scanner::new(&Limits::default()).scan(&bytes);
         let chunks = split(&bytes, &cuts);
-        let _ = decode_all(&mut Decoder::new(&Limits::default()), &chunks);
+        for version in [Version::V1_0, Version::V2_0, Version::V3_1] {
+            let mut decoder = Decoder::for_version(version, &Limits::default());
+            let _ = decode_all(&mut decoder, &chunks);
+        }
         let _ = Handshake::new(HandshakeConfig::new(SocketType::Pair)).handle_input(&bytes);
-        let handshake = handshake_bytes();
+        let handshake = handshake_bytes_of(version);
         let wire = [&handshake[..prefix.min(handshake.len())], &bytes].concat();
         let _ = run(&split(&wire, &cuts));
     }
@@ -265,7 +387,7 @@ proptest! {
 
     #[test]
     fn greetings_survive_a_round_trip_at_any_split(
-        major in 3u8..,
+        major in 2u8..,
         minor in any::<u8>(),
         mechanism in any::<[u8; 20]>(),
         as_server in any::<bool>(),
