@@ -157,6 +157,11 @@ pub enum Error {
     InvalidLocalCredentials,
     /// There is no open question to ZAP that this answer could be for.
     UnexpectedZapAnswer,
+    /// The server's public key given to a CURVE client is one of the few that make the same secret
+    /// with everybody, and nobody's.
+    InvalidServerKey,
+    /// As many commands were sent over a CURVE connection as there are nonces.
+    NonceExhausted,
     /// The operating system gave no random bytes, which keys and nonces are made of.
     RandomUnavailable,
     /// The connection has failed before and takes nothing more.
@@ -220,6 +225,8 @@ impl Error {
             Self::UnexpectedZapAnswer
             | Self::InvalidLocalIdentity
             | Self::InvalidLocalProperty
+            | Self::InvalidServerKey
+            | Self::NonceExhausted
             | Self::RandomUnavailable
             | Self::InvalidLocalCredentials
             | Self::Closed => Blame::Local,
@@ -389,6 +396,12 @@ impl fmt::Display for Error {
             }
             Self::InvalidLocalProperty => {
                 f.write_str("property has an invalid or reserved name or too long a value")
+            }
+            Self::InvalidServerKey => {
+                f.write_str("the server's public key is no key; give the one that the server shows")
+            }
+            Self::NonceExhausted => {
+                f.write_str("the connection has used up its nonces; connect again")
             }
             Self::RandomUnavailable => {
                 f.write_str("the operating system gave no random bytes; connect again later")

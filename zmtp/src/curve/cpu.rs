@@ -1,0 +1,32 @@
+//! What the processor has, found out once per session.
+
+/// A proof of what the processor can do beyond the portable code.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Cpu {
+    #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+    avx2: Option<fearless_simd::Avx2>,
+}
+
+impl Cpu {
+    /// This processor.
+    pub(super) fn detect() -> Self {
+        Self {
+            #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+            avx2: fearless_simd::Level::new().as_avx2(),
+        }
+    }
+
+    /// A processor of which nothing is known, for tests.
+    #[cfg(test)]
+    pub(super) const fn portable() -> Self {
+        Self {
+            #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+            avx2: None,
+        }
+    }
+
+    #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+    pub(super) const fn avx2(self) -> Option<fearless_simd::Avx2> {
+        self.avx2
+    }
+}

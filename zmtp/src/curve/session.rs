@@ -1,0 +1,244 @@
+//! Traffic under CURVE: MESSAGE commands.
+
+use std::fmt;
+use std::ops::Range;
+
+use super::boxes::{BoxKey, StreamKey};
+use super::{PublicKey, SecretKey};
+use crate::command::CommandName;
+use crate::error::printable;
+use crate::header::{self, Flags};
+use crate::{Command, Error};
+
+/// What every body of a MESSAGE begins with.
+const NAME: &[u8; 8] = b"\x07MESSAGE";
+
+/// Where the box begins: name, short nonce.
+const BOX: usize = NAME.len() + 8;
+
+/// Where the text begins within a body: name, short nonce, tag, flags.
+const TEXT: usize = BOX + 16 + 1;
+
+const FROM_CLIENT: &[u8; 16] = b"CurveZMQMESSAGEC";
+const FROM_SERVER: &[u8; 16] = b"CurveZMQMESSAGES";
+
+/// The flags within a box, which are not those of frames.
+const INNER_MORE: u8 = 0x01;
+const INNER_COMMAND: u8 = 0x02;
+
+/// Which end of a CURVE connection this one is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Role {
+    /// The end that sent HELLO.
+    Client,
+    /// The end whose long-term key was known beforehand.
+    Server,
+}
+
+/// Both directions of the traffic on one connection: seals what is sent, opens what arrives.
+///
+/// Each frame, be it part of a message or a command, becomes one MESSAGE:
+///
+/// ```text
+/// ┌───────┬──────┬───────────┬─────────────┬─────┬─ ─ ─ ─ ─ ─ ─ ─ ─ ─┐
+/// │ flags │ size │ 7 MESSAGE │ short nonce │ tag │ inner flags, text │  the last in a box
+/// └───────┴──────┴───────────┴─────────────┴─────┴─ ─ ─ ─ ─ ─ ─ ─ ─ ─┘
+///  00, 02  1 or 8      8            8        16          1 + n
+/// ```
+///
+/// The short nonce counts up, and each direction has its own prefix, so no nonce is used twice
+/// under one key; before the counter could wrap, sealing fails. What is opened must have a greater
+/// nonce than all before: nothing can be repeated, swapped or sent back. Gaps are no error.
+///
+/// [`Handshake`](crate::Handshake) makes a session of each handshake; to make one by hand is for
+/// measurements and for handshakes of one's own.
+///
+/// # Examples
+///
+/// ```
+/// use zmtp::curve::{KeyPair, Role, Session};
+/// use zmtp::{Flags, Random};
+///
+/// let mut random = Random::system();
+/// let (one, other) = (KeyPair::generate(&mut random)?, KeyPair::generate(&mut random)?);
+/// let mut client = Session::new(Role::Client, one.secret(), other.public())?;
+/// let mut server = Session::new(Role::Server, other.secret(), one.public())?;
+///
+/// let mut wire = Vec::new();
+/// client.seal(Flags::MORE, b"hello", &mut wire)?;
+/// let body = &mut wire[2..];
+/// let (flags, text) = server.open(body)?;
+/// assert_eq!(flags, Flags::MORE);
+/// assert_eq!(&body[text], b"hello");
+/// # Ok::<(), zmtp::Error>(())
+/// ```
+pub struct Session {
+    sending: Direction,
+    receiving: Direction,
+}
+
+struct Direction {
+    key: StreamKey,
+    /// The last nonce that was used.
+    nonce: u64,
+}
+
+impl Session {
+    /// How much longer the body of a frame becomes, in bytes.
+    pub const OVERHEAD: usize = TEXT;
+
+    /// A session between two transient keys, of which the handshake has used the first nonces.
+    ///
+    /// Two sessions of the same two keys would use nonces twice, which gives away what they
+    /// protect: a pair of transient keys is for one session.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Cryptographic`] when the public key is one of the few that agree with everybody on
+    /// the same secret.
+    pub fn new(role: Role, own: &SecretKey, peer: &PublicKey) -> Result<Self, Error> {
+        let key = BoxKey::agree(own, peer).ok_or(Error::Cryptographic {
+            command: CommandName::Message,
+        })?;
+        Ok(match role {
+            Role::Client => Self::from_key(role, &key, 2, 1),
+            Role::Server => Self::from_key(role, &key, 1, 2),
+        })
+    }
+
+    /// A session under an agreed key, after the nonces that the handshake used.
+    pub(crate) fn from_key(role: Role, key: &BoxKey, sent: u64, received: u64) -> Self {
+        let (ours, theirs) = match role {
+            Role::Client => (FROM_CLIENT, FROM_SERVER),
+            Role::Server => (FROM_SERVER, FROM_CLIENT),
+        };
+        Self {
+            sending: Direction {
+                key: key.stream(ours),
+                nonce: sent,
+            },
+            receiving: Direction {
+                key: key.stream(theirs),
+                nonce: received,
+            },
+        }
+    }
+
+    /// The length in bytes of the whole frame that [`seal`](Self::seal) appends for a body of so
+    /// many bytes.
+    #[must_use]
+    pub const fn sealed_len(len: usize) -> usize {
+        let body = TEXT + len;
+        header::encoded_len(body as u64) + body
+    }
+
+    /// Appends a frame in its box, as a whole frame that says nothing of what is in it.
+    ///
+    /// `MORE` and `COMMAND` in `flags` go into the box.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NonceExhausted`] when 2^64 - 2 commands have been sent. Nothing is appended, and
+    /// nothing can be sent on this connection any more.
+    pub fn seal(&mut self, flags: Flags, text: &[u8], out: &mut Vec<u8>) -> Result<(), Error> {
+        let nonce = self.sending.next_nonce()?.to_be_bytes();
+        let size = TEXT + text.len();
+        let mut head = [0; header::MAX_LEN];
+        let head_len = header::encode(Flags::NONE, size as u64, &mut head);
+        out.reserve(head_len + size);
+        out.extend_from_slice(&head[..head_len]);
+        out.extend_from_slice(NAME);
+        out.extend_from_slice(&nonce);
+        let start = out.len();
+        out.extend_from_slice(&[0; 16]);
+        out.push(inner(flags));
+        out.extend_from_slice(text);
+        self.sending.key.seal(&nonce, &mut out[start..]);
+        Ok(())
+    }
+
+    /// Opens the body of a frame in place, and tells the flags from the box and where in `body` the
+    /// text stands.
+    ///
+    /// The flags of the frame itself have no say.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::UnexpectedCommand`] when it is no MESSAGE: nothing may come in the clear;
+    /// [`Error::MalformedCommand`] when it is too short to be one; [`Error::InvalidSequence`] when
+    /// its nonce is not greater than the last; [`Error::Cryptographic`] when the box does not open.
+    /// The connection has to be closed. The session is unchanged.
+    pub fn open(&mut self, body: &mut [u8]) -> Result<(Flags, Range<usize>), Error> {
+        if !body.starts_with(NAME) {
+            return Err(unexpected(body));
+        }
+        if body.len() < TEXT {
+            return Err(Error::MalformedCommand {
+                command: CommandName::Message,
+            });
+        }
+        let len = body.len();
+        let nonce = *body[NAME.len()..].first_chunk().expect("long enough");
+        let number = u64::from_be_bytes(nonce);
+        if number <= self.receiving.nonce {
+            return Err(Error::InvalidSequence);
+        }
+        let opened = self.receiving.key.open(&nonce, &mut body[BOX..]);
+        let Ok([inner, ..]) = opened else {
+            return Err(Error::Cryptographic {
+                command: CommandName::Message,
+            });
+        };
+        self.receiving.nonce = number;
+        Ok((outer(*inner), TEXT..len))
+    }
+}
+
+impl Direction {
+    /// The next number, which never wraps.
+    fn next_nonce(&mut self) -> Result<u64, Error> {
+        // 2^64 - 1 itself is never used, so that `nonce + 1` always exists.
+        if self.nonce >= u64::MAX - 1 {
+            return Err(Error::NonceExhausted);
+        }
+        self.nonce += 1;
+        Ok(self.nonce)
+    }
+}
+
+impl fmt::Debug for Session {
+    /// Shows the counters and none of the keys.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Session")
+            .field("sent", &self.sending.nonce)
+            .field("received", &self.receiving.nonce)
+            .finish_non_exhaustive()
+    }
+}
+
+fn inner(flags: Flags) -> u8 {
+    let mut inner = 0;
+    if flags.is_more() {
+        inner |= INNER_MORE;
+    }
+    if flags.is_command() {
+        inner |= INNER_COMMAND;
+    }
+    inner
+}
+
+fn outer(inner: u8) -> Flags {
+    let mut flags = Flags::NONE;
+    if inner & INNER_MORE != 0 {
+        flags = flags.with(Flags::MORE);
+    }
+    if inner & INNER_COMMAND != 0 {
+        flags = flags.with(Flags::COMMAND);
+    }
+    flags
+}
+
+fn unexpected(body: &[u8]) -> Error {
+    let name = Command::decode(body).map_or("".into(), |command| printable(command.name()));
+    Error::UnexpectedCommand { name }
+}
