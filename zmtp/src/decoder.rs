@@ -1,5 +1,8 @@
 //! Takes traffic apart: bytes in, messages and commands out.
 
+use bytes::Bytes;
+
+use crate::curve::Opener;
 use crate::framing::{Framing, MAX_HEADER_LEN};
 use crate::header::FrameHeader;
 use crate::scan::{FrameKind, Scanner};
@@ -7,6 +10,10 @@ use crate::{Error, Frame, Limits, Message, Version};
 
 /// The least capacity, in bytes, that a body gets which arrives in pieces.
 const MIN_BODY_CAPACITY: usize = 4096;
+
+/// Bodies of up to this length, in bytes, are copied out of the buffer in which they were decrypted,
+/// so that it can be used again.
+const COPY_MAX: usize = 4096;
 
 /// One thing that a [`Decoder`] took out of the traffic.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,6 +56,8 @@ pub struct Decoder {
     current: Option<(FrameHeader, FrameKind)>,
     body: Vec<u8>,
     message: Message,
+    /// Opens everything, under CURVE.
+    opener: Option<Box<Opener>>,
 }
 
 impl Decoder {
@@ -69,7 +78,14 @@ impl Decoder {
             current: None,
             body: Vec::new(),
             message: Message::new(),
+            opener: None,
         }
+    }
+
+    /// Expects everything encrypted from now on.
+    pub(crate) fn with_opener(mut self, opener: Opener) -> Self {
+        self.opener = Some(Box::new(opener));
+        self
     }
 
     /// Consumes input up to the end of the next message or command, and returns how much that was
@@ -82,14 +98,19 @@ impl Decoder {
     /// When a header breaks the protocol or a limit. The position in the traffic is lost then; the
     /// decoder must not be used again.
     pub fn decode(&mut self, input: &[u8]) -> Result<(usize, Option<Item>), Error> {
-        if !self.is_partial()
+        if self.opener.is_none()
+            && !self.is_partial()
             && let Some((body, end)) = self.single_frame(input)?
         {
             return Ok((end, Some(Item::Message(Message::from(&input[body..end])))));
         }
         let mut used = 0;
         loop {
-            let (taken, frame) = self.next_frame(&input[used..])?;
+            let (taken, frame) = if self.opener.is_some() {
+                self.next_sealed(&input[used..])?
+            } else {
+                self.next_frame(&input[used..])?
+            };
             used += taken;
             let Some((frame, kind)) = frame else {
                 return Ok((used, None));
@@ -115,7 +136,7 @@ impl Decoder {
     #[inline]
     #[must_use]
     pub const fn is_plain(&self) -> bool {
-        matches!(self.framing, Framing::V2)
+        matches!(self.framing, Framing::V2) && self.opener.is_none()
     }
 
     /// Whether the traffic seen so far ends inside a frame or a message.
@@ -169,6 +190,48 @@ impl Decoder {
             Frame::from(std::mem::take(&mut self.body))
         };
         self.current = None;
+        Ok((used + missing, Some((frame, kind))))
+    }
+
+    /// The next frame out of its box, judged by the flags in there.
+    fn next_sealed(&mut self, input: &[u8]) -> Result<(usize, Option<(Frame, FrameKind)>), Error> {
+        let mut used = 0;
+        let header = match self.current {
+            Some((header, _)) => header,
+            None => {
+                let (taken, header) = self.next_header(input)?;
+                used = taken;
+                let Some(header) = header else {
+                    return Ok((used, None));
+                };
+                self.scanner.check_sealed(header.size)?;
+                header
+            }
+        };
+        let rest = &input[used..];
+        let missing = header.size - self.body.len() as u64;
+        if (rest.len() as u64) < missing {
+            self.extend_body(rest, header.size);
+            // What kind it is only the box tells.
+            self.current = Some((header, FrameKind::Last));
+            return Ok((input.len(), None));
+        }
+        let missing = missing as usize;
+        self.extend_body(&rest[..missing], header.size);
+        self.current = None;
+        let Some(opener) = &mut self.opener else {
+            return Ok((used + missing, None));
+        };
+        let (flags, text) = opener.open(&mut self.body)?;
+        let size = text.len() as u64;
+        let kind = self.scanner.accept(FrameHeader { flags, size })?;
+        let frame = if text.len() <= COPY_MAX {
+            let frame = Frame::copy_from_slice(&self.body[text]);
+            self.body.clear();
+            frame
+        } else {
+            Frame::from(Bytes::from(std::mem::take(&mut self.body)).slice(text))
+        };
         Ok((used + missing, Some((frame, kind))))
     }
 

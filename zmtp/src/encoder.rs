@@ -1,5 +1,6 @@
 //! Puts traffic together: messages and commands in, bytes out.
 
+use crate::curve::Sealer;
 use crate::framing::{Framing, MAX_HEADER_LEN};
 use crate::header::{self, Flags};
 use crate::{Command, Message, Version};
@@ -59,6 +60,8 @@ pub fn encode_frame(flags: Flags, body: &[u8], out: &mut Vec<u8>) {
 pub struct Encoder {
     version: Version,
     framing: Framing,
+    /// Protects everything, under CURVE.
+    sealer: Option<Box<Sealer>>,
 }
 
 impl Encoder {
@@ -68,7 +71,14 @@ impl Encoder {
         Self {
             version,
             framing: Framing::of(version),
+            sealer: None,
         }
+    }
+
+    /// Encrypts everything from now on.
+    pub(crate) fn with_sealer(mut self, sealer: Sealer) -> Self {
+        self.sealer = Some(Box::new(sealer));
+        self
     }
 
     /// Whether everything travels as the bare frames of ZMTP 3.x, commands included, so that
@@ -78,7 +88,7 @@ impl Encoder {
     #[inline]
     #[must_use]
     pub const fn is_plain(&self) -> bool {
-        matches!(self.framing, Framing::V2)
+        matches!(self.framing, Framing::V2) && self.sealer.is_none()
     }
 
     /// The version that both ends use.
@@ -86,6 +96,15 @@ impl Encoder {
     #[must_use]
     pub const fn version(&self) -> Version {
         self.version
+    }
+
+    /// Whether a CURVE connection has used up its nonces, after 2^64 - 2 frames. Nothing is encoded
+    /// from then on, and the connection has to be closed.
+    #[must_use]
+    pub fn is_exhausted(&self) -> bool {
+        self.sealer
+            .as_ref()
+            .is_some_and(|sealer| sealer.is_exhausted())
     }
 
     /// Appends a message. One without frames becomes one empty frame.
@@ -154,7 +173,10 @@ impl Encoder {
         if flags.is_command() && !self.framing.has_commands() {
             return;
         }
-        self.framing.encode(flags, body, out);
+        match &mut self.sealer {
+            Some(sealer) => sealer.seal_or_stop(flags, body, out),
+            None => self.framing.encode(flags, body, out),
+        }
     }
 
     /// Writes the header in front of a body that may follow as it is, and returns its length in
@@ -166,7 +188,10 @@ impl Encoder {
         size: u64,
         out: &mut [u8; MAX_HEADER_LEN],
     ) -> Option<usize> {
-        Some(self.framing.encode_header(flags, size, out))
+        match self.sealer {
+            Some(_) => None,
+            None => Some(self.framing.encode_header(flags, size, out)),
+        }
     }
 }
 

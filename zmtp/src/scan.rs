@@ -1,6 +1,7 @@
 //! Finds message boundaries in traffic that lies in memory, without taking it apart.
 
-use crate::header::{self, FrameHeader};
+use crate::curve::Session;
+use crate::header::{self, Flags, FrameHeader};
 use crate::{Error, Limits};
 
 /// Hops over the frames of ZMTP 2.0 to 3.1 traffic in place and tells where messages end.
@@ -183,6 +184,19 @@ impl Scanner {
         Ok(self.pass(header))
     }
 
+    /// Checks an encrypted frame, of which only the size is known, as far as that is possible.
+    pub(crate) fn check_sealed(&self, size: u64) -> Result<(), Error> {
+        if size > self.max_frame_size {
+            return Err(Error::FrameTooLarge {
+                size,
+                limit: self.max_frame_size,
+            });
+        }
+        let size = size.saturating_sub(Session::OVERHEAD as u64);
+        let check = |flags| self.check(FrameHeader { flags, size });
+        check(Flags::COMMAND).or_else(|_| check(Flags::NONE))
+    }
+
     /// Checks the next frame against the limits without taking note of it.
     ///
     /// # Errors
@@ -289,7 +303,7 @@ impl Scanner {
 /// How many bytes the header at the start of `bytes` lacks.
 fn missing_header(bytes: &[u8]) -> u64 {
     let whole = match bytes.first() {
-        Some(flags) if header::Flags::from_bits(*flags).is_long() => header::MAX_LEN,
+        Some(flags) if Flags::from_bits(*flags).is_long() => header::MAX_LEN,
         _ => 2,
     };
     (whole - bytes.len().min(whole)) as u64

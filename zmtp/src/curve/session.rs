@@ -22,6 +22,9 @@ const TEXT: usize = BOX + 16 + 1;
 const FROM_CLIENT: &[u8; 16] = b"CurveZMQMESSAGEC";
 const FROM_SERVER: &[u8; 16] = b"CurveZMQMESSAGES";
 
+/// The last nonce that is used: 2^64 - 1 itself never is.
+const LAST_NONCE: u64 = u64::MAX - 1;
+
 /// The flags within a box, which are not those of frames.
 const INNER_MORE: u8 = 0x01;
 const INNER_COMMAND: u8 = 0x02;
@@ -72,10 +75,17 @@ pub enum Role {
 /// assert_eq!(&body[text], b"hello");
 /// # Ok::<(), zmtp::Error>(())
 /// ```
+#[derive(Debug)]
 pub struct Session {
-    sending: Direction,
-    receiving: Direction,
+    sealer: Sealer,
+    opener: Opener,
 }
+
+/// Seals what is sent.
+pub(crate) struct Sealer(Direction);
+
+/// Opens what arrives.
+pub(crate) struct Opener(Direction);
 
 struct Direction {
     key: StreamKey,
@@ -113,14 +123,14 @@ impl Session {
             Role::Server => (FROM_SERVER, FROM_CLIENT),
         };
         Self {
-            sending: Direction {
+            sealer: Sealer(Direction {
                 key: key.stream(ours),
                 nonce: sent,
-            },
-            receiving: Direction {
+            }),
+            opener: Opener(Direction {
                 key: key.stream(theirs),
                 nonce: received,
-            },
+            }),
         }
     }
 
@@ -141,20 +151,7 @@ impl Session {
     /// [`Error::NonceExhausted`] when 2^64 - 2 commands have been sent. Nothing is appended, and
     /// nothing can be sent on this connection any more.
     pub fn seal(&mut self, flags: Flags, text: &[u8], out: &mut Vec<u8>) -> Result<(), Error> {
-        let nonce = self.sending.next_nonce()?.to_be_bytes();
-        let size = TEXT + text.len();
-        let mut head = [0; header::MAX_LEN];
-        let head_len = header::encode(Flags::NONE, size as u64, &mut head);
-        out.reserve(head_len + size);
-        out.extend_from_slice(&head[..head_len]);
-        out.extend_from_slice(NAME);
-        out.extend_from_slice(&nonce);
-        let start = out.len();
-        out.extend_from_slice(&[0; 16]);
-        out.push(inner(flags));
-        out.extend_from_slice(text);
-        self.sending.key.seal(&nonce, &mut out[start..]);
-        Ok(())
+        self.sealer.seal(flags, text, out)
     }
 
     /// Opens the body of a frame in place, and tells the flags from the box and where in `body` the
@@ -169,6 +166,50 @@ impl Session {
     /// its nonce is not greater than the last; [`Error::Cryptographic`] when the box does not open.
     /// The connection has to be closed. The session is unchanged.
     pub fn open(&mut self, body: &mut [u8]) -> Result<(Flags, Range<usize>), Error> {
+        self.opener.open(body)
+    }
+
+    pub(crate) fn into_halves(self) -> (Sealer, Opener) {
+        (self.sealer, self.opener)
+    }
+}
+
+impl Sealer {
+    pub(crate) fn seal(
+        &mut self,
+        flags: Flags,
+        text: &[u8],
+        out: &mut Vec<u8>,
+    ) -> Result<(), Error> {
+        let nonce = self.0.next_nonce()?.to_be_bytes();
+        let size = TEXT + text.len();
+        let mut head = [0; header::MAX_LEN];
+        let head_len = header::encode(Flags::NONE, size as u64, &mut head);
+        out.reserve(head_len + size);
+        out.extend_from_slice(&head[..head_len]);
+        out.extend_from_slice(NAME);
+        out.extend_from_slice(&nonce);
+        let start = out.len();
+        out.extend_from_slice(&[0; 16]);
+        out.push(inner(flags));
+        out.extend_from_slice(text);
+        self.0.key.seal(&nonce, &mut out[start..]);
+        Ok(())
+    }
+
+    /// Whether nothing can be sealed any more.
+    pub(crate) const fn is_exhausted(&self) -> bool {
+        self.0.nonce >= LAST_NONCE
+    }
+
+    /// Seals for callers that ask [`is_exhausted`](Self::is_exhausted) instead of taking an error.
+    pub(crate) fn seal_or_stop(&mut self, flags: Flags, text: &[u8], out: &mut Vec<u8>) {
+        let _ = self.seal(flags, text, out);
+    }
+}
+
+impl Opener {
+    pub(crate) fn open(&mut self, body: &mut [u8]) -> Result<(Flags, Range<usize>), Error> {
         if !body.starts_with(NAME) {
             return Err(unexpected(body));
         }
@@ -180,16 +221,16 @@ impl Session {
         let len = body.len();
         let nonce = *body[NAME.len()..].first_chunk().expect("long enough");
         let number = u64::from_be_bytes(nonce);
-        if number <= self.receiving.nonce {
+        if number <= self.0.nonce {
             return Err(Error::InvalidSequence);
         }
-        let opened = self.receiving.key.open(&nonce, &mut body[BOX..]);
+        let opened = self.0.key.open(&nonce, &mut body[BOX..]);
         let Ok([inner, ..]) = opened else {
             return Err(Error::Cryptographic {
                 command: CommandName::Message,
             });
         };
-        self.receiving.nonce = number;
+        self.0.nonce = number;
         Ok((outer(*inner), TEXT..len))
     }
 }
@@ -197,8 +238,7 @@ impl Session {
 impl Direction {
     /// The next number, which never wraps.
     fn next_nonce(&mut self) -> Result<u64, Error> {
-        // 2^64 - 1 itself is never used, so that `nonce + 1` always exists.
-        if self.nonce >= u64::MAX - 1 {
+        if self.nonce >= LAST_NONCE {
             return Err(Error::NonceExhausted);
         }
         self.nonce += 1;
@@ -206,13 +246,17 @@ impl Direction {
     }
 }
 
-impl fmt::Debug for Session {
-    /// Shows the counters and none of the keys.
+impl fmt::Debug for Sealer {
+    /// Shows the counter and not the key.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Session")
-            .field("sent", &self.sending.nonce)
-            .field("received", &self.receiving.nonce)
-            .finish_non_exhaustive()
+        write!(f, "Sealer({})", self.0.nonce)
+    }
+}
+
+impl fmt::Debug for Opener {
+    /// Shows the counter and not the key.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Opener({})", self.0.nonce)
     }
 }
 
@@ -239,6 +283,7 @@ fn outer(inner: u8) -> Flags {
 }
 
 fn unexpected(body: &[u8]) -> Error {
-    let name = Command::decode(body).map_or("".into(), |command| printable(command.name()));
+    let name =
+        Command::decode(body).map_or_else(|_| "".into(), |command| printable(command.name()));
     Error::UnexpectedCommand { name }
 }

@@ -204,7 +204,7 @@ impl Handshake {
         };
         let result = self
             .mechanism
-            .on_zap(&answer, &self.config, &mut self.random, &mut self.out)
+            .on_zap(&answer, &self.config, &mut self.out)
             .and_then(|()| match self.mechanism.refusal() {
                 Some(status) => Err(Error::AuthenticationFailed { status }),
                 None => Ok(()),
@@ -285,11 +285,20 @@ impl Handshake {
     )]
     pub fn finish(self) -> Result<Established, Self> {
         match self.state {
-            State::Complete(peer) => Ok(Established {
-                encoder: Encoder::new(peer.version),
-                decoder: Decoder::for_version(peer.version, self.config.limits()),
-                peer,
-            }),
+            State::Complete(peer) => {
+                let mut encoder = Encoder::new(peer.version);
+                let mut decoder = Decoder::for_version(peer.version, self.config.limits());
+                if let Some(session) = self.mechanism.into_session() {
+                    let (sealer, opener) = session.into_halves();
+                    encoder = encoder.with_sealer(sealer);
+                    decoder = decoder.with_opener(opener);
+                }
+                Ok(Established {
+                    peer,
+                    encoder,
+                    decoder,
+                })
+            }
             _ => Err(self),
         }
     }

@@ -5,9 +5,11 @@
 //! a closed enum joins them: the handshake asks it for commands to send and feeds it the commands
 //! that arrive.
 
+pub(crate) mod curve;
 mod null;
 pub mod plain;
 
+use crate::curve::{ClientConfig, ServerConfig, Session};
 use crate::error::printable;
 use crate::greeting::MechanismName;
 use crate::handshake::HandshakeConfig;
@@ -27,6 +29,10 @@ pub enum MechanismConfig {
     PlainClient(plain::ClientConfig),
     /// User name and password in the clear, as the end that has them checked.
     PlainServer(plain::ServerConfig),
+    /// Encryption and keys that prove who both ends are, as the end that knows the other's key.
+    CurveClient(ClientConfig),
+    /// Encryption and keys that prove who both ends are, as the end whose key is known.
+    CurveServer(ServerConfig),
 }
 
 impl MechanismConfig {
@@ -36,6 +42,7 @@ impl MechanismConfig {
         match self {
             Self::Null => MechanismName::NULL,
             Self::PlainClient(_) | Self::PlainServer(_) => MechanismName::PLAIN,
+            Self::CurveClient(_) | Self::CurveServer(_) => MechanismName::CURVE,
         }
     }
 
@@ -43,8 +50,8 @@ impl MechanismConfig {
     #[must_use]
     pub const fn as_server(&self) -> bool {
         match self {
-            Self::Null | Self::PlainClient(_) => false,
-            Self::PlainServer(_) => true,
+            Self::Null | Self::PlainClient(_) | Self::CurveClient(_) => false,
+            Self::PlainServer(_) | Self::CurveServer(_) => true,
         }
     }
 }
@@ -54,8 +61,10 @@ impl MechanismConfig {
     pub(crate) fn asks_zap(&self, policy: Option<&zap::Policy>) -> bool {
         match self {
             Self::PlainServer(_) => true,
-            Self::PlainClient(_) => false,
-            Self::Null => policy.is_some_and(|policy| policy.consults(self.name())),
+            Self::PlainClient(_) | Self::CurveClient(_) => false,
+            Self::Null | Self::CurveServer(_) => {
+                policy.is_some_and(|policy| policy.consults(self.name()))
+            }
         }
     }
 }
@@ -69,6 +78,8 @@ pub(crate) enum Mechanism {
     Null(null::Null),
     PlainClient(plain::PlainClient),
     PlainServer(plain::PlainServer),
+    CurveClient(Box<curve::CurveClient>),
+    CurveServer(curve::CurveServer),
 }
 
 impl Mechanism {
@@ -81,6 +92,12 @@ impl Mechanism {
             MechanismConfig::PlainServer(config) => {
                 Self::PlainServer(plain::PlainServer::new(*config))
             }
+            MechanismConfig::CurveClient(config) => {
+                Self::CurveClient(Box::new(curve::CurveClient::new(config.clone())))
+            }
+            MechanismConfig::CurveServer(config) => {
+                Self::CurveServer(curve::CurveServer::new(config.clone()))
+            }
         }
     }
 
@@ -88,14 +105,15 @@ impl Mechanism {
     pub(crate) fn start(
         &mut self,
         config: &HandshakeConfig,
-        _random: &mut Random,
+        random: &mut Random,
         out: &mut Vec<u8>,
     ) -> Result<(), Error> {
         match self {
             Self::Null(null) => null.start(config, out),
             Self::PlainClient(client) => client.start(out),
+            Self::CurveClient(client) => client.start(random, out)?,
             // The client begins.
-            Self::PlainServer(_) => {}
+            Self::PlainServer(_) | Self::CurveServer(_) => {}
         }
         Ok(())
     }
@@ -105,13 +123,15 @@ impl Mechanism {
         &mut self,
         body: &[u8],
         config: &HandshakeConfig,
-        _random: &mut Random,
+        random: &mut Random,
         out: &mut Vec<u8>,
     ) -> Result<(), Error> {
         match self {
             Self::Null(null) => null.on_command(body, config),
             Self::PlainClient(client) => client.on_command(body, config, out),
             Self::PlainServer(server) => server.on_command(body, config, out),
+            Self::CurveClient(client) => client.on_command(body, config, random, out),
+            Self::CurveServer(server) => server.on_command(body, config, random, out),
         }
     }
 
@@ -120,7 +140,8 @@ impl Mechanism {
         match self {
             Self::Null(null) => null.poll_zap(),
             Self::PlainServer(server) => server.poll_zap(),
-            Self::PlainClient(_) => None,
+            Self::CurveServer(server) => server.poll_zap(),
+            Self::PlainClient(_) | Self::CurveClient(_) => None,
         }
     }
 
@@ -129,7 +150,6 @@ impl Mechanism {
         &mut self,
         answer: &zap::Answer,
         config: &HandshakeConfig,
-        _random: &mut Random,
         out: &mut Vec<u8>,
     ) -> Result<(), Error> {
         let unset = zap::Policy::default();
@@ -137,7 +157,8 @@ impl Mechanism {
         match self {
             Self::Null(null) => null.on_zap(answer, policy, config, out),
             Self::PlainServer(server) => server.on_zap(answer, policy, out),
-            Self::PlainClient(_) => Err(Error::UnexpectedZapAnswer),
+            Self::CurveServer(server) => server.on_zap(answer, policy, config, out),
+            Self::PlainClient(_) | Self::CurveClient(_) => Err(Error::UnexpectedZapAnswer),
         }
     }
 
@@ -146,7 +167,8 @@ impl Mechanism {
         match self {
             Self::Null(null) => null.refusal(),
             Self::PlainServer(server) => server.refusal(),
-            Self::PlainClient(_) => None,
+            Self::CurveServer(server) => server.refusal(),
+            Self::PlainClient(_) | Self::CurveClient(_) => None,
         }
     }
 
@@ -156,14 +178,25 @@ impl Mechanism {
             Self::Null(null) => null.take_peer_metadata(),
             Self::PlainClient(client) => client.take_peer_metadata(),
             Self::PlainServer(server) => server.take_peer_metadata(),
+            Self::CurveClient(client) => client.take_peer_metadata(),
+            Self::CurveServer(server) => server.take_peer_metadata(),
+        }
+    }
+
+    /// What protects the traffic, once the handshake is over; `None` if nothing does.
+    pub(crate) fn into_session(self) -> Option<Session> {
+        match self {
+            Self::CurveClient(client) => client.into_session(),
+            Self::CurveServer(server) => server.into_session(),
+            Self::Null(_) | Self::PlainClient(_) | Self::PlainServer(_) => None,
         }
     }
 
     /// Whether this end may send ERROR: in NULL both may, elsewhere only the server.
     pub(crate) const fn may_refuse(&self) -> bool {
         match self {
-            Self::Null(_) | Self::PlainServer(_) => true,
-            Self::PlainClient(_) => false,
+            Self::Null(_) | Self::PlainServer(_) | Self::CurveServer(_) => true,
+            Self::PlainClient(_) | Self::CurveClient(_) => false,
         }
     }
 }

@@ -146,7 +146,10 @@ impl CurveClient {
         let mut vouch = Vec::with_capacity(VOUCH_LEN);
         vouch_key.seal(
             &long_nonce(VOUCH_PURPOSE, &vouch_nonce),
-            &[transient.public().as_bytes(), self.config.server().as_bytes()],
+            &[
+                transient.public().as_bytes(),
+                self.config.server().as_bytes(),
+            ],
             &mut vouch,
         );
 

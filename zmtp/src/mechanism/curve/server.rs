@@ -60,12 +60,10 @@ impl CurveServer {
         }
     }
 
-    /// Takes a command. `ask` tells whether clients are accepted or refused by a handler.
     pub(crate) fn on_command(
         &mut self,
         body: &[u8],
         config: &HandshakeConfig,
-        ask: bool,
         random: &mut Random,
         out: &mut Vec<u8>,
     ) -> Result<(), Error> {
@@ -80,7 +78,7 @@ impl CurveServer {
             }
             State::AwaitingInitiate { cookie_key } if body.starts_with(INITIATE) => {
                 let initiated = self.on_initiate(body, cookie_key)?;
-                self.state = if ask {
+                self.state = if config.asks_zap() {
                     State::AwaitingAnswer(Box::new(initiated))
                 } else {
                     accept(&initiated, config, out)?
@@ -256,12 +254,7 @@ fn accept(
 struct Cookie([u8; COOKIE_LEN]);
 
 impl Cookie {
-    fn seal(
-        key: &[u8; 32],
-        nonce: &[u8; 16],
-        client: &PublicKey,
-        transient: &SecretKey,
-    ) -> Self {
+    fn seal(key: &[u8; 32], nonce: &[u8; 16], client: &PublicKey, transient: &SecretKey) -> Self {
         let mut cookie = [0; COOKIE_LEN];
         cookie[..16].copy_from_slice(nonce);
         cookie[32..64].copy_from_slice(client.as_bytes());
