@@ -91,10 +91,12 @@ impl FrameBuffer {
 
     /// Consumes input up to the end of the frame, and returns how much that was and whether the
     /// frame is complete. `check` judges the size as soon as it is known; what passes has to be
-    /// addressable.
+    /// addressable. No more than `up_to` bytes of the body are consumed and stored, all calls
+    /// together.
     pub(crate) fn fill(
         &mut self,
         input: &[u8],
+        up_to: usize,
         check: impl FnOnce(u64) -> Result<(), Error>,
     ) -> Result<(usize, bool), Error> {
         let mut used = 0;
@@ -114,11 +116,12 @@ impl FrameBuffer {
                 }
             },
         };
-        let missing = header.size as usize - self.body.len();
+        let size = header.size as usize;
+        let missing = size.min(up_to).saturating_sub(self.body.len());
         let body = &input[used..];
         let body = &body[..body.len().min(missing)];
         self.body.extend_from_slice(body);
-        Ok((used + body.len(), body.len() == missing))
+        Ok((used + body.len(), self.body.len() == size))
     }
 
     pub(crate) fn body(&self) -> &[u8] {
@@ -153,9 +156,11 @@ mod tests {
                 framing.encode(Flags::MORE, &vec![7; size], &mut wire);
                 for cut in 0..=wire.len() {
                     let mut buffer = FrameBuffer::new(framing);
-                    let (first, complete) = buffer.fill(&wire[..cut], |_| Ok(())).unwrap();
+                    let (first, complete) =
+                        buffer.fill(&wire[..cut], usize::MAX, |_| Ok(())).unwrap();
                     assert_eq!((first, complete), (cut, cut == wire.len()));
-                    let (second, complete) = buffer.fill(&wire[cut..], |_| Ok(())).unwrap();
+                    let (second, complete) =
+                        buffer.fill(&wire[cut..], usize::MAX, |_| Ok(())).unwrap();
                     assert_eq!((second, complete), (wire.len() - cut, true));
                     assert_eq!(buffer.body(), vec![7; size]);
                 }

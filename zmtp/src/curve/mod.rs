@@ -6,7 +6,7 @@ pub(crate) mod boxes;
 mod config;
 mod cpu;
 mod keys;
-mod ops;
+pub(crate) mod ops;
 mod poly1305;
 mod salsa;
 mod session;

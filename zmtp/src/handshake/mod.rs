@@ -390,7 +390,8 @@ impl Handshake {
     fn on_frame_bytes(&mut self, input: &[u8]) -> Result<usize, Error> {
         let limits = self.config.limits();
         let is_identity = matches!(self.state, State::Identity { .. });
-        let (used, complete) = self.frame.fill(input, |size| {
+        let up_to = self.mechanism.prefix_limit();
+        let (used, complete) = self.frame.fill(input, up_to, |size| {
             if is_identity {
                 check_identity(size, &[])
             } else {
@@ -399,6 +400,8 @@ impl Handshake {
         })?;
         if complete {
             self.on_frame()?;
+        } else if self.frame.body().len() == up_to {
+            self.mechanism.on_prefix(self.frame.body())?;
         }
         Ok(used)
     }

@@ -135,6 +135,24 @@ impl Mechanism {
         }
     }
 
+    /// How much of the body of a command may be stored before [`on_prefix`](Self::on_prefix) has
+    /// seen that much of it, in bytes.
+    pub(crate) const fn prefix_limit(&self) -> usize {
+        match self {
+            Self::CurveServer(server) => server.prefix_limit(),
+            _ => usize::MAX,
+        }
+    }
+
+    /// Judges the beginning of a command that is longer than [`prefix_limit`](Self::prefix_limit),
+    /// which rises if it is sound.
+    pub(crate) fn on_prefix(&mut self, body: &[u8]) -> Result<(), Error> {
+        match self {
+            Self::CurveServer(server) => server.on_prefix(body),
+            _ => Ok(()),
+        }
+    }
+
     /// What ZAP has to be asked about the peer; once, when it is time.
     pub(crate) fn poll_zap(&mut self) -> Option<zap::Credentials> {
         match self {

@@ -1,6 +1,8 @@
 //! The handshake of CURVE, as [`crate::curve`] explains it.
 
 mod client;
+#[cfg(test)]
+mod cost;
 mod server;
 #[cfg(test)]
 mod tests;
@@ -30,6 +32,10 @@ const VERSION: [u8; 2] = [1, 0];
 /// The zeros in HELLO that make it longer than WELCOME, so that a server does not amplify what it
 /// is sent under a false address.
 const PADDING: usize = 72;
+
+/// How much of a command a server stores, in bytes, before it has seen its cookie again. A HELLO and
+/// a usual INITIATE are shorter.
+const STRANGER_MAX: usize = 512;
 
 const COOKIE_LEN: usize = 96;
 const VOUCH_LEN: usize = 80;

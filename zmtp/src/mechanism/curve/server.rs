@@ -5,9 +5,9 @@ use zeroize::Zeroizing;
 
 use super::{
     COOKIE_LEN, COOKIE_PURPOSE, HELLO, HELLO_LEN, HELLO_PURPOSE, INITIATE, INITIATE_LEN,
-    INITIATE_PURPOSE, PADDING, READY, READY_LEN, READY_NONCE, READY_PURPOSE, VERSION, VOUCH_LEN,
-    VOUCH_PURPOSE, WELCOME, WELCOME_LEN, WELCOME_PURPOSE, cryptographic, field, long_nonce,
-    malformed, push_head, short_nonce,
+    INITIATE_PURPOSE, PADDING, READY, READY_LEN, READY_NONCE, READY_PURPOSE, STRANGER_MAX, VERSION,
+    VOUCH_LEN, VOUCH_PURPOSE, WELCOME, WELCOME_LEN, WELCOME_PURPOSE, cryptographic, field,
+    long_nonce, malformed, push_head, short_nonce,
 };
 use crate::command::CommandName;
 use crate::curve::boxes::BoxKey;
@@ -31,6 +31,8 @@ enum State {
     AwaitingInitiate {
         /// The key of this connection's cookie, in which everything else has gone to the client.
         cookie_key: Zeroizing<[u8; 32]>,
+        /// The cookie has come back, at the beginning of an INITIATE that is still arriving.
+        is_returned: bool,
     },
     /// The handler has to be asked, or has been.
     AwaitingAnswer(Box<Initiated>),
@@ -73,10 +75,13 @@ impl CurveServer {
         match &self.state {
             State::AwaitingHello if body.starts_with(HELLO) => {
                 let cookie_key = self.on_hello(body, random, out)?;
-                self.state = State::AwaitingInitiate { cookie_key };
+                self.state = State::AwaitingInitiate {
+                    cookie_key,
+                    is_returned: false,
+                };
                 Ok(())
             }
-            State::AwaitingInitiate { cookie_key } if body.starts_with(INITIATE) => {
+            State::AwaitingInitiate { cookie_key, .. } if body.starts_with(INITIATE) => {
                 let initiated = self.on_initiate(body, cookie_key)?;
                 self.state = if config.asks_zap() {
                     State::AwaitingAnswer(Box::new(initiated))
@@ -86,6 +91,36 @@ impl CurveServer {
                 Ok(())
             }
             State::Refused(status) => Err(Error::AuthenticationFailed { status: *status }),
+            _ => Err(unexpected(body)),
+        }
+    }
+
+    /// How much of a command may be stored before its beginning is judged, in bytes.
+    pub(crate) const fn prefix_limit(&self) -> usize {
+        match self.state {
+            State::AwaitingHello
+            | State::AwaitingInitiate {
+                is_returned: false, ..
+            } => STRANGER_MAX,
+            _ => usize::MAX,
+        }
+    }
+
+    /// Judges the beginning of a command that is longer than strangers may send: it has to be an
+    /// INITIATE with the cookie of this connection.
+    pub(crate) fn on_prefix(&mut self, body: &[u8]) -> Result<(), Error> {
+        match &mut self.state {
+            State::AwaitingHello if body.starts_with(HELLO) => Err(malformed(CommandName::Hello)),
+            State::AwaitingInitiate {
+                cookie_key,
+                is_returned,
+            } if body.starts_with(INITIATE) => {
+                Cookie(*field(body, 9))
+                    .open(cookie_key)
+                    .ok_or(cryptographic(CommandName::Initiate))?;
+                *is_returned = true;
+                Ok(())
+            }
             _ => Err(unexpected(body)),
         }
     }

@@ -540,14 +540,15 @@ fn initiate(
     let nonce = long_nonce(WELCOME_PURPOSE, field(welcome, 8));
     let opened = key.open(&nonce, &mut sealed).unwrap();
     let server_transient = PublicKey::from_bytes(*field(opened, 0));
+    let server_public = *server_keys().public();
     let mut vouch = Vec::new();
     BoxKey::agree(voucher.secret(), &server_transient)
         .unwrap()
         .seal(
             &long_nonce(VOUCH_PURPOSE, &[9; 16]),
             &[
-                vouched.unwrap_or(transient.public()).as_bytes(),
-                server.unwrap_or(server_keys().public()).as_bytes(),
+                vouched.unwrap_or_else(|| transient.public()).as_bytes(),
+                server.unwrap_or(&server_public).as_bytes(),
             ],
             &mut vouch,
         );
