@@ -15,7 +15,7 @@ use crate::outbound::Outbound;
 use crate::zap;
 use crate::{
     Command, Encoder, Error, Established, Frame, Handshake, HandshakeConfig, Message, Peer, Random,
-    SocketType,
+    SocketType, Version,
 };
 
 /// How many PONGs may wait to be sent. A peer that sends PINGs and reads nothing gets no more
@@ -37,8 +37,8 @@ const MAX_QUEUED_PONGS: usize = 1024;
 /// ```
 #[derive(Clone, Debug)]
 pub struct ConnectionConfig {
-    handshake: HandshakeConfig,
-    heartbeat: HeartbeatConfig,
+    pub(crate) handshake: HandshakeConfig,
+    pub(crate) heartbeat: HeartbeatConfig,
     handshake_timeout: Option<Duration>,
 }
 
@@ -218,6 +218,30 @@ impl Connection {
         };
         connection.flush_handshake();
         connection
+    }
+
+    /// Starts a connection that waits for [`skip_greeting`](Self::skip_greeting) and has nothing to
+    /// send until then. Its input and output begin behind the greeting.
+    pub(crate) fn without_greeting(config: ConnectionConfig, random: Random, now: Instant) -> Self {
+        let mut connection = Self::with_random(config, random, now);
+        connection.out = Outbound::default();
+        connection
+    }
+
+    /// Begins the handshake of a version; see [`Handshake::skip_greeting`].
+    pub(crate) fn skip_greeting(&mut self, version: Version) -> Result<(), Error> {
+        let result = match &mut self.state {
+            State::Handshake(handshake) => handshake.skip_greeting(version),
+            _ => Err(Error::Closed),
+        };
+        self.flush_handshake();
+        self.close_on_error(result)
+    }
+
+    /// Closes the connection for a cause from outside, unless it is closed.
+    pub(crate) fn fail(&mut self, error: Error) {
+        // The error is what the caller already has.
+        let _ = self.close_on_error(Err(error));
     }
 
     /// Takes bytes that the peer sent, in pieces of any size.

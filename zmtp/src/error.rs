@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::command::CommandName;
 use crate::greeting::MechanismName;
-use crate::{SocketType, Version, zap};
+use crate::{SocketType, Version, zap, zws};
 
 /// Why a connection failed, or a call was refused.
 ///
@@ -143,6 +143,21 @@ pub enum Error {
         /// The limit in bytes.
         limit: u64,
     },
+    /// The HTTP upgrade to WebSocket failed.
+    Upgrade {
+        /// Why.
+        cause: zws::UpgradeError,
+    },
+    /// The peer broke the rules of WebSocket, or of ØMQ over it.
+    WebSocket {
+        /// How.
+        cause: zws::Violation,
+    },
+    /// The peer closed a WebSocket in due form.
+    ClosedByPeer {
+        /// The status code it gave, if it gave one; 1000 is the usual one.
+        code: Option<u16>,
+    },
     /// The handshake did not complete in time.
     HandshakeTimeout,
     /// The peer did not answer a PING in time.
@@ -155,6 +170,9 @@ pub enum Error {
     InvalidLocalProperty,
     /// The user name or the password given for this end is longer than 255 bytes.
     InvalidLocalCredentials,
+    /// The host or the path given for a WebSocket is empty, too long, or holds what an HTTP request
+    /// cannot.
+    InvalidLocalTarget,
     /// There is no open question to ZAP that this answer could be for.
     UnexpectedZapAnswer,
     /// The server's public key given to a CURVE client is one of the few that make the same secret
@@ -180,6 +198,8 @@ pub enum Blame {
     Refused,
     /// We refused the peer: its credentials were not accepted, or could not be checked.
     Unauthenticated,
+    /// The peer ended the connection as the protocol has it, and without blame.
+    Closed,
     /// The peer exceeded one of our limits.
     Limit,
     /// Nothing came in time. Connecting again may help.
@@ -207,7 +227,10 @@ impl Error {
             | Self::KeyExchange
             | Self::InvalidSequence
             | Self::FrameWithoutFlags
+            | Self::WebSocket { .. }
             | Self::FrameSizeOutOfRange { .. } => Blame::Protocol,
+            Self::Upgrade { cause } => cause.blame(),
+            Self::ClosedByPeer { .. } => Blame::Closed,
             Self::Refused { .. } => Blame::Refused,
             Self::AuthenticationFailed { .. }
             | Self::InvalidZapReply { .. }
@@ -229,6 +252,7 @@ impl Error {
             | Self::NonceExhausted
             | Self::RandomUnavailable
             | Self::InvalidLocalCredentials
+            | Self::InvalidLocalTarget
             | Self::Closed => Blame::Local,
         }
     }
@@ -263,6 +287,7 @@ impl Error {
             Self::Cryptographic { .. } => 0x1100_0001,
             Self::MechanismMismatch { .. } => 0x1100_0002,
             Self::InvalidZapReply { cause } => cause.protocol_event_code(),
+            Self::Upgrade { .. } | Self::WebSocket { .. } => 0x3000_0000,
             _ => return None,
         })
     }
@@ -342,6 +367,9 @@ impl fmt::Display for Error {
             Self::InvalidLocalCredentials => {
                 f.write_str("user name or password is longer than 255 bytes")
             }
+            Self::InvalidLocalTarget => f.write_str(
+                "host or path is empty, too long, or has characters other than visible ASCII",
+            ),
             Self::UnexpectedZapAnswer => f.write_str("nothing was asked that ZAP could answer"),
             Self::Refused { reason } => write!(f, "peer refused the connection: {reason}"),
             Self::AuthenticationFailed { status } => {
@@ -386,6 +414,12 @@ impl fmt::Display for Error {
                     "peer announced a command of {size} bytes, the limit is {limit}"
                 )
             }
+            Self::Upgrade { cause } => write!(f, "upgrade to WebSocket failed: {cause}"),
+            Self::WebSocket { cause } => write!(f, "peer broke the rules: {cause}"),
+            Self::ClosedByPeer { code: Some(code) } => {
+                write!(f, "peer closed the connection with status {code}")
+            }
+            Self::ClosedByPeer { code: None } => f.write_str("peer closed the connection"),
             Self::HandshakeTimeout => f.write_str("handshake did not complete in time"),
             Self::HeartbeatTimeout => f.write_str("peer did not answer a heartbeat in time"),
             Self::PeerTtlExpired => {

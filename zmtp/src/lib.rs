@@ -104,6 +104,7 @@ mod socket_type;
 pub mod v1;
 pub mod z85;
 pub mod zap;
+pub mod zws;
 
 pub use command::Command;
 pub use connection::{Connection, ConnectionConfig, Event, SendError};

@@ -33,6 +33,10 @@ pub struct Limits {
     pub max_handshake_command_size: u64,
     /// The longest topic of a subscription, in bytes, however it travels. Default: 1 MiB.
     pub max_subscription_len: u64,
+    /// The longest HTTP request or response of a WebSocket upgrade, in bytes. Default: 8 KiB.
+    pub max_http_head_size: usize,
+    /// The largest number of header fields in an HTTP request or response. Default: 64.
+    pub max_http_fields: usize,
     /// The largest number of properties in the metadata. Default: 128.
     pub max_properties: usize,
     /// The longest metadata, all properties together as they travel, in bytes. Default: 16 KiB.
@@ -89,6 +93,20 @@ impl Limits {
         self
     }
 
+    /// Replaces [`max_http_head_size`](Self::max_http_head_size).
+    #[must_use]
+    pub const fn with_max_http_head_size(mut self, bytes: usize) -> Self {
+        self.max_http_head_size = bytes;
+        self
+    }
+
+    /// Replaces [`max_http_fields`](Self::max_http_fields).
+    #[must_use]
+    pub const fn with_max_http_fields(mut self, fields: usize) -> Self {
+        self.max_http_fields = fields;
+        self
+    }
+
     /// Replaces [`max_properties`](Self::max_properties).
     #[must_use]
     pub const fn with_max_properties(mut self, properties: usize) -> Self {
@@ -106,6 +124,8 @@ impl Default for Limits {
             max_command_size: 1 << 20,
             max_handshake_command_size: 16 << 10,
             max_subscription_len: 1 << 20,
+            max_http_head_size: 8 << 10,
+            max_http_fields: 64,
             max_properties: 128,
             max_metadata_size: 16 << 10,
         }

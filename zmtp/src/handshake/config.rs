@@ -178,7 +178,7 @@ impl HandshakeConfig {
     }
 
     /// Whether a version may be spoken; called as soon as it is known.
-    pub(super) fn check_version(&self, version: Version) -> Result<(), Error> {
+    pub(crate) fn check_version(&self, version: Version) -> Result<(), Error> {
         if version < self.oldest_version {
             return Err(Error::UnsupportedVersion { version });
         }

@@ -129,6 +129,19 @@ impl Handshake {
         }
     }
 
+    /// Goes on without a greeting, because something else has settled version and mechanism: ZMTP 2.0
+    /// is an exchange of identities, 3.x that of the mechanism. To be called before anything else.
+    pub(crate) fn skip_greeting(&mut self, version: Version) -> Result<(), Error> {
+        self.out.clear();
+        if version < Version::V3_0 {
+            self.send_identity(version, None);
+            return Ok(());
+        }
+        self.state = State::Mechanism { version };
+        self.mechanism
+            .start(&self.config, &mut self.random, &mut self.out)
+    }
+
     /// Takes bytes from the peer and returns how many of them belong to the handshake.
     ///
     /// All of the input is consumed unless the handshake completes within it; the rest is traffic
@@ -354,10 +367,14 @@ impl Handshake {
             return Ok(());
         };
         let version = version_of_revision(parser.received()[greeting::SIGNATURE_LEN]);
+        self.send_identity(version, SocketType::from_number(socket_type));
+        Ok(())
+    }
+
+    fn send_identity(&mut self, version: Version, socket_type: Option<SocketType>) {
         let identity = self.config.identity();
         Framing::of(version).encode(Flags::NONE, identity, &mut self.out);
-        self.expect_identity(version, SocketType::from_number(socket_type));
-        Ok(())
+        self.expect_identity(version, socket_type);
     }
 
     fn expect_identity(&mut self, version: Version, socket_type: Option<SocketType>) {

@@ -1,0 +1,530 @@
+//! One WebSocket connection, whole.
+
+use std::collections::VecDeque;
+use std::time::Instant;
+
+use bytes::Bytes;
+
+use super::error::{CLOSE_NORMAL, CLOSE_PROTOCOL_ERROR, CLOSE_TOO_BIG};
+use super::upgrade::HeadBuffer;
+use super::{Control, Decoder, Encoder, Protocol, Request, Response, Role, Target, UpgradeError};
+use crate::heartbeat::Heartbeat;
+use crate::{
+    Blame, Command, ConnectionConfig, Error, Event, HandshakeConfig, HeartbeatConfig, Limits,
+    Message, Peer, Random, SendError, Version, zap,
+};
+
+/// How much input is turned into ZMTP frames at a time, in bytes.
+const PIECE: usize = 64 * 1024;
+
+/// The largest buffer, in bytes, that is kept for the next input.
+const KEPT: usize = 8 * 1024;
+
+/// How many PONGs may wait to be sent. A peer that sends PINGs and reads nothing gets no more
+/// answers, so it cannot make the queue grow.
+const MAX_QUEUED_PONGS: usize = 1024;
+
+/// One end of a WebSocket connection as a state machine without I/O and without a clock.
+///
+/// It is driven like [`zmtp::Connection`](crate::Connection), and yields the same events:
+///
+/// 1. Write what [`poll_transmit`](Self::poll_transmit) returns to the peer, until it returns
+///    `None`.
+/// 2. Pass what was read from the peer to [`handle_input`](Self::handle_input).
+/// 3. Call [`handle_timeout`](Self::handle_timeout) when the time that
+///    [`poll_timeout`](Self::poll_timeout) names has come.
+/// 4. After each of these, take the events from [`poll_event`](Self::poll_event) until there are
+///    none, and go on at 1.
+///
+/// An error from 2 or 3 is final: write what [`poll_transmit`](Self::poll_transmit) still has, which
+/// tells the peer why, and close the socket. That the peer closes the WebSocket is such an error,
+/// [`Error::ClosedByPeer`], though nobody's fault.
+///
+/// What differs from a stream: subscriptions always travel as messages, and the peer's version says
+/// so, 3.0, or 2.0 without a mechanism. Heartbeats are WebSocket pings, which have no time to live.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Instant;
+/// use zmtp::{Event, HandshakeConfig, SocketType, zws};
+///
+/// let now = Instant::now();
+/// let target = zws::Target::new("example.com", "/")?;
+/// let push = HandshakeConfig::new(SocketType::Push);
+/// let mut push = zws::Connection::connect(push, &target, now)?;
+/// let mut pull = zws::Connection::accept(HandshakeConfig::new(SocketType::Pull), now);
+/// push.send("hello").unwrap();
+///
+/// // The two are wired together here; in a program there is a socket in between.
+/// for _ in 0..5 {
+///     while let Some(bytes) = push.poll_transmit() {
+///         pull.handle_input(&bytes, now)?;
+///     }
+///     while let Some(bytes) = pull.poll_transmit() {
+///         push.handle_input(&bytes, now)?;
+///     }
+/// }
+/// assert!(matches!(pull.poll_event(), Some(Event::Connected(_))));
+/// assert_eq!(pull.poll_event(), Some(Event::Message("hello".into())));
+/// # Ok::<(), zmtp::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct Connection {
+    upgrade: Upgrade,
+    decoder: Decoder,
+    encoder: Encoder,
+    /// What happens inside the WebSocket. It keeps the deadline of the handshake, the upgrade
+    /// included, and the cause of the end.
+    inner: crate::Connection,
+    heartbeat_config: HeartbeatConfig,
+    /// There is one once the handshake is complete.
+    heartbeat: Option<Heartbeat>,
+    limits: Limits,
+    out: Vec<u8>,
+    queued_pongs: usize,
+    /// Whether CLOSE went out, after which nothing may follow.
+    close_sent: bool,
+    events: VecDeque<Event>,
+    /// Where input is turned into ZMTP frames, empty in between.
+    scratch: Vec<u8>,
+}
+
+#[derive(Debug)]
+enum Upgrade {
+    /// The client has sent its request.
+    Requested(HeadBuffer, Request),
+    /// The server waits for a request, and grants one for these protocols.
+    Awaited(HeadBuffer, Vec<Protocol>),
+    Done(Protocol),
+}
+
+impl Connection {
+    /// Starts the end that asks for the upgrade, at `now`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::RandomUnavailable`] when there is no randomness for the request.
+    pub fn connect(
+        config: impl Into<ConnectionConfig>,
+        target: &Target,
+        now: Instant,
+    ) -> Result<Self, Error> {
+        Self::connect_with_random(config, target, Random::system(), Random::system(), now)
+    }
+
+    /// Starts the end that asks for the upgrade. It takes the key of the request and the masks from
+    /// `masks`, and the keys and nonces of the mechanism from `keys`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::RandomUnavailable`] when there is no randomness for the request.
+    pub fn connect_with_random(
+        config: impl Into<ConnectionConfig>,
+        target: &Target,
+        mut masks: Random,
+        keys: Random,
+        now: Instant,
+    ) -> Result<Self, Error> {
+        let config = config.into();
+        let request = Request::new(target, &acceptable(&config.handshake), &mut masks)?;
+        let out = request.encode();
+        let upgrade = Upgrade::Requested(HeadBuffer::default(), request);
+        let mut connection = Self::new(config, Role::Client, upgrade, masks, keys, now);
+        connection.out = out;
+        Ok(connection)
+    }
+
+    /// Starts the end that grants the upgrade, at `now`.
+    #[must_use]
+    pub fn accept(config: impl Into<ConnectionConfig>, now: Instant) -> Self {
+        Self::accept_with_random(config, Random::system(), now)
+    }
+
+    /// Starts the end that grants the upgrade. It takes the keys and nonces of the mechanism from
+    /// `keys`.
+    #[must_use]
+    pub fn accept_with_random(
+        config: impl Into<ConnectionConfig>,
+        keys: Random,
+        now: Instant,
+    ) -> Self {
+        let config = config.into();
+        let upgrade = Upgrade::Awaited(HeadBuffer::default(), acceptable(&config.handshake));
+        // A server has no use for masks.
+        Self::new(config, Role::Server, upgrade, Random::system(), keys, now)
+    }
+
+    fn new(
+        mut config: ConnectionConfig,
+        role: Role,
+        upgrade: Upgrade,
+        masks: Random,
+        keys: Random,
+        now: Instant,
+    ) -> Self {
+        let limits = *config.handshake.limits();
+        let heartbeat_config = std::mem::replace(&mut config.heartbeat, HeartbeatConfig::off());
+        Self {
+            upgrade,
+            decoder: Decoder::new(role),
+            encoder: Encoder::new(role, masks),
+            inner: crate::Connection::without_greeting(config, keys, now),
+            heartbeat_config,
+            heartbeat: None,
+            limits,
+            out: Vec::new(),
+            queued_pongs: 0,
+            close_sent: false,
+            events: VecDeque::new(),
+            scratch: Vec::new(),
+        }
+    }
+
+    /// Takes bytes that the peer sent, in pieces of any size.
+    ///
+    /// # Errors
+    ///
+    /// Why the connection failed; [`Error::Closed`] when it had failed before.
+    pub fn handle_input(&mut self, input: &[u8], now: Instant) -> Result<(), Error> {
+        if self.inner.error().is_some() {
+            return Err(Error::Closed);
+        }
+        let result = self.process_input(input, now);
+        self.close_on_error(result)
+    }
+
+    /// Does what is due at `now`: gives up, or sends a ping. May be called at any time.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::HandshakeTimeout`] or [`Error::HeartbeatTimeout`] when the peer was silent for too
+    /// long; [`Error::Closed`] when the connection had failed before.
+    pub fn handle_timeout(&mut self, now: Instant) -> Result<(), Error> {
+        self.inner.handle_timeout(now)?;
+        let due = match &mut self.heartbeat {
+            Some(heartbeat) => heartbeat.handle_timeout(now),
+            None => return Ok(()),
+        };
+        let result = due.and_then(|due| match due {
+            Some(_) => self.push_control(&Control::Ping(Bytes::new())),
+            None => Ok(()),
+        });
+        self.close_on_error(result)
+    }
+
+    /// Takes the answer to [`Event::Authenticate`], which has come by `now`.
+    ///
+    /// # Errors
+    ///
+    /// As [`zmtp::Connection::handle_zap`](crate::Connection::handle_zap).
+    pub fn handle_zap(&mut self, answer: zap::Answer, now: Instant) -> Result<(), Error> {
+        let result = self.inner.handle_zap(answer, now);
+        self.after_inner(now);
+        result
+    }
+
+    /// When [`handle_timeout`](Self::handle_timeout) has to be called next, if ever. Changes with
+    /// each call of the other methods.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        if self.inner.error().is_some() {
+            return None;
+        }
+        let heartbeat = self.heartbeat.as_ref().and_then(Heartbeat::poll_timeout);
+        self.inner.poll_timeout().into_iter().chain(heartbeat).min()
+    }
+
+    /// Takes the next event.
+    pub fn poll_event(&mut self) -> Option<Event> {
+        self.events.pop_front()
+    }
+
+    /// Takes the next bytes to be written to the peer, all of them and in order.
+    pub fn poll_transmit(&mut self) -> Option<Bytes> {
+        self.pump();
+        self.queued_pongs = 0;
+        let out = std::mem::take(&mut self.out);
+        (!out.is_empty()).then(|| out.into())
+    }
+
+    /// Sends a message. One that is sent before the handshake is complete waits, without limit,
+    /// until it is.
+    ///
+    /// # Errors
+    ///
+    /// Hands the message back when the connection is closed.
+    pub fn send(&mut self, message: impl Into<Message>) -> Result<(), SendError> {
+        if self.close_sent {
+            return Err(SendError {
+                error: Error::Closed,
+                message: Box::new(message.into()),
+            });
+        }
+        self.inner.send(message)
+    }
+
+    /// Takes the messages that are still waiting for the handshake, in order. After a handshake
+    /// that failed, these are the ones that never left.
+    pub fn take_unsent(&mut self) -> Vec<Message> {
+        self.inner.take_unsent()
+    }
+
+    /// Sends a command. One that is sent before the handshake is complete waits until it is.
+    ///
+    /// PING and PONG become those of WebSocket, which have a context and no time to live; before the
+    /// handshake is complete they are not sent. SUBSCRIBE and CANCEL become messages.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Closed`] when the connection is closed.
+    pub fn send_command(&mut self, command: Command<'_>) -> Result<(), Error> {
+        self.ensure_not_closed()?;
+        let control = match command {
+            Command::Ping { context, .. } => Control::Ping(Bytes::copy_from_slice(context)),
+            Command::Pong { context } => Control::Pong(Bytes::copy_from_slice(context)),
+            _ => return self.inner.send_command(command),
+        };
+        if self.heartbeat.is_none() {
+            return Ok(());
+        }
+        let result = self.push_control(&control);
+        self.close_on_error(result)
+    }
+
+    /// Subscribes to a topic, by a message of the byte 01 and the topic.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Closed`] when the connection is closed.
+    pub fn subscribe(&mut self, topic: impl Into<Bytes>) -> Result<(), Error> {
+        self.ensure_not_closed()?;
+        self.inner.subscribe(topic)
+    }
+
+    /// Takes a subscription back, by a message of the byte 00 and the topic.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Closed`] when the connection is closed.
+    pub fn cancel(&mut self, topic: impl Into<Bytes>) -> Result<(), Error> {
+        self.ensure_not_closed()?;
+        self.inner.cancel(topic)
+    }
+
+    /// Closes the WebSocket, behind everything that was sent.
+    ///
+    /// Nothing can be sent any more, and what the peer sends still arrives, until
+    /// [`handle_input`](Self::handle_input) tells by [`Error::ClosedByPeer`] that it has closed too.
+    /// How long to wait for that is the caller's decision. Before the upgrade is complete there is
+    /// nothing to close but the socket.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Closed`] when the connection is closed.
+    pub fn close(&mut self) -> Result<(), Error> {
+        self.ensure_not_closed()?;
+        let result = self.push_close(CLOSE_NORMAL);
+        self.close_on_error(result)
+    }
+
+    /// Which protocol the two ends agreed on, once the upgrade is complete.
+    #[must_use]
+    pub const fn protocol(&self) -> Option<Protocol> {
+        match self.upgrade {
+            Upgrade::Done(protocol) => Some(protocol),
+            _ => None,
+        }
+    }
+
+    /// Who the peer is, once the handshake is complete.
+    #[must_use]
+    pub fn peer(&self) -> Option<&Peer> {
+        self.inner.peer()
+    }
+
+    /// Why the connection failed, if it did.
+    #[must_use]
+    pub const fn error(&self) -> Option<&Error> {
+        self.inner.error()
+    }
+
+    fn process_input(&mut self, input: &[u8], now: Instant) -> Result<(), Error> {
+        let mut rest = input;
+        let (Upgrade::Requested(head, _) | Upgrade::Awaited(head, _)) = &mut self.upgrade else {
+            return self.process_frames(rest, now);
+        };
+        let (used, complete) = head
+            .fill(rest, &self.limits)
+            .map_err(|cause| Error::Upgrade { cause })?;
+        rest = &rest[used..];
+        if !complete {
+            return Ok(());
+        }
+        let protocol = self.on_head().map_err(|cause| Error::Upgrade { cause })?;
+        self.upgrade = Upgrade::Done(protocol);
+        self.inner.skip_greeting(match protocol {
+            Protocol::Bare => Version::V2_0,
+            // What tells 3.1 from 3.0 on a stream is the form of subscriptions.
+            _ => Version::V3_0,
+        })?;
+        self.process_frames(rest, now)
+    }
+
+    fn on_head(&mut self) -> Result<Protocol, UpgradeError> {
+        match &self.upgrade {
+            Upgrade::Requested(head, request) => {
+                Response::decode(head.head(), &self.limits)?.check(request)
+            }
+            Upgrade::Awaited(head, accepted) => {
+                let request = Request::decode(head.head(), &self.limits)?;
+                let protocol = request.choose(accepted)?;
+                self.out = Response::new(&request, protocol).encode();
+                Ok(protocol)
+            }
+            Upgrade::Done(protocol) => Ok(*protocol),
+        }
+    }
+
+    fn process_frames(&mut self, input: &[u8], now: Instant) -> Result<(), Error> {
+        if let Some(heartbeat) = &mut self.heartbeat
+            && !input.is_empty()
+        {
+            heartbeat.on_input();
+        }
+        let mut rest = input;
+        while !rest.is_empty() {
+            let mut frames = std::mem::take(&mut self.scratch);
+            let piece = &rest[..rest.len().min(PIECE)];
+            let decoded = self.decoder.decode(piece, &mut frames);
+            // What came before a violation counts.
+            let result = self.inner.handle_input(&frames, now);
+            self.after_inner(now);
+            if frames.capacity() <= KEPT {
+                frames.clear();
+                self.scratch = frames;
+            }
+            result?;
+            let (used, control) = decoded.map_err(|cause| Error::WebSocket { cause })?;
+            rest = &rest[used..];
+            match control {
+                Some(control) => self.on_control(control)?,
+                None => debug_assert_eq!(used, piece.len()),
+            }
+        }
+        Ok(())
+    }
+
+    fn on_control(&mut self, control: Control) -> Result<(), Error> {
+        match control {
+            Control::Ping(payload) => {
+                if self.queued_pongs < MAX_QUEUED_PONGS {
+                    self.queued_pongs += 1;
+                    self.push_control(&Control::Pong(payload.clone()))?;
+                }
+                self.events.push_back(Event::Ping {
+                    ttl: 0,
+                    context: payload.into(),
+                });
+                Ok(())
+            }
+            Control::Pong(payload) => {
+                self.events.push_back(Event::Pong {
+                    context: payload.into(),
+                });
+                Ok(())
+            }
+            Control::Close(payload) => {
+                let code = payload.first_chunk().copied().map(u16::from_be_bytes);
+                self.push_control(&Control::Close(payload))?;
+                self.close_sent = true;
+                Err(Error::ClosedByPeer { code })
+            }
+        }
+    }
+
+    /// Takes over what the inner connection has to tell.
+    fn after_inner(&mut self, now: Instant) {
+        self.events
+            .extend(std::iter::from_fn(|| self.inner.poll_event()));
+        if self.heartbeat.is_none() && self.inner.peer().is_some() {
+            self.heartbeat = Some(Heartbeat::new(self.heartbeat_config, now));
+        }
+    }
+
+    /// Turns all that the inner connection has to send into WebSocket frames.
+    fn pump(&mut self) {
+        let mut frames = Vec::new();
+        while let Some(piece) = self.inner.poll_transmit() {
+            frames.extend_from_slice(&piece);
+        }
+        // After CLOSE nothing may follow.
+        if !self.close_sent
+            && let Err(error) = self.encoder.encode(&frames, &mut self.out)
+        {
+            self.inner.fail(error);
+        }
+    }
+
+    /// Sends a control frame behind what was sent before, unless CLOSE was.
+    fn push_control(&mut self, control: &Control) -> Result<(), Error> {
+        if self.close_sent {
+            return Ok(());
+        }
+        self.pump();
+        self.encoder.encode_control(control, &mut self.out)
+    }
+
+    fn push_close(&mut self, code: u16) -> Result<(), Error> {
+        if self.protocol().is_none() {
+            return Ok(());
+        }
+        let payload = Bytes::copy_from_slice(&code.to_be_bytes());
+        self.push_control(&Control::Close(payload))?;
+        self.close_sent = true;
+        Ok(())
+    }
+
+    fn ensure_not_closed(&self) -> Result<(), Error> {
+        if self.close_sent || self.inner.error().is_some() {
+            return Err(Error::Closed);
+        }
+        Ok(())
+    }
+
+    /// Tells the peer why, if that helps anybody.
+    fn close_on_error(&mut self, result: Result<(), Error>) -> Result<(), Error> {
+        let Err(error) = &result else {
+            return Ok(());
+        };
+        self.inner.fail(error.clone());
+        match error {
+            Error::Upgrade { cause } if matches!(self.upgrade, Upgrade::Awaited(..)) => {
+                self.out = cause.response().to_vec();
+            }
+            _ => {
+                let code = match (error, error.blame()) {
+                    (Error::WebSocket { cause }, _) => cause.close_code(),
+                    (_, Blame::Protocol) => CLOSE_PROTOCOL_ERROR,
+                    (_, Blame::Limit) => CLOSE_TOO_BIG,
+                    _ => return result,
+                };
+                // Without randomness there is no way to say it.
+                let _ = self.push_close(code);
+            }
+        }
+        result
+    }
+}
+
+/// The protocols that this end offers or accepts. The one without a mechanism is open to everybody,
+/// like ZMTP 2.0.
+fn acceptable(config: &HandshakeConfig) -> Vec<Protocol> {
+    Protocol::for_mechanism(config.mechanism())
+        .iter()
+        .copied()
+        .filter(|protocol| {
+            *protocol != Protocol::Bare || config.check_version(Version::V2_0).is_ok()
+        })
+        .collect()
+}

@@ -1,0 +1,193 @@
+//! What a WebSocket peer can do wrong.
+
+use std::fmt;
+
+use crate::Blame;
+
+/// Why an HTTP upgrade failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum UpgradeError {
+    /// The peer does not speak HTTP/1.
+    Malformed,
+    /// The head is longer than the limit.
+    HeadTooLong {
+        /// The limit in bytes.
+        limit: usize,
+    },
+    /// There are more header fields than the limit.
+    TooManyHeaders {
+        /// The limit.
+        limit: usize,
+    },
+    /// The client uses another method than GET.
+    Method,
+    /// The peer speaks another version than HTTP/1.1.
+    HttpVersion,
+    /// The client sent no `Host`, or several.
+    Host,
+    /// `Upgrade: websocket` or `Connection: Upgrade` is missing.
+    NotAnUpgrade,
+    /// The client's `Sec-WebSocket-Key` is missing, there several times, or not 16 bytes in base64.
+    Key,
+    /// The client's `Sec-WebSocket-Version` is not 13.
+    WebSocketVersion,
+    /// The client offers no protocol that fits our mechanism.
+    NoProtocol,
+    /// The server answered with another status than 101.
+    Status {
+        /// The status.
+        code: u16,
+    },
+    /// The server's `Sec-WebSocket-Accept` does not fit our key.
+    Accept,
+    /// The server did not choose exactly one of the protocols we offered.
+    Protocol,
+    /// The server uses a WebSocket extension that nobody asked for.
+    Extension,
+}
+
+impl UpgradeError {
+    pub(crate) const fn blame(self) -> Blame {
+        match self {
+            Self::HeadTooLong { .. } | Self::TooManyHeaders { .. } => Blame::Limit,
+            Self::HttpVersion | Self::WebSocketVersion | Self::NoProtocol => Blame::Incompatible,
+            Self::Status { .. } => Blame::Refused,
+            _ => Blame::Protocol,
+        }
+    }
+
+    /// What a server answers before it closes, so that the client's user learns what is wrong.
+    #[must_use]
+    pub const fn response(self) -> &'static [u8] {
+        match self {
+            Self::WebSocketVersion => {
+                b"HTTP/1.1 426 Upgrade Required\r\nSec-WebSocket-Version: 13\r\n\
+                  Content-Length: 0\r\nConnection: close\r\n\r\n"
+            }
+            Self::NotAnUpgrade => {
+                b"HTTP/1.1 426 Upgrade Required\r\nUpgrade: websocket\r\n\
+                  Content-Length: 0\r\nConnection: close\r\n\r\n"
+            }
+            Self::Method => {
+                b"HTTP/1.1 405 Method Not Allowed\r\nAllow: GET\r\n\
+                  Content-Length: 0\r\nConnection: close\r\n\r\n"
+            }
+            Self::HttpVersion => {
+                b"HTTP/1.1 505 HTTP Version Not Supported\r\n\
+                  Content-Length: 0\r\nConnection: close\r\n\r\n"
+            }
+            Self::HeadTooLong { .. } | Self::TooManyHeaders { .. } => {
+                b"HTTP/1.1 431 Request Header Fields Too Large\r\n\
+                  Content-Length: 0\r\nConnection: close\r\n\r\n"
+            }
+            _ => {
+                b"HTTP/1.1 400 Bad Request\r\n\
+                  Content-Length: 0\r\nConnection: close\r\n\r\n"
+            }
+        }
+    }
+}
+
+impl fmt::Display for UpgradeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Malformed => f.write_str("peer does not speak HTTP/1"),
+            Self::HeadTooLong { limit } => {
+                write!(f, "peer sent an HTTP head of more than {limit} bytes")
+            }
+            Self::TooManyHeaders { limit } => {
+                write!(f, "peer sent more than {limit} HTTP header fields")
+            }
+            Self::Method => f.write_str("client used another HTTP method than GET"),
+            Self::HttpVersion => f.write_str("peer speaks another version than HTTP/1.1"),
+            Self::Host => f.write_str("client sent no Host, or several"),
+            Self::NotAnUpgrade => f.write_str("peer did not upgrade to WebSocket"),
+            Self::Key => f.write_str("client sent no valid Sec-WebSocket-Key"),
+            Self::WebSocketVersion => {
+                f.write_str("client speaks another WebSocket version than 13")
+            }
+            Self::NoProtocol => f.write_str(
+                "client offers no protocol that fits; compare the security mechanisms of both ends",
+            ),
+            Self::Status { code } => write!(f, "server answered the upgrade with status {code}"),
+            Self::Accept => f.write_str("server did not understand our Sec-WebSocket-Key"),
+            Self::Protocol => f.write_str("server chose none of the protocols we offered"),
+            Self::Extension => f.write_str("server uses a WebSocket extension nobody asked for"),
+        }
+    }
+}
+
+impl std::error::Error for UpgradeError {}
+
+/// How a peer broke the rules of WebSocket, or of ØMQ over it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Violation {
+    /// A frame has reserved bits set.
+    ReservedBits,
+    /// A frame has an opcode that does not exist.
+    UnknownOpcode {
+        /// The opcode.
+        opcode: u8,
+    },
+    /// A text frame.
+    Text,
+    /// A frame that is a fragment of a message.
+    Fragmented,
+    /// A frame from a client is not masked.
+    Unmasked,
+    /// A frame from a server is masked.
+    Masked,
+    /// A binary frame has no room for the flags.
+    Empty,
+    /// A control frame of more than 125 bytes.
+    ControlTooLong,
+    /// A length of 2^63 bytes and more.
+    LengthOutOfRange,
+    /// A CLOSE whose payload is one byte, half a status code.
+    MalformedClose,
+}
+
+impl Violation {
+    /// The status code to close with.
+    pub(crate) const fn close_code(self) -> u16 {
+        match self {
+            Self::Text | Self::Fragmented => CLOSE_UNSUPPORTED,
+            Self::LengthOutOfRange => CLOSE_TOO_BIG,
+            _ => CLOSE_PROTOCOL_ERROR,
+        }
+    }
+}
+
+/// The end of a connection by agreement.
+pub(crate) const CLOSE_NORMAL: u16 = 1000;
+/// The peer broke the rules.
+pub(crate) const CLOSE_PROTOCOL_ERROR: u16 = 1002;
+/// The peer sent a kind of data that has no meaning here.
+pub(crate) const CLOSE_UNSUPPORTED: u16 = 1003;
+/// The peer sent more than one of our limits.
+pub(crate) const CLOSE_TOO_BIG: u16 = 1009;
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ReservedBits => f.write_str("WebSocket frame with reserved bits"),
+            Self::UnknownOpcode { opcode } => {
+                write!(f, "WebSocket frame with the unknown opcode {opcode}")
+            }
+            Self::Text => {
+                f.write_str("WebSocket text frame, where only binary ones have a meaning")
+            }
+            Self::Fragmented => f.write_str("WebSocket message in fragments"),
+            Self::Unmasked => f.write_str("WebSocket frame from a client without a mask"),
+            Self::Masked => f.write_str("WebSocket frame from a server with a mask"),
+            Self::Empty => f.write_str("WebSocket frame without the flags byte"),
+            Self::ControlTooLong => f.write_str("WebSocket control frame of more than 125 bytes"),
+            Self::LengthOutOfRange => f.write_str("WebSocket frame of 2^63 bytes or more"),
+            Self::MalformedClose => f.write_str("WebSocket close frame with half a status code"),
+        }
+    }
+}
+
+impl std::error::Error for Violation {}

@@ -1,0 +1,649 @@
+//! The HTTP upgrade: a request and a response, which make a WebSocket of a stream.
+//!
+//! Sections followed: RFC 6455, 4.1 "Client Requirements" and 4.2 "Server-Side Requirements";
+//! RFC 45, "WebSocket handshake".
+
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use sha1::{Digest, Sha1};
+
+use super::UpgradeError;
+use crate::{Error, Limits, MechanismConfig, Random};
+
+/// Ends the head of a request or response.
+const HEAD_END: &[u8] = b"\r\n\r\n";
+
+/// What a server mixes into the key to prove that it speaks WebSocket.
+const GUID: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
+
+/// A WebSocket subprotocol: ØMQ with one of its security mechanisms.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Protocol {
+    /// `ZWS2.0`: without a mechanism. The first frame each way is the identity.
+    Bare,
+    /// `ZWS2.0/NULL`.
+    Null,
+    /// `ZWS2.0/PLAIN`.
+    Plain,
+    /// `ZWS2.0/CURVE`, which libzmq has and RFC 45 has not.
+    Curve,
+}
+
+impl Protocol {
+    const ALL: [Self; 4] = [Self::Bare, Self::Null, Self::Plain, Self::Curve];
+
+    /// The name as it travels.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Bare => "ZWS2.0",
+            Self::Null => "ZWS2.0/NULL",
+            Self::Plain => "ZWS2.0/PLAIN",
+            Self::Curve => "ZWS2.0/CURVE",
+        }
+    }
+
+    /// Reads a name. Case matters.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL
+            .into_iter()
+            .find(|protocol| protocol.as_str() == name)
+    }
+
+    /// The protocols that fit a mechanism, the best one first.
+    #[must_use]
+    pub const fn for_mechanism(mechanism: &MechanismConfig) -> &'static [Self] {
+        match mechanism {
+            MechanismConfig::Null => &[Self::Null, Self::Bare],
+            MechanismConfig::PlainClient(_) | MechanismConfig::PlainServer(_) => &[Self::Plain],
+            MechanismConfig::CurveClient(_) | MechanismConfig::CurveServer(_) => &[Self::Curve],
+        }
+    }
+}
+
+/// Where a client wants to go: the parts of a `ws://` URL that a server gets to see.
+///
+/// # Examples
+///
+/// ```
+/// use zmtp::zws::Target;
+///
+/// let target = Target::new("example.com:8080", "/queue")?;
+/// assert_eq!(target.path(), "/queue");
+/// # Ok::<(), zmtp::Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Target {
+    host: String,
+    path: String,
+}
+
+impl Target {
+    /// The longest host and the longest path, in bytes.
+    pub const MAX_LEN: usize = 1024;
+
+    /// Takes the host, with the port unless it is the usual one, and the path.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidLocalTarget`] when host or path are longer than 1,024 bytes or hold anything
+    /// but visible ASCII characters, the host is empty, or the path does not begin with a slash.
+    pub fn new(host: impl Into<String>, path: impl Into<String>) -> Result<Self, Error> {
+        let (host, path) = (host.into(), path.into());
+        // Anything else could smuggle header fields into the request.
+        let is_visible = |text: &str| {
+            text.len() <= Self::MAX_LEN && text.bytes().all(|byte| byte.is_ascii_graphic())
+        };
+        if host.is_empty() || !is_visible(&host) || !path.starts_with('/') || !is_visible(&path) {
+            return Err(Error::InvalidLocalTarget);
+        }
+        Ok(Self { host, path })
+    }
+
+    /// The host, for the `Host` field.
+    #[must_use]
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// The path, for the first line of the request.
+    #[must_use]
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+}
+
+/// The request with which a client asks for the upgrade.
+///
+/// # Examples
+///
+/// ```
+/// use zmtp::zws::{Protocol, Request, Response, Target};
+/// use zmtp::{Limits, Random};
+///
+/// let limits = Limits::default();
+/// let target = Target::new("example.com", "/")?;
+/// let offered = [Protocol::Null, Protocol::Bare];
+/// let request = Request::new(&target, &offered, &mut Random::system())?;
+///
+/// // At the server:
+/// let heard = Request::decode(&request.encode(), &limits)?;
+/// assert_eq!(heard, request);
+/// let response = Response::new(&heard, heard.choose(&[Protocol::Null])?);
+///
+/// // And back at the client:
+/// let response = Response::decode(&response.encode(), &limits)?;
+/// assert_eq!(response.check(&request)?, Protocol::Null);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Request {
+    /// The server's name as the client knows it.
+    pub host: String,
+    /// The path. ØMQ servers take any.
+    pub path: String,
+    /// The nonce that the server has to answer.
+    pub key: [u8; 16],
+    /// The known ones among the offered protocols, in the client's order.
+    pub protocols: Vec<Protocol>,
+}
+
+impl Request {
+    /// Makes a request with a fresh key.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::RandomUnavailable`] when there is no randomness for the key.
+    pub fn new(
+        target: &Target,
+        protocols: &[Protocol],
+        random: &mut Random,
+    ) -> Result<Self, Error> {
+        let mut key = [0; 16];
+        random.fill(&mut key)?;
+        Ok(Self {
+            host: target.host.clone(),
+            path: target.path.clone(),
+            key,
+            protocols: protocols.to_vec(),
+        })
+    }
+
+    /// The request as libzmq sends it.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        let names: Vec<_> = self.protocols.iter().map(|name| name.as_str()).collect();
+        format!(
+            "GET {} HTTP/1.1\r\n\
+             Host: {}\r\n\
+             Upgrade: websocket\r\n\
+             Connection: Upgrade\r\n\
+             Sec-WebSocket-Key: {}\r\n\
+             Sec-WebSocket-Protocol: {}\r\n\
+             Sec-WebSocket-Version: 13\r\n\r\n",
+            self.path,
+            self.host,
+            BASE64_STANDARD.encode(self.key),
+            names.join(",")
+        )
+        .into_bytes()
+    }
+
+    /// Reads a whole head, up to and including the empty line.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with it. A server answers with [`UpgradeError::response`] and closes.
+    pub fn decode(head: &[u8], limits: &Limits) -> Result<Self, UpgradeError> {
+        check_head_size(head, limits)?;
+        let mut fields = vec![httparse::EMPTY_HEADER; limits.max_http_fields];
+        let mut request = httparse::Request::new(&mut fields);
+        let status = request
+            .parse(head)
+            .map_err(|error| not_http(error, limits))?;
+        if status != httparse::Status::Complete(head.len()) {
+            return Err(UpgradeError::Malformed);
+        }
+        if request.method != Some("GET") {
+            return Err(UpgradeError::Method);
+        }
+        if request.version != Some(1) {
+            return Err(UpgradeError::HttpVersion);
+        }
+        let fields = Fields(request.headers);
+        let host = fields.only("Host").ok_or(UpgradeError::Host)?;
+        fields.check_upgrade()?;
+        if fields.only("Sec-WebSocket-Version") != Some("13") {
+            return Err(UpgradeError::WebSocketVersion);
+        }
+        let key = fields
+            .only("Sec-WebSocket-Key")
+            .and_then(|text| BASE64_STANDARD.decode(text).ok())
+            .and_then(|key| key.try_into().ok())
+            .ok_or(UpgradeError::Key)?;
+        Ok(Self {
+            host: host.to_owned(),
+            path: request.path.unwrap_or_default().to_owned(),
+            key,
+            protocols: fields
+                .tokens("Sec-WebSocket-Protocol")
+                .filter_map(Protocol::from_name)
+                .collect(),
+        })
+    }
+
+    /// The first offered protocol that is among the accepted ones.
+    ///
+    /// # Errors
+    ///
+    /// [`UpgradeError::NoProtocol`] when there is none.
+    pub fn choose(&self, accepted: &[Protocol]) -> Result<Protocol, UpgradeError> {
+        self.protocols
+            .iter()
+            .copied()
+            .find(|protocol| accepted.contains(protocol))
+            .ok_or(UpgradeError::NoProtocol)
+    }
+
+    /// What the server has to answer: a hash of the key.
+    fn accept(&self) -> String {
+        let mut hash = Sha1::new();
+        hash.update(BASE64_STANDARD.encode(self.key));
+        hash.update(GUID);
+        BASE64_STANDARD.encode(hash.finalize())
+    }
+}
+
+/// The response with which a server grants the upgrade.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Response {
+    /// The proof that the server has read the key.
+    pub accept: String,
+    /// The protocol that the server chose.
+    pub protocol: Protocol,
+}
+
+impl Response {
+    /// Grants a request.
+    #[must_use]
+    pub fn new(request: &Request, protocol: Protocol) -> Self {
+        Self {
+            accept: request.accept(),
+            protocol,
+        }
+    }
+
+    /// The response as libzmq sends it.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        format!(
+            "HTTP/1.1 101 Switching Protocols\r\n\
+             Upgrade: websocket\r\n\
+             Connection: Upgrade\r\n\
+             Sec-WebSocket-Accept: {}\r\n\
+             Sec-WebSocket-Protocol: {}\r\n\r\n",
+            self.accept,
+            self.protocol.as_str()
+        )
+        .into_bytes()
+    }
+
+    /// Reads a whole head, up to and including the empty line.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with it; [`UpgradeError::Protocol`] unless the server names one known protocol.
+    pub fn decode(head: &[u8], limits: &Limits) -> Result<Self, UpgradeError> {
+        check_head_size(head, limits)?;
+        let mut fields = vec![httparse::EMPTY_HEADER; limits.max_http_fields];
+        let mut response = httparse::Response::new(&mut fields);
+        let status = response
+            .parse(head)
+            .map_err(|error| not_http(error, limits))?;
+        if status != httparse::Status::Complete(head.len()) {
+            return Err(UpgradeError::Malformed);
+        }
+        if response.version != Some(1) {
+            return Err(UpgradeError::HttpVersion);
+        }
+        match response.code {
+            Some(101) => {}
+            Some(code) => return Err(UpgradeError::Status { code }),
+            None => return Err(UpgradeError::Malformed),
+        }
+        let fields = Fields(response.headers);
+        fields.check_upgrade()?;
+        if fields.all("Sec-WebSocket-Extensions").next().is_some() {
+            return Err(UpgradeError::Extension);
+        }
+        let accept = fields
+            .only("Sec-WebSocket-Accept")
+            .ok_or(UpgradeError::Accept)?;
+        let mut chosen = fields.tokens("Sec-WebSocket-Protocol");
+        let protocol = chosen
+            .next()
+            .filter(|_| chosen.next().is_none())
+            .and_then(Protocol::from_name)
+            .ok_or(UpgradeError::Protocol)?;
+        Ok(Self {
+            accept: accept.to_owned(),
+            protocol,
+        })
+    }
+
+    /// Makes sure that this answers the request, and tells which protocol the server chose.
+    ///
+    /// # Errors
+    ///
+    /// [`UpgradeError::Accept`] when the proof does not fit the key, [`UpgradeError::Protocol`] when
+    /// the server chose a protocol that was not offered.
+    pub fn check(&self, request: &Request) -> Result<Protocol, UpgradeError> {
+        if self.accept != request.accept() {
+            return Err(UpgradeError::Accept);
+        }
+        if request.protocols.contains(&self.protocol) {
+            Ok(self.protocol)
+        } else {
+            Err(UpgradeError::Protocol)
+        }
+    }
+}
+
+/// Collects the head of a request or response from input in pieces.
+#[derive(Debug, Default)]
+pub(super) struct HeadBuffer {
+    head: Vec<u8>,
+}
+
+impl HeadBuffer {
+    /// Consumes input up to the end of the head, and returns how much that was and whether the head
+    /// is complete.
+    pub(super) fn fill(
+        &mut self,
+        input: &[u8],
+        limits: &Limits,
+    ) -> Result<(usize, bool), UpgradeError> {
+        let limit = limits.max_http_head_size;
+        // The end may lie across the seam.
+        let from = self.head.len().saturating_sub(HEAD_END.len() - 1);
+        let old = self.head.len();
+        let room = limit.saturating_sub(old);
+        self.head.extend_from_slice(&input[..input.len().min(room)]);
+        let end = self.head[from..]
+            .windows(HEAD_END.len())
+            .position(|window| window == HEAD_END)
+            .map(|at| from + at + HEAD_END.len());
+        match end {
+            Some(end) => {
+                self.head.truncate(end);
+                Ok((end - old, true))
+            }
+            None if self.head.len() >= limit => Err(UpgradeError::HeadTooLong { limit }),
+            None => Ok((input.len(), false)),
+        }
+    }
+
+    pub(super) fn head(&self) -> &[u8] {
+        &self.head
+    }
+}
+
+/// The header fields of a message.
+struct Fields<'a, 'b>(&'a [httparse::Header<'b>]);
+
+impl<'a> Fields<'a, '_> {
+    /// The values of all fields of this name, in any case. What is no text has no meaning in any of
+    /// the fields that matter here, and so counts as empty.
+    fn all(&self, name: &str) -> impl Iterator<Item = &'a str> {
+        self.0
+            .iter()
+            .filter(move |field| field.name.eq_ignore_ascii_case(name))
+            .map(|field| str::from_utf8(field.value).unwrap_or_default().trim())
+    }
+
+    /// The value of a field that may be there only once.
+    fn only(&self, name: &str) -> Option<&'a str> {
+        let mut all = self.all(name);
+        all.next().filter(|_| all.next().is_none())
+    }
+
+    /// The elements of all comma-separated lists of this name.
+    fn tokens(&self, name: &str) -> impl Iterator<Item = &'a str> {
+        self.all(name)
+            .flat_map(|list| list.split(','))
+            .map(str::trim)
+            .filter(|token| !token.is_empty())
+    }
+
+    fn check_upgrade(&self) -> Result<(), UpgradeError> {
+        let has = |name, token: &str| self.tokens(name).any(|own| own.eq_ignore_ascii_case(token));
+        if has("Upgrade", "websocket") && has("Connection", "upgrade") {
+            Ok(())
+        } else {
+            Err(UpgradeError::NotAnUpgrade)
+        }
+    }
+}
+
+const fn check_head_size(head: &[u8], limits: &Limits) -> Result<(), UpgradeError> {
+    let limit = limits.max_http_head_size;
+    if head.len() > limit {
+        return Err(UpgradeError::HeadTooLong { limit });
+    }
+    Ok(())
+}
+
+const fn not_http(error: httparse::Error, limits: &Limits) -> UpgradeError {
+    match error {
+        httparse::Error::TooManyHeaders => UpgradeError::TooManyHeaders {
+            limit: limits.max_http_fields,
+        },
+        // What follows HTTP/ is not 1.0 or 1.1.
+        httparse::Error::Version => UpgradeError::HttpVersion,
+        _ => UpgradeError::Malformed,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The request of RFC 6455, 1.3, but for the protocol.
+    const REQUEST: &str = "GET /chat HTTP/1.1\r\n\
+        Host: server.example.com\r\n\
+        Upgrade: websocket\r\n\
+        Connection: Upgrade\r\n\
+        Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
+        Origin: http://example.com\r\n\
+        Sec-WebSocket-Protocol: chat, ZWS2.0/NULL,ZWS2.0\r\n\
+        Sec-WebSocket-Version: 13\r\n\r\n";
+
+    fn decode(text: &str) -> Result<Request, UpgradeError> {
+        Request::decode(text.as_bytes(), &Limits::default())
+    }
+
+    fn request() -> Request {
+        decode(REQUEST).unwrap()
+    }
+
+    fn response() -> String {
+        let response = Response::new(&request(), Protocol::Null).encode();
+        String::from_utf8(response).unwrap()
+    }
+
+    // spec: RFC6455/4.2.2-accept: the accept value is the base64 of the SHA-1 of key and GUID
+    #[test]
+    fn answers_the_key_of_the_rfc() {
+        let request = request();
+        assert_eq!(&request.key, b"the sample nonce");
+        assert_eq!(request.accept(), "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
+        assert_eq!(
+            (&*request.host, &*request.path),
+            ("server.example.com", "/chat")
+        );
+    }
+
+    // spec: RFC45/protocol: the server takes the client's first acceptable protocol
+    #[test]
+    fn the_client_s_order_of_protocols_counts() {
+        let choose = |list: &str, accepted: &[Protocol]| {
+            let text = REQUEST.replace("chat, ZWS2.0/NULL,ZWS2.0", list);
+            decode(&text).unwrap().choose(accepted)
+        };
+        let both = [Protocol::Null, Protocol::Bare];
+        assert_eq!(choose("ZWS2.0/NULL,ZWS2.0", &both), Ok(Protocol::Null));
+        assert_eq!(choose("ZWS2.0 ,\tZWS2.0/NULL", &both), Ok(Protocol::Bare));
+        let repeated = "soap\r\nSec-WebSocket-Protocol: ZWS2.0/PLAIN";
+        assert_eq!(choose(repeated, &[Protocol::Plain]), Ok(Protocol::Plain));
+        for none in ["zws2.0/null", "ZWS2.0/CURVE", "ZWS2.0NULL", ","] {
+            assert_eq!(choose(none, &both), Err(UpgradeError::NoProtocol));
+        }
+    }
+
+    // spec: RFC6455/4.2.1-request: a request has to be a GET of HTTP/1.1 with Host, Upgrade, Connection, key and version
+    #[test]
+    fn says_what_is_wrong_with_a_request() {
+        let cases = [
+            ("GET", "POST", UpgradeError::Method),
+            ("HTTP/1.1", "HTTP/1.0", UpgradeError::HttpVersion),
+            ("HTTP/1.1", "HTTP/2.0", UpgradeError::HttpVersion),
+            ("Host", "Hostess", UpgradeError::Host),
+            (
+                "Upgrade: websocket",
+                "Upgrade: h2c",
+                UpgradeError::NotAnUpgrade,
+            ),
+            (
+                "Connection: Upgrade",
+                "Connection: close",
+                UpgradeError::NotAnUpgrade,
+            ),
+            ("dGhl", "dGhl!", UpgradeError::Key),
+            ("dGhlIHNhbXBsZSBub25jZQ==", "dGhl", UpgradeError::Key),
+            // The same 16 bytes, encoded as nobody should.
+            ("ZQ==", "ZR==", UpgradeError::Key),
+            ("Sec-WebSocket-Key", "X-Key", UpgradeError::Key),
+            (
+                "Origin: http://example.com",
+                "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+                UpgradeError::Key,
+            ),
+            ("Version: 13", "Version: 8", UpgradeError::WebSocketVersion),
+            ("Origin:", "Origin", UpgradeError::Malformed),
+            ("GET /chat", "\x01\x02", UpgradeError::Malformed),
+            ("Origin:", "\r\n\r\n", UpgradeError::Malformed),
+        ];
+        for (from, to, expected) in cases {
+            let text = REQUEST.replacen(from, to, 1);
+            assert_ne!(text, REQUEST);
+            assert_eq!(decode(&text), Err(expected), "{text}");
+            let answer = expected.response();
+            assert!(answer.starts_with(b"HTTP/1.1 ") && answer.ends_with(HEAD_END));
+        }
+        let cut = &REQUEST[..REQUEST.len() - 1];
+        assert_eq!(decode(cut), Err(UpgradeError::Malformed));
+    }
+
+    // spec: RFC6455/4.1-connection: field names and tokens are compared without case, lists may hold more
+    #[test]
+    fn takes_what_browsers_send() {
+        let text = REQUEST
+            .replace("Connection: Upgrade", "connection: keep-alive, upgrade")
+            .replace("Upgrade: websocket", "UPGRADE: WebSocket");
+        assert_eq!(decode(&text), Ok(request()));
+    }
+
+    // spec: RFC6455/4.1-response: the client checks status, upgrade, accept value, protocol and extensions
+    #[test]
+    fn a_client_checks_all_of_the_response() {
+        let check =
+            |text: &str| Response::decode(text.as_bytes(), &Limits::default())?.check(&request());
+        assert_eq!(check(&response()), Ok(Protocol::Null));
+        assert_eq!(
+            check(&response().replace("Switching Protocols", "OK")),
+            Ok(Protocol::Null)
+        );
+        let cases = [
+            ("101", "200", UpgradeError::Status { code: 200 }),
+            ("HTTP/1.1", "HTTP/1.0", UpgradeError::HttpVersion),
+            ("Upgrade: websocket", "X: y", UpgradeError::NotAnUpgrade),
+            ("Connection: Upgrade", "X: y", UpgradeError::NotAnUpgrade),
+            ("s3pP", "S3pP", UpgradeError::Accept),
+            ("Sec-WebSocket-Accept", "X", UpgradeError::Accept),
+            ("ZWS2.0/NULL", "ZWS2.0/PLAIN", UpgradeError::Protocol),
+            ("ZWS2.0/NULL", "soap", UpgradeError::Protocol),
+            ("ZWS2.0/NULL", "ZWS2.0/NULL, ZWS2.0", UpgradeError::Protocol),
+            ("Sec-WebSocket-Protocol", "X", UpgradeError::Protocol),
+            (
+                "Connection:",
+                "Sec-WebSocket-Extensions: x\r\nConnection:",
+                UpgradeError::Extension,
+            ),
+        ];
+        for (from, to, expected) in cases {
+            let text = response().replacen(from, to, 1);
+            assert_eq!(check(&text), Err(expected), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_number_of_fields_is_bounded() {
+        let limit = Limits::default().max_http_fields;
+        // The request has seven fields of its own.
+        let with = |count: usize| {
+            let more = "X: y\r\n".repeat(count - 7) + "Origin";
+            decode(&REQUEST.replacen("Origin", &more, 1))
+        };
+        assert_eq!(with(limit), Ok(request()));
+        assert_eq!(with(limit + 1), Err(UpgradeError::TooManyHeaders { limit }));
+    }
+
+    #[test]
+    fn the_head_is_found_at_any_seam_and_bounded() {
+        let limits = Limits::default();
+        let mut input = REQUEST.as_bytes().to_vec();
+        input.extend_from_slice(b"\x82\x81");
+        for chunk in [1, 3, 64, input.len()] {
+            let mut buffer = HeadBuffer::default();
+            let mut used = 0;
+            for piece in input.chunks(chunk) {
+                let (taken, complete) = buffer.fill(piece, &limits).unwrap();
+                used += taken;
+                if complete {
+                    break;
+                }
+                assert_eq!(taken, piece.len());
+            }
+            assert_eq!((used, buffer.head()), (REQUEST.len(), REQUEST.as_bytes()));
+        }
+        let limit = limits.max_http_head_size;
+        let error = UpgradeError::HeadTooLong { limit };
+        let mut buffer = HeadBuffer::default();
+        let most = vec![b'x'; limit - 1];
+        assert_eq!(buffer.fill(&most, &limits), Ok((limit - 1, false)));
+        assert_eq!(buffer.fill(b"xyz", &limits), Err(error));
+        assert_eq!(decode(&"x".repeat(limit + 1)), Err(error));
+    }
+
+    #[test]
+    fn host_and_path_cannot_smuggle() {
+        assert!(Target::new("[::1]:80", "/a?b=c").is_ok());
+        let long = "/".repeat(1025);
+        for (host, path) in [
+            ("", "/"),
+            ("h", ""),
+            ("h", "x"),
+            ("h\r\nX: y", "/"),
+            ("h", "/ HTTP/1.1\r\n"),
+            ("h h", "/"),
+            ("h", "/ä"),
+            ("h", &*long),
+        ] {
+            assert_eq!(Target::new(host, path), Err(Error::InvalidLocalTarget));
+        }
+    }
+}
