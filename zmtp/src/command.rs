@@ -317,6 +317,8 @@ mod tests {
         Err(Error::MalformedCommand { command })
     }
 
+    // spec: RFC37/command-body: the body of a command is a length, a name and its data
+    // spec: RFC37/cancel: CANCEL carries the topic
     #[test]
     fn every_command_round_trips() {
         let topic = [7; 300];
@@ -376,12 +378,15 @@ mod tests {
         }));
     }
 
+    // spec: RFC37/command-name: a name fits into its command
     #[test]
     fn bodies_without_a_whole_name_are_malformed() {
         assert_eq!(Command::decode(b""), malformed(CommandName::Other));
         assert_eq!(Command::decode(b"\x05REA"), malformed(CommandName::Other));
     }
 
+    // spec: RFC37/ping-layout: PING has two bytes of TTL
+    // spec: RFC37/error-reason: the reason of ERROR stands behind its length
     #[test]
     fn data_must_have_its_layout() {
         assert_eq!(Command::decode(b"\x04PING"), malformed(CommandName::Ping));
@@ -399,6 +404,7 @@ mod tests {
         assert_eq!(Command::decode(&join), malformed(CommandName::Join));
     }
 
+    // spec: WIRE-3.5/context: a context of more than 16 bytes is cut
     #[test]
     fn tolerates_what_libzmq_tolerates() {
         let ping = Command::decode(b"\x04PING\x00\x010123456789abcdefXXX").unwrap();

@@ -295,6 +295,7 @@ mod tests {
         items
     }
 
+    // spec: RFC37/messages: MORE joins the frames of a message
     #[test]
     fn every_cut_gives_the_same_items() {
         let messages = [

@@ -462,28 +462,82 @@ mod tests {
         assert!(size_of::<Error>() <= 32, "{}", size_of::<Error>());
     }
 
+    // spec: WIRE-B/protocol-events: causes map to libzmq's values of HANDSHAKE_FAILED_PROTOCOL
+    // spec: WIRE-B/auth-events: 300, 400 and 500 map to HANDSHAKE_FAILED_AUTH, other reasons to nothing
     #[test]
     fn event_codes_are_those_of_libzmq() {
         let malformed = |command| Error::MalformedCommand { command };
-        assert_eq!(
-            malformed(CommandName::Ready).protocol_event_code(),
-            Some(0x1000_0016)
-        );
-        assert_eq!(
-            malformed(CommandName::Error).protocol_event_code(),
-            Some(0x1000_0015)
-        );
-        assert_eq!(
-            Error::MalformedMetadata.protocol_event_code(),
-            Some(0x1000_0018)
-        );
-        assert_eq!(Error::HandshakeTimeout.protocol_event_code(), None);
+        let name = || "".into();
+        let ours = SocketType::Req;
+        let table = [
+            (Error::PrematureCommand { name: name() }, 0x1000_0000),
+            (Error::UnexpectedCommand { name: name() }, 0x1000_0001),
+            (Error::InvalidSequence, 0x1000_0002),
+            (Error::KeyExchange, 0x1000_0003),
+            (malformed(CommandName::Other), 0x1000_0011),
+            (malformed(CommandName::Ping), 0x1000_0011),
+            (malformed(CommandName::Message), 0x1000_0012),
+            (malformed(CommandName::Hello), 0x1000_0013),
+            (malformed(CommandName::Initiate), 0x1000_0014),
+            (malformed(CommandName::Error), 0x1000_0015),
+            (malformed(CommandName::Ready), 0x1000_0016),
+            (malformed(CommandName::Welcome), 0x1000_0017),
+            (Error::MalformedMetadata, 0x1000_0018),
+            (Error::UnknownSocketType { name: name() }, 0x1000_0018),
+            (
+                Error::IncompatibleSocketType { ours, peer: ours },
+                0x1000_0018,
+            ),
+            (Error::InvalidIdentity { len: 256 }, 0x1000_0018),
+            (
+                Error::Cryptographic {
+                    command: CommandName::Hello,
+                },
+                0x1100_0001,
+            ),
+            (
+                Error::MechanismMismatch {
+                    peer: MechanismName::NULL,
+                },
+                0x1100_0002,
+            ),
+            (
+                Error::InvalidZapReply {
+                    cause: zap::ReplyError::Version,
+                },
+                0x2000_0003,
+            ),
+        ];
+        for (error, code) in table {
+            assert_eq!(error.protocol_event_code(), Some(code), "{error}");
+            assert_eq!(error.auth_event_code(), None, "{error}");
+        }
+        let version = Version::V1_0;
+        for silent in [
+            Error::HandshakeTimeout,
+            Error::UnsupportedVersion { version },
+            Error::VersionWithoutSecurity { version },
+            Error::FrameWithoutFlags,
+            Error::FrameTooLarge { size: 2, limit: 1 },
+            Error::NoZapHandler,
+        ] {
+            assert_eq!(silent.protocol_event_code(), None, "{silent}");
+            assert_eq!(silent.auth_event_code(), None, "{silent}");
+        }
         let refused = |reason: &str| Error::Refused {
             reason: reason.into(),
         };
-        assert_eq!(refused("400").auth_event_code(), Some(400));
-        assert_eq!(refused("no").auth_event_code(), None);
-        assert_eq!(refused("400").protocol_event_code(), None);
+        for (reason, code) in [("300", 300), ("400", 400), ("500", 500)] {
+            assert_eq!(refused(reason).auth_event_code(), Some(code));
+            assert_eq!(refused(reason).protocol_event_code(), None);
+        }
+        for reason in ["", "200", "no", "4000"] {
+            assert_eq!(refused(reason).auth_event_code(), None, "{reason}");
+        }
+        let denied = Error::AuthenticationFailed {
+            status: zap::Status::AuthenticationFailure,
+        };
+        assert_eq!(denied.auth_event_code(), Some(400));
     }
 
     #[test]

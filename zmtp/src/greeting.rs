@@ -288,6 +288,8 @@ mod tests {
         (steps, parser.received().len())
     }
 
+    // spec: RFC37/greeting-layout: signature, version, mechanism, as-server, filler: 64 bytes
+    // spec: RFC23/greeting-layout: signature, version, mechanism, as-server, filler: 64 bytes
     #[test]
     fn has_the_layout_of_libzmq() {
         let wire = GREETING.encode(2);
@@ -321,7 +323,7 @@ mod tests {
         assert_eq!((&steps[..], used), (&[Progress::Unversioned][..], 10));
     }
 
-    // spec: RFC15/greeting: signature, revision, socket type
+    // spec: RFC15/greeting-layout: signature, revision, socket type
     #[test]
     fn the_greeting_of_2_0_ends_with_the_socket_type() {
         for revision in [0, 1] {
@@ -337,6 +339,7 @@ mod tests {
         }
     }
 
+    // spec: WIRE-1.2/signature: only FF and the lowest bit of the tenth byte make a signature; padding and filler are ignored
     #[test]
     fn any_odd_tenth_byte_and_any_padding_is_a_signature() {
         for last in [0x01, 0x03, 0x7F, 0xFF] {
@@ -349,6 +352,7 @@ mod tests {
         }
     }
 
+    // spec: RFC37/mechanism-name: the name of a mechanism is padded with zeros to 20 bytes
     #[test]
     fn mechanism_names_compare_exactly_and_print_shortly() {
         assert_eq!(MechanismName::NULL.to_string(), "NULL");

@@ -232,6 +232,8 @@ fn decode_long(flags: Flags, input: &[u8]) -> Result<Option<(FrameHeader, usize)
 mod tests {
     use super::*;
 
+    // spec: RFC23/frame-layout: flags, then the size in one byte or, with LONG, in eight, then the body
+    // spec: RFC37/frame-layout: flags, then the size in one byte or, with LONG, in eight, then the body
     #[test]
     fn encodes_and_decodes_every_form() {
         for size in [0, 1, 2, 254, 255, 256, 257, 65_535, 1 << 32, MAX_SIZE] {
@@ -255,6 +257,7 @@ mod tests {
         }
     }
 
+    // spec: WIRE-2.2/reserved-bits: reserved flags are sent as zero and ignored, and any size may be long
     #[test]
     fn ignores_reserved_bits_and_accepts_long_form_for_short_bodies() {
         let (header, len) = decode(&[0xF8, 3, 1, 2, 3]).unwrap().unwrap();
@@ -266,6 +269,7 @@ mod tests {
         );
     }
 
+    // spec: RFC37/frame-size: a body has at most 2^63 - 1 bytes
     #[test]
     fn refuses_sizes_beyond_the_protocol() {
         for size in [1 << 63, u64::MAX] {

@@ -162,6 +162,7 @@ mod tests {
 
     const SECOND: Duration = Duration::from_secs(1);
 
+    // spec: WIRE-3.5/ttl-cap: a TTL above 65.5 seconds is never sent
     #[test]
     fn ttl_is_rounded_up_and_capped() {
         let ttl = |ttl| HeartbeatConfig::off().with_ttl(ttl).ttl_deciseconds();
@@ -172,6 +173,7 @@ mod tests {
         assert_eq!(ttl(Duration::MAX), 655);
     }
 
+    // spec: RFC37/heartbeat-timeout: a peer that answers no PING in time is given up
     #[test]
     fn pings_at_each_interval_and_gives_up_after_the_timeout() {
         let start = Instant::now();
@@ -188,6 +190,7 @@ mod tests {
         assert_eq!(error, Error::HeartbeatTimeout);
     }
 
+    // spec: RFC37/heartbeat-ttl: a peer that is silent longer than the TTL it announced is given up
     #[test]
     fn the_ttl_of_the_first_ping_counts_until_something_arrives() {
         let start = Instant::now();

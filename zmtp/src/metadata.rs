@@ -200,6 +200,7 @@ mod tests {
         metadata
     }
 
+    // spec: RFC37/metadata-layout: properties are name and value, each behind its length
     #[test]
     fn round_trips_and_measures_itself() {
         let metadata = sample();
@@ -209,6 +210,7 @@ mod tests {
         assert_eq!(Metadata::decode(&wire, 3).unwrap(), metadata);
     }
 
+    // spec: WIRE-3.2/truncation: metadata that end inside a property are malformed
     #[test]
     fn every_truncation_inside_a_property_is_an_error() {
         let mut wire = Vec::new();
@@ -252,6 +254,7 @@ mod tests {
         );
     }
 
+    // spec: RFC37/metadata-names: names have 1 to 255 letters, digits and - _ . +
     #[test]
     fn refuses_local_names_that_are_not_allowed() {
         let mut metadata = Metadata::new();

@@ -154,6 +154,7 @@ mod tests {
         Peer::from_metadata(SocketType::Router, Version::V3_1, metadata)
     }
 
+    // spec: RFC37/property-names: names of properties are compared without regard to case
     #[test]
     fn takes_names_in_any_case_and_nothing_at_all() {
         let peer = judge(&[("socket-type", b"DEALER"), ("IDENTITY", b"me")]).unwrap();
@@ -162,6 +163,7 @@ mod tests {
         assert_eq!(judge(&[]).unwrap().socket_type, None);
     }
 
+    // spec: WIRE-3.2/duplicates: each Socket-Type is checked, the last Identity counts
     #[test]
     fn checks_every_socket_type_and_takes_the_last_identity() {
         let twice: [(&str, &[u8]); 2] = [("Socket-Type", b"DEALER"), ("Socket-Type", b"PUB")];
@@ -179,6 +181,7 @@ mod tests {
         assert_eq!(peer.identity, "two");
     }
 
+    // spec: RFC37/identity: an identity has at most 255 bytes and does not begin with zero
     #[test]
     fn refuses_identities_that_cannot_be_addressed() {
         assert_eq!(

@@ -230,6 +230,7 @@ mod tests {
         assert_eq!("STREAM".parse::<SocketType>(), Err(UnknownSocketType));
     }
 
+    // spec: RFC37/socket-types: each type talks to certain types only, both ways
     #[test]
     fn compatibility_is_symmetric() {
         for a in SocketType::ALL {
@@ -243,6 +244,7 @@ mod tests {
         }
     }
 
+    // spec: WIRE-3.3/compatibility: REQ-DEALER, REP-REP and REP-ROUTER do not fit
     #[test]
     fn compatibility_refuses_the_tempting_pairs() {
         use SocketType::{Dealer, Pub, Push, Rep, Req, Router, XPub};

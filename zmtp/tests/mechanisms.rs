@@ -276,7 +276,24 @@ proptest! {
     }
 }
 
-// spec: WIRE-4.3/inner-subscriptions: under CURVE, 3.1 peers get commands of inner flags 02
+// spec: WIRE-4.3/subscriptions-3.0: to a peer of 3.0 subscriptions are messages, under CURVE too
+#[test]
+fn a_3_0_peer_gets_subscriptions_as_messages_under_every_mechanism() {
+    for kind in Kind::ALL {
+        let mut line = Line::new(kind);
+        line.ends[0].subscribe("topic").unwrap();
+        line.ends[0]
+            .send_command(Command::Cancel { topic: b"topic" })
+            .unwrap();
+        // The minor version of the publisher becomes 0 on its way to the subscriber.
+        line.run(&[1000], Some((0, 11, 1)));
+        assert_eq!(line.errors, [None, None], "{kind:?}");
+        let expected = ["\x01topic", "\x00topic"].map(|body| Event::Message(body.into()));
+        assert_eq!(line.received(1), expected, "{kind:?}");
+    }
+}
+
+// spec: WIRE-4.3/subscriptions-3.1: between peers of 3.1 subscriptions are commands, under CURVE too
 #[test]
 fn every_mechanism_carries_messages_subscriptions_and_heartbeats() {
     let parts = [

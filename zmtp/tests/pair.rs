@@ -122,6 +122,7 @@ fn dealers(a: HeartbeatConfig, b: HeartbeatConfig) -> Pair {
     Pair::new(with(a), with(b))
 }
 
+// spec: WIRE-0/wait-for-ready: nothing is sent before the peer's READY
 #[test]
 fn messages_sent_before_the_handshake_arrive_in_order_after_it() {
     let mut pair = Pair::new(config(SocketType::Push), config(SocketType::Pull));
@@ -150,6 +151,7 @@ fn messages_sent_before_the_handshake_arrive_in_order_after_it() {
     assert_eq!(pair.a.messages(), Vec::<&Message>::new());
 }
 
+// spec: RFC37/socket-type-check: both ends refuse a peer of an incompatible type
 #[test]
 fn both_ends_refuse_an_incompatible_peer() {
     let mut pair = Pair::new(config(SocketType::Req), config(SocketType::Dealer));
@@ -225,7 +227,7 @@ fn a_peer_that_zap_accepts_comes_in() {
     assert_eq!(pair.b.messages().len(), 2);
 }
 
-// spec: RFC27/status-codes: 300 closes silently, 400 and 500 are told to the peer before the end
+// spec: RFC27/refusal-is-told: 300 closes silently, 400 and 500 are told to the peer before the end
 #[test]
 fn a_peer_that_zap_refuses_is_told_before_the_end() {
     use zap::Status::{AuthenticationFailure, InternalError, TemporaryError};
@@ -277,6 +279,7 @@ fn an_answer_that_nobody_asked_for_does_no_harm() {
     assert_eq!(pair.b.messages(), [&Message::from("fine")]);
 }
 
+// spec: WIRE-1.2/handshake-timer: greeting and mechanism have 30 seconds
 #[test]
 fn a_silent_peer_ends_the_handshake_after_its_timeout() {
     let mut pair = Pair::new(config(SocketType::Pair), config(SocketType::Pair));
@@ -349,6 +352,7 @@ fn a_peer_that_outlives_its_own_ttl_is_given_up() {
     assert_eq!(pair.a.error, Some(Error::PeerTtlExpired));
 }
 
+// spec: RFC37/subscriptions: between peers of 3.1 subscriptions are commands
 #[test]
 fn subscriptions_travel_as_commands_between_equals() {
     let mut pair = Pair::new(config(SocketType::Sub), config(SocketType::Pub));
@@ -431,6 +435,7 @@ fn pings_without_end_do_not_pile_up_pongs() {
     assert_eq!(pair.b.connection.poll_transmit().unwrap().len(), 23);
 }
 
+// spec: WIRE-2.3/max-frame-size: a frame beyond the limit ends the connection when its header is read
 #[test]
 fn a_frame_beyond_the_limit_ends_the_connection_at_its_header() {
     let limits = Limits::default().with_max_frame_size(Some(1000));

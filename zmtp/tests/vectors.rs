@@ -58,7 +58,7 @@ fn replay(recording: &Recording, side: Side) {
 
 // spec: RFC37/null-handshake: greeting and READY of both ends are those of libzmq, byte for byte
 // spec: RFC37/framing: short and long frames, MORE and COMMAND are those of libzmq, byte for byte
-// spec: RFC37/heartbeats: PING with TTL, and PONG, are those of libzmq, byte for byte
+// spec: RFC37/heartbeat-bytes: PING with TTL, and PONG, are those of libzmq, byte for byte
 #[test]
 fn both_ends_of_every_recording_are_reproduced_byte_for_byte() {
     for name in NULL_BOTH_SIDES {
@@ -294,9 +294,9 @@ fn subscribe_and_cancel(connection: &mut Connection) -> Result<(), Error> {
     connection.cancel("top")
 }
 
-// spec: RFC13/interoperation: a 1.0 peer is served as libzmq serves it, byte for byte
-// spec: RFC15/interoperation: a 2.0 peer is served as libzmq serves it, byte for byte
-// spec: RFC23/interoperation: a 3.0 peer is served as libzmq serves it, byte for byte
+// spec: RFC13/serving-1.0: a 1.0 peer is served as libzmq serves it, byte for byte
+// spec: RFC15/serving-2.0: a 2.0 peer is served as libzmq serves it, byte for byte
+// spec: RFC23/serving-3.0: a 3.0 peer is served as libzmq serves it, byte for byte
 #[test]
 fn older_peers_are_served_as_libzmq_does() {
     for old in &OLD {
@@ -374,7 +374,7 @@ fn long_topics_travel_as_libzmq_sends_them() {
     }
 }
 
-// spec: WIRE-3.6/topic-of-255-bytes: libzmq's broken subscription does no harm, and is never sent
+// spec: WIRE-3.6/broken-topic-of-255-bytes: libzmq's broken subscription does no harm, and is never sent
 #[test]
 fn libzmqs_broken_subscription_is_survived_and_not_imitated() {
     let recording = Recording::load("sub-long-topics-30-bug.hex");

@@ -194,6 +194,7 @@ impl HandshakeConfig {
 mod tests {
     use super::*;
 
+    // spec: RFC37/application-properties: names of the application begin with X-
     #[test]
     fn local_identity_and_properties_are_checked_when_given() {
         let config = || HandshakeConfig::new(SocketType::Dealer);

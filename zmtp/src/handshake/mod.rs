@@ -534,6 +534,7 @@ mod tests {
         handshake
     }
 
+    // spec: WIRE-1.2/steps: 10 bytes at once, the 11th after the signature, the rest after the major version
     #[test]
     fn sends_each_part_when_the_peer_can_understand_it() {
         let theirs = null_greeting();
@@ -552,6 +553,7 @@ mod tests {
         assert!(!handshake.is_complete());
     }
 
+    // spec: RFC37/null-ready: both ends send READY, and traffic follows
     #[test]
     fn leaves_traffic_to_the_caller() {
         let mut input = null_greeting().to_vec();
@@ -787,6 +789,7 @@ mod tests {
         assert_eq!(error, Err(Error::TooManyProperties { limit: 0 }));
     }
 
+    // spec: RFC37/mechanism-mismatch: both ends use the same mechanism or close
     #[test]
     fn mechanisms_must_match_exactly() {
         for name in [&b"PLAIN"[..], b"null", b"NULL   ", b"NULL\0x", b""] {
