@@ -335,11 +335,9 @@ impl Connection {
     /// Hands the message back when the connection is closed.
     pub fn send(&mut self, message: impl Into<Message>) -> Result<(), SendError> {
         let message = message.into();
-        if let State::Closed(_) = self.state {
-            return Err(SendError {
-                error: Error::Closed,
-                message: Box::new(message),
-            });
+        if let Err(error) = self.ensure_can_send() {
+            let message = Box::new(message);
+            return Err(SendError { error, message });
         }
         self.dispatch(Outgoing::Message(message));
         Ok(())
@@ -371,7 +369,7 @@ impl Connection {
     ///
     /// [`Error::Closed`] when the connection is closed.
     pub fn send_command(&mut self, command: Command<'_>) -> Result<(), Error> {
-        self.ensure_not_closed()?;
+        self.ensure_can_send()?;
         let command = match command {
             Command::Ping { ttl, context } => Command::Ping {
                 ttl: ttl.min(MAX_SAFE_TTL),
@@ -392,7 +390,7 @@ impl Connection {
     ///
     /// [`Error::Closed`] when the connection is closed.
     pub fn subscribe(&mut self, topic: impl Into<Bytes>) -> Result<(), Error> {
-        self.ensure_not_closed()?;
+        self.ensure_can_send()?;
         self.dispatch(Outgoing::Subscription {
             subscribe: true,
             topic: topic.into(),
@@ -410,7 +408,7 @@ impl Connection {
     ///
     /// [`Error::Closed`] when the connection is closed.
     pub fn cancel(&mut self, topic: impl Into<Bytes>) -> Result<(), Error> {
-        self.ensure_not_closed()?;
+        self.ensure_can_send()?;
         self.dispatch(Outgoing::Subscription {
             subscribe: false,
             topic: topic.into(),
@@ -564,9 +562,10 @@ impl Connection {
         }
     }
 
-    fn ensure_not_closed(&self) -> Result<(), Error> {
-        match self.state {
+    fn ensure_can_send(&self) -> Result<(), Error> {
+        match &self.state {
             State::Closed(_) => Err(Error::Closed),
+            State::Open(open) if open.encoder.is_exhausted() => Err(Error::NonceExhausted),
             _ => Ok(()),
         }
     }

@@ -13,24 +13,26 @@
 //! # Two levels
 //!
 //! ```text
-//!                  ┌──────────────────────── Connection ────────────────────────┐
-//!  bytes from      │  ┌───────────┐   ┌─────────┐                               │  events
-//!  the peer ──────▶│─▶│ Handshake │──▶│ Decoder │──▶ messages, commands ────────│─────────▶
-//!                  │  │ greeting, │   │ Scanner │         │ PING                │
-//!                  │  │ mechanism │   └─────────┘         ▼                     │
-//!  bytes for       │  └─────┬─────┘                 ┌───────────┐    messages,  │  send
-//!  the peer ◀──────│◀───────┴────────── encoder ◀───┤ Heartbeat │◀── commands ◀─│◀─────────
-//!                  │                                └───────────┘               │
-//!                  └────────────────────────────────────────────────────────────┘
-//!                                 ▲ the time                │ when to come again
+//!                 ┌─────────────────────── Connection ────────────────────────┐
+//!  bytes from     │  ┌───────────┐   ┌─────────┐                              │  events
+//!  the peer ─────▶│─▶│ Handshake │──▶│ Decoder │──▶ messages, commands ───────│────────▶
+//!                 │  │ greeting, │   │ Scanner │          │ PING              │
+//!                 │  │ mechanism │   └─────────┘          ▼                   │
+//!  bytes for      │  └─────┬─────┘   ┌─────────┐    ┌───────────┐  messages,  │  send
+//!  the peer ◀─────│◀───────┴─────────┤ Encoder │◀───┤ Heartbeat │◀─ commands ─│◀────────
+//!                 │                  └─────────┘    └───────────┘             │
+//!                 └───────────────────────────────────────────────────────────┘
+//!               question │  ▲ answer          ▲ the time      │ when to come again
+//!                to ZAP  ▼  │                 │               ▼
 //! ```
 //!
 //! [`Connection`] is one end of a connection, whole. It is the place to start.
 //!
 //! The parts it is made of are there for programs that keep traffic in buffers of their own:
 //! [`Handshake`] consumes exactly the bytes of the handshake, [`Scanner`] finds message boundaries
-//! in place without copying, [`header`] encodes and decodes single frame headers, [`Decoder`] makes
-//! messages of bytes that come in pieces, [`Heartbeat`] keeps the timers.
+//! in place without copying, [`header`] and [`v1`] encode and decode single frame headers,
+//! [`Encoder`] and [`Decoder`] turn messages into bytes and back as the peer's version and the
+//! mechanism demand, [`Heartbeat`] keeps the timers.
 //!
 //! # Example
 //!
@@ -67,16 +69,32 @@
 //!
 //! # What it speaks
 //!
-//! ZMTP 3.1 (RFC 37) and 3.0 (RFC 23) with the NULL mechanism, byte for byte as libzmq does;
-//! recorded connections of libzmq are among its tests. Where the RFCs and libzmq differ it sends
-//! what both accept, and accepts what libzmq sends. A peer of an older version, and anything that
-//! speaks no ZMTP at all, is refused with [`Error::UnsupportedVersion`].
+//! | | |
+//! |---|---|
+//! | versions | ZMTP 3.1 (RFC 37), 3.0 (RFC 23), 2.0 (RFC 15) and 1.0 (RFC 13) |
+//! | mechanisms | NULL, PLAIN (RFC 24, [`plain`]) and CURVE (RFC 26, [`curve`]), as client and server |
+//! | authentication | the questions and answers of ZAP (RFC 27, [`zap`]) |
+//! | transports | any stream of bytes; WebSocket (RFC 45, [`zws`]) |
+//! | socket types | all stable ones, and the drafts: [`SocketType`] |
+//!
+//! It announces 3.1 and falls back to what the peer speaks: framing, identity, subscriptions and
+//! heartbeats follow the version, and nobody above has to know. Peers of 1.0 cannot be told from
+//! clients of other protocols by their first bytes; [`HandshakeConfig::with_oldest_version`] keeps
+//! both out.
+//!
+//! All of it is byte for byte what libzmq sends; recorded connections of libzmq are among the tests.
+//! Where the RFCs and libzmq differ it sends what both accept, and accepts what libzmq sends. It
+//! differs from libzmq where that is safer: a peer of 1.0 or 2.0 has to introduce itself within the
+//! handshake timeout, identities that a ROUTER could not use are refused, properties that a peer
+//! claims are kept apart from those that ZAP vouches for ([`Peer`]), and a peer of the wrong socket
+//! type is told so.
 //!
 //! # Peers are not trusted
 //!
 //! No input makes this crate panic, and memory grows with what has arrived, never with what was
 //! announced. Everything whose size or number the peer decides has a bound in [`Limits`]. A
-//! violation is an [`Error`] that names the cause, and whose fault it was ([`Error::blame`]).
+//! violation is an [`Error`] that names the cause, whose fault it was ([`Error::blame`]), and what
+//! libzmq's monitor would call it ([`Error::protocol_event_code`]).
 
 #![forbid(unsafe_code)]
 
