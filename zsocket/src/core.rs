@@ -49,6 +49,9 @@ pub(crate) struct Core {
     stats: SocketStats,
 }
 
+/// Parts of a message that a receiver takes in before it looks at its deadline again.
+const PARTS_BETWEEN_LOOKS: u32 = 64;
+
 /// What a caller does if there is no message, or no room.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Then {
@@ -422,17 +425,26 @@ impl Core {
             // This thread has the input of its only link, so it reads itself.
             Some(driver) if self.leased == Some(link.id) => {
                 let ready = &self.ready;
-                let mut look = || {
+                if then == Then::Return {
                     driver.read_on();
-                    link.reader.is_readable()
-                };
-                match then {
-                    Then::Return => look(),
-                    Then::Wait => {
-                        self.spinner.until(|| look() || !ready.is_empty())
-                            && link.reader.is_readable()
+                    return link.reader.is_readable();
+                }
+                // As long as parts of a message keep coming, the rest is worth waiting for. The caller
+                // wants to look at its deadline now and then.
+                for _ in 0..PARTS_BETWEEN_LOOKS {
+                    let mut progress = false;
+                    self.spinner.until(|| {
+                        progress = driver.read_on();
+                        progress || link.reader.is_readable() || !ready.is_empty()
+                    });
+                    if link.reader.is_readable() {
+                        return true;
+                    }
+                    if !progress || !ready.is_empty() {
+                        return false;
                     }
                 }
+                false
             }
             None if then == Then::Wait && only => {
                 let ready = &self.ready;

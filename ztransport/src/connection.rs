@@ -10,7 +10,7 @@ use zpipe::{Notifier, Owned, Readiness, Sender};
 
 use crate::{
     endpoint::Endpoint,
-    engine::{Engine, Outcome, events},
+    engine::{Caller, Engine, Outcome, events},
     event::SocketHandle,
     io_thread::Command,
     lock::lock,
@@ -69,33 +69,47 @@ impl Connection {
         Arc::new(connection)
     }
 
-    /// Handles events on this thread, or leaves them to the thread that has the engine.
+    /// Handles events on this I/O thread, or leaves them to the thread that has the engine.
     pub(crate) fn drive(self: &Arc<Self>, pending: u32) {
+        self.drive_by(pending, Caller::IoThread);
+    }
+
+    fn drive_here(self: &Arc<Self>, pending: u32) {
+        self.drive_by(pending, Caller::Application);
+    }
+
+    fn drive_by(self: &Arc<Self>, pending: u32, by: Caller) {
         self.engine
-            .drive(pending, |engine, pending| engine.handle(self, pending));
+            .drive(pending, |engine, pending| engine.handle(self, pending, by));
     }
 
     pub(crate) fn drive_write(self: &Arc<Self>) {
-        self.drive(events::WRITE);
+        self.drive_here(events::WRITE);
     }
 
     pub(crate) fn drive_read(self: &Arc<Self>) {
-        self.drive(events::READ);
+        self.drive_here(events::READ);
     }
 
     /// The application found the outbound pipe full.
     pub(crate) fn drive_full(self: &Arc<Self>) {
-        self.drive(events::FULL);
+        self.drive_here(events::FULL);
     }
 
-    /// Reads on behalf of an application that has the input side.
-    pub(crate) fn drive_resumed(self: &Arc<Self>) {
-        self.drive(events::READ | events::RESUME);
+    /// Reads on behalf of an application that has the input side, and says whether anything came.
+    pub(crate) fn drive_resumed(self: &Arc<Self>) -> bool {
+        let mut progress = false;
+        self.engine
+            .drive(events::READ | events::RESUME, |engine, pending| {
+                engine.handle(self, pending, Caller::Application);
+                progress |= engine.take_progress();
+            });
+        progress
     }
 
     /// The application is back from waiting, without input.
     pub(crate) fn resumed(self: &Arc<Self>) {
-        self.drive(events::RESUME);
+        self.drive_here(events::RESUME);
     }
 
     /// Gives the input side to this thread, which is about to wait for the stream that is returned. If
@@ -103,7 +117,7 @@ impl Connection {
     /// reads as well. `None` when there is no traffic.
     pub(crate) fn lease(self: &Arc<Self>) -> Option<Arc<Stream>> {
         let stream = lock(&self.readable).clone()?;
-        self.drive(events::LEASE);
+        self.drive_here(events::LEASE);
         Some(stream)
     }
 
@@ -114,7 +128,7 @@ impl Connection {
 
     /// Gives the input side back to the I/O thread.
     pub(crate) fn end_lease(self: &Arc<Self>) {
-        self.drive(events::UNLEASE);
+        self.drive_here(events::UNLEASE);
     }
 
     /// Gives the engine a new stream to begin a handshake on.
@@ -155,7 +169,7 @@ impl Connection {
         let mut pending = None;
         self.engine.drive(0, |engine, events| {
             if events != 0 {
-                engine.handle(self, events);
+                engine.handle(self, events, Caller::Application);
             }
             pending = Some(engine.pending());
         });

@@ -141,6 +141,8 @@ pub(crate) struct Engine {
     hung_up: bool,
     /// A large body was read last, so more are likely.
     between_bodies: bool,
+    /// Bytes have come in since the last [`Engine::take_progress`].
+    progress: bool,
     limits: FrameLimits,
     attention: Attention,
     /// Kept for its allocation, always empty.
@@ -235,14 +237,15 @@ impl Engine {
             paused: false,
             hung_up: false,
             between_bodies: false,
+            progress: false,
             limits: options.frame_limits(),
             attention: Attention::default(),
             slices: Vec::new(),
         }
     }
 
-    /// Handles a set of [`events`].
-    pub(crate) fn handle(&mut self, connection: &Arc<Connection>, pending: u32) {
+    /// Handles a set of [`events`] on a thread of this kind.
+    pub(crate) fn handle(&mut self, connection: &Arc<Connection>, pending: u32, by: Caller) {
         if pending & events::DESTROY != 0 {
             return self.destroy(connection);
         }
@@ -263,7 +266,7 @@ impl Engine {
             result = Err(CloseReason::HandshakeTimeout);
         }
         if result.is_ok() && pending & events::READ != 0 {
-            result = self.on_readable(connection);
+            result = self.on_readable(connection, by);
         }
         if pending & events::FULL != 0 && matches!(self.phase, Phase::Traffic) {
             self.attention.output = true;
@@ -371,12 +374,16 @@ impl Engine {
 
     // ---- Input ----
 
-    fn on_readable(&mut self, connection: &Arc<Connection>) -> Result<(), CloseReason> {
+    fn on_readable(
+        &mut self,
+        connection: &Arc<Connection>,
+        by: Caller,
+    ) -> Result<(), CloseReason> {
         if matches!(self.phase, Phase::Handshake(_)) {
             self.read_handshake(connection)?;
         }
         match self.phase {
-            Phase::Traffic => self.read_traffic(connection),
+            Phase::Traffic => self.read_traffic(connection, by),
             Phase::Draining => self.discard(connection),
             Phase::Down | Phase::Handshake(_) => Ok(()),
         }
@@ -476,7 +483,7 @@ impl Engine {
             .is_ok()
     }
 
-    fn read_traffic(&mut self, connection: &Connection) -> Result<(), CloseReason> {
+    fn read_traffic(&mut self, connection: &Connection, by: Caller) -> Result<(), CloseReason> {
         if self
             .pipes
             .as_ref()
@@ -485,6 +492,12 @@ impl Engine {
             return self.discard(connection);
         }
         if self.paused && !self.scan(connection)? {
+            return Ok(());
+        }
+        if by == Caller::IoThread && self.attention.input && !self.hung_up {
+            // What the application asks for while this thread has the engine would be read here, and
+            // the next it asks for as well: both threads would be busy with one stream from then on.
+            // The application still sees the stream readable, and comes back.
             return Ok(());
         }
         let mut budget = BUDGET;
@@ -511,6 +524,7 @@ impl Engine {
             if filled.bytes == 0 {
                 return Err(CloseReason::PeerClosed);
             }
+            self.progress = true;
             if !body || !pipes.inbound.wants_body() {
                 let was_full = filled.was_full;
                 if !self.scan(connection)? {
@@ -804,12 +818,24 @@ impl Engine {
         connection.report(Outcome::Finished);
     }
 
+    /// Whether traffic has come in since the last call.
+    pub(crate) fn take_progress(&mut self) -> bool {
+        std::mem::take(&mut self.progress)
+    }
+
     /// Messages that are queued for the peer.
     pub(crate) fn pending(&self) -> u64 {
         self.pipes
             .as_ref()
             .map_or(0, |pipes| pipes.outbound.pending())
     }
+}
+
+/// On which kind of thread an engine is driven.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Caller {
+    IoThread,
+    Application,
 }
 
 #[derive(PartialEq, Eq)]

@@ -92,9 +92,9 @@ impl Driver {
     }
 
     /// Like [`read`](Self::read), for a caller that has waited with [`wait`](Self::wait), or is about
-    /// to.
-    pub fn read_on(&self) {
-        self.connection.drive_resumed();
+    /// to. Says whether anything came, be it a part of a message.
+    pub fn read_on(&self) -> bool {
+        self.connection.drive_resumed()
     }
 
     /// Blocks this thread until the peer has sent something or `ready` is readable, at most until the
