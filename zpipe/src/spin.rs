@@ -23,8 +23,9 @@ pub struct Spinner {
     first_pause: u32,
 }
 
-/// The longest spin: about what putting a thread to sleep and waking it costs.
-const MAX: Duration = Duration::from_micros(20);
+/// The longest spin: about what putting a thread to sleep and waking it costs both sides on a virtual
+/// machine, where it takes an interrupt to another virtual processor.
+const MAX: Duration = Duration::from_micros(50);
 /// The shortest spin that is not none.
 const MIN: Duration = Duration::from_micros(1);
 /// Each so manieth wait has the full budget.
