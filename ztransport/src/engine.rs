@@ -374,11 +374,7 @@ impl Engine {
 
     // ---- Input ----
 
-    fn on_readable(
-        &mut self,
-        connection: &Arc<Connection>,
-        by: Caller,
-    ) -> Result<(), CloseReason> {
+    fn on_readable(&mut self, connection: &Arc<Connection>, by: Caller) -> Result<(), CloseReason> {
         if matches!(self.phase, Phase::Handshake(_)) {
             self.read_handshake(connection)?;
         }

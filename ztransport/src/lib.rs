@@ -74,6 +74,7 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod allocator;
 mod connection;
 pub mod endpoint;
 mod engine;

@@ -11,6 +11,7 @@ use std::{
 use zpipe::Counter;
 
 use crate::{
+    allocator,
     connection::{Connection, Parts},
     endpoint::Endpoint,
     engine::{Engine, make_pipes},
@@ -65,6 +66,9 @@ impl Reactor {
     ///
     /// The operating system's error when a thread or its descriptors cannot be made.
     pub fn new(io_threads: usize) -> io::Result<Self> {
+        if io_threads > 0 {
+            allocator::expect_large_messages();
+        }
         let live = Arc::new(Live::default());
         let mut threads = Vec::with_capacity(io_threads);
         for index in 0..io_threads {
