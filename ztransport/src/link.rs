@@ -133,3 +133,110 @@ impl Driver {
         self.connection.close(linger);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        io::{Read, Write},
+        net::TcpStream,
+        os::{fd::AsFd, unix::net::UnixStream},
+        time::Duration,
+    };
+
+    use zmtp::SocketType;
+    use zpipe::{ReadySet, mailbox};
+
+    use super::*;
+    use crate::{Letter, Options, Reactor, SocketHandle, engine::events};
+
+    const DEADLINE: Duration = Duration::from_secs(10);
+
+    /// A PULL and a scripted PUSH that is connected to it.
+    struct Pair {
+        _reactor: Reactor,
+        link: Link,
+        peer: TcpStream,
+    }
+
+    fn pair() -> Pair {
+        let reactor = Reactor::new(1).unwrap();
+        let mut ready = ReadySet::new();
+        let (letters, mut mailbox) = mailbox(ready.notifier(0));
+        let handle = SocketHandle::new(letters, ready.notifier(0));
+        let endpoint = "tcp://127.0.0.1:*".parse().unwrap();
+        let options = Arc::new(Options::new(SocketType::Pull));
+        let bound = reactor.bind(&endpoint, &options, &handle).unwrap();
+        let address = bound.endpoint.to_string().replace("tcp://", "");
+        let mut peer = TcpStream::connect(address).unwrap();
+        peer.set_read_timeout(Some(DEADLINE)).unwrap();
+        let mut push = zmtp::Handshake::new(zmtp::HandshakeConfig::new(SocketType::Push));
+        let mut buffer = [0; 256];
+        while !push.is_complete() {
+            peer.write_all(push.transmit()).unwrap();
+            push.advance_transmit(push.transmit().len());
+            let read = peer.read(&mut buffer).unwrap();
+            assert_ne!(read, 0);
+            push.handle_input(&buffer[..read]).unwrap();
+        }
+        peer.write_all(push.transmit()).unwrap();
+        let deadline = Instant::now() + DEADLINE;
+        loop {
+            for letter in mailbox.take() {
+                if let Letter::Attach(link) = letter {
+                    return Pair {
+                        _reactor: reactor,
+                        link: *link,
+                        peer,
+                    };
+                }
+            }
+            assert!(ready.wait(Some(deadline)), "no link");
+            ready.drain(|_, _| {});
+        }
+    }
+
+    #[test]
+    fn the_io_thread_leaves_a_stream_to_the_application_that_waits_for_it() {
+        let Pair {
+            _reactor,
+            mut link,
+            mut peer,
+        } = pair();
+        let driver = link.driver.clone().unwrap();
+        let (quiet, _other) = UnixStream::pair().unwrap();
+        let deadline = Some(Instant::now() + DEADLINE);
+        // From the first wait on the application has the input side.
+        let waited = driver.wait(quiet.as_fd(), Some(Instant::now())).unwrap();
+        assert!(!waited.input && !waited.signal);
+        // If the I/O thread had the engine just then, it arranges that when it lets go.
+        while driver.connection.pending().is_none() {
+            std::thread::yield_now();
+        }
+        peer.write_all(b"\x00\x02hi").unwrap();
+        assert!(driver.wait(quiet.as_fd(), deadline).unwrap().input);
+
+        driver.connection.drive(events::READ);
+        assert!(!link.reader.is_readable(), "read by the I/O thread");
+
+        assert!(driver.read_on(), "nothing came");
+        assert!(!driver.read_on());
+        assert_eq!(link.reader.next_frame().unwrap().body.as_slice(), b"hi");
+    }
+
+    #[test]
+    fn parts_of_a_message_count_as_progress() {
+        let Pair {
+            _reactor,
+            mut link,
+            mut peer,
+        } = pair();
+        let driver = link.driver.clone().unwrap();
+        let (quiet, _other) = UnixStream::pair().unwrap();
+        let deadline = Some(Instant::now() + DEADLINE);
+        let _ = driver.wait(quiet.as_fd(), Some(Instant::now()));
+        peer.write_all(b"\x00\x02h").unwrap();
+        assert!(driver.wait(quiet.as_fd(), deadline).unwrap().input);
+        assert!(driver.read_on());
+        assert!(!link.reader.is_readable());
+    }
+}
