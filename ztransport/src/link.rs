@@ -195,6 +195,16 @@ mod tests {
         }
     }
 
+    /// From the first wait on the application has the input side. If the I/O thread had the engine just
+    /// then, it arranges that when it lets go.
+    fn lease(driver: &Driver, quiet: &UnixStream) {
+        let waited = driver.wait(quiet.as_fd(), Some(Instant::now())).unwrap();
+        assert!(!waited.input && !waited.signal);
+        while driver.connection.pending().is_none() {
+            std::thread::yield_now();
+        }
+    }
+
     #[test]
     fn the_io_thread_leaves_a_stream_to_the_application_that_waits_for_it() {
         let Pair {
@@ -205,13 +215,7 @@ mod tests {
         let driver = link.driver.clone().unwrap();
         let (quiet, _other) = UnixStream::pair().unwrap();
         let deadline = Some(Instant::now() + DEADLINE);
-        // From the first wait on the application has the input side.
-        let waited = driver.wait(quiet.as_fd(), Some(Instant::now())).unwrap();
-        assert!(!waited.input && !waited.signal);
-        // If the I/O thread had the engine just then, it arranges that when it lets go.
-        while driver.connection.pending().is_none() {
-            std::thread::yield_now();
-        }
+        lease(&driver, &quiet);
         peer.write_all(b"\x00\x02hi").unwrap();
         assert!(driver.wait(quiet.as_fd(), deadline).unwrap().input);
 
@@ -233,7 +237,7 @@ mod tests {
         let driver = link.driver.clone().unwrap();
         let (quiet, _other) = UnixStream::pair().unwrap();
         let deadline = Some(Instant::now() + DEADLINE);
-        let _ = driver.wait(quiet.as_fd(), Some(Instant::now()));
+        lease(&driver, &quiet);
         peer.write_all(b"\x00\x02h").unwrap();
         assert!(driver.wait(quiet.as_fd(), deadline).unwrap().input);
         assert!(driver.read_on());
