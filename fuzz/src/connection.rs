@@ -137,14 +137,19 @@ fn run(setup: Setup, wire: &[u8], pattern: u8) -> Outcome {
     }
     assert_eq!(connection.error(), error.as_ref());
     if error.is_some() {
-        assert!(connection.poll_transmit().is_none() && connection.poll_timeout().is_none());
+        assert!(connection.poll_timeout().is_none());
         assert!(connection.send("late").is_err());
     } else if heartbeats && connection.peer().is_some() {
         assert!(connection.poll_timeout().is_some());
     }
-    let sent = std::iter::from_fn(|| connection.poll_transmit())
+    let sent: Vec<u8> = std::iter::from_fn(|| connection.poll_transmit())
         .flatten()
         .collect();
+    if error.is_some() && !sent.is_empty() {
+        // Nothing is left to say but why, to a peer of the wrong type.
+        let told = b"\x05ERROR\x13Invalid socket type";
+        assert!(sent.ends_with(told), "more than ERROR after an error");
+    }
     check_clock(&mut connection, start);
     Outcome {
         events,

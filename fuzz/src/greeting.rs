@@ -44,7 +44,11 @@ fn parse(wire: &[u8], pattern: u8) -> (usize, Vec<Progress>) {
                 Progress::NeedMore => {
                     let ended = matches!(
                         steps.last(),
-                        Some(Progress::Unversioned | Progress::Complete(_))
+                        Some(
+                            Progress::Unversioned
+                                | Progress::SocketType(_)
+                                | Progress::Complete(_)
+                        )
                     );
                     assert!(input.is_empty() || ended, "stopped without a reason");
                     break;

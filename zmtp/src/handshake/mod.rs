@@ -410,7 +410,8 @@ impl Handshake {
         let up_to = self.mechanism.prefix_limit();
         let (used, complete) = self.frame.fill(input, up_to, |size| {
             if is_identity {
-                check_identity(size, &[])
+                check_identity(size, &[])?;
+                check_frame_size(size, limits)
             } else {
                 check_command_size(size, limits)
             }
@@ -492,12 +493,15 @@ const fn version_of_revision(revision: u8) -> Version {
     }
 }
 
-fn check_command_size(size: u64, limits: &Limits) -> Result<(), Error> {
-    if let Some(limit) = limits.max_frame_size
-        && size > limit
-    {
-        return Err(Error::FrameTooLarge { size, limit });
+fn check_frame_size(size: u64, limits: &Limits) -> Result<(), Error> {
+    match limits.max_frame_size {
+        Some(limit) if size > limit => Err(Error::FrameTooLarge { size, limit }),
+        _ => Ok(()),
     }
+}
+
+fn check_command_size(size: u64, limits: &Limits) -> Result<(), Error> {
+    check_frame_size(size, limits)?;
     let limit = limits.max_handshake_command_size;
     // What is not addressable never fits, whatever the limit.
     if size > limit || usize::try_from(size).is_err() {
@@ -672,6 +676,10 @@ mod tests {
         v2.extend_from_slice(b"\x01\x05\x02\0\0\0\0\0\0\x01\0");
         assert_eq!(push().handle_input(&v2), invalid(256));
         assert_eq!(push().handle_input(b"\x03\0\0x"), invalid(2));
+        let limits = Limits::default().with_max_frame_size(Some(2));
+        let config = HandshakeConfig::new(SocketType::Push).with_limits(limits);
+        let error = Handshake::new(config).handle_input(b"\x04\0");
+        assert_eq!(error, Err(Error::FrameTooLarge { size: 3, limit: 2 }));
         assert_eq!(push().handle_input(b"\0"), Err(Error::FrameWithoutFlags));
     }
 
