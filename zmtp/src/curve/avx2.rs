@@ -13,110 +13,154 @@ use fearless_simd::prelude::*;
 use fearless_simd::{Avx2, kernel, u8x32};
 
 use super::poly1305::{Limbs, multiply};
-use super::salsa::{BLOCK, DOUBLE_ROUNDS};
+use super::salsa::{BLOCK, DOUBLE_ROUNDS, numbered};
 
 type Vector = __m256i;
 
-macro_rules! quarter_round {
-    ($x:ident, $a:literal, $b:literal, $c:literal, $d:literal) => {
-        $x[$b] = step::<7, 25>($x[$b], $x[$a], $x[$d]);
-        $x[$c] = step::<9, 23>($x[$c], $x[$b], $x[$a]);
-        $x[$d] = step::<13, 19>($x[$d], $x[$c], $x[$b]);
-        $x[$a] = step::<18, 14>($x[$a], $x[$d], $x[$c]);
-    };
-}
+/// The state of two blocks, one in each half of the vectors, along its diagonals.
+type Diagonals = [Vector; 4];
 
 kernel!(
-    /// Xors eight blocks of key stream onto `data`; the state names the first of them.
-    pub(super) fn xor_8_blocks(avx2: Avx2, state: &[u32; 16], data: &mut [u8; 8 * BLOCK]) {
-        // One vector per word of the state, one lane per block.
-        let mut start = state.map(|word| _mm256_set1_epi32(word as i32));
-        let first = u64::from(state[8]) | u64::from(state[9]) << 32;
-        let number = |lane: u64| first.wrapping_add(lane);
-        let low = |lane| number(lane) as i32;
-        let high = |lane| (number(lane) >> 32) as i32;
-        start[8] = _mm256_setr_epi32(
-            low(0),
-            low(1),
-            low(2),
-            low(3),
-            low(4),
-            low(5),
-            low(6),
-            low(7),
-        );
-        start[9] = _mm256_setr_epi32(
-            high(0),
-            high(1),
-            high(2),
-            high(3),
-            high(4),
-            high(5),
-            high(6),
-            high(7),
-        );
-        let mut x = start;
-        for _ in 0..DOUBLE_ROUNDS {
-            quarter_round!(x, 0, 4, 8, 12);
-            quarter_round!(x, 5, 9, 13, 1);
-            quarter_round!(x, 10, 14, 2, 6);
-            quarter_round!(x, 15, 3, 7, 11);
-            quarter_round!(x, 0, 1, 2, 3);
-            quarter_round!(x, 5, 6, 7, 4);
-            quarter_round!(x, 10, 11, 8, 9);
-            quarter_round!(x, 15, 12, 13, 14);
-        }
-        for (word, start) in x.iter_mut().zip(start) {
-            *word = _mm256_add_epi32(*word, start);
-        }
-        // From words side by side to blocks one after another.
-        let (pieces, _) = data.as_chunks_mut::<32>();
-        let [a0, a1, a2, a3, a4, a5, a6, a7, b @ ..] = x;
-        for (half, rows) in [[a0, a1, a2, a3, a4, a5, a6, a7], b]
-            .into_iter()
-            .enumerate()
-        {
-            for (block, row) in transpose(rows).into_iter().enumerate() {
-                let piece = &mut pieces[2 * block + half];
-                let mixed = _mm256_xor_si256(load(avx2, piece), row);
-                u8x32::simd_from(avx2, mixed).store_slice(piece);
-            }
+    /// Xors two blocks of key stream onto `data`, from block number `first` on.
+    pub(super) fn xor_2_blocks(
+        avx2: Avx2,
+        start: &[[u32; 4]; 4],
+        first: u64,
+        data: &mut [u8; 2 * BLOCK],
+    ) {
+        xor_blocks(avx2, start, first, &mut [data]);
+    }
+);
+
+kernel!(
+    /// Xors six blocks of key stream onto `data`, from block number `first` on: as many as there
+    /// are registers for.
+    pub(super) fn xor_6_blocks(
+        avx2: Avx2,
+        start: &[[u32; 4]; 4],
+        first: u64,
+        data: &mut [u8; 6 * BLOCK],
+    ) {
+        if let ([one, two, three], []) = data.as_chunks_mut::<{ 2 * BLOCK }>() {
+            xor_blocks(avx2, start, first, &mut [one, two, three]);
         }
     }
 );
+
+/// Xors two blocks onto each of the pieces. The pieces are computed side by side, for one of them
+/// alone would leave the processor waiting for itself.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn xor_blocks<const N: usize>(
+    avx2: Avx2,
+    start: &[[u32; 4]; 4],
+    first: u64,
+    pieces: &mut [&mut [u8; 2 * BLOCK]; N],
+) {
+    let mut starts = [[_mm256_setzero_si256(); 4]; N];
+    for (piece, vectors) in starts.iter_mut().enumerate() {
+        let number = first.wrapping_add(2 * piece as u64);
+        let [low, high] = [number, number.wrapping_add(1)].map(|number| numbered(start, number));
+        for (at, vector) in vectors.iter_mut().enumerate() {
+            *vector = both(low[at], high[at]);
+        }
+    }
+    let mut states = starts;
+    for _ in 0..DOUBLE_ROUNDS {
+        half_round(&mut states);
+        for [_, b, c, d] in &mut states {
+            (*b, *c, *d) = (turn::<0x93>(*b), turn::<0x4E>(*c), turn::<0x39>(*d));
+            std::mem::swap(b, d);
+        }
+        half_round(&mut states);
+        for [_, b, c, d] in &mut states {
+            (*b, *c, *d) = (turn::<0x93>(*b), turn::<0x4E>(*c), turn::<0x39>(*d));
+            std::mem::swap(b, d);
+        }
+    }
+    for ((piece, state), start) in pieces.iter_mut().zip(states).zip(starts) {
+        let mut state = state;
+        for (word, start) in state.iter_mut().zip(start) {
+            *word = _mm256_add_epi32(*word, start);
+        }
+        let (quarters, _) = piece.as_chunks_mut::<32>();
+        for (quarter, stream) in quarters.iter_mut().zip(rows(state)) {
+            let mixed = _mm256_xor_si256(load(avx2, quarter), stream);
+            u8x32::simd_from(avx2, mixed).store_slice(quarter);
+        }
+    }
+}
+
+/// Quarter rounds of all columns, or of all rows, of all states.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn half_round<const N: usize>(states: &mut [Diagonals; N]) {
+    for [a, b, _, d] in &mut *states {
+        *b = step::<7, 25>(*b, *a, *d);
+    }
+    for [a, b, c, _] in &mut *states {
+        *c = step::<9, 23>(*c, *b, *a);
+    }
+    for [_, b, c, d] in &mut *states {
+        *d = step::<13, 19>(*d, *c, *b);
+    }
+    for [a, _, c, d] in &mut *states {
+        *a = step::<18, 14>(*a, *d, *c);
+    }
+}
 
 #[inline]
 #[target_feature(enable = "avx2")]
 fn step<const LEFT: i32, const RIGHT: i32>(target: Vector, one: Vector, other: Vector) -> Vector {
     let sum = _mm256_add_epi32(one, other);
-    let rotated = _mm256_or_si256(
-        _mm256_slli_epi32::<LEFT>(sum),
-        _mm256_srli_epi32::<RIGHT>(sum),
-    );
-    _mm256_xor_si256(target, rotated)
+    let mixed = _mm256_xor_si256(target, _mm256_slli_epi32::<LEFT>(sum));
+    _mm256_xor_si256(mixed, _mm256_srli_epi32::<RIGHT>(sum))
+}
+
+/// Turns the words within each half.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn turn<const ORDER: i32>(vector: Vector) -> Vector {
+    _mm256_shuffle_epi32::<ORDER>(vector)
 }
 
 #[inline]
 #[target_feature(enable = "avx2")]
-fn transpose(rows: [Vector; 8]) -> [Vector; 8] {
-    let [r0, r1, r2, r3, r4, r5, r6, r7] = rows;
-    let (t0, t1) = (_mm256_unpacklo_epi32(r0, r1), _mm256_unpackhi_epi32(r0, r1));
-    let (t2, t3) = (_mm256_unpacklo_epi32(r2, r3), _mm256_unpackhi_epi32(r2, r3));
-    let (t4, t5) = (_mm256_unpacklo_epi32(r4, r5), _mm256_unpackhi_epi32(r4, r5));
-    let (t6, t7) = (_mm256_unpacklo_epi32(r6, r7), _mm256_unpackhi_epi32(r6, r7));
-    let (u0, u1) = (_mm256_unpacklo_epi64(t0, t2), _mm256_unpackhi_epi64(t0, t2));
-    let (u2, u3) = (_mm256_unpacklo_epi64(t1, t3), _mm256_unpackhi_epi64(t1, t3));
-    let (u4, u5) = (_mm256_unpacklo_epi64(t4, t6), _mm256_unpackhi_epi64(t4, t6));
-    let (u6, u7) = (_mm256_unpacklo_epi64(t5, t7), _mm256_unpackhi_epi64(t5, t7));
+fn both(low: [u32; 4], high: [u32; 4]) -> Vector {
+    let [l0, l1, l2, l3] = low.map(u32::cast_signed);
+    let [h0, h1, h2, h3] = high.map(u32::cast_signed);
+    _mm256_setr_epi32(l0, l1, l2, l3, h0, h1, h2, h3)
+}
+
+/// From diagonals to rows, and from two blocks side by side to one after the other.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn rows([a, b, c, d]: Diagonals) -> [Vector; 4] {
+    let (ad, cb) = (
+        _mm256_blend_epi32::<0x22>(a, d),
+        _mm256_blend_epi32::<0x88>(c, b),
+    );
+    let (ba, dc) = (
+        _mm256_blend_epi32::<0x22>(b, a),
+        _mm256_blend_epi32::<0x88>(d, c),
+    );
+    let (c_b, a_d) = (
+        _mm256_blend_epi32::<0x22>(c, b),
+        _mm256_blend_epi32::<0x88>(a, d),
+    );
+    let (d_c, b_a) = (
+        _mm256_blend_epi32::<0x22>(d, c),
+        _mm256_blend_epi32::<0x88>(b, a),
+    );
+    let row0 = _mm256_blend_epi32::<0xCC>(ad, cb);
+    let row1 = _mm256_blend_epi32::<0xCC>(ba, dc);
+    let row2 = _mm256_blend_epi32::<0xCC>(c_b, a_d);
+    let row3 = _mm256_blend_epi32::<0xCC>(d_c, b_a);
     [
-        _mm256_permute2x128_si256::<0x20>(u0, u4),
-        _mm256_permute2x128_si256::<0x20>(u1, u5),
-        _mm256_permute2x128_si256::<0x20>(u2, u6),
-        _mm256_permute2x128_si256::<0x20>(u3, u7),
-        _mm256_permute2x128_si256::<0x31>(u0, u4),
-        _mm256_permute2x128_si256::<0x31>(u1, u5),
-        _mm256_permute2x128_si256::<0x31>(u2, u6),
-        _mm256_permute2x128_si256::<0x31>(u3, u7),
+        _mm256_permute2x128_si256::<0x20>(row0, row1),
+        _mm256_permute2x128_si256::<0x20>(row2, row3),
+        _mm256_permute2x128_si256::<0x31>(row0, row1),
+        _mm256_permute2x128_si256::<0x31>(row2, row3),
     ]
 }
 
@@ -142,15 +186,20 @@ kernel!(
         let r2 = multiply(*r, *r);
         let r3 = multiply(r2, *r);
         let r4 = multiply(r2, r2);
-        let step = with_fivefold(lanes([r4, r4, r4, r4]));
+        let one = with_fivefold(lanes([r4, r4, r4, r4]));
+        let r8 = multiply(r4, r4);
+        let two = with_fivefold(lanes([r8, r8, r8, r8]));
         let mut sum = blocks(avx2, first);
-        for group in groups {
-            sum = mul(sum, &step);
-            for (limb, block) in sum.iter_mut().zip(blocks(avx2, group)) {
-                *limb = _mm256_add_epi64(*limb, block);
-            }
+        let (pairs, last) = groups.as_chunks::<2>();
+        for [group, next] in pairs {
+            // Only one of the two products waits for the sum.
+            let product = add(mul(sum, &two), mul(blocks(avx2, group), &one));
+            sum = add(carry(product), blocks(avx2, next));
         }
-        let sum = mul(sum, &with_fivefold(lanes([r4, r2, r3, *r])));
+        if let [group] = last {
+            sum = add(carry(mul(sum, &one)), blocks(avx2, group));
+        }
+        let sum = carry(mul(sum, &with_fivefold(lanes([r4, r2, r3, *r]))));
         let mut limbs = [0; 5];
         for (limb, lanes) in limbs.iter_mut().zip(sum) {
             *limb = [
@@ -213,7 +262,7 @@ fn blocks(avx2: Avx2, group: &[u8; 64]) -> Lanes {
     ]
 }
 
-/// The products lane by lane, carried so far that they can be added to and multiplied again.
+/// The products lane by lane, not carried. Sums of two of them still fit.
 #[inline]
 #[target_feature(enable = "avx2")]
 fn mul(a: Lanes, factor: &Factor) -> Lanes {
@@ -230,6 +279,22 @@ fn mul(a: Lanes, factor: &Factor) -> Lanes {
             *sum = _mm256_add_epi64(*sum, _mm256_mul_epu32(a[limb], other));
         }
     }
+    d
+}
+
+#[inline]
+#[target_feature(enable = "avx2")]
+fn add(mut a: Lanes, b: Lanes) -> Lanes {
+    for (a, b) in a.iter_mut().zip(b) {
+        *a = _mm256_add_epi64(*a, b);
+    }
+    a
+}
+
+/// Carries so far that the number can be added to and multiplied again.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn carry(mut d: Lanes) -> Lanes {
     let mask = _mm256_set1_epi64x(MASK_26 as i64);
     macro_rules! carry {
         ($from:literal to $to:literal) => {

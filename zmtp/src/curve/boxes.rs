@@ -6,12 +6,15 @@
 //! derives its [`StreamKey`]s once and saves that step for each message.
 
 use subtle::ConstantTimeEq;
-use zeroize::Zeroizing;
+use zeroize::{Zeroize, Zeroizing};
 
 use super::cpu::Cpu;
 use super::poly1305::{self, TAG};
 use super::salsa::{BLOCK, Salsa20, hsalsa20};
 use super::{PublicKey, SecretKey};
+
+/// The length of Poly1305's key, in bytes.
+const MAC_KEY: usize = 32;
 
 /// The length of a nonce, in bytes.
 pub(crate) const NONCE: usize = 24;
@@ -90,9 +93,9 @@ impl StreamKey {
     /// When there is no room for the tag.
     pub(crate) fn seal(&self, counter: &[u8; 8], sealed: &mut [u8]) {
         let (tag, text) = sealed.split_first_chunk_mut::<TAG>().expect("room");
-        let (cipher, mut first) = self.start(counter);
-        self.apply(&cipher, &mut first, text);
-        *tag = poly1305::tag(self.cpu, first.mac_key(), text);
+        let stream = Stream::new(self, counter, text.len());
+        stream.apply(text);
+        *tag = poly1305::tag(self.cpu, stream.mac_key(), text);
     }
 
     /// Opens in place: compares the tag, in constant time, before it decrypts.
@@ -102,39 +105,64 @@ impl StreamKey {
         sealed: &'a mut [u8],
     ) -> Result<&'a mut [u8], Forged> {
         let (tag, text) = sealed.split_first_chunk_mut::<TAG>().ok_or(Forged)?;
-        let (cipher, mut first) = self.start(counter);
-        let expected = poly1305::tag(self.cpu, first.mac_key(), text);
+        let stream = Stream::new(self, counter, text.len());
+        let expected = poly1305::tag(self.cpu, stream.mac_key(), text);
         if !bool::from(expected.ct_eq(tag)) {
             return Err(Forged);
         }
-        self.apply(&cipher, &mut first, text);
+        stream.apply(text);
         Ok(text)
     }
+}
 
-    fn start(&self, counter: &[u8; 8]) -> (Salsa20, FirstBlock) {
-        let cipher = Salsa20::new(&self.key, counter);
-        let mut block = Zeroizing::new([0; BLOCK]);
-        cipher.apply(self.cpu, 0, &mut *block);
-        (cipher, FirstBlock(block))
+/// The key stream of one box, whose first 32 bytes are Poly1305's key and whose rest is for the
+/// text. The beginning is computed at once, as much of it as processors like to do in one go.
+struct Stream {
+    cipher: Salsa20,
+    cpu: Cpu,
+    begin: [u8; 6 * BLOCK],
+    /// How many blocks of `begin` are computed.
+    blocks: usize,
+}
+
+impl Stream {
+    fn new(key: &StreamKey, counter: &[u8; 8], text_len: usize) -> Self {
+        let cipher = Salsa20::new(&key.key, counter);
+        let blocks = if MAC_KEY + text_len <= 2 * BLOCK {
+            2
+        } else {
+            6
+        };
+        let mut begin = [0; 6 * BLOCK];
+        cipher.apply(key.cpu, 0, &mut begin[..blocks * BLOCK]);
+        Self {
+            cipher,
+            cpu: key.cpu,
+            begin,
+            blocks,
+        }
     }
 
-    fn apply(&self, cipher: &Salsa20, first: &mut FirstBlock, text: &mut [u8]) {
-        let (begin, rest) = text.split_at_mut(text.len().min(BLOCK - 32));
-        for (byte, stream) in begin.iter_mut().zip(&first.0[32..]) {
+    fn mac_key(&self) -> &[u8; MAC_KEY] {
+        self.begin.first_chunk().expect("long enough")
+    }
+
+    /// Xors the stream onto a text of the length that was announced.
+    fn apply(&self, text: &mut [u8]) {
+        let begin = &self.begin[MAC_KEY..self.blocks * BLOCK];
+        let (text, rest) = text.split_at_mut(text.len().min(begin.len()));
+        for (byte, stream) in text.iter_mut().zip(begin) {
             *byte ^= stream;
         }
         if !rest.is_empty() {
-            cipher.apply(self.cpu, 1, rest);
+            self.cipher.apply(self.cpu, self.blocks as u64, rest);
         }
     }
 }
 
-/// The first block of key stream: half of it is Poly1305's key.
-struct FirstBlock(Zeroizing<[u8; BLOCK]>);
-
-impl FirstBlock {
-    fn mac_key(&self) -> &[u8; 32] {
-        self.0.first_chunk().expect("64 bytes")
+impl Drop for Stream {
+    fn drop(&mut self) {
+        self.begin[..MAC_KEY].zeroize();
     }
 }
 

@@ -1,53 +1,61 @@
 //! Salsa20, the stream cipher, and HSalsa20, which makes XSalsa20 of it.
 //!
-//! The key stream is made of blocks of 64 bytes that do not depend on one another, so several are
-//! computed side by side, one per lane of a vector. [`Lanes`] is that computation for a compiler
-//! that vectorises arrays, which it does on every processor; the module [`avx2`](super::avx2) has
-//! it once more in eight lanes for processors that are known to have them. The constants and
-//! rotations are those of the Salsa20 specification.
+//! The state is a square of 4 × 4 words. A half round works on all of its columns at once, the next
+//! on all rows, which is the same on the transposed square. So the state is held along its
+//! diagonals: four vectors of four words each, of which every half round combines whole vectors, and
+//! between half rounds three of them turn:
+//!
+//! ```text
+//!  x0  x1  x2  x3        a: x0  x5  x10 x15
+//!  x4  x5  x6  x7        b: x4  x9  x14 x3
+//!  x8  x9  x10 x11       c: x8  x13 x2  x7
+//!  x12 x13 x14 x15       d: x12 x1  x6  x11
+//! ```
+//!
+//! Here this is written for arrays, which compilers put into the vectors that every processor has;
+//! the module [`avx2`](super::avx2) has it once more for twice as wide ones, several side by side.
+//! The constants and rotations are those of the Salsa20 specification.
+
+use zeroize::{Zeroize, Zeroizing};
 
 use super::cpu::Cpu;
-use zeroize::{Zeroize, Zeroizing};
 
 /// The length of a block, in bytes.
 pub(super) const BLOCK: usize = 64;
 
+/// The number of rounds is twenty.
+pub(super) const DOUBLE_ROUNDS: usize = 10;
+
 /// "expand 32-byte k".
 const CONSTANTS: [u32; 4] = [0x6170_7865, 0x3320_646E, 0x7962_2D32, 0x6B20_6574];
 
-/// Two columns rounds and row rounds are ten times applied.
-pub(super) const DOUBLE_ROUNDS: usize = 10;
+/// The words of the state along its diagonals.
+type Diagonals = [[u32; 4]; 4];
 
-/// The quarter rounds of one double round, as positions in the state.
-pub(super) const QUARTERS: [[usize; 4]; 8] = [
-    [0, 4, 8, 12],
-    [5, 9, 13, 1],
-    [10, 14, 2, 6],
-    [15, 3, 7, 11],
-    [0, 1, 2, 3],
-    [5, 6, 7, 4],
-    [10, 11, 8, 9],
-    [15, 12, 13, 14],
-];
+/// Which words stand where in [`Diagonals`].
+const PLACES: [[usize; 4]; 4] = [[0, 5, 10, 15], [4, 9, 14, 3], [8, 13, 2, 7], [12, 1, 6, 11]];
 
 /// Derives the key of XSalsa20 for all nonces that begin with `prefix`.
 pub(super) fn hsalsa20(key: &[u8; 32], prefix: &[u8; 16]) -> Zeroizing<[u8; 32]> {
-    let mut state = state(key, prefix);
-    let mut words = Lanes::<1>::splat(&state);
-    words.rounds();
+    let mut state = diagonals(key, prefix);
+    rounds(&mut state);
     let mut derived = Zeroizing::new([0; 32]);
+    let mut words = square(&state);
     let picked = [0, 5, 10, 15, 6, 7, 8, 9];
     for (out, word) in derived.as_chunks_mut::<4>().0.iter_mut().zip(picked) {
-        *out = words.0[word][0].to_le_bytes();
+        *out = words[word].to_le_bytes();
     }
     state.zeroize();
-    words.0.zeroize();
+    words.zeroize();
     derived
 }
 
 /// The key stream of one key and nonce.
+///
+/// The key is overwritten in the end. Pieces of the stream are not: they are worth what the text is
+/// that stands beside them.
 pub(super) struct Salsa20 {
-    state: [u32; 16],
+    start: Diagonals,
 }
 
 impl Salsa20 {
@@ -55,121 +63,131 @@ impl Salsa20 {
         let mut input = [0; 16];
         input[..8].copy_from_slice(nonce);
         Self {
-            state: state(key, &input),
+            start: diagonals(key, &input),
         }
     }
 
     /// Xors the key stream onto `data`, from the beginning of block number `block` on.
     pub(super) fn apply(&self, cpu: Cpu, mut block: u64, data: &mut [u8]) {
-        let mut rest = data;
         #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
         if let Some(avx2) = cpu.avx2() {
-            let (groups, tail) = rest.as_chunks_mut::<{ 8 * BLOCK }>();
-            for group in groups {
-                super::avx2::xor_8_blocks(avx2, &self.at(block), group);
-                block += 8;
-            }
-            rest = tail;
-            if rest.len() > 2 * BLOCK {
-                let mut stream = Zeroizing::new([0; 8 * BLOCK]);
-                super::avx2::xor_8_blocks(avx2, &self.at(block), &mut stream);
-                xor(rest, &*stream);
-                return;
-            }
+            return self.apply_avx2(avx2, block, data);
         }
-        #[cfg(not(any(target_arch = "x86", target_arch = "x86_64")))]
         let _ = cpu;
-        while rest.len() > BLOCK {
-            let (now, later) = rest.split_at_mut(rest.len().min(4 * BLOCK));
-            self.xor_lanes::<4>(block, now);
-            block += 4;
-            rest = later;
-        }
-        if !rest.is_empty() {
-            self.xor_lanes::<1>(block, rest);
-        }
-    }
-
-    fn at(&self, block: u64) -> [u32; 16] {
-        let mut state = self.state;
-        (state[8], state[9]) = (block as u32, (block >> 32) as u32);
-        state
-    }
-
-    fn xor_lanes<const N: usize>(&self, block: u64, data: &mut [u8]) {
-        let mut start = Lanes::<N>::splat(&self.state);
-        for lane in 0..N {
-            let number = block + lane as u64;
-            start.0[8][lane] = number as u32;
-            start.0[9][lane] = (number >> 32) as u32;
-        }
-        let mut words = start.clone();
-        words.rounds();
-        for (word, start) in words.0.iter_mut().zip(&start.0) {
-            for (word, start) in word.iter_mut().zip(start) {
-                *word = word.wrapping_add(*start);
+        for piece in data.chunks_mut(BLOCK) {
+            let start = numbered(&self.start, block);
+            let mut state = start;
+            rounds(&mut state);
+            for (words, start) in state.iter_mut().zip(&start) {
+                for (word, start) in words.iter_mut().zip(start) {
+                    *word = word.wrapping_add(*start);
+                }
             }
-        }
-        for (lane, piece) in data.chunks_mut(BLOCK).enumerate() {
             let mut stream = [0; BLOCK];
-            for (out, word) in stream.as_chunks_mut::<4>().0.iter_mut().zip(&words.0) {
-                *out = word[lane].to_le_bytes();
+            for (out, word) in stream.as_chunks_mut::<4>().0.iter_mut().zip(square(&state)) {
+                *out = word.to_le_bytes();
             }
             xor(piece, &stream);
+            block += 1;
         }
-        words.0.zeroize();
+    }
+
+    #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+    fn apply_avx2(&self, avx2: fearless_simd::Avx2, mut block: u64, data: &mut [u8]) {
+        use super::avx2::{xor_2_blocks, xor_6_blocks};
+
+        let (groups, rest) = data.as_chunks_mut::<{ 6 * BLOCK }>();
+        for group in groups {
+            xor_6_blocks(avx2, &self.start, block, group);
+            block += 6;
+        }
+        if rest.len() > 2 * BLOCK {
+            let mut stream = [0; 6 * BLOCK];
+            xor_6_blocks(avx2, &self.start, block, &mut stream);
+            return xor(rest, &stream);
+        }
+        if let Ok(whole) = <&mut [u8; 2 * BLOCK]>::try_from(&mut *rest) {
+            return xor_2_blocks(avx2, &self.start, block, whole);
+        }
+        if !rest.is_empty() {
+            let mut stream = [0; 2 * BLOCK];
+            xor_2_blocks(avx2, &self.start, block, &mut stream);
+            xor(rest, &stream);
+        }
     }
 }
 
 impl Drop for Salsa20 {
     fn drop(&mut self) {
-        self.state.zeroize();
+        self.start.zeroize();
     }
 }
 
-/// The state of `N` blocks, word by word.
-#[derive(Clone)]
-struct Lanes<const N: usize>([[u32; N]; 16]);
-
-impl<const N: usize> Lanes<N> {
-    fn splat(state: &[u32; 16]) -> Self {
-        Self(state.map(|word| [word; N]))
-    }
-
-    #[inline]
-    fn rounds(&mut self) {
-        for _ in 0..DOUBLE_ROUNDS {
-            for [a, b, c, d] in QUARTERS {
-                self.step::<7>(b, a, d);
-                self.step::<9>(c, b, a);
-                self.step::<13>(d, c, b);
-                self.step::<18>(a, d, c);
-            }
-        }
-    }
-
-    #[inline(always)]
-    fn step<const BITS: u32>(&mut self, target: usize, one: usize, other: usize) {
-        for lane in 0..N {
-            let sum = self.0[one][lane].wrapping_add(self.0[other][lane]);
-            self.0[target][lane] ^= sum.rotate_left(BITS);
-        }
-    }
+/// The state with the number of its block, words 8 and 9.
+#[inline]
+pub(super) const fn numbered(start: &Diagonals, block: u64) -> Diagonals {
+    let mut state = *start;
+    state[2][0] = block as u32;
+    state[1][1] = (block >> 32) as u32;
+    state
 }
 
-fn state(key: &[u8; 32], input: &[u8; 16]) -> [u32; 16] {
+fn diagonals(key: &[u8; 32], input: &[u8; 16]) -> Diagonals {
     let word = |bytes: &[u8], at: usize| {
         let (words, _) = bytes.as_chunks::<4>();
         u32::from_le_bytes(words[at])
     };
-    let mut state = [0; 16];
+    let mut square = [0; 16];
     for at in 0..4 {
-        state[5 * at] = CONSTANTS[at];
-        state[1 + at] = word(key, at);
-        state[6 + at] = word(input, at);
-        state[11 + at] = word(key, 4 + at);
+        square[5 * at] = CONSTANTS[at];
+        square[1 + at] = word(key, at);
+        square[6 + at] = word(input, at);
+        square[11 + at] = word(key, 4 + at);
     }
+    let state = PLACES.map(|places| places.map(|place| square[place]));
+    square.zeroize();
     state
+}
+
+fn square(state: &Diagonals) -> [u32; 16] {
+    let mut square = [0; 16];
+    for (places, words) in PLACES.iter().zip(state) {
+        for (place, word) in places.iter().zip(words) {
+            square[*place] = *word;
+        }
+    }
+    square
+}
+
+#[inline]
+fn rounds([a, b, c, d]: &mut Diagonals) {
+    for _ in 0..DOUBLE_ROUNDS {
+        half_round(a, b, c, d);
+        // The square is transposed: b and d change places, and all but a turn.
+        (*b, *c, *d) = (turn(*d, 1), turn(*c, 2), turn(*b, 3));
+        half_round(a, b, c, d);
+        (*b, *c, *d) = (turn(*d, 1), turn(*c, 2), turn(*b, 3));
+    }
+}
+
+#[inline(always)]
+fn half_round(a: &mut [u32; 4], b: &mut [u32; 4], c: &mut [u32; 4], d: &mut [u32; 4]) {
+    step(b, a, d, 7);
+    step(c, b, a, 9);
+    step(d, c, b, 13);
+    step(a, d, c, 18);
+}
+
+#[inline(always)]
+fn step(target: &mut [u32; 4], one: &[u32; 4], other: &[u32; 4], bits: u32) {
+    for lane in 0..4 {
+        target[lane] ^= one[lane].wrapping_add(other[lane]).rotate_left(bits);
+    }
+}
+
+#[inline(always)]
+fn turn(words: [u32; 4], by: usize) -> [u32; 4] {
+    [0, 1, 2, 3].map(|lane| words[(lane + by) % 4])
 }
 
 fn xor(data: &mut [u8], stream: &[u8]) {

@@ -287,3 +287,181 @@ fn unexpected(body: &[u8]) -> Error {
         Command::decode(body).map_or_else(|_| "".into(), |command| printable(command.name()));
     Error::UnexpectedCommand { name }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::curve::SecretKey;
+
+    fn pair() -> (Session, Session) {
+        let (one, other) = (
+            SecretKey::from_bytes([1; 32]),
+            SecretKey::from_bytes([2; 32]),
+        );
+        let client = Session::new(Role::Client, &one, &other.public()).unwrap();
+        let server = Session::new(Role::Server, &other, &one.public()).unwrap();
+        (client, server)
+    }
+
+    /// The body of the frame in which a text is sealed.
+    fn sealed(session: &mut Session, flags: Flags, text: &[u8]) -> Vec<u8> {
+        let mut wire = Vec::new();
+        session.seal(flags, text, &mut wire).unwrap();
+        assert_eq!(wire.len(), Session::sealed_len(text.len()));
+        let (header, len) = header::decode(&wire).unwrap().unwrap();
+        assert_eq!(header.flags.without(Flags::LONG), Flags::NONE);
+        wire.split_off(len)
+    }
+
+    // spec: RFC26/message: each frame is one MESSAGE of 33 bytes more, in a frame without flags
+    // spec: WIRE-4.3/inner-flags: 01 is MORE, 02 is COMMAND
+    #[test]
+    fn flags_travel_in_the_box() {
+        let (mut client, mut server) = pair();
+        let both = Flags::MORE.with(Flags::COMMAND);
+        for flags in [Flags::NONE, Flags::MORE, Flags::COMMAND, both] {
+            for len in [0, 1, 222, 223, 5000] {
+                let text = vec![7; len];
+                let mut body = sealed(&mut client, flags, &text);
+                assert_eq!(body.len(), 33 + len);
+                let (opened, range) = server.open(&mut body).unwrap();
+                assert_eq!((opened, &body[range]), (flags, &text[..]));
+            }
+        }
+        assert_eq!((inner(both), inner(Flags::NONE.with(Flags::LONG))), (3, 0));
+        assert_eq!(outer(0xFC), Flags::NONE, "other bits mean nothing");
+    }
+
+    // spec: RFC26/nonces: the nonce of a MESSAGE is greater than all before; gaps are no error
+    #[test]
+    fn nonces_only_rise() {
+        let (mut client, mut server) = pair();
+        let bodies: Vec<_> = (0..4)
+            .map(|_| sealed(&mut client, Flags::NONE, b"x"))
+            .collect();
+        assert_eq!(bodies[0][8..16], 3_u64.to_be_bytes());
+        server.open(&mut bodies[1].clone()).unwrap();
+        for old in [0, 1] {
+            let error = server.open(&mut bodies[old].clone()).unwrap_err();
+            assert_eq!(error, Error::InvalidSequence);
+            assert_eq!(error.protocol_event_code(), Some(0x1000_0002));
+        }
+        server.open(&mut bodies[3].clone()).unwrap();
+        assert!(server.open(&mut bodies[2].clone()).is_err());
+    }
+
+    /// A forged nonce that is refused does not shut later messages out.
+    #[test]
+    fn a_forgery_changes_nothing() {
+        let (mut client, mut server) = pair();
+        let mut body = sealed(&mut client, Flags::NONE, b"x");
+        let mut forged = body.clone();
+        forged[8..16].fill(0xFF);
+        let error = server.open(&mut forged).unwrap_err();
+        assert_eq!(error.protocol_event_code(), Some(0x1100_0001));
+        assert!(server.open(&mut body).is_ok());
+    }
+
+    // spec: RFC26/nonce-limit: no nonce is used twice: the counter stops before it wraps
+    #[test]
+    fn the_counter_stops() {
+        let key = BoxKey::new(&[3; 32]);
+        let mut client = Session::from_key(Role::Client, &key, u64::MAX - 2, 0);
+        let mut wire = Vec::new();
+        client.seal(Flags::NONE, b"last", &mut wire).unwrap();
+        assert!(client.sealer.is_exhausted());
+        let len = wire.len();
+        for _ in 0..2 {
+            let error = client.seal(Flags::NONE, b"more", &mut wire);
+            assert_eq!(error, Err(Error::NonceExhausted));
+        }
+        client.sealer.seal_or_stop(Flags::NONE, b"more", &mut wire);
+        assert_eq!(wire.len(), len);
+    }
+
+    // spec: RFC26/directions: what one end sealed does not open for itself
+    #[test]
+    fn nothing_can_be_sent_back() {
+        let (mut client, mut server) = pair();
+        let mut body = sealed(&mut client, Flags::NONE, b"x");
+        let error = client.open(&mut body).unwrap_err();
+        assert!(matches!(error, Error::Cryptographic { .. }), "{error}");
+        let mut body = sealed(&mut server, Flags::NONE, b"x");
+        assert!(server.open(&mut body).is_err());
+    }
+
+    // spec: RFC26/traffic: after the handshake everything is a MESSAGE
+    #[test]
+    fn nothing_comes_in_the_clear() {
+        let (_, mut server) = pair();
+        let code = |server: &mut Session, body: &[u8]| {
+            let error = server.open(&mut body.to_vec()).unwrap_err();
+            error.protocol_event_code().unwrap()
+        };
+        for plain in [
+            &b"hello"[..],
+            b"",
+            b"\x04PING\0\0",
+            b"\x05ERROR\x03400",
+            b"\x07MESSAG",
+        ] {
+            assert_eq!(code(&mut server, plain), 0x1000_0001);
+        }
+        for len in [8, 16, 32] {
+            let mut short = NAME.to_vec();
+            short.resize(len, 0xFF);
+            assert_eq!(code(&mut server, &short), 0x1000_0012);
+        }
+    }
+
+    #[test]
+    fn a_key_that_is_none_makes_no_session() {
+        let public = PublicKey::from_bytes([0; 32]);
+        let session = Session::new(Role::Client, &SecretKey::from_bytes([1; 32]), &public);
+        assert!(matches!(session, Err(Error::Cryptographic { .. })));
+    }
+
+    proptest! {
+        #[test]
+        fn sealing_then_opening_is_identity(
+            texts in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..600), 1..5),
+        ) {
+            let (mut client, mut server) = pair();
+            for text in texts {
+                let mut body = sealed(&mut client, Flags::MORE, &text);
+                let (flags, range) = server.open(&mut body).unwrap();
+                prop_assert_eq!(flags, Flags::MORE);
+                prop_assert_eq!(&body[range], &text[..]);
+            }
+        }
+
+        #[test]
+        fn no_change_of_any_byte_goes_unnoticed(
+            text in prop::collection::vec(any::<u8>(), 0..200),
+            at: prop::sample::Index,
+            flip in 1_u8..,
+        ) {
+            let (mut client, mut server) = pair();
+            let mut body = sealed(&mut client, Flags::NONE, &text);
+            let at = at.index(body.len());
+            body[at] ^= flip;
+            prop_assert!(server.open(&mut body).is_err());
+            // Neither what is cut off nor what is added.
+            let mut body = sealed(&mut client, Flags::NONE, &text);
+            body.push(flip);
+            prop_assert!(server.open(&mut body).is_err());
+            body.truncate(body.len() - 2);
+            prop_assert!(server.open(&mut body).is_err());
+        }
+
+        #[test]
+        fn no_bytes_do_harm(mut body in prop::collection::vec(any::<u8>(), 0..300), named: bool) {
+            if named && body.len() >= NAME.len() {
+                body[..NAME.len()].copy_from_slice(NAME);
+            }
+            prop_assert!(pair().1.open(&mut body).is_err());
+        }
+    }
+}
