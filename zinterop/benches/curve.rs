@@ -24,10 +24,8 @@ const TURN_BYTES: usize = 1 << 20;
 
 fn main() {
     // SAFETY: it may be called at any time and any number of times.
-    assert!(
-        unsafe { sodium::sodium_init() } >= 0,
-        "libsodium has no randomness"
-    );
+    let ready = unsafe { sodium::sodium_init() };
+    assert!(ready >= 0, "libsodium has no randomness");
     println!(
         "{:>8}  {:>7}  {:>12}  {:>12}  {:>6}",
         "bytes", "", "zmtp ns", "libzmq ns", "ratio"

@@ -12,12 +12,13 @@ use super::{KeyPair, PublicKey};
 ///
 /// ```
 /// use zmtp::curve::{ClientConfig, KeyPair, PublicKey};
-/// use zmtp::Random;
+/// use zmtp::{HandshakeConfig, MechanismConfig, Random, SocketType};
 ///
 /// let server = PublicKey::from_z85("rq:rM>}U?@Lns47E1%kR.o@n%FcmmsL/@{H8]yf7")?;
 /// let own = KeyPair::generate(&mut Random::system())?;
-/// let config = ClientConfig::new(server, own);
-/// assert_eq!(config.server(), &server);
+/// let config = HandshakeConfig::new(SocketType::Dealer)
+///     .with_mechanism(MechanismConfig::CurveClient(ClientConfig::new(server, own)));
+/// assert!(!config.mechanism().as_server());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,7 +53,8 @@ impl ClientConfig {
 /// What a CURVE server knows: its own pair of keys.
 ///
 /// Clones share the keys. Which clients are let in is decided by ZAP; without a policy for it
-/// everybody is who knows the server's public key.
+/// ([`HandshakeConfig::with_zap`](crate::HandshakeConfig::with_zap)) everybody is who knows the
+/// server's public key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServerConfig {
     keys: Arc<KeyPair>,
