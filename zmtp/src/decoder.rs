@@ -330,7 +330,7 @@ mod tests {
         );
     }
 
-    // spec: RFC13/framing: frames are length, flags, body; MORE joins the frames of a message
+    // spec: RFC13/framing-decoded: frames are length, flags, body; MORE joins the frames of a message
     #[test]
     fn every_cut_of_1_0_traffic_gives_the_same_items() {
         let messages = [

@@ -101,6 +101,7 @@
 pub mod command;
 mod connection;
 pub mod curve;
+mod datagram;
 mod decoder;
 mod encoder;
 mod error;
@@ -126,6 +127,7 @@ pub mod zws;
 
 pub use command::Command;
 pub use connection::{Connection, ConnectionConfig, Event, SendError};
+pub use datagram::Datagram;
 pub use decoder::{Decoder, Item};
 pub use encoder::{Encoder, encode_frame, encode_message};
 pub use error::{Blame, Error};

@@ -1,11 +1,13 @@
 //! Replays connections recorded from libzmq: what we make of its bytes, said again by us, has to be
 //! its bytes.
 
+use std::fs;
+use std::path::Path;
 use std::time::Instant;
 
 use zmtp::{
-    Command, Connection, Decoder, Encoder, Error, Event, Handshake, HandshakeConfig, Item, Limits,
-    Message, SocketType, Version, zap,
+    Command, Connection, Datagram, Decoder, Encoder, Error, Event, Handshake, HandshakeConfig,
+    Item, Limits, Message, SocketType, Version, zap,
 };
 
 use crate::recording::{
@@ -69,18 +71,47 @@ fn both_ends_of_every_recording_are_reproduced_byte_for_byte() {
     }
 }
 
+/// `README.md` names the test that replays each file, and this makes sure that it does.
 #[test]
 fn no_recording_is_left_out() {
-    let mut covered: Vec<_> = NULL_BOTH_SIDES.map(String::from).to_vec();
-    covered.extend(OLD.iter().map(|old| old.name.into()));
-    let others = [
-        "null-zap-refused.hex",
-        "sub-long-topics-30-bug.hex",
-        "sub-long-topics-31.hex",
-    ];
-    covered.extend(others.map(String::from));
+    let readme = fs::read_to_string(crate_dir().join("tests/vectors/README.md")).unwrap();
+    let rows = readme.lines().filter(|line| line.starts_with("| `"));
+    let mut covered = Vec::new();
+    for row in rows.filter(|row| row.contains("`tests/") || row.contains("`src/")) {
+        let mut cells = row.split('`').skip(1).step_by(2);
+        let mut cell = || cells.next().unwrap_or_else(|| panic!("{row}"));
+        let (file, path, first) = (cell(), cell(), cell());
+        let source = fs::read_to_string(crate_dir().join(path)).unwrap();
+        for test in [first].into_iter().chain(cells) {
+            let head = format!("#[test]\nfn {test}()");
+            assert!(source.contains(&head), "{path} has no test {test}");
+        }
+        let mention = format!("{file}\"");
+        assert!(source.contains(&mention), "{path} does not name {file}");
+        covered.push(file.to_owned());
+    }
     covered.sort();
-    assert_eq!(names(&["null-", "zmtp", "sub-"]), covered);
+    let mut files = names(&[""]);
+    files.retain(|file| file != "README.md");
+    assert_eq!(files, covered);
+}
+
+fn crate_dir() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+// spec: WIRE-6.8/datagram: a datagram is a length, a group and a body
+#[test]
+fn datagrams_are_those_of_libzmq() {
+    let recording = Recording::load("udp-radio.hex");
+    let expected = [("tv", "hello"), ("", "empty-group"), ("tv", "")];
+    assert_eq!(recording.items.len(), expected.len());
+    for (item, (group, body)) in recording.items.iter().zip(expected) {
+        let (group, body) = (group.as_bytes(), body.as_bytes());
+        let datagram = Datagram { group, body };
+        assert_eq!(datagram.encode().as_deref(), Some(&item.bytes[..]));
+        assert_eq!(Datagram::decode(&item.bytes), Some(datagram));
+    }
 }
 
 #[test]
