@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
-use crate::command::{CommandName, MAX_SAFE_TTL};
+use crate::command::MAX_SAFE_TTL;
 use crate::decoder::{Decoder, Item};
 use crate::header::Flags;
 use crate::heartbeat::{Heartbeat, HeartbeatConfig};
@@ -486,7 +486,7 @@ impl Connection {
                         open.check_topic(topic.len())?;
                         Event::Command(body)
                     }
-                    Err(error) if is_fatal(&error) => return Err(error),
+                    Err(error) if !error.is_ignorable_command() => return Err(error),
                     _ => Event::Command(body),
                 },
             };
@@ -636,15 +636,4 @@ impl From<SendError> for Error {
     fn from(error: SendError) -> Self {
         error.error
     }
-}
-
-/// After the handshake, commands that are not understood are ignored. Those with a known name have
-/// to be right.
-fn is_fatal(error: &Error) -> bool {
-    !matches!(
-        error,
-        Error::MalformedCommand {
-            command: CommandName::Other | CommandName::Error
-        }
-    )
 }

@@ -209,6 +209,18 @@ pub enum Blame {
 }
 
 impl Error {
+    /// Whether this is about a command that is ignored once the handshake is over. Commands that are
+    /// not understood are; those with a known name have to be right.
+    #[must_use]
+    pub const fn is_ignorable_command(&self) -> bool {
+        matches!(
+            self,
+            Self::MalformedCommand {
+                command: CommandName::Other | CommandName::Error
+            }
+        )
+    }
+
     /// Whose doing the error is.
     #[must_use]
     pub const fn blame(&self) -> Blame {

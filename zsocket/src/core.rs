@@ -194,7 +194,8 @@ impl Core {
                 }
             }
             // REQ, REP, PUSH and PULL do not care who their peer is.
-            Letter::Established { .. } => {}
+            // Nobody to ask: the question is answered by being dropped.
+            Letter::Established { .. } | Letter::Authenticate(_) => {}
             _ => {}
         }
     }

@@ -6,6 +6,7 @@ use std::{
     time::Duration,
 };
 
+use zmtp::zap;
 use zpipe::{Notifier, Owned, Readiness, Sender};
 
 use crate::{
@@ -36,6 +37,7 @@ pub(crate) struct Connection {
     /// The stream while there is traffic, for an application thread that waits for it.
     readable: Mutex<Option<Arc<Stream>>>,
     outcomes: Mutex<Vec<Outcome>>,
+    zap_answer: Mutex<Option<zap::Answer>>,
 }
 
 impl Connection {
@@ -64,6 +66,7 @@ impl Connection {
             incoming: Mutex::new(None),
             readable: Mutex::new(None),
             outcomes: Mutex::new(Vec::new()),
+            zap_answer: Mutex::new(None),
         };
         connection.engine = Owned::new(make_engine(&connection));
         Arc::new(connection)
@@ -139,6 +142,16 @@ impl Connection {
 
     pub(crate) fn take_incoming(&self) -> Option<Stream> {
         lock(&self.incoming).take()
+    }
+
+    /// Brings the handshake the answer of a ZAP handler, on whatever thread.
+    pub(crate) fn answer_zap(self: &Arc<Self>, answer: zap::Answer) {
+        *lock(&self.zap_answer) = Some(answer);
+        self.drive_here(events::ZAP);
+    }
+
+    pub(crate) fn take_zap_answer(&self) -> Option<zap::Answer> {
+        lock(&self.zap_answer).take()
     }
 
     pub(crate) fn report(&self, outcome: Outcome) {

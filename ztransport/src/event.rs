@@ -12,6 +12,7 @@ use zmtp::Peer;
 use zpipe::{Counter, Notifier, Sender};
 
 use crate::{
+    authentication::Question,
     endpoint::Endpoint,
     link::Link,
     lock::lock,
@@ -40,6 +41,8 @@ pub enum Letter {
         /// lost. The others are sent once the connection stands again.
         taken: u64,
     },
+    /// A handshake wants to know whether a peer may come in.
+    Authenticate(Box<Question>),
 }
 
 /// Something a monitor wants to know. Events of one connection come in the order in which they

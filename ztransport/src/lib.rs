@@ -75,6 +75,7 @@
 #![forbid(unsafe_code)]
 
 mod allocator;
+mod authentication;
 mod connection;
 pub mod endpoint;
 mod engine;
@@ -101,3 +102,4 @@ pub use self::{
     options::Options,
     reactor::{Bound, Reactor},
 };
+pub use authentication::Question;

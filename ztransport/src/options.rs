@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use zmtp::{HandshakeConfig, SocketType, Version};
+use zmtp::{HandshakeConfig, MechanismConfig, SocketType, Version, zap};
 use zpipe::FrameLimits;
 
-use crate::net::SocketTuning;
+use crate::net::{PeerAddress, SocketTuning};
 
 /// Options of a socket as they stand when it binds or connects; later changes reach later endpoints.
 ///
@@ -17,6 +17,13 @@ pub struct Options {
     pub socket_type: SocketType,
     /// The routing id announced to the peer; empty for none. At most 255 bytes.
     pub routing_id: Bytes,
+    /// The security mechanism, with this end's part in it. Default: NULL.
+    pub mechanism: MechanismConfig,
+    /// When a ZAP handler is asked about a peer: see [`Letter::Authenticate`](crate::Letter). Default:
+    /// only for PLAIN.
+    pub zap: Option<zap::Policy>,
+    /// The oldest version of ZMTP that a peer may speak. Default: 1.0.
+    pub oldest_version: Version,
     /// High-water mark of each connection's outbound pipe, in messages; 0 is unlimited. Default 1000.
     pub send_hwm: u32,
     /// High-water mark of each connection's inbound pipe, in messages; 0 is unlimited. Default 1000.
@@ -47,6 +54,9 @@ impl Options {
         Self {
             socket_type,
             routing_id: Bytes::new(),
+            mechanism: MechanismConfig::default(),
+            zap: None,
+            oldest_version: Version::V1_0,
             send_hwm: 1000,
             recv_hwm: 1000,
             max_frame_size: None,
@@ -61,16 +71,21 @@ impl Options {
 
     /// What a handshake with these options says. A routing id that is not valid on the wire is left
     /// out; `zsocket` refuses such ids before they get here.
-    pub(crate) fn handshake(&self) -> HandshakeConfig {
+    pub(crate) fn handshake(&self, peer: &PeerAddress) -> HandshakeConfig {
         let limits = zmtp::Limits::default().with_max_frame_size(self.max_frame_size);
         let config = HandshakeConfig::new(self.socket_type);
-        config
+        let config = config
             .clone()
             .with_identity(self.routing_id.clone())
             .unwrap_or(config)
             .with_limits(limits)
-            // The engine moves the frames of ZMTP 3.x only.
-            .with_oldest_version(Version::V3_0)
+            .with_oldest_version(self.oldest_version)
+            .with_mechanism(self.mechanism.clone())
+            .with_peer_address(peer.to_zap());
+        match &self.zap {
+            Some(policy) => config.with_zap(policy.clone()),
+            None => config,
+        }
     }
 
     pub(crate) fn frame_limits(&self) -> FrameLimits {

@@ -83,6 +83,19 @@ impl PeerAddress {
     }
 }
 
+impl PeerAddress {
+    /// As a ZAP handler is told: the numeric IP address without a port, or like libzmq
+    /// `localhost:<uid>:<gid>:<pid>`, of which the user and group are left empty.
+    pub(crate) fn to_zap(&self) -> String {
+        match self {
+            Self::Tcp(address) => address.ip().to_string(),
+            Self::Ipc { pid: Some(pid), .. } => format!("localhost:::{pid}"),
+            Self::Ipc { pid: None, .. } => "localhost".into(),
+            Self::Unknown => String::new(),
+        }
+    }
+}
+
 impl fmt::Display for PeerAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

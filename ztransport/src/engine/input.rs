@@ -1,0 +1,317 @@
+//! The way in: from the stream to the handshake, and from the stream to the socket.
+
+use std::sync::Arc;
+
+use zmtp::{Command, Peer};
+use zpipe::{Readiness, Scan};
+
+use super::{
+    BUDGET, Caller, Engine, HANDSHAKE_READ, MAX_CONTROL, Outcome, Phase, make_pipes, no_block,
+    translator::Translator,
+};
+use crate::{
+    authentication::Question,
+    connection::Connection,
+    event::{CloseReason, Event, Letter},
+    link::{Driver, Link, next_id},
+};
+
+/// Bytes for one `read` into the rope.
+const READ_SIZE: usize = 64 * 1024;
+/// Bytes for one `read` into the rope when bodies come that are read into buffers of their own: just
+/// enough for the header between two of them and small frames beside it, because what is read here of
+/// a large body has to be copied.
+const READ_SIZE_BETWEEN_BODIES: usize = 512;
+
+impl Engine {
+    pub(super) fn on_readable(
+        &mut self,
+        connection: &Arc<Connection>,
+        by: Caller,
+    ) -> Result<(), CloseReason> {
+        if matches!(self.phase, Phase::Handshake(_)) {
+            self.read_handshake(connection)?;
+        }
+        match self.phase {
+            Phase::Traffic => self.read_traffic(connection, by),
+            Phase::Draining => self.discard(connection),
+            Phase::Down | Phase::Handshake(_) => Ok(()),
+        }
+    }
+
+    fn read_handshake(&mut self, connection: &Arc<Connection>) -> Result<(), CloseReason> {
+        let (Phase::Handshake(handshake), Some(stream)) = (&mut self.phase, &self.stream) else {
+            return Ok(());
+        };
+        let mut buffer = [0; HANDSHAKE_READ];
+        while !handshake.is_complete() {
+            let Some(read) = no_block(stream.read(&mut buffer))? else {
+                // What the input made us say goes out at once: nobody else will ask for it.
+                return self.flush_handshake();
+            };
+            if read == 0 {
+                return Err(CloseReason::PeerClosed);
+            }
+            let input = &buffer[..read];
+            let used = match handshake.handle_input(input) {
+                Ok(used) => used,
+                Err(error) => return Err(self.refuse(error)),
+            };
+            if let Some(request) = handshake.poll_zap() {
+                let letter = Letter::Authenticate(Box::new(Question::new(request, connection)));
+                // A socket that is closed drops the question, which answers it.
+                let _ = connection.handle.post(letter);
+            }
+            if handshake.is_complete() {
+                return self.establish(connection, &input[used..]);
+            }
+        }
+        Ok(())
+    }
+
+    /// The answer to what the handshake asked a ZAP handler.
+    pub(super) fn on_zap_answer(
+        &mut self,
+        connection: &Arc<Connection>,
+    ) -> Result<(), CloseReason> {
+        let Some(answer) = connection.take_zap_answer() else {
+            return Ok(());
+        };
+        let Phase::Handshake(handshake) = &mut self.phase else {
+            return Ok(()); // It was about an earlier stream.
+        };
+        match handshake.handle_zap(answer) {
+            // Another stream has begun meanwhile, and has not asked yet.
+            Err(zmtp::Error::UnexpectedZapAnswer) => Ok(()),
+            Err(error) => Err(self.refuse(error)),
+            Ok(()) if handshake.is_complete() => self.establish(connection, &[]),
+            Ok(()) => self.flush_handshake(),
+        }
+    }
+
+    /// The handshake failed. What it has to say about that goes out if the stream takes it at once.
+    fn refuse(&mut self, error: zmtp::Error) -> CloseReason {
+        let _ = self.flush_handshake();
+        CloseReason::Protocol(error)
+    }
+
+    /// The handshake is complete; `input` is the beginning of the traffic.
+    fn establish(&mut self, connection: &Arc<Connection>, input: &[u8]) -> Result<(), CloseReason> {
+        let Phase::Handshake(handshake) = std::mem::replace(&mut self.phase, Phase::Traffic) else {
+            return Ok(());
+        };
+        self.control.clear();
+        self.control.extend_from_slice(handshake.transmit());
+        self.control_sent = 0;
+        self.between_bodies = false;
+        let Ok(established) = handshake.finish() else {
+            return Ok(());
+        };
+        let zmtp::Established {
+            peer,
+            encoder,
+            decoder,
+            ..
+        } = established;
+        self.translator = Translator::if_needed(encoder, decoder, &mut self.control);
+        connection.set_readable(self.stream.clone());
+        connection.handle.counters().established.add(1);
+        connection.handle.counters().open.add(1);
+        connection.handle.emit(|| Event::HandshakeSucceeded {
+            endpoint: connection.endpoint.clone(),
+            address: self.address.clone(),
+            peer: peer.clone(),
+        });
+        let announced = self.announce(connection, peer);
+        connection.report(Outcome::Established);
+        if !announced {
+            return Err(CloseReason::Local);
+        }
+        self.begin_traffic(connection, input)
+    }
+
+    /// Tells the socket about its peer, and gives it the link if it has none yet. `false` when the
+    /// socket is closed.
+    fn announce(&mut self, connection: &Arc<Connection>, peer: Peer) -> bool {
+        if self.pipes.is_some() {
+            // The socket may be closed and the connection linger; then nobody wants to know.
+            let _ = connection.handle.post(Letter::Established {
+                link: connection.id,
+                peer: Box::new(peer),
+            });
+            return true;
+        }
+        // A connection that is made again gets a new link each time.
+        let id = if connection.outgoing {
+            next_id()
+        } else {
+            connection.id
+        };
+        let (pipes, writer, reader) = make_pipes(connection, id);
+        let abandoned = Some(Arc::clone(&pipes.abandoned));
+        self.pipes = Some(pipes);
+        let link = Link {
+            id,
+            writer,
+            reader,
+            driver: Some(Driver {
+                connection: Arc::clone(connection),
+            }),
+            endpoint: connection.endpoint.clone(),
+            outgoing: connection.outgoing,
+            peer: Some(peer),
+            abandoned,
+        };
+        connection
+            .handle
+            .post(Letter::Attach(Box::new(link)))
+            .is_ok()
+    }
+
+    fn read_traffic(&mut self, connection: &Connection, by: Caller) -> Result<(), CloseReason> {
+        if self
+            .pipes
+            .as_ref()
+            .is_none_or(|pipes| pipes.inbound.is_closed())
+        {
+            return self.discard(connection);
+        }
+        if self.translator.is_some() {
+            return self.read_translated(connection, by);
+        }
+        if self.paused && !self.scan(connection)? {
+            return Ok(());
+        }
+        if self.is_left_to_application(by) {
+            return Ok(());
+        }
+        let mut budget = BUDGET;
+        loop {
+            let (Some(pipes), Some(stream)) = (&mut self.pipes, &self.stream) else {
+                return Ok(());
+            };
+            let body = pipes.inbound.wants_body();
+            let filled = if body {
+                self.between_bodies = true;
+                pipes.inbound.fill_body(|room| stream.read_uninit(room))
+            } else {
+                let max = if self.between_bodies {
+                    READ_SIZE_BETWEEN_BODIES
+                } else {
+                    READ_SIZE
+                };
+                pipes.inbound.fill_rope(max, |room| stream.read(room))
+            };
+            let Some(filled) = no_block(filled)? else {
+                self.hung_up = false; // That was about an earlier stream.
+                return Ok(());
+            };
+            if filled.bytes == 0 {
+                return Err(CloseReason::PeerClosed);
+            }
+            self.progress = true;
+            if !body || !pipes.inbound.wants_body() {
+                let was_full = filled.was_full;
+                if !self.scan(connection)? {
+                    return Ok(());
+                }
+                let wants_body = self.pipes.as_ref().is_some_and(|p| p.inbound.wants_body());
+                if !body && was_full && !wants_body {
+                    self.between_bodies = false;
+                }
+            }
+            if !filled.was_full && !self.hung_up {
+                // A short read emptied the socket; the next arrival is a new edge.
+                return Ok(());
+            }
+            budget = budget.saturating_sub(filled.bytes);
+            if budget == 0 {
+                // Others first; the I/O thread comes back to this one.
+                connection.io.notify(Readiness::WRITABLE);
+                return Ok(());
+            }
+        }
+    }
+
+    /// Whether the stream is not for this thread to read.
+    ///
+    /// What the application asks for while the I/O thread has the engine would be read there, and the
+    /// next it asks for as well: both threads would be busy with one stream from then on. The
+    /// application still sees the stream readable, and comes back.
+    pub(super) fn is_left_to_application(&self, by: Caller) -> bool {
+        by == Caller::IoThread && self.attention.input && !self.hung_up
+    }
+
+    /// Commits what is whole and answers commands. `false` when the inbound pipe is full: the engine
+    /// then hears from the pipe when it has drained.
+    pub(super) fn scan(&mut self, connection: &Connection) -> Result<bool, CloseReason> {
+        let Some(pipes) = &mut self.pipes else {
+            return Ok(false);
+        };
+        self.paused = false;
+        let mut wake = false;
+        let result = loop {
+            let scanned = pipes.inbound.scan(&self.limits);
+            wake |= scanned.reader_was_idle;
+            match scanned.stop {
+                Scan::NeedInput => break Ok(true),
+                Scan::Full => {
+                    if pipes.inbound.block() {
+                        self.paused = true;
+                        break Ok(false);
+                    }
+                    if pipes.inbound.is_closed() {
+                        // Without a reader it never gets room. What comes from now on is discarded.
+                        break Ok(false);
+                    }
+                }
+                Scan::Command(body) => match Command::decode(body) {
+                    Ok(Command::Ping { context, .. }) => {
+                        // A peer that asks faster than it takes answers gets no more of them.
+                        if self.control.len() < MAX_CONTROL {
+                            Command::Pong { context }.encode(&mut self.control);
+                        }
+                    }
+                    // Unknown and misplaced commands are ignored after the handshake.
+                    Ok(_) => {}
+                    Err(error) if error.is_ignorable_command() => {}
+                    Err(error) => break Err(CloseReason::Protocol(error)),
+                },
+                Scan::TooLarge { size } => break Err(CloseReason::Oversize { size }),
+                Scan::TooManyFrames => break Err(CloseReason::Oversize { size: 0 }),
+                Scan::Malformed => {
+                    let error = zmtp::Error::FrameSizeOutOfRange { size: u64::MAX };
+                    break Err(CloseReason::Protocol(error));
+                }
+            }
+        };
+        if wake {
+            pipes.inbound.wake_reader();
+        }
+        if !self.control.is_empty() && result.is_ok() {
+            self.flush(connection)?;
+        }
+        result
+    }
+
+    /// Reads and forgets, until there is nothing or the peer closes.
+    pub(super) fn discard(&mut self, connection: &Connection) -> Result<(), CloseReason> {
+        let Some(stream) = &self.stream else {
+            return Ok(());
+        };
+        let mut buffer = [0; HANDSHAKE_READ * 8];
+        let mut budget = BUDGET;
+        while budget > 0 {
+            let Some(read) = no_block(stream.read(&mut buffer))? else {
+                return Ok(());
+            };
+            if read == 0 {
+                return Err(CloseReason::PeerClosed);
+            }
+            budget = budget.saturating_sub(read);
+        }
+        // Others first; the I/O thread comes back to this one.
+        connection.io.notify(Readiness::WRITABLE);
+        Ok(())
+    }
+}

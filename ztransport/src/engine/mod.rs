@@ -1,0 +1,404 @@
+//! The engine: what moves bytes between one connection and its two pipes.
+//!
+//! It is a passive object. It owns a stream, a handshake or a frame scanner, and two pipe ends; it
+//! never blocks, never sleeps, and does not know which thread calls it. Events come in as bits, see
+//! [`events`]; what the I/O thread has to know goes out as [`Outcome`]s.
+//!
+//! ```text
+//!            drive(events)              ┌────────┐ read   ┌─────────────────┐ commit  ┌────────┐
+//!  I/O thread ────────┐                 │        │───────▶│ rope of inbound │────────▶│        │
+//!                     ├──▶ Owned<Engine>│ stream │        └─────────────────┘         │ socket │
+//!  application ───────┘                 │        │◀───────┌─────────────────┐◀────────│        │
+//!                                       └────────┘ writev │ rope of outbound│ append  └────────┘
+//!                                                         └─────────────────┘
+//! ```
+
+mod attention;
+mod input;
+mod output;
+mod translator;
+
+use std::{
+    io::{self, ErrorKind, IoSlice},
+    sync::Arc,
+    time::Duration,
+};
+
+use zmtp::Handshake;
+use zpipe::{ByteReader, Counter, FrameLimits, Limits, Reader, Writer, byte_pipe, pipe};
+
+use self::{
+    attention::{Attention, OUTPUT_TICK},
+    translator::Translator,
+};
+use crate::{
+    connection::Connection,
+    event::{CloseReason, Event, Letter},
+    net::{PeerAddress, Stream},
+    options::Options,
+};
+
+/// The events an engine handles.
+pub(crate) mod events {
+    /// The stream may be readable, or the inbound pipe has room again.
+    pub(crate) const READ: u32 = 1;
+    /// The stream may be writable, or the outbound pipe has messages.
+    pub(crate) const WRITE: u32 = 2;
+    /// A new stream lies in the connection's slot.
+    pub(crate) const ATTACH: u32 = 4;
+    /// The handshake had its time.
+    pub(crate) const HANDSHAKE_TIMEOUT: u32 = 8;
+    /// The socket let go of the link: send what is queued, then close.
+    pub(crate) const CLOSE: u32 = 16;
+    /// Close now, whatever is queued.
+    pub(crate) const DESTROY: u32 = 32;
+    /// The application found the outbound pipe full, and drives the engine itself.
+    pub(crate) const FULL: u32 = 64;
+    /// Time to see whether an application that drove the engine still does.
+    pub(crate) const TICK: u32 = 128;
+    /// The application will not read itself any more.
+    pub(crate) const UNLEASE: u32 = 256;
+    /// The application is about to wait for input itself.
+    pub(crate) const LEASE: u32 = 2048;
+    /// The application is back from waiting for input. An event, so that it is not lost when another
+    /// thread has the engine at that moment.
+    pub(crate) const RESUME: u32 = 512;
+    /// The peer will send nothing more. This is reported once, maybe together with data that came
+    /// before, so every read from now on goes on to the end.
+    pub(crate) const HANGUP: u32 = 1024;
+    /// The answer of a ZAP handler lies in the connection's slot.
+    pub(crate) const ZAP: u32 = 4096;
+}
+
+/// Each event is a bit of its own.
+const _: () = {
+    use events::*;
+    let all = [
+        READ,
+        WRITE,
+        ATTACH,
+        HANDSHAKE_TIMEOUT,
+        CLOSE,
+        DESTROY,
+        FULL,
+        TICK,
+        UNLEASE,
+        RESUME,
+        HANGUP,
+        LEASE,
+        ZAP,
+    ];
+    let (mut at, mut seen) = (0, 0);
+    while at < all.len() {
+        assert!(all[at].is_power_of_two() && seen & all[at] == 0);
+        seen |= all[at];
+        at += 1;
+    }
+};
+
+/// Answers to PING that may wait for the stream, in bytes.
+const MAX_CONTROL: usize = 64 * 1024;
+/// Bytes after which an engine lets others have their turn.
+const BUDGET: usize = 1 << 20;
+/// Bytes of one `read` during the handshake, which lie on the stack.
+const HANDSHAKE_READ: usize = 1024;
+
+/// What the I/O thread learns from an engine.
+#[derive(Debug)]
+pub(crate) enum Outcome {
+    /// The handshake is complete.
+    Established,
+    /// The stream is gone. `established` tells whether its handshake had been completed.
+    Failed { established: bool },
+    /// Everything is sent, and the peer has been told that nothing more will come.
+    Flushed,
+    /// Nothing is left to do for this connection.
+    Finished,
+    /// An application thread drives this connection; send [`events::TICK`] after this time.
+    Tick(Duration),
+}
+
+pub(crate) struct Engine {
+    stream: Option<Arc<Stream>>,
+    address: PeerAddress,
+    phase: Phase,
+    /// Absent before the handshake of a connection that gets its pipes only then, and after the end.
+    pipes: Option<Pipes>,
+    /// Encoded frames that do not come from the pipe: the end of the handshake, PONG.
+    control: Vec<u8>,
+    control_sent: usize,
+    /// The inbound pipe is full; scanned again when it has drained.
+    paused: bool,
+    /// The peer will send nothing more: see [`events::HANGUP`].
+    hung_up: bool,
+    /// A large body was read last, so more are likely.
+    between_bodies: bool,
+    /// Bytes have come in since the last [`Engine::take_progress`].
+    progress: bool,
+    limits: FrameLimits,
+    /// For traffic that is not what lies in the ropes.
+    translator: Option<Box<Translator>>,
+    attention: Attention,
+    /// Kept for its allocation, always empty.
+    slices: Vec<IoSlice<'static>>,
+}
+
+pub(crate) struct Pipes {
+    pub(crate) inbound: Writer,
+    pub(crate) outbound: ByteReader,
+    /// Shared with the socket: see [`Link::unclaimed`].
+    pub(crate) abandoned: Arc<Counter>,
+}
+
+impl Pipes {
+    /// Lets go of the pipes, and counts what will not be sent any more.
+    fn abandon(self, lost: &Counter) {
+        let pending = self.outbound.pending();
+        lost.add(pending);
+        // Before the socket can see that the pipes are gone.
+        self.abandoned.add(pending);
+    }
+}
+
+enum Phase {
+    /// No stream.
+    Down,
+    Handshake(Box<Handshake>),
+    Traffic,
+    /// Our side is shut down; what the peer still sends is thrown away until it closes too.
+    Draining,
+}
+
+/// Makes the pipes between a socket and an engine: the engine's ends and the socket's ends.
+pub(crate) fn make_pipes(connection: &Connection, link: u64) -> (Pipes, Writer, Reader) {
+    let socket = connection.handle.notifier(link);
+    let io = connection.io.clone();
+    let limits = |messages: u32| Limits {
+        messages: u64::from(messages),
+        bytes: 0,
+    };
+    let options = &connection.options;
+    let (writer, outbound) = byte_pipe(
+        limits(options.send_hwm),
+        Some(socket.clone()),
+        Some(io.clone()),
+    );
+    let (inbound, reader) = pipe(limits(options.recv_hwm), Some(io), Some(socket));
+    let pipes = Pipes {
+        inbound,
+        outbound,
+        abandoned: Arc::default(),
+    };
+    (pipes, writer, reader)
+}
+
+impl Engine {
+    pub(crate) fn new(options: &Options, pipes: Option<Pipes>) -> Self {
+        Self {
+            stream: None,
+            address: PeerAddress::Unknown,
+            phase: Phase::Down,
+            pipes,
+            control: Vec::new(),
+            control_sent: 0,
+            paused: false,
+            hung_up: false,
+            between_bodies: false,
+            progress: false,
+            limits: options.frame_limits(),
+            translator: None,
+            attention: Attention::default(),
+            slices: Vec::new(),
+        }
+    }
+
+    /// Handles a set of [`events`] on a thread of this kind.
+    pub(crate) fn handle(&mut self, connection: &Arc<Connection>, pending: u32, by: Caller) {
+        if pending & events::DESTROY != 0 {
+            return self.destroy(connection);
+        }
+        let mut result = Ok(());
+        let mut pending = pending;
+        if pending & events::LEASE != 0 {
+            self.begin_lease(connection);
+        }
+        if pending & events::RESUME != 0 {
+            self.attention.blocked = false;
+            self.attention.used = true;
+        }
+        if pending & events::ATTACH != 0 && self.attach(connection) {
+            pending |= events::READ | events::WRITE;
+        }
+        self.hung_up |= pending & events::HANGUP != 0;
+        if pending & events::HANDSHAKE_TIMEOUT != 0 && matches!(self.phase, Phase::Handshake(_)) {
+            result = Err(CloseReason::HandshakeTimeout);
+        }
+        if result.is_ok() && pending & events::ZAP != 0 {
+            result = self.on_zap_answer(connection);
+            // What followed on its heels is traffic.
+            pending |= events::READ;
+        }
+        if result.is_ok() && pending & events::READ != 0 {
+            result = self.on_readable(connection, by);
+        }
+        if pending & events::FULL != 0 && matches!(self.phase, Phase::Traffic) {
+            self.attention.output = true;
+            self.attention.full += 1;
+            self.tick(connection, OUTPUT_TICK);
+            pending |= events::WRITE;
+        }
+        if pending & (events::UNLEASE | events::CLOSE) != 0 {
+            self.end_lease(connection);
+        }
+        if pending & events::TICK != 0 {
+            self.on_tick(connection);
+            pending |= events::WRITE;
+        }
+        if result.is_ok() && pending & (events::WRITE | events::CLOSE) != 0 {
+            result = self.on_writable(connection);
+        }
+        if let Err(reason) = result {
+            self.fail(connection, reason);
+        }
+        if pending & events::CLOSE != 0 {
+            self.finish_if_unused(connection);
+        }
+    }
+
+    fn attach(&mut self, connection: &Connection) -> bool {
+        let Some(stream) = connection.take_incoming() else {
+            return false;
+        };
+        self.address = stream.peer();
+        self.stream = Some(Arc::new(stream));
+        self.phase = Phase::Handshake(Box::new(Handshake::new(
+            connection.options.handshake(&self.address),
+        )));
+        true
+    }
+
+    // ---- The end ----
+
+    /// Lets go of the stream. The pipes of a connection that is to be made again stay as they are,
+    /// except that parts of messages are taken back.
+    fn fail(&mut self, connection: &Connection, reason: CloseReason) {
+        let phase = std::mem::replace(&mut self.phase, Phase::Down);
+        self.stream = None;
+        connection.set_readable(None);
+        self.attention.reset();
+        self.control.clear();
+        self.control_sent = 0;
+        self.translator = None;
+        self.paused = false;
+        self.hung_up = false;
+        if matches!(phase, Phase::Draining) {
+            self.pipes = None;
+            return connection.report(Outcome::Finished);
+        }
+        let established = matches!(phase, Phase::Traffic);
+        if established {
+            connection.handle.counters().open.sub(1);
+        }
+        connection.handle.counters().closed(&reason);
+        if connection.keeps_pipes() {
+            if let Some(pipes) = &mut self.pipes {
+                pipes.inbound.rollback();
+                pipes.outbound.rewind();
+                if established {
+                    // A socket that is closed does not want to know.
+                    let _ = connection.handle.post(Letter::Interrupted {
+                        link: connection.id,
+                        taken: pipes.outbound.messages_read(),
+                    });
+                }
+            }
+        } else if let Some(pipes) = self.pipes.take() {
+            pipes.abandon(&connection.handle.counters().lost_to_peer);
+            // A socket whose application does not call does not have to keep what is of no use.
+            connection.handle.retract(connection.id);
+        }
+        // Whoever hears of it finds the pipes gone.
+        self.emit_end(connection, established, reason);
+        connection.report(Outcome::Failed { established });
+    }
+
+    fn emit_end(&self, connection: &Connection, established: bool, reason: CloseReason) {
+        connection.handle.emit(|| {
+            let (endpoint, address) = (connection.endpoint.clone(), self.address.clone());
+            if established {
+                Event::Disconnected {
+                    endpoint,
+                    address,
+                    reason,
+                }
+            } else {
+                Event::HandshakeFailed {
+                    endpoint,
+                    address,
+                    reason,
+                }
+            }
+        });
+    }
+
+    /// After the socket let go: a connection that is down and has nothing to send is finished.
+    fn finish_if_unused(&mut self, connection: &Connection) {
+        if matches!(self.phase, Phase::Traffic | Phase::Draining) {
+            return;
+        }
+        let unused = self
+            .pipes
+            .as_ref()
+            .is_none_or(|pipes| pipes.outbound.pending() == 0);
+        if unused {
+            self.destroy(connection);
+        }
+    }
+
+    fn destroy(&mut self, connection: &Connection) {
+        if matches!(self.phase, Phase::Traffic) {
+            connection.handle.counters().open.sub(1);
+        }
+        let phase = std::mem::replace(&mut self.phase, Phase::Down);
+        self.stream = None;
+        connection.set_readable(None);
+        drop(connection.take_incoming());
+        if let Some(pipes) = self.pipes.take() {
+            pipes.abandon(&connection.handle.counters().lost_to_linger);
+        }
+        if !matches!(phase, Phase::Down | Phase::Draining) {
+            connection.handle.counters().closed(&CloseReason::Local);
+            let established = matches!(phase, Phase::Traffic);
+            self.emit_end(connection, established, CloseReason::Local);
+        }
+        connection.report(Outcome::Finished);
+    }
+
+    /// Whether traffic has come in since the last call.
+    pub(crate) fn take_progress(&mut self) -> bool {
+        std::mem::take(&mut self.progress)
+    }
+
+    /// Messages that are queued for the peer.
+    pub(crate) fn pending(&self) -> u64 {
+        self.pipes
+            .as_ref()
+            .map_or(0, |pipes| pipes.outbound.pending())
+    }
+}
+
+/// On which kind of thread an engine is driven.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Caller {
+    IoThread,
+    Application,
+}
+
+/// `None` for "not now".
+fn no_block<T>(result: io::Result<T>) -> Result<Option<T>, CloseReason> {
+    match result {
+        Ok(value) => Ok(Some(value)),
+        Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(None),
+        Err(error) => Err(CloseReason::Io(error.kind())),
+    }
+}

@@ -1,0 +1,129 @@
+//! The way out: from the socket to the stream.
+
+use std::{io::IoSlice, sync::Arc};
+
+use zpipe::Readiness;
+
+use super::{BUDGET, Engine, Outcome, Phase, no_block};
+use crate::{connection::Connection, event::CloseReason};
+
+/// Bytes and slices for one `writev`. More bytes would have left the cache before the kernel copies
+/// them.
+const WRITE_SIZE: usize = 256 * 1024;
+pub(super) const WRITE_SLICES: usize = 64;
+
+impl Engine {
+    pub(super) fn on_writable(&mut self, connection: &Arc<Connection>) -> Result<(), CloseReason> {
+        match self.phase {
+            Phase::Handshake(_) => self.flush_handshake(),
+            Phase::Traffic => {
+                if self.flush(connection)? == Flushed::Closed {
+                    self.shut_down(connection);
+                }
+                Ok(())
+            }
+            Phase::Down | Phase::Draining => Ok(()),
+        }
+    }
+
+    pub(super) fn flush_handshake(&mut self) -> Result<(), CloseReason> {
+        let (Phase::Handshake(handshake), Some(stream)) = (&mut self.phase, &self.stream) else {
+            return Ok(());
+        };
+        while !handshake.transmit().is_empty() {
+            let Some(written) = no_block(stream.write(handshake.transmit()))? else {
+                return Ok(());
+            };
+            handshake.advance_transmit(written);
+        }
+        Ok(())
+    }
+
+    /// Writes until the pipe is empty or the stream takes no more.
+    pub(super) fn flush(&mut self, connection: &Connection) -> Result<Flushed, CloseReason> {
+        if self.translator.is_some() {
+            return self.flush_translated(connection);
+        }
+        let (Some(pipes), Some(stream)) = (&mut self.pipes, &self.stream) else {
+            return Ok(Flushed::Idle);
+        };
+        let outbound = &mut pipes.outbound;
+        let mut budget = BUDGET;
+        loop {
+            // Control frames go between messages, and one that has begun goes on.
+            if !self.control.is_empty() && (self.control_sent > 0 || !outbound.is_mid_message()) {
+                let Some(written) = no_block(stream.write(&self.control[self.control_sent..]))?
+                else {
+                    return Ok(Flushed::Blocked);
+                };
+                self.control_sent += written;
+                if self.control_sent == self.control.len() {
+                    self.control.clear();
+                    self.control_sent = 0;
+                }
+                continue;
+            }
+            let mut slices = std::mem::take(&mut self.slices);
+            let total = outbound.gather(&mut slices, WRITE_SLICES, WRITE_SIZE);
+            if total == 0 {
+                self.slices = recycle(slices);
+                if outbound.is_closed() {
+                    return Ok(Flushed::Closed);
+                }
+                if self.attention.output || outbound.set_idle() {
+                    return Ok(Flushed::Idle);
+                }
+                continue;
+            }
+            let written = match &slices[..] {
+                [one] => stream.write(one),
+                many => stream.write_vectored(many),
+            };
+            self.slices = recycle(slices);
+            let Some(written) = no_block(written)? else {
+                return Ok(Flushed::Blocked);
+            };
+            outbound.advance(written);
+            if written < total {
+                // The stream is full; when it has room again that is a new edge.
+                return Ok(Flushed::Blocked);
+            }
+            budget = budget.saturating_sub(written);
+            if budget == 0 {
+                // Others first; the I/O thread comes back to this one.
+                connection.io.notify(Readiness::READABLE);
+                return Ok(Flushed::Blocked);
+            }
+        }
+    }
+
+    /// Everything is sent and the socket has let go of the link.
+    pub(super) fn shut_down(&mut self, connection: &Connection) {
+        self.phase = Phase::Draining;
+        if let Some(stream) = &self.stream {
+            // Fails only if the peer is gone already, which reading will tell.
+            let _ = stream.shutdown_write();
+        }
+        connection.handle.counters().open.sub(1);
+        connection.report(Outcome::Flushed);
+        if let Err(reason) = self.discard(connection) {
+            self.fail(connection, reason);
+        }
+    }
+}
+
+#[derive(PartialEq, Eq)]
+pub(super) enum Flushed {
+    /// Nothing is left; the pipe will say when there is.
+    Idle,
+    /// The stream will say when it has room, or the I/O thread comes back.
+    Blocked,
+    /// Nothing is left and nothing will come.
+    Closed,
+}
+
+/// Empties a vector of slices for use with another lifetime; collecting in place keeps the memory.
+pub(super) fn recycle<'a>(mut slices: Vec<IoSlice<'_>>) -> Vec<IoSlice<'a>> {
+    slices.clear();
+    slices.into_iter().map(|_| IoSlice::new(&[])).collect()
+}
