@@ -90,14 +90,14 @@ impl FrameBuffer {
     }
 
     /// Consumes input up to the end of the frame, and returns how much that was and whether the
-    /// frame is complete. `check` judges the size as soon as it is known; what passes has to be
+    /// frame is complete. `check` judges the header as soon as it is known; a size that passes has to be
     /// addressable. No more than `up_to` bytes of the body are consumed and stored, all calls
     /// together.
     pub(crate) fn fill(
         &mut self,
         input: &[u8],
         up_to: usize,
-        check: impl FnOnce(u64) -> Result<(), Error>,
+        check: impl FnOnce(FrameHeader) -> Result<(), Error>,
     ) -> Result<(usize, bool), Error> {
         let mut used = 0;
         let header = match self.header {
@@ -110,7 +110,7 @@ impl FrameBuffer {
                 self.head_len += 1;
                 used += 1;
                 if let Some((header, _)) = self.framing.decode(&self.head[..self.head_len])? {
-                    check(header.size)?;
+                    check(header)?;
                     self.header = Some(header);
                     break header;
                 }

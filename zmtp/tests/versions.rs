@@ -216,7 +216,40 @@ fn the_handshake_timer_covers_the_identity_of_an_old_peer() {
         }
     }
     // A client that speaks something else is not waited for without end.
-    timely(b"GET / HTTP/1.1\r\n\r\n", &[b'x'; 60]);
+    timely(b"\x47\0unknown", &[b'x'; 63]);
+}
+
+// spec: WIRE-1.4/no-zmtp: clients of other protocols are told from peers of 1.0 where that is possible
+#[test]
+fn what_cannot_be_an_identity_is_no_old_peer() {
+    let others: [&[u8]; 6] = [
+        b"GET / HTTP/1.1\r\n\r\n",
+        b"POST / HTTP/1.1\r\n\r\n",
+        b"HEAD / HTTP/1.1\r\n\r\n",
+        b"PUT / HTTP/1.1\r\n\r\n",
+        b"SSH-2.0-client\r\n",
+        // A ClientHello of TLS.
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
+    ];
+    for input in others {
+        let now = Instant::now();
+        let mut connection = Connection::new(router(), now);
+        let version = Version::V1_0;
+        let expected = Err(Error::UnsupportedVersion { version });
+        assert_eq!(connection.handle_input(input, now), expected, "{input:?}");
+    }
+    // Not even the old versions with a greeting have identities of several frames.
+    let mut wire = handshake(Version::V2_0, SocketType::Dealer, "old");
+    let flags = wire.len() - 5;
+    assert_eq!(&wire[flags..], b"\0\x03old");
+    for bit in [1, 4] {
+        wire[flags] = bit;
+        let now = Instant::now();
+        let mut connection = Connection::new(router(), now);
+        let version = Version::V2_0;
+        let expected = Err(Error::UnsupportedVersion { version });
+        assert_eq!(connection.handle_input(&wire, now), expected);
+    }
 }
 
 // spec: RFC37/heartbeats: PING is sent at the interval to peers that know it

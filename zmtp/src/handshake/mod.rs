@@ -406,15 +406,22 @@ impl Handshake {
     /// Takes bytes of a frame and acts on it when it is complete.
     fn on_frame_bytes(&mut self, input: &[u8]) -> Result<usize, Error> {
         let limits = self.config.limits();
-        let is_identity = matches!(self.state, State::Identity { .. });
+        let old = match self.state {
+            State::Identity { version, .. } => Some(version),
+            _ => None,
+        };
         let up_to = self.mechanism.prefix_limit();
-        let (used, complete) = self.frame.fill(input, up_to, |size| {
-            if is_identity {
-                check_identity(size, &[])?;
-                check_frame_size(size, limits)
-            } else {
-                check_command_size(size, limits)
+        let (used, complete) = self.frame.fill(input, up_to, |header| match old {
+            // An identity is one frame. `GET` and the greetings of TLS and SSH are none: their second
+            // byte has the bit.
+            Some(version) if header.flags.is_more() || header.flags.is_command() => {
+                Err(Error::UnsupportedVersion { version })
             }
+            Some(_) => {
+                check_identity(header.size, &[])?;
+                check_frame_size(header.size, limits)
+            }
+            None => check_command_size(header.size, limits),
         })?;
         if complete {
             self.on_frame()?;
