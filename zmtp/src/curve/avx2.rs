@@ -1,4 +1,5 @@
-//! Salsa20 and Poly1305 in vectors of 256 bits, for x86 processors with AVX2.
+//! Salsa20 and Poly1305 in vectors of 256 bits, for x86 processors with AVX2, and what more there is
+//! to gain from AVX-512.
 //!
 //! Everything here is safe code: the intrinsics compute on values only, and the token that each
 //! function takes proves that the processor has what they need. The portable code beside it is the
@@ -13,7 +14,7 @@ use fearless_simd::prelude::*;
 use fearless_simd::{Avx2, kernel, u8x32};
 
 use super::poly1305::{Limbs, multiply};
-use super::salsa::{BLOCK, DOUBLE_ROUNDS, numbered};
+use super::salsa::{BLOCK, DOUBLE_ROUNDS};
 
 type Vector = __m256i;
 
@@ -47,6 +48,23 @@ kernel!(
     }
 );
 
+kernel!(
+    /// The same for twelve blocks, on processors with AVX-512: they have twice the registers, and
+    /// one instruction for a rotation.
+    #[inline]
+    pub(super) fn xor_12_blocks(
+        avx512: Avx512,
+        avx2: Avx2,
+        start: &[[u32; 4]; 4],
+        first: u64,
+        data: &mut [u8; 12 * BLOCK],
+    ) {
+        if let ([one, two, three, four, five, six], []) = data.as_chunks_mut::<{ 2 * BLOCK }>() {
+            xor_blocks(avx2, start, first, &mut [one, two, three, four, five, six]);
+        }
+    }
+);
+
 /// Xors two blocks onto each of the pieces. The pieces are computed side by side, for one of them
 /// alone would leave the processor waiting for itself.
 #[inline]
@@ -57,13 +75,19 @@ fn xor_blocks<const N: usize>(
     first: u64,
     pieces: &mut [&mut [u8; 2 * BLOCK]; N],
 ) {
-    let mut starts = [[_mm256_setzero_si256(); 4]; N];
-    for (piece, vectors) in starts.iter_mut().enumerate() {
-        let number = first.wrapping_add(2 * piece as u64);
-        let [low, high] = [number, number.wrapping_add(1)].map(|number| numbered(start, number));
-        for (at, vector) in vectors.iter_mut().enumerate() {
-            *vector = both(low[at], high[at]);
-        }
+    let [a, b, c, d] = start.map(|words| {
+        let [w0, w1, w2, w3] = words.map(u32::cast_signed);
+        _mm256_setr_epi32(w0, w1, w2, w3, w0, w1, w2, w3)
+    });
+    let mut starts = [[a, b, c, d]; N];
+    for (piece, [_, b, c, _]) in starts.iter_mut().enumerate() {
+        let one = first.wrapping_add(2 * piece as u64);
+        let other = one.wrapping_add(1);
+        // The low half of a block's number is word 8, the high half word 9; both were zero.
+        let low = |number: u64| i64::from(number as u32);
+        let high = |number: u64| (number & !0xFFFF_FFFF).cast_signed();
+        *c = _mm256_or_si256(*c, _mm256_setr_epi64x(low(one), 0, low(other), 0));
+        *b = _mm256_or_si256(*b, _mm256_setr_epi64x(high(one), 0, high(other), 0));
     }
     let mut states = starts;
     for _ in 0..DOUBLE_ROUNDS {
@@ -113,8 +137,12 @@ fn half_round<const N: usize>(states: &mut [Diagonals; N]) {
 #[target_feature(enable = "avx2")]
 fn step<const LEFT: i32, const RIGHT: i32>(target: Vector, one: Vector, other: Vector) -> Vector {
     let sum = _mm256_add_epi32(one, other);
-    let mixed = _mm256_xor_si256(target, _mm256_slli_epi32::<LEFT>(sum));
-    _mm256_xor_si256(mixed, _mm256_srli_epi32::<RIGHT>(sum))
+    // Where there is an instruction that rotates, this is it.
+    let rotated = _mm256_or_si256(
+        _mm256_slli_epi32::<LEFT>(sum),
+        _mm256_srli_epi32::<RIGHT>(sum),
+    );
+    _mm256_xor_si256(target, rotated)
 }
 
 /// Turns the words within each half.
@@ -122,14 +150,6 @@ fn step<const LEFT: i32, const RIGHT: i32>(target: Vector, one: Vector, other: V
 #[target_feature(enable = "avx2")]
 fn turn<const ORDER: i32>(vector: Vector) -> Vector {
     _mm256_shuffle_epi32::<ORDER>(vector)
-}
-
-#[inline]
-#[target_feature(enable = "avx2")]
-fn both(low: [u32; 4], high: [u32; 4]) -> Vector {
-    let [l0, l1, l2, l3] = low.map(u32::cast_signed);
-    let [h0, h1, h2, h3] = high.map(u32::cast_signed);
-    _mm256_setr_epi32(l0, l1, l2, l3, h0, h1, h2, h3)
 }
 
 /// From diagonals to rows, and from two blocks side by side to one after the other.

@@ -5,6 +5,8 @@
 pub(super) struct Cpu {
     #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
     avx2: Option<fearless_simd::Avx2>,
+    #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+    avx512: Option<fearless_simd::Avx512>,
 }
 
 impl Cpu {
@@ -13,6 +15,8 @@ impl Cpu {
         Self {
             #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
             avx2: fearless_simd::Level::new().as_avx2(),
+            #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+            avx512: fearless_simd::Level::new().as_avx512(),
         }
     }
 
@@ -22,7 +26,24 @@ impl Cpu {
         Self {
             #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
             avx2: None,
+            #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+            avx512: None,
         }
+    }
+
+    /// This processor without AVX-512, for tests.
+    #[cfg(test)]
+    pub(super) fn without_avx512() -> Self {
+        Self {
+            #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+            avx512: None,
+            ..Self::detect()
+        }
+    }
+
+    #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+    pub(super) const fn avx512(self) -> Option<fearless_simd::Avx512> {
+        self.avx512
     }
 
     #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]

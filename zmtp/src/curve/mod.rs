@@ -94,7 +94,7 @@
 //! X25519 is that of `x25519-dalek`. XSalsa20 and Poly1305 are this crate's own: the pure Rust
 //! implementations at hand have no vectors for Salsa20, and take a microsecond to begin with
 //! Poly1305, which for a message of 64 bytes is several times the rest. Both are written portably
-//! and once more for AVX2, which is looked for at run time, and are tested against published
+//! and once more for AVX2 and AVX-512, which are looked for at run time, and are tested against published
 //! answers and against those implementations. `cargo bench -p zinterop --bench curve` measures them
 //! beside libsodium.
 //!

@@ -71,7 +71,7 @@ impl Salsa20 {
     pub(super) fn apply(&self, cpu: Cpu, mut block: u64, data: &mut [u8]) {
         #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
         if let Some(avx2) = cpu.avx2() {
-            return self.apply_avx2(avx2, block, data);
+            return self.apply_avx2(cpu, avx2, block, data);
         }
         let _ = cpu;
         for piece in data.chunks_mut(BLOCK) {
@@ -93,9 +93,17 @@ impl Salsa20 {
     }
 
     #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
-    fn apply_avx2(&self, avx2: fearless_simd::Avx2, mut block: u64, data: &mut [u8]) {
-        use super::avx2::{xor_2_blocks, xor_6_blocks};
+    fn apply_avx2(&self, cpu: Cpu, avx2: fearless_simd::Avx2, mut block: u64, mut data: &mut [u8]) {
+        use super::avx2::{xor_2_blocks, xor_6_blocks, xor_12_blocks};
 
+        if let Some(avx512) = cpu.avx512() {
+            let (groups, rest) = data.as_chunks_mut::<{ 12 * BLOCK }>();
+            for group in groups {
+                xor_12_blocks(avx512, avx2, &self.start, block, group);
+                block += 12;
+            }
+            data = rest;
+        }
         let (groups, rest) = data.as_chunks_mut::<{ 6 * BLOCK }>();
         for group in groups {
             xor_6_blocks(avx2, &self.start, block, group);
@@ -125,7 +133,7 @@ impl Drop for Salsa20 {
 
 /// The state with the number of its block, words 8 and 9.
 #[inline]
-pub(super) const fn numbered(start: &Diagonals, block: u64) -> Diagonals {
+const fn numbered(start: &Diagonals, block: u64) -> Diagonals {
     let mut state = *start;
     state[2][0] = block as u32;
     state[1][1] = (block >> 32) as u32;
@@ -203,8 +211,8 @@ mod tests {
 
     use super::*;
 
-    fn cpus() -> [Cpu; 2] {
-        [Cpu::portable(), Cpu::detect()]
+    fn cpus() -> [Cpu; 3] {
+        [Cpu::portable(), Cpu::without_avx512(), Cpu::detect()]
     }
 
     // The vectors of section 8 of "Cryptography in NaCl".
