@@ -11,10 +11,8 @@ use std::{env, thread};
 use zmtp::{Connection, Event, HandshakeConfig, SocketType};
 
 fn main() -> io::Result<()> {
-    let address = env::args()
-        .nth(1)
-        .unwrap_or_else(|| "127.0.0.1:5555".into());
-    let listener = TcpListener::bind(address)?;
+    let address = env::args().nth(1);
+    let listener = TcpListener::bind(address.as_deref().unwrap_or("127.0.0.1:5555"))?;
     println!("listening on tcp://{}", listener.local_addr()?);
     for stream in listener.incoming() {
         let stream = stream?;
@@ -34,9 +32,7 @@ fn serve(mut stream: TcpStream) -> io::Result<()> {
         while let Some(bytes) = connection.poll_transmit() {
             stream.write_all(&bytes)?;
         }
-        let wait = connection
-            .poll_timeout()
-            .map(|at| at.saturating_duration_since(Instant::now()));
+        let wait = connection.poll_timeout().map(|at| at - Instant::now());
         stream.set_read_timeout(wait.map(|wait| wait.max(Duration::from_millis(1))))?;
         match stream.read(&mut buffer) {
             Ok(0) => return Ok(()),

@@ -65,7 +65,11 @@
 //! # Ok::<(), zmtp::Error>(())
 //! ```
 //!
-//! `examples/reply_server.rs` is a REP server on a blocking TCP socket.
+//! And a whole program, `examples/reply_server.rs`, on a blocking TCP socket:
+//!
+//! ```no_run
+#![doc = include_str!("../examples/reply_server.rs")]
+//! ```
 //!
 //! # What it speaks
 //!

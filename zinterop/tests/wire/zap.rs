@@ -1,0 +1,217 @@
+//! What a handler answers, and what comes of it at both ends.
+
+use std::thread;
+
+use zinterop::PATIENCE;
+use zinterop::sys::{event, opt, socket_type};
+use zinterop::zmq::{Context, MonitorEvent, Socket};
+use zmtp::zap::{Credentials, Policy, Request, Status};
+use zmtp::{Error, HandshakeConfig, Message, SocketType};
+
+use crate::support::{Binder, DOMAIN, End, Keys, Link, Mechanism, Server, WirePeer, handler};
+
+/// What a server of libzmq waits at most for a peer that it does not answer.
+const HANDSHAKE_MS: i32 = 2000;
+
+const FAILED: u16 = event::HANDSHAKE_FAILED_AUTH | event::HANDSHAKE_FAILED_PROTOCOL;
+
+/// Calls `trial` for every mechanism and direction, all at the same time: some wait for a timer.
+fn every(trial: impl Fn(Mechanism, Binder) + Sync) {
+    let trial = &trial;
+    thread::scope(|scope| {
+        for mechanism in Mechanism::ALL {
+            for binder in Binder::BOTH {
+                let name = format!("{mechanism:?}, bound {binder:?}");
+                let builder = thread::Builder::new().name(name);
+                builder
+                    .spawn_scoped(scope, move || trial(mechanism, binder))
+                    .unwrap();
+            }
+        }
+    });
+}
+
+/// libzmq as the server in a domain, with a handler that gives each answer once.
+fn libzmq_server(
+    mechanism: Mechanism,
+    keys: &Keys,
+    context: &Context,
+) -> (Socket, HandshakeConfig) {
+    let socket = context.socket(socket_type::DEALER).unwrap();
+    socket
+        .set_bytes(opt::ZAP_DOMAIN, DOMAIN.as_bytes())
+        .unwrap();
+    socket.set_int(opt::HANDSHAKE_IVL, HANDSHAKE_MS).unwrap();
+    let config = mechanism.set_up(Server::Libzmq, SocketType::Dealer, &socket, keys);
+    (socket, config)
+}
+
+/// libzmq as the client, and ours as the server in a domain.
+fn our_server(mechanism: Mechanism, keys: &Keys, context: &Context) -> (Socket, HandshakeConfig) {
+    let socket = context.socket(socket_type::DEALER).unwrap();
+    let config = mechanism
+        .set_up(Server::Ours, SocketType::Dealer, &socket, keys)
+        .with_zap(Policy::new(DOMAIN))
+        .with_peer_address("127.0.0.1");
+    (socket, config)
+}
+
+/// The question that a server asks about a client that is set up as ours are.
+fn question(mechanism: Mechanism, keys: &Keys) -> Request {
+    let credentials = match mechanism {
+        Mechanism::Null => Credentials::Null,
+        Mechanism::Plain => Credentials::Plain {
+            username: "admin".into(),
+            password: "secret".into(),
+        },
+        Mechanism::Curve => Credentials::Curve {
+            public_key: *keys.client.public().as_bytes(),
+        },
+    };
+    Request::new(credentials)
+        .with_domain(DOMAIN)
+        .with_address("127.0.0.1")
+}
+
+fn assert_talking(peer: &mut WirePeer, socket: &Socket) {
+    peer.send("ping");
+    assert_eq!(socket.recv_timeout(PATIENCE).unwrap(), [b"ping"]);
+    socket.send(&["pong"]).unwrap();
+    assert_eq!(peer.message(), Message::from("pong"));
+}
+
+// spec: RFC27/interop-handler: a handler on our types answers libzmq's requests, which are as ours
+#[test]
+fn libzmq_lets_us_in() {
+    let keys = Keys::new();
+    every(|mechanism, binder| {
+        let context = Context::new();
+        let asked = handler(&context, &[Status::Success]);
+        let (socket, config) = libzmq_server(mechanism, &keys, &context);
+        let monitor = socket.monitor(event::ALL).unwrap();
+        let mut peer = Link::new(binder, &socket).peer(config);
+        peer.connected().unwrap();
+        monitor.wait_for_handshake(PATIENCE).unwrap();
+        assert_talking(&mut peer, &socket);
+        assert_eq!(asked.join().unwrap(), [question(mechanism, &keys)]);
+    });
+}
+
+// spec: RFC27/interop-refused: libzmq's ERROR 400 and 500 are understood under NULL, PLAIN and CURVE
+#[test]
+fn libzmq_refuses_us() {
+    let keys = Keys::new();
+    every(|mechanism, binder| {
+        for status in [Status::AuthenticationFailure, Status::InternalError] {
+            let context = Context::new();
+            let asked = handler(&context, &[status]);
+            let (socket, config) = libzmq_server(mechanism, &keys, &context);
+            let monitor = socket.monitor(event::ALL).unwrap();
+            let mut peer = Link::new(binder, &socket).peer(config);
+            let reason = status.as_str().into();
+            let end = peer.connected().unwrap_err();
+            assert_eq!(end, End::Failed(Error::Refused { reason }));
+            let told = monitor.wait_for(event::HANDSHAKE_FAILED_AUTH, PATIENCE);
+            assert_eq!(told.unwrap().value, u32::from(status.code()));
+            assert_eq!(asked.join().unwrap(), [question(mechanism, &keys)]);
+        }
+    });
+}
+
+// spec: RFC27/interop-temporary: libzmq's 300 is a close without a word
+#[test]
+fn libzmq_puts_us_off() {
+    let keys = Keys::new();
+    every(|mechanism, binder| {
+        let context = Context::new();
+        let asked = handler(&context, &[Status::TemporaryError]);
+        let (socket, config) = libzmq_server(mechanism, &keys, &context);
+        let monitor = socket.monitor(event::ALL).unwrap();
+        let link = Link::new(binder, &socket);
+        let end = link.peer(config).connected().unwrap_err();
+        assert_eq!(end, End::Closed);
+        let told = monitor.wait_for(event::HANDSHAKE_FAILED_AUTH, PATIENCE);
+        assert_eq!(told.unwrap().value, 300);
+        assert_eq!(asked.join().unwrap(), [question(mechanism, &keys)]);
+    });
+}
+
+// spec: RFC27/interop-server: our server asks the same about a libzmq client as libzmq would
+#[test]
+fn we_let_libzmq_in() {
+    let keys = Keys::new();
+    every(|mechanism, binder| {
+        let context = Context::new();
+        let (socket, config) = our_server(mechanism, &keys, &context);
+        let monitor = socket.monitor(event::ALL).unwrap();
+        let mut peer = Link::new(binder, &socket).peer(config);
+        assert_eq!(peer.connected().unwrap().user_id, "joe");
+        assert_eq!(peer.requests, [question(mechanism, &keys)]);
+        monitor.wait_for_handshake(PATIENCE).unwrap();
+        assert_talking(&mut peer, &socket);
+    });
+}
+
+// spec: RFC27/interop-refusal: libzmq's clients understand our 400 and 500 under NULL, PLAIN and CURVE
+#[test]
+fn we_refuse_libzmq() {
+    let keys = Keys::new();
+    every(|mechanism, binder| {
+        for status in [Status::AuthenticationFailure, Status::InternalError] {
+            let context = Context::new();
+            let (socket, config) = our_server(mechanism, &keys, &context);
+            let monitor = socket.monitor(FAILED).unwrap();
+            let mut peer = Link::new(binder, &socket).peer(config).with_zap(status);
+            let end = peer.connected().unwrap_err();
+            assert_eq!(end, End::Failed(Error::AuthenticationFailed { status }));
+            assert_eq!(peer.requests, [question(mechanism, &keys)]);
+            let MonitorEvent { event, value, .. } =
+                monitor.recv_timeout(PATIENCE).unwrap().unwrap();
+            let code = u32::from(status.code());
+            assert_eq!((event, value), (event::HANDSHAKE_FAILED_AUTH, code));
+        }
+    });
+}
+
+// spec: WIRE-4.2/interop-error-spelling: the right spelling of ERROR ends a libzmq PLAIN client too, as an unexpected command
+#[test]
+fn a_libzmq_client_does_not_understand_an_error_in_the_right_spelling() {
+    let keys = Keys::new();
+    let context = Context::new();
+    let (socket, config) = our_server(Mechanism::Plain, &keys, &context);
+    let server = zmtp::MechanismConfig::PlainServer(zmtp::plain::ServerConfig::new());
+    let status = Status::AuthenticationFailure;
+    let monitor = socket.monitor(FAILED).unwrap();
+    let link = Link::new(Binder::Ours, &socket);
+    let mut peer = link.peer(config.with_mechanism(server)).with_zap(status);
+    let end = peer.connected().unwrap_err();
+    assert_eq!(end, End::Failed(Error::AuthenticationFailed { status }));
+    let told = monitor.recv_timeout(PATIENCE).unwrap().unwrap();
+    assert_eq!(
+        (told.event, told.value),
+        (event::HANDSHAKE_FAILED_PROTOCOL, 0x1000_0001)
+    );
+}
+
+// spec: RFC27/interop-comes-back: after our 300 a libzmq client connects again, and comes in
+#[test]
+fn libzmq_comes_back_when_we_put_it_off() {
+    let keys = Keys::new();
+    every(|mechanism, binder| {
+        let context = Context::new();
+        let (socket, config) = our_server(mechanism, &keys, &context);
+        socket.set_int(opt::RECONNECT_IVL, 1).unwrap();
+        let link = Link::new(binder, &socket);
+        let status = Status::TemporaryError;
+        let end = link
+            .peer(config.clone())
+            .with_zap(status)
+            .connected()
+            .unwrap_err();
+        assert_eq!(end, End::Failed(Error::AuthenticationFailed { status }));
+
+        let mut peer = link.peer(config);
+        peer.connected().unwrap();
+        assert_talking(&mut peer, &socket);
+    });
+}
