@@ -11,6 +11,14 @@ pub fn react(input: &Input) -> Reaction {
     react_in_pieces(input, usize::MAX)
 }
 
+/// What a connection has said when it is time for the input.
+pub fn prelude(input: &Input) -> Vec<u8> {
+    let now = Instant::now();
+    let mut connection = Connection::new(input.config(), now);
+    connection.handle_input(&input.prelude(), now).unwrap();
+    transmit(&mut connection)
+}
+
 pub fn react_in_pieces(input: &Input, chunk: usize) -> Reaction {
     let now = Instant::now();
     let mut connection = Connection::new(input.config(), now);

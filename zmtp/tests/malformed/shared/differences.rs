@@ -27,7 +27,8 @@ identity `6d65`; a REQ waits for a reply.
 - *open* means that the connection lives on, *closed* that our end (or libzmq) has closed it.
 - Words in capitals are what a monitor is told: of ours, what `Error::protocol_event_code` and `Error::auth_event_code` say. What is in words is the text of \
 our error.
-- A connection knows no patterns. It delivers messages whole, and the sockets above it decide what they are worth; for ROUTER the identity is put before them here.
+- A connection knows no patterns. It delivers messages whole and hands up commands, and what is above it decides what they are worth; for ROUTER the identity is put before \
+messages here. REQ and REP over tcp are whole sockets, the other types connections as a pattern gets them, to which no commands are handed up.
 
 | input | to | bytes | libzmq | `zmtp::Connection` | socket over tcp | why we differ |
 |---|---|---|---|---|---|---|
@@ -50,6 +51,13 @@ const DIFFERENCES: &[Difference] = &[
         socket: &[Connection, Reply, Delivered, Events],
         why: "RFC 23 lets a peer send messages right behind its READY. libzmq closes or not, depending on whether its own READY has been \
               written yet; ours takes them whenever they come, because nothing is left to be decided about the peer",
+    },
+    Difference {
+        keys: &["greeting/http-request"],
+        connection: &[Connection],
+        socket: &[Connection],
+        why: "the second byte of a ZMTP 1.0 peer holds flags, and those of an identity announce no more frames: `GET` is HTTP. libzmq waits for the rest \
+              without end",
     },
     Difference {
         keys: &["greeting/sig-last-even"],
@@ -108,13 +116,13 @@ const DIFFERENCES: &[Difference] = &[
         keys: &["traffic/user-message-to-pub"],
         connection: &[Delivered],
         socket: &[Delivered],
-        why: "what a PUB makes of messages is its own business: it will discard this one",
+        why: "whether messages to a PUB mean anything is for the pattern to say, which neither of ours has here; libzmq's PUB discards this one",
     },
     Difference {
         keys: &["traffic/xpub-cancel-never-subscribed"],
         connection: &[Delivered],
         socket: &[Delivered],
-        why: "the command is handed up as it is; an XPUB will make a message of it",
+        why: "what becomes of subscriptions is for the pattern to say, which neither of ours has here; libzmq's XPUB makes a message of this one",
     },
     Difference {
         keys: &["traffic/req-reply-without-delimiter"],
