@@ -90,14 +90,14 @@ impl FrameBuffer {
     }
 
     /// Consumes input up to the end of the frame, and returns how much that was and whether the
-    /// frame is complete. `check` judges the header as soon as it is known; a size that passes has to be
+    /// frame is complete. `check` judges the header and its byte of flags as soon as they are known; a size that passes has to be
     /// addressable. No more than `up_to` bytes of the body are consumed and stored, all calls
     /// together.
     pub(crate) fn fill(
         &mut self,
         input: &[u8],
         up_to: usize,
-        check: impl FnOnce(FrameHeader) -> Result<(), Error>,
+        check: impl FnOnce(FrameHeader, u8) -> Result<(), Error>,
     ) -> Result<(usize, bool), Error> {
         let mut used = 0;
         let header = match self.header {
@@ -110,7 +110,7 @@ impl FrameBuffer {
                 self.head_len += 1;
                 used += 1;
                 if let Some((header, _)) = self.framing.decode(&self.head[..self.head_len])? {
-                    check(header)?;
+                    check(header, self.flags_byte())?;
                     self.header = Some(header);
                     break header;
                 }
@@ -122,6 +122,16 @@ impl FrameBuffer {
         let body = &body[..body.len().min(missing)];
         self.body.extend_from_slice(body);
         Ok((used + body.len(), self.body.len() == size))
+    }
+
+    /// The flags of a complete header as they came. Those of a long one of ZMTP 1.0 count as none:
+    /// the byte is where a greeting has the end of its signature.
+    fn flags_byte(&self) -> u8 {
+        match (self.framing, self.head_len) {
+            (Framing::V1, 2) => self.head[1],
+            (Framing::V1, _) => 0,
+            (Framing::V2 | Framing::V2WithoutCommands, _) => self.head[0],
+        }
     }
 
     pub(crate) fn body(&self) -> &[u8] {
@@ -156,11 +166,13 @@ mod tests {
                 framing.encode(Flags::MORE, &vec![7; size], &mut wire);
                 for cut in 0..=wire.len() {
                     let mut buffer = FrameBuffer::new(framing);
-                    let (first, complete) =
-                        buffer.fill(&wire[..cut], usize::MAX, |_| Ok(())).unwrap();
+                    let (first, complete) = buffer
+                        .fill(&wire[..cut], usize::MAX, |_, _| Ok(()))
+                        .unwrap();
                     assert_eq!((first, complete), (cut, cut == wire.len()));
-                    let (second, complete) =
-                        buffer.fill(&wire[cut..], usize::MAX, |_| Ok(())).unwrap();
+                    let (second, complete) = buffer
+                        .fill(&wire[cut..], usize::MAX, |_, _| Ok(()))
+                        .unwrap();
                     assert_eq!((second, complete), (wire.len() - cut, true));
                     assert_eq!(buffer.body(), vec![7; size]);
                 }

@@ -222,10 +222,12 @@ fn the_handshake_timer_covers_the_identity_of_an_old_peer() {
 // spec: WIRE-1.4/no-zmtp: clients of other protocols are told from peers of 1.0 where that is possible
 #[test]
 fn what_cannot_be_an_identity_is_no_old_peer() {
-    let others: [&[u8]; 6] = [
+    let others: [&[u8]; 8] = [
         b"GET / HTTP/1.1\r\n\r\n",
         b"POST / HTTP/1.1\r\n\r\n",
         b"HEAD / HTTP/1.1\r\n\r\n",
+        b"OPTIONS * HTTP/1.1\r\n\r\n",
+        b"HTTP/1.1 400 Bad Request\r\n\r\n",
         b"PUT / HTTP/1.1\r\n\r\n",
         b"SSH-2.0-client\r\n",
         // A ClientHello of TLS.

@@ -411,9 +411,12 @@ impl Handshake {
             _ => None,
         };
         let up_to = self.mechanism.prefix_limit();
-        let (used, complete) = self.frame.fill(input, up_to, |header| match old {
-            // An identity is one frame. `GET` and the greetings of TLS and SSH are none: their second
-            // byte has the bit.
+        let (used, complete) = self.frame.fill(input, up_to, |header, flags| match old {
+            // Without a greeting this may be anything. The second byte of HTTP, TLS and SSH is no byte
+            // of flags that a peer of 1.0 has ever sent.
+            Some(version @ Version::V1_0) if flags != 0 => {
+                Err(Error::UnsupportedVersion { version })
+            }
             Some(version) if header.flags.is_more() || header.flags.is_command() => {
                 Err(Error::UnsupportedVersion { version })
             }
