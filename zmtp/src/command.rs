@@ -387,6 +387,7 @@ mod tests {
 
     // spec: RFC37/ping-layout: PING has two bytes of TTL
     // spec: RFC37/error-reason: the reason of ERROR stands behind its length
+    // spec: RFC48/group-length: the group of JOIN has at most 255 bytes
     #[test]
     fn data_must_have_its_layout() {
         assert_eq!(Command::decode(b"\x04PING"), malformed(CommandName::Ping));
@@ -405,6 +406,7 @@ mod tests {
     }
 
     // spec: WIRE-3.5/context: a context of more than 16 bytes is cut
+    // spec: WIRE-3.4/trailing-bytes: bytes behind the reason of ERROR are ignored
     #[test]
     fn tolerates_what_libzmq_tolerates() {
         let ping = Command::decode(b"\x04PING\x00\x010123456789abcdefXXX").unwrap();

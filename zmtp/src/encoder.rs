@@ -236,6 +236,8 @@ mod tests {
     }
 
     // spec: WIRE-3.6/subscriptions-by-version: messages before 3.1, commands from 3.1 on, whoever asks
+    // spec: RFC23/subscriptions: a subscription is a message of 01 and the topic, a cancellation one of 00 and the topic
+    // spec: RFC15/subscriptions: as in 3.0, subscriptions travel upstream as messages
     #[test]
     fn subscriptions_have_the_form_of_the_version() {
         let by_call = |encoder: &mut Encoder, out: &mut _| {

@@ -238,6 +238,7 @@ mod tests {
         assert_eq!(metadata.get("Resource"), None);
     }
 
+    // spec: WIRE-3.2/nameless-property: five zero bytes are a property without name and value
     #[test]
     fn five_zero_bytes_are_one_nameless_property() {
         let metadata = Metadata::decode(&[0; 5], 16).unwrap();

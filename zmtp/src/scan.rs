@@ -408,6 +408,7 @@ mod tests {
         assert!(matches!(scan.stop, Stop::Large { header_len: 2, .. }));
     }
 
+    // spec: WIRE-0/frame-limits: size and number of frames and the size of messages and commands are bounded
     #[test]
     fn applies_each_limit_at_the_header() {
         let invalid = |limits: Limits, wire: &[u8]| {

@@ -210,6 +210,7 @@ impl FromStr for SocketType {
 mod tests {
     use super::*;
 
+    // spec: RFC15/socket-type: each type has its number
     #[test]
     fn names_and_numbers_are_unique_and_reversible() {
         for socket_type in SocketType::ALL {

@@ -301,6 +301,7 @@ fn the_handshake_timeout_can_be_switched_off() {
     );
 }
 
+// spec: RFC37/heartbeat-idle: PING and PONG keep an idle connection alive
 #[test]
 fn heartbeats_keep_an_idle_connection_alive() {
     let heartbeat = HeartbeatConfig::every(SECOND)
@@ -410,6 +411,7 @@ fn a_malformed_ping_is_fatal_and_what_came_before_is_not_lost() {
     assert_eq!(pair.b.connection.poll_event(), None);
 }
 
+// spec: WIRE-0/pong-flood: a peer that sends PINGs and reads nothing does not make memory grow
 #[test]
 fn pings_without_end_do_not_pile_up_pongs() {
     let mut pair = Pair::new(config(SocketType::Pair), config(SocketType::Pair));

@@ -37,7 +37,7 @@ names is the subject: 1 greeting, 2 framing, 3 commands and metadata, 4 mechanis
 This page is made from the citations above the tests by `zmtp/tests/spec_coverage.rs`, which fails when it is out of date; `UPDATE_DOCS=1` in the \
 environment makes it write the page.
 
-Not implemented: GSSAPI (RFC 38); the properties `Resource` and other uses of metadata that no implementation has; the messaging patterns (RFCs 28 to 31, 41, 48), which are \
+Not implemented: GSSAPI (RFC 38), and the property `Resource`, which no implementation has. What sockets do with messages (RFCs 28 to 31, 41 and most of 48) is \
 `zsocket`'s business.
 ";
 

@@ -61,6 +61,8 @@ fn replay(recording: &Recording, side: Side) {
 // spec: RFC37/null-handshake: greeting and READY of both ends are those of libzmq, byte for byte
 // spec: RFC37/framing: short and long frames, MORE and COMMAND are those of libzmq, byte for byte
 // spec: RFC37/heartbeat-bytes: PING with TTL, and PONG, are those of libzmq, byte for byte
+// spec: RFC37/as-server-null: under NULL the as-server byte is zero
+// spec: RFC48/recorded: JOIN, LEAVE and messages of group and body are those of libzmq, byte for byte
 #[test]
 fn both_ends_of_every_recording_are_reproduced_byte_for_byte() {
     for name in NULL_BOTH_SIDES {

@@ -30,8 +30,8 @@ pub(crate) enum End {
 pub(crate) struct WirePeer {
     stream: TcpStream,
     connection: Connection,
-    /// What ZAP answers.
-    status: Status,
+    /// What ZAP answers; `None` if there is no handler.
+    status: Option<Status>,
     /// What ZAP was asked.
     pub(crate) requests: Vec<Request>,
 }
@@ -43,14 +43,20 @@ impl WirePeer {
         Self {
             stream,
             connection: Connection::new(config, Instant::now()),
-            status: Status::Success,
+            status: Some(Status::Success),
             requests: Vec::new(),
         }
     }
 
     /// Makes ZAP answer this instead of 200.
     pub(crate) fn with_zap(mut self, status: Status) -> Self {
-        self.status = status;
+        self.status = Some(status);
+        self
+    }
+
+    /// Makes ZAP have no handler.
+    pub(crate) fn without_zap(mut self) -> Self {
+        self.status = None;
         self
     }
 
@@ -74,7 +80,10 @@ impl WirePeer {
         loop {
             while let Some(event) = self.connection.poll_event() {
                 if let Event::Authenticate(request) = &event {
-                    let answer = Answer::Reply(answer(request, self.status));
+                    let answer = match self.status {
+                        Some(status) => Answer::Reply(answer(request, status)),
+                        None => Answer::NoHandler,
+                    };
                     self.requests.push((**request).clone());
                     let result = self.connection.handle_zap(answer, Instant::now());
                     self.flush()?;
@@ -355,18 +364,28 @@ fn copy(pair: &KeyPair) -> KeyPair {
 
 /// Answers the requests to the handler of a libzmq context, one for each status.
 pub(crate) fn handler(context: &Context, statuses: &[Status]) -> JoinHandle<Vec<Request>> {
+    let statuses = statuses.to_vec();
+    let replies = statuses
+        .into_iter()
+        .map(|status| move |request: &Request| answer(request, status).encode());
+    handler_that(context, replies.collect())
+}
+
+/// The same with any replies.
+pub(crate) fn handler_that(
+    context: &Context,
+    replies: Vec<impl Fn(&Request) -> Message + Send + 'static>,
+) -> JoinHandle<Vec<Request>> {
     let socket = context.socket(socket_type::REP).unwrap();
     socket.bind(zap::ENDPOINT).unwrap();
-    let statuses = statuses.to_vec();
     thread::spawn(move || {
-        let answer_next = |status| {
+        let answer_next = |reply: &dyn Fn(&Request) -> Message| {
             let frames = socket.recv_timeout(PATIENCE).unwrap();
             let request = Request::decode(&frames.into_iter().collect()).unwrap();
-            let reply = answer(&request, status).encode();
-            socket.send(reply.frames()).unwrap();
+            socket.send(reply(&request).frames()).unwrap();
             request
         };
-        statuses.into_iter().map(answer_next).collect()
+        replies.iter().map(|reply| answer_next(reply)).collect()
     })
 }
 

@@ -5,10 +5,12 @@ use std::thread;
 use zinterop::PATIENCE;
 use zinterop::sys::{event, opt, socket_type};
 use zinterop::zmq::{Context, MonitorEvent, Socket};
-use zmtp::zap::{Credentials, Policy, Request, Status};
+use zmtp::zap::{Credentials, Policy, Reply, Request, Status};
 use zmtp::{Error, HandshakeConfig, Message, SocketType};
 
-use crate::support::{Binder, DOMAIN, End, Keys, Link, Mechanism, Server, WirePeer, handler};
+use crate::support::{
+    Binder, DOMAIN, End, Keys, Link, Mechanism, Server, WirePeer, handler, handler_that,
+};
 
 /// What a server of libzmq waits at most for a peer that it does not answer.
 const HANDSHAKE_MS: i32 = 2000;
@@ -214,4 +216,80 @@ fn libzmq_comes_back_when_we_put_it_off() {
         peer.connected().unwrap();
         assert_talking(&mut peer, &socket);
     });
+}
+
+// spec: WIRE-5/interop-no-handler: without a handler our servers let in and refuse whom libzmq's do
+#[test]
+fn without_a_handler_both_decide_alike() {
+    let keys = Keys::new();
+    every(|mechanism, binder| {
+        for enforced in [false, true] {
+            let lets_in = mechanism != Mechanism::Plain && !enforced;
+            let context = Context::new();
+            let (socket, config) = libzmq_server(mechanism, &keys, &context);
+            socket
+                .set_int(opt::ZAP_ENFORCE_DOMAIN, enforced.into())
+                .unwrap();
+            let result = Link::new(binder, &socket).peer(config).connected();
+            assert_eq!(result.as_ref().err(), (!lets_in).then_some(&End::Closed));
+
+            let (socket, config) = our_server(mechanism, &keys, &context);
+            let config = config.with_zap(Policy::new(DOMAIN).with_enforced_domain(enforced));
+            let link = Link::new(binder, &socket);
+            let result = link.peer(config).without_zap().connected();
+            let refused = End::Failed(Error::NoZapHandler);
+            assert_eq!(result.as_ref().err(), (!lets_in).then_some(&refused));
+        }
+    });
+}
+
+/// Replies that are wrong in one way each.
+fn broken_replies() -> Vec<fn(&Request) -> Message> {
+    fn replace(request: &Request, at: usize, frame: &[u8]) -> Message {
+        let mut reply = Reply::success(request, "joe").encode();
+        reply.frames_mut()[at] = frame.into();
+        reply
+    }
+    vec![
+        |request| replace(request, 0, b"1.1"),
+        |request| replace(request, 1, b"2"),
+        |request| replace(request, 2, b"201"),
+        |request| replace(request, 2, b""),
+        |request| replace(request, 2, b"2000"),
+        |request| replace(request, 5, b"\x05Name"),
+        |request| {
+            let mut reply = Reply::success(request, "joe").encode();
+            reply.push_back("more");
+            reply
+        },
+        |request| {
+            let mut reply = Reply::success(request, "joe").encode();
+            reply.pop_front();
+            reply
+        },
+    ]
+}
+
+// spec: RFC27/interop-broken-replies: we find the same fault in a reply as libzmq, and call it by the same code
+#[test]
+fn broken_replies_are_told_apart_as_by_libzmq() {
+    let keys = Keys::new();
+    for broken in broken_replies() {
+        let context = Context::new();
+        let asked = handler_that(&context, vec![broken]);
+        let (socket, config) = libzmq_server(Mechanism::Curve, &keys, &context);
+        let monitor = socket.monitor(FAILED).unwrap();
+        let end = Link::new(Binder::Libzmq, &socket).peer(config).connected();
+        assert_eq!(end, Err(End::Closed));
+        let told = monitor.recv_timeout(PATIENCE).unwrap().unwrap();
+        assert_eq!(told.event, event::HANDSHAKE_FAILED_PROTOCOL);
+
+        let request = &asked.join().unwrap()[0];
+        let reply = broken(request);
+        let cause = Reply::decode(&reply)
+            .and_then(|reply| reply.check(request))
+            .unwrap_err();
+        let error = Error::InvalidZapReply { cause };
+        assert_eq!(error.protocol_event_code(), Some(told.value), "{reply:?}");
+    }
 }

@@ -248,6 +248,7 @@ mod tests {
         assert_eq!(*secret.to_z85(), SECRET);
     }
 
+    // spec: RFC32/keys: a key of 32 bytes is a text of 40 characters
     #[test]
     fn texts_that_are_no_key() {
         assert!(PublicKey::from_z85("HelloWorld").is_err());
@@ -259,6 +260,7 @@ mod tests {
         assert_eq!(text.parse::<PublicKey>(), Err(expected));
     }
 
+    // spec: RFC26/secret-keys: secret keys are not shown
     #[test]
     fn secrets_are_never_printed() {
         let keys = KeyPair::from_secret(SECRET.parse().unwrap());
@@ -276,6 +278,7 @@ mod tests {
         assert_ne!(keys.secret(), &SecretKey::from_bytes([8; 32]));
     }
 
+    // spec: RFC26/key-agreement: a public key that makes the same secret with everybody is refused
     #[test]
     fn agreement_is_mutual_and_never_with_a_point_of_small_order() {
         let one = KeyPair::from_secret(SecretKey::from_bytes([1; 32]));

@@ -353,6 +353,7 @@ mod tests {
     }
 
     /// A forged nonce that is refused does not shut later messages out.
+    // spec: RFC26/forged-nonce: a forged MESSAGE does not shut the following ones out
     #[test]
     fn a_forgery_changes_nothing() {
         let (mut client, mut server) = pair();

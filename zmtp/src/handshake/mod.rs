@@ -549,6 +549,7 @@ mod tests {
     }
 
     // spec: WIRE-1.2/steps: 10 bytes at once, the 11th after the signature, the rest after the major version
+    // spec: RFC37/announced-version: the greeting announces 3.1, whatever the peer announces
     #[test]
     fn sends_each_part_when_the_peer_can_understand_it() {
         let theirs = null_greeting();
@@ -568,6 +569,7 @@ mod tests {
     }
 
     // spec: RFC37/null-ready: both ends send READY, and traffic follows
+    // spec: RFC23/traffic-after-ready: messages may follow READY at once
     #[test]
     fn leaves_traffic_to_the_caller() {
         let mut input = null_greeting().to_vec();
@@ -674,6 +676,7 @@ mod tests {
         }
     }
 
+    // spec: RFC15/identity: an identity has at most 255 bytes and does not begin with zero
     #[test]
     fn identities_of_old_peers_are_bounded_before_they_arrive() {
         let invalid = |len| Err(Error::InvalidIdentity { len });
@@ -717,6 +720,7 @@ mod tests {
         }
     }
 
+    // spec: WIRE-1.4/oldest-version: a policy says which old versions are accepted
     #[test]
     fn peers_older_than_the_oldest_accepted_are_refused_at_the_first_byte_that_tells() {
         let unsupported = |version| Err(Error::UnsupportedVersion { version });
@@ -787,6 +791,7 @@ mod tests {
         }
     }
 
+    // spec: WIRE-0/metadata-limits: size and number of properties are bounded
     #[test]
     fn metadata_have_limits() {
         let config = |limits| HandshakeConfig::new(SocketType::Push).with_limits(limits);
@@ -820,6 +825,7 @@ mod tests {
         }
     }
 
+    // spec: WIRE-2.3/handshake-commands: the limit for frames holds in the handshake, and another for its commands
     #[test]
     fn sizes_are_checked_before_the_body_is_there() {
         let mut header = [0x06, 0, 0, 0, 0, 0, 0, 0x40, 0x01];

@@ -217,6 +217,7 @@ const LIBZMQ_CLIENT: &str = include_str!("../../../tests/vectors/curve-libzmq-cl
 const REFUSED: &str = include_str!("../../../tests/vectors/curve-refused.hex");
 
 // spec: WIRE-4.3/recorded: with the same randomness both ends say what libzmq says, byte for byte
+// spec: RFC25/greeting: the mechanism is CURVE, and the server says that it is one
 #[test]
 fn two_libzmqs_are_reproduced_byte_for_byte() {
     for text in [BOTH_PUB_SUB, BOTH_ROUTER_DEALER] {
@@ -397,6 +398,7 @@ const CRYPTOGRAPHIC: u32 = 0x1100_0001;
 
 // spec: RFC26/handshake: HELLO, WELCOME, INITIATE, READY, and both know each other's metadata
 // spec: RFC26/hello-size: HELLO has 200 bytes and WELCOME 168, so that nothing is amplified
+// spec: RFC25/metadata: INITIATE and READY carry the metadata of ZMTP
 #[test]
 fn strangers_become_acquainted() {
     let mut pair = Pair::new();

@@ -1,0 +1,189 @@
+//! Facts of the wire that belong to no single part.
+
+use std::time::Instant;
+
+use zmtp::greeting::{Greeting, MechanismName};
+use zmtp::{
+    Command, Connection, Error, Event, HandshakeConfig, Limits, MechanismConfig, Metadata, Random,
+    SocketType, Version, curve, header, plain,
+};
+
+/// The length of a greeting.
+const GREETING: usize = 64;
+
+/// Where in a greeting the as-server byte is.
+const AS_SERVER: usize = 32;
+
+fn transmit(connection: &mut Connection) -> Vec<u8> {
+    let mut sent = Vec::new();
+    while let Some(bytes) = connection.poll_transmit() {
+        sent.extend_from_slice(&bytes);
+    }
+    sent
+}
+
+fn events(connection: &mut Connection) -> Vec<Event> {
+    std::iter::from_fn(|| connection.poll_event()).collect()
+}
+
+fn greeting(version: Version, mechanism: MechanismName) -> [u8; GREETING] {
+    let greeting = Greeting {
+        version,
+        mechanism,
+        as_server: false,
+    };
+    greeting.encode(0)
+}
+
+fn key_pair() -> curve::KeyPair {
+    curve::KeyPair::generate(&mut Random::system()).unwrap()
+}
+
+/// Both ends of a CURVE connection behind the handshake, the server with these limits.
+fn curve_ends(limits: Limits) -> [Connection; 2] {
+    let keys = key_pair();
+    let client = curve::ClientConfig::new(*keys.public(), key_pair());
+    let server = curve::ServerConfig::new(keys);
+    let config = || HandshakeConfig::new(SocketType::Pair);
+    let now = Instant::now();
+    let mut ends = [
+        config().with_mechanism(MechanismConfig::CurveClient(client)),
+        config()
+            .with_mechanism(MechanismConfig::CurveServer(server))
+            .with_limits(limits),
+    ]
+    .map(|config| Connection::new(config, now));
+    for _ in 0..5 {
+        let [client, server] = &mut ends;
+        server.handle_input(&transmit(client), now).unwrap();
+        client.handle_input(&transmit(server), now).unwrap();
+    }
+    for end in &mut ends {
+        assert!(matches!(events(end)[..], [Event::Connected(_)]));
+    }
+    ends
+}
+
+// spec: WIRE-2.3/encrypted-size: under CURVE the frame limit counts the encrypted body, which has 33 bytes more
+#[test]
+fn the_frame_limit_counts_what_is_encrypted() {
+    let limits = Limits::default().with_max_frame_size(Some(400));
+    let [mut client, mut server] = curve_ends(limits);
+    client.send(vec![1; 367]).unwrap();
+    client.send(vec![2; 368]).unwrap();
+    let result = server.handle_input(&transmit(&mut client), Instant::now());
+    let (size, limit) = (401, 400);
+    assert_eq!(result, Err(Error::FrameTooLarge { size, limit }));
+    assert_eq!(events(&mut server), [Event::Message(vec![1; 367].into())]);
+}
+
+// spec: WIRE-4.3/outer-flags: what the flags of the frame around a MESSAGE say does not matter
+#[test]
+fn flags_outside_the_box_mean_nothing() {
+    let [mut client, mut server] = curve_ends(Limits::default());
+    for outer in [0x00, 0x01, 0x04, 0x05, 0xF8] {
+        client.send("text").unwrap();
+        let mut frame = transmit(&mut client);
+        assert_eq!(frame[0], 0);
+        frame[0] = outer;
+        server.handle_input(&frame, Instant::now()).unwrap();
+        assert_eq!(events(&mut server), [Event::Message("text".into())]);
+    }
+}
+
+// spec: WIRE-1.3/as-server-ignored: whatever the peer's as-server byte is, the roles are those of the configuration
+#[test]
+fn the_peers_as_server_byte_is_ignored() {
+    let server = curve::ServerConfig::new(key_pair());
+    let client = curve::ClientConfig::new(*server.keys().public(), key_pair());
+    for mechanism in [
+        MechanismConfig::Null,
+        MechanismConfig::PlainClient(plain::ClientConfig::new("user", "password").unwrap()),
+        MechanismConfig::PlainServer(plain::ServerConfig::new()),
+        MechanismConfig::CurveClient(client),
+        MechanismConfig::CurveServer(server),
+    ] {
+        let name = mechanism.name();
+        let begins = matches!(
+            mechanism,
+            MechanismConfig::Null
+                | MechanismConfig::PlainClient(_)
+                | MechanismConfig::CurveClient(_)
+        );
+        for byte in [0, 1, 0xFF] {
+            let config = HandshakeConfig::new(SocketType::Pair).with_mechanism(mechanism.clone());
+            let mut connection = Connection::new(config, Instant::now());
+            let mut theirs = greeting(Version::V3_1, name);
+            theirs[AS_SERVER] = byte;
+            connection.handle_input(&theirs, Instant::now()).unwrap();
+            let sent = transmit(&mut connection);
+            assert_eq!(sent.len() > GREETING, begins, "{name:?}");
+        }
+    }
+}
+
+// spec: WIRE-3.2/identity-senders: REQ, DEALER and ROUTER announce an identity, even an empty one; the others do not
+// spec: WIRE-3.2/order: Socket-Type comes first, then Identity, then the properties of the application
+#[test]
+fn three_types_announce_an_identity() {
+    for socket_type in SocketType::ALL {
+        for identity in ["", "me"] {
+            let config = HandshakeConfig::new(socket_type)
+                .with_identity(identity)
+                .unwrap()
+                .with_property("X-app", "1")
+                .unwrap();
+            let mut connection = Connection::new(config, Instant::now());
+            let theirs = greeting(Version::V3_1, MechanismName::NULL);
+            connection.handle_input(&theirs, Instant::now()).unwrap();
+            let sent = transmit(&mut connection);
+            let (header, len) = header::decode(&sent[GREETING..]).unwrap().unwrap();
+            assert!(header.flags.is_command());
+            let Ok(Command::Ready { metadata }) = Command::decode(&sent[GREETING + len..]) else {
+                panic!("{socket_type}")
+            };
+            let metadata = Metadata::decode(metadata, 9).unwrap();
+            let mut expected = vec![("Socket-Type", socket_type.name())];
+            if ["REQ", "DEALER", "ROUTER"].contains(&socket_type.name()) {
+                expected.push(("Identity", identity));
+            }
+            expected.push(("X-app", "1"));
+            let expected = expected
+                .iter()
+                .map(|(name, value)| (name.as_bytes(), value.as_bytes()));
+            assert!(metadata.iter().eq(expected), "{metadata:?}");
+        }
+    }
+}
+
+// spec: WIRE-3.5/ping-from-3.0: PING is answered whatever minor version the peer has announced
+#[test]
+fn a_3_0_peer_gets_its_pong() {
+    for version in [Version::V3_0, Version::V3_1] {
+        let config = HandshakeConfig::new(SocketType::Pair);
+        let mut connection = Connection::new(config, Instant::now());
+        let mut input = greeting(version, MechanismName::NULL).to_vec();
+        Command::Ready { metadata: b"" }.encode(&mut input);
+        let (ttl, context) = (0, b"context".as_slice());
+        Command::Ping { ttl, context }.encode(&mut input);
+        connection.handle_input(&input, Instant::now()).unwrap();
+        let mut pong = Vec::new();
+        Command::Pong { context }.encode(&mut pong);
+        assert!(transmit(&mut connection).ends_with(&pong));
+    }
+}
+
+// spec: RFC37/message-atomicity: of a message whose last frame never comes nothing is delivered
+#[test]
+fn a_message_that_stays_incomplete_is_not_delivered() {
+    let config = HandshakeConfig::new(SocketType::Pair);
+    let mut connection = Connection::new(config, Instant::now());
+    let mut input = greeting(Version::V3_1, MechanismName::NULL).to_vec();
+    Command::Ready { metadata: b"" }.encode(&mut input);
+    input.extend_from_slice(b"\x00\x03one\x01\x03two\x01\x05three");
+    connection.handle_input(&input, Instant::now()).unwrap();
+    let [Event::Connected(_), Event::Message(message)] = &events(&mut connection)[..] else {
+        panic!("a part was delivered")
+    };
+    assert_eq!(message[0], "one");
+}
