@@ -2,6 +2,7 @@
 //! slots through which they pass things to whoever does.
 
 use std::{
+    ops::Deref,
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -20,7 +21,8 @@ use crate::{
     poll::Registry,
 };
 
-pub(crate) struct Connection {
+/// What a connection is made of, and what never changes about it.
+pub(crate) struct Parts {
     /// The link's id, the key of its stream in the I/O thread's poll, and the token of `io`.
     pub(crate) id: u64,
     pub(crate) handle: SocketHandle,
@@ -32,6 +34,10 @@ pub(crate) struct Connection {
     pub(crate) io: Notifier,
     pub(crate) commands: Sender<Command>,
     pub(crate) registry: Registry,
+}
+
+pub(crate) struct Connection {
+    parts: Parts,
     engine: Owned<Engine>,
     incoming: Mutex<Option<Stream>>,
     /// The stream while there is traffic, for an application thread that waits for it.
@@ -40,36 +46,24 @@ pub(crate) struct Connection {
     zap_answer: Mutex<Option<zap::Answer>>,
 }
 
+impl Deref for Connection {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.parts
+    }
+}
+
 impl Connection {
-    pub(crate) fn new(parts: Parts, make_engine: impl FnOnce(&Self) -> Engine) -> Arc<Self> {
-        let Parts {
-            id,
-            handle,
-            options,
-            endpoint,
-            outgoing,
-            io,
-            commands,
-            registry,
-        } = parts;
-        let placeholder = Engine::new(&options, None);
-        let mut connection = Self {
-            id,
-            handle,
-            options,
-            endpoint,
-            outgoing,
-            io,
-            commands,
-            registry,
-            engine: Owned::new(placeholder),
+    pub(crate) fn new(parts: Parts, make_engine: impl FnOnce(&Parts) -> Engine) -> Arc<Self> {
+        Arc::new(Self {
+            engine: Owned::new(make_engine(&parts)),
+            parts,
             incoming: Mutex::new(None),
             readable: Mutex::new(None),
             outcomes: Mutex::new(Vec::new()),
             zap_answer: Mutex::new(None),
-        };
-        connection.engine = Owned::new(make_engine(&connection));
-        Arc::new(connection)
+        })
     }
 
     /// Handles events on this I/O thread, or leaves them to the thread that has the engine.
@@ -188,18 +182,6 @@ impl Connection {
         });
         pending
     }
-}
-
-/// What a connection is made of.
-pub(crate) struct Parts {
-    pub(crate) id: u64,
-    pub(crate) handle: SocketHandle,
-    pub(crate) options: Arc<Options>,
-    pub(crate) endpoint: Endpoint,
-    pub(crate) outgoing: bool,
-    pub(crate) io: Notifier,
-    pub(crate) commands: Sender<Command>,
-    pub(crate) registry: Registry,
 }
 
 impl std::fmt::Debug for Connection {

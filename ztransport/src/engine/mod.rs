@@ -32,7 +32,7 @@ use self::{
     translator::Translator,
 };
 use crate::{
-    connection::Connection,
+    connection::{Connection, Parts},
     event::{CloseReason, Event, Letter},
     net::{PeerAddress, Stream},
     options::Options,
@@ -170,7 +170,7 @@ enum Phase {
 }
 
 /// Makes the pipes between a socket and an engine: the engine's ends and the socket's ends.
-pub(crate) fn make_pipes(connection: &Connection, link: u64) -> (Pipes, Writer, Reader) {
+pub(crate) fn make_pipes(connection: &Parts, link: u64) -> (Pipes, Writer, Reader) {
     let socket = connection.handle.notifier(link);
     let io = connection.io.clone();
     let limits = |messages: u32| Limits {
