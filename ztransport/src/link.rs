@@ -205,20 +205,23 @@ mod tests {
         }
     }
 
+    /// A pair whose input the application has, and in which the peer has sent this.
+    fn leased_with_input(input: &[u8]) -> Pair {
+        let mut pair = pair();
+        let driver = pair.link.driver.as_ref().unwrap();
+        let (quiet, _other) = UnixStream::pair().unwrap();
+        lease(driver, &quiet);
+        pair.peer.write_all(input).unwrap();
+        let deadline = Some(Instant::now() + DEADLINE);
+        assert!(driver.wait(quiet.as_fd(), deadline).unwrap().input);
+        pair
+    }
+
     #[test]
     fn the_io_thread_leaves_a_stream_to_the_application_that_waits_for_it() {
-        let Pair {
-            _reactor,
-            mut link,
-            mut peer,
-        } = pair();
+        let mut pair = leased_with_input(b"\x00\x02hi");
+        let link = &mut pair.link;
         let driver = link.driver.clone().unwrap();
-        let (quiet, _other) = UnixStream::pair().unwrap();
-        let deadline = Some(Instant::now() + DEADLINE);
-        lease(&driver, &quiet);
-        peer.write_all(b"\x00\x02hi").unwrap();
-        assert!(driver.wait(quiet.as_fd(), deadline).unwrap().input);
-
         driver.connection.drive(events::READ);
         assert!(!link.reader.is_readable(), "read by the I/O thread");
 
@@ -229,18 +232,9 @@ mod tests {
 
     #[test]
     fn parts_of_a_message_count_as_progress() {
-        let Pair {
-            _reactor,
-            mut link,
-            mut peer,
-        } = pair();
-        let driver = link.driver.clone().unwrap();
-        let (quiet, _other) = UnixStream::pair().unwrap();
-        let deadline = Some(Instant::now() + DEADLINE);
-        lease(&driver, &quiet);
-        peer.write_all(b"\x00\x02h").unwrap();
-        assert!(driver.wait(quiet.as_fd(), deadline).unwrap().input);
-        assert!(driver.read_on());
+        let mut pair = leased_with_input(b"\x00\x02h");
+        let link = &mut pair.link;
+        assert!(link.driver.as_ref().unwrap().read_on());
         assert!(!link.reader.is_readable());
     }
 }
