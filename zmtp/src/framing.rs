@@ -1,5 +1,7 @@
 //! Which frames a connection uses.
 
+use std::fmt;
+
 use crate::header::{self, Flags, FrameHeader};
 use crate::{Error, Version, v1};
 
@@ -69,7 +71,6 @@ impl Framing {
 }
 
 /// Collects one frame of a handshake, whose body grows as it arrives, whatever size was announced.
-#[derive(Debug)]
 pub(crate) struct FrameBuffer {
     framing: Framing,
     head: [u8; MAX_HEADER_LEN],
@@ -143,6 +144,13 @@ impl FrameBuffer {
         self.head_len = 0;
         self.header = None;
         self.body.clear();
+    }
+}
+
+impl fmt::Debug for FrameBuffer {
+    /// Shows how much has arrived and not what, which may be a password.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "FrameBuffer({} bytes)", self.head_len + self.body.len())
     }
 }
 

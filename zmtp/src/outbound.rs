@@ -1,6 +1,7 @@
 //! Bytes on their way out.
 
 use std::collections::VecDeque;
+use std::fmt;
 
 use bytes::{Bytes, BytesMut};
 
@@ -12,7 +13,7 @@ use crate::{Encoder, Frame, Message};
 const COPY_MAX: usize = 8 * 1024;
 
 /// Bytes on their way out, in order: short things gathered in one buffer, long bodies as they are.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct Outbound {
     ready: VecDeque<Bytes>,
     /// What comes after all of `ready`.
@@ -80,6 +81,14 @@ impl Outbound {
             self.ready.push_back(self.tail.split().freeze());
         }
         self.ready.push_back(bytes);
+    }
+}
+
+impl fmt::Debug for Outbound {
+    /// Shows how much there is and not what, which may be a password.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ready: usize = self.ready.iter().map(Bytes::len).sum();
+        write!(f, "Outbound({} bytes)", ready + self.tail.len())
     }
 }
 

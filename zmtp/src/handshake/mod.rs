@@ -2,6 +2,8 @@
 
 mod config;
 
+use std::fmt;
+
 use bytes::Bytes;
 pub use config::HandshakeConfig;
 
@@ -52,7 +54,6 @@ use crate::{
 /// assert_eq!(established.peer.socket_type, Some(SocketType::Pull));
 /// # Ok::<(), zmtp::Error>(())
 /// ```
-#[derive(Debug)]
 pub struct Handshake {
     config: HandshakeConfig,
     state: State,
@@ -491,6 +492,19 @@ impl Handshake {
             self.sent = 0;
         }
         self.state = State::Failed(error);
+    }
+}
+
+impl fmt::Debug for Handshake {
+    /// Shows how much there is to send and not what, which may be a password.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Handshake")
+            .field("config", &self.config)
+            .field("state", &self.state)
+            .field("mechanism", &self.mechanism)
+            .field("zap", &self.zap)
+            .field("unsent", &self.transmit().len())
+            .finish_non_exhaustive()
     }
 }
 

@@ -4,6 +4,8 @@
 //! size. Everything else about a frame is the same, so the two forms are turned into each other and
 //! all that deals with ZMTP frames works over WebSocket.
 
+use std::fmt;
+
 use bytes::Bytes;
 
 use super::frame::MAX_CONTROL_LEN;
@@ -209,7 +211,6 @@ fn push_header(zws: u8, size: u64, out: &mut Vec<u8>) {
 /// assert_eq!(wire, b"\x82\x03\x01hi\x82\x02\x02x");
 /// # Ok::<(), zmtp::Error>(())
 /// ```
-#[derive(Debug)]
 pub struct Encoder {
     role: Role,
     random: Random,
@@ -305,6 +306,16 @@ impl Encoder {
         key.copy_from_slice(&self.masks[self.masks_used..][..4]);
         self.masks_used += 4;
         Ok(key)
+    }
+}
+
+impl fmt::Debug for Encoder {
+    /// Does not show the masks, which nobody shall foresee.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Encoder")
+            .field("role", &self.role)
+            .field("random", &self.random)
+            .finish_non_exhaustive()
     }
 }
 

@@ -1,6 +1,7 @@
 //! One WebSocket connection, whole.
 
 use std::collections::VecDeque;
+use std::fmt;
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -69,7 +70,6 @@ const MAX_QUEUED_PONGS: usize = 1024;
 /// assert_eq!(pull.poll_event(), Some(Event::Message("hello".into())));
 /// # Ok::<(), zmtp::Error>(())
 /// ```
-#[derive(Debug)]
 pub struct Connection {
     upgrade: Upgrade,
     decoder: Decoder,
@@ -514,6 +514,20 @@ impl Connection {
             }
         }
         result
+    }
+}
+
+impl fmt::Debug for Connection {
+    /// Shows how much there is to send and not what, which may be a password.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connection")
+            .field("upgrade", &self.upgrade)
+            .field("inner", &self.inner)
+            .field("heartbeat", &self.heartbeat)
+            .field("unsent", &self.out.len())
+            .field("close_sent", &self.close_sent)
+            .field("events", &self.events)
+            .finish_non_exhaustive()
     }
 }
 
