@@ -459,10 +459,13 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
-/// Text from a peer in a form fit for errors: no more than 64 bytes of it, lossy.
+/// Text from a peer in a form fit for errors and logs: no more than 64 bytes of it, without control
+/// characters, lossy.
 pub(crate) fn printable(text: &[u8]) -> Box<str> {
     const SHOWN: usize = 64;
-    String::from_utf8_lossy(&text[..text.len().min(SHOWN)]).into()
+    String::from_utf8_lossy(&text[..text.len().min(SHOWN)])
+        .replace(char::is_control, "\u{FFFD}")
+        .into()
 }
 
 #[cfg(test)]
@@ -556,5 +559,12 @@ mod tests {
     fn text_from_the_peer_is_cut() {
         assert_eq!(printable(&[b'a'; 100]).len(), 64);
         assert_eq!(&*printable(b"ok\xFF"), "ok\u{FFFD}");
+    }
+
+    #[test]
+    fn text_from_the_peer_cannot_write_lines_of_a_log() {
+        let reason = printable(b"no\r\nERROR all is lost \x1B[2J");
+        let shown = Error::Refused { reason }.to_string();
+        assert!(!shown.contains(char::is_control), "{shown:?}");
     }
 }
