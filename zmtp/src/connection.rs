@@ -601,12 +601,14 @@ impl Open {
         Ok(())
     }
 
-    /// Checks the topic of a message that begins like a subscription of old.
+    /// Checks the topics in a message, whose frames are subscriptions of old if they begin like one:
+    /// each of them to libzmq, the first to others.
     fn check_subscription_message(&self, message: &Message) -> Result<(), Error> {
-        match message.frames() {
-            [frame] if matches!(frame.first(), Some(0 | 1)) => self.check_topic(frame.len() - 1),
-            _ => Ok(()),
-        }
+        message
+            .frames()
+            .iter()
+            .filter(|frame| matches!(frame.first(), Some(0 | 1)))
+            .try_for_each(|frame| self.check_topic(frame.len() - 1))
     }
 }
 

@@ -2,10 +2,12 @@
 
 /// Bounds on everything whose size or number the peer decides.
 ///
-/// Each limit is checked when the header arrives, before any of the body is stored. A peer that
-/// exceeds one loses its connection with an error of [`Blame::Limit`](crate::Blame::Limit). The
-/// defaults suit a peer that is not trusted, except that frames and messages may have any size, as
-/// in libzmq.
+/// Sizes of frames, messages and commands are checked when the header arrives, before any of the body
+/// is stored; under CURVE, where a header tells neither what is in the box nor to which message it
+/// belongs, as far as its size tells, and the rest when the box is open. What is counted within a
+/// command, such as properties, is checked before anything is made of it. A peer that exceeds a limit
+/// loses its connection with an error of [`Blame::Limit`](crate::Blame::Limit). The defaults suit a
+/// peer that is not trusted, except that frames and messages may have any size, as in libzmq.
 ///
 /// # Examples
 ///
