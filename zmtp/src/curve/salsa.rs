@@ -74,8 +74,9 @@ impl Salsa20 {
             return self.apply_avx2(cpu, avx2, block, data);
         }
         let _ = cpu;
+        let mut start = self.start;
         for piece in data.chunks_mut(BLOCK) {
-            let start = numbered(&self.start, block);
+            number(&mut start, block);
             let mut state = start;
             rounds(&mut state);
             for (words, start) in state.iter_mut().zip(&start) {
@@ -90,6 +91,7 @@ impl Salsa20 {
             xor(piece, &stream);
             block += 1;
         }
+        start.zeroize();
     }
 
     #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
@@ -131,13 +133,11 @@ impl Drop for Salsa20 {
     }
 }
 
-/// The state with the number of its block, words 8 and 9.
+/// Gives a state the number of its block, words 8 and 9.
 #[inline]
-const fn numbered(start: &Diagonals, block: u64) -> Diagonals {
-    let mut state = *start;
+const fn number(state: &mut Diagonals, block: u64) {
     state[2][0] = block as u32;
     state[1][1] = (block >> 32) as u32;
-    state
 }
 
 fn diagonals(key: &[u8; 32], input: &[u8; 16]) -> Diagonals {

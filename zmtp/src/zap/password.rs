@@ -1,8 +1,8 @@
 //! A password in memory.
 
 use std::fmt;
-use std::hint::black_box;
 
+use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
 /// A password, or any other secret of bytes.
@@ -72,15 +72,7 @@ impl Eq for Password {}
 
 impl PartialEq<[u8]> for Password {
     fn eq(&self, other: &[u8]) -> bool {
-        let ours = self.as_bytes();
-        if ours.len() != other.len() {
-            return false;
-        }
-        let difference = ours
-            .iter()
-            .zip(other)
-            .fold(0, |sum, (a, b)| black_box(sum | (a ^ b)));
-        difference == 0
+        self.as_bytes().ct_eq(other).into()
     }
 }
 
