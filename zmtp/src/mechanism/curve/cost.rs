@@ -1,10 +1,14 @@
 //! What a stranger can make a server spend, counted: memory, and operations with public keys.
 
+use std::time::Instant;
+
 use allocation_counter::AllocationInfo;
 
 use crate::curve::{ClientConfig, KeyPair, SecretKey, ServerConfig, ops};
 use crate::greeting::{Greeting, MechanismName};
-use crate::{Error, Handshake, HandshakeConfig, MechanismConfig, Random, SocketType, Version};
+use crate::{
+    Connection, Error, Handshake, HandshakeConfig, MechanismConfig, Random, SocketType, Version,
+};
 
 /// The most memory that a handshake may use before the cookie has come back, in bytes.
 const MEMORY: u64 = 4096;
@@ -163,6 +167,38 @@ fn a_false_cookie_costs_nothing_more() {
             assert_eq!((cost.agreements, cost.bases), (1, 1));
             assert!(cost.memory.bytes_total < MEMORY, "{cost:?}");
         }
+    }
+}
+
+/// What the connection around the handshake needs is within the bound as well.
+#[test]
+fn a_whole_connection_costs_a_stranger_no_more() {
+    let (_, hello) = hello();
+    let greeting = Greeting {
+        version: Version::V3_1,
+        mechanism: MechanismName::CURVE,
+        as_server: false,
+    }
+    .encode(0);
+    let mut initiate = vec![6];
+    initiate.extend_from_slice(&16_000_u64.to_be_bytes());
+    initiate.extend_from_slice(b"\x08INITIATE");
+    initiate.resize(16_009, 7);
+    let input = [&greeting[..], &hello, &initiate].concat();
+    let now = Instant::now();
+    for chunk in [1, 64, 4096, usize::MAX] {
+        let config = HandshakeConfig::new(SocketType::Router).with_mechanism(
+            MechanismConfig::CurveServer(ServerConfig::new(server_keys())),
+        );
+        let memory = allocation_counter::measure(|| {
+            let mut connection = Connection::new(config, now);
+            let failed = input.chunks(chunk).any(|chunk| {
+                while connection.poll_transmit().is_some() {}
+                connection.handle_input(chunk, now).is_err()
+            });
+            assert!(failed);
+        });
+        assert!(memory.bytes_max < MEMORY, "{memory:?}");
     }
 }
 
