@@ -143,8 +143,13 @@ impl SecretKey {
     }
 
     /// What this key and that public key have in common, or `None` if the public key is one of the
-    /// few that have the same in common with everybody.
+    /// few that have the same in common with everybody, or has the bit set that X25519 ignores.
     pub(super) fn agree(&self, public: &PublicKey) -> Option<Zeroizing<[u8; KEY_LEN]>> {
+        // Otherwise everybody had a second name, and could come back under it when ZAP shuts out the
+        // first. No key that was made from a secret one has this bit.
+        if public.0[KEY_LEN - 1] & 0x80 != 0 {
+            return None;
+        }
         ops::count_agreement();
         let shared = self
             .0
@@ -290,5 +295,15 @@ mod tests {
             one_point[0] = first;
             assert_eq!(one.secret().agree(&PublicKey(one_point)), None);
         }
+    }
+
+    // spec: WIRE-4.3/one-key-one-name: a public key with the bit that X25519 ignores is refused, so that nobody has two names
+    #[test]
+    fn a_key_has_one_spelling() {
+        let one = KeyPair::from_secret(SecretKey::from_bytes([1; 32]));
+        let mut other = *SecretKey::from_bytes([2; 32]).public().as_bytes();
+        assert!(one.secret().agree(&PublicKey(other)).is_some());
+        other[31] |= 0x80;
+        assert_eq!(one.secret().agree(&PublicKey(other)), None);
     }
 }
