@@ -7,7 +7,7 @@ use std::time::Instant;
 use bytes::Bytes;
 
 use super::error::{CLOSE_NORMAL, CLOSE_PROTOCOL_ERROR, CLOSE_TOO_BIG};
-use super::upgrade::HeadBuffer;
+use super::head::HeadBuffer;
 use super::{Control, Decoder, Encoder, Protocol, Request, Response, Role, Target, UpgradeError};
 use crate::heartbeat::Heartbeat;
 use crate::{

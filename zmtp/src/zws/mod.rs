@@ -54,6 +54,7 @@ mod codec;
 mod connection;
 mod error;
 mod frame;
+mod head;
 mod upgrade;
 
 pub use codec::{COMMAND, Control, Decoder, Encoder, MORE, Role};

@@ -1,11 +1,14 @@
 //! One connection, whole: handshake, messages, commands and heartbeats, without I/O and without a
 //! clock.
 
+mod config;
+
 use std::collections::VecDeque;
 use std::fmt;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use bytes::Bytes;
+pub use config::ConnectionConfig;
 
 use crate::command::MAX_SAFE_TTL;
 use crate::decoder::{Decoder, Item};
@@ -14,72 +17,13 @@ use crate::heartbeat::{Heartbeat, HeartbeatConfig};
 use crate::outbound::Outbound;
 use crate::zap;
 use crate::{
-    Command, Encoder, Error, Established, Frame, Handshake, HandshakeConfig, Message, Peer, Random,
-    SocketType, Version,
+    Command, Encoder, Error, Established, Frame, Handshake, Message, Peer, Random, SocketType,
+    Version,
 };
 
 /// How many PONGs may wait to be sent. A peer that sends PINGs and reads nothing gets no more
 /// answers, so it cannot make the queue grow.
 const MAX_QUEUED_PONGS: usize = 1024;
-
-/// How a [`Connection`] behaves.
-///
-/// # Examples
-///
-/// ```
-/// use std::time::Duration;
-/// use zmtp::{ConnectionConfig, HandshakeConfig, HeartbeatConfig, SocketType};
-///
-/// let config = ConnectionConfig::new(HandshakeConfig::new(SocketType::Req))
-///     .with_heartbeat(HeartbeatConfig::every(Duration::from_secs(10)))
-///     .with_handshake_timeout(Some(Duration::from_secs(3)));
-/// # let _ = config;
-/// ```
-#[derive(Clone, Debug)]
-pub struct ConnectionConfig {
-    pub(crate) handshake: HandshakeConfig,
-    pub(crate) heartbeat: HeartbeatConfig,
-    handshake_timeout: Option<Duration>,
-}
-
-impl ConnectionConfig {
-    /// The handshake timeout unless another is set: 30 seconds.
-    pub const DEFAULT_HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(30);
-
-    /// Makes a configuration without heartbeats.
-    #[must_use]
-    pub const fn new(handshake: HandshakeConfig) -> Self {
-        Self {
-            handshake,
-            heartbeat: HeartbeatConfig::off(),
-            handshake_timeout: Some(Self::DEFAULT_HANDSHAKE_TIMEOUT),
-        }
-    }
-
-    /// Replaces the heartbeat settings. Peers that cannot take a PING get none: those of ZMTP 1.0 and
-    /// 2.0, which know no commands, and DISH sockets, of which libzmq's disconnect.
-    #[must_use]
-    pub const fn with_heartbeat(mut self, heartbeat: HeartbeatConfig) -> Self {
-        self.heartbeat = heartbeat;
-        self
-    }
-
-    /// Replaces the time that the handshake may take. `None` means for ever.
-    ///
-    /// The handshake of ZMTP 1.0 and 2.0 ends with the peer's identity, which is its first frame. Not
-    /// so in libzmq, which waits for ever once it takes a peer for one of these.
-    #[must_use]
-    pub const fn with_handshake_timeout(mut self, timeout: Option<Duration>) -> Self {
-        self.handshake_timeout = timeout;
-        self
-    }
-}
-
-impl From<HandshakeConfig> for ConnectionConfig {
-    fn from(handshake: HandshakeConfig) -> Self {
-        Self::new(handshake)
-    }
-}
 
 /// Something that happened on a connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
