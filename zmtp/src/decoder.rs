@@ -58,6 +58,8 @@ pub struct Decoder {
     message: Message,
     /// Opens everything, under CURVE.
     opener: Option<Box<Opener>>,
+    /// Why nothing can be decoded any more.
+    failed: Option<Box<Error>>,
 }
 
 impl Decoder {
@@ -79,6 +81,7 @@ impl Decoder {
             body: Vec::new(),
             message: Message::new(),
             opener: None,
+            failed: None,
         }
     }
 
@@ -95,9 +98,20 @@ impl Decoder {
     ///
     /// # Errors
     ///
-    /// When a header breaks the protocol or a limit. The position in the traffic is lost then; the
-    /// decoder must not be used again.
+    /// When a header breaks the protocol or a limit, or a box does not open. The position in the
+    /// traffic is lost then: each further call returns the same error.
     pub fn decode(&mut self, input: &[u8]) -> Result<(usize, Option<Item>), Error> {
+        if let Some(error) = &self.failed {
+            return Err(Error::clone(error));
+        }
+        let result = self.next_item(input);
+        if let Err(error) = &result {
+            self.failed = Some(Box::new(error.clone()));
+        }
+        result
+    }
+
+    fn next_item(&mut self, input: &[u8]) -> Result<(usize, Option<Item>), Error> {
         if self.opener.is_none()
             && !self.is_partial()
             && let Some((body, end)) = self.single_frame(input)?
@@ -370,6 +384,25 @@ mod tests {
         assert_eq!(decode_all_of(Version::V2_0, &[wire]), expected);
         let bytes: Vec<_> = wire.chunks(1).collect();
         assert_eq!(decode_all_of(Version::V2_0, &bytes), expected);
+    }
+
+    #[test]
+    fn an_error_is_final() {
+        let limits = Limits::default().with_max_frame_size(Some(3));
+        for (version, wire) in [
+            (Version::V3_1, &b"\x02\xFF\0\0\0\0\0\0\0"[..]),
+            (Version::V3_1, b"\0\x04"),
+            (Version::V1_0, b"\0"),
+        ] {
+            for size in [1, 100] {
+                let mut decoder = Decoder::for_version(version, &limits);
+                let mut results = wire.chunks(size).map(|piece| decoder.decode(piece));
+                let error = results.find_map(Result::err).unwrap();
+                for _ in 0..20 {
+                    assert_eq!(decoder.decode(b"\0\0"), Err(error.clone()));
+                }
+            }
+        }
     }
 
     #[test]

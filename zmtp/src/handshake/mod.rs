@@ -467,13 +467,17 @@ impl Handshake {
         let Some(metadata) = self.mechanism.take_peer_metadata() else {
             return Ok(());
         };
+        // While ZAP was asked, the beginning of another frame arrived: traffic, of which nobody knew
+        // yet whether it may come.
+        if !self.frame.is_empty() {
+            return Err(Error::PrematureCommand { name: "".into() });
+        }
         let mut peer = Peer::from_metadata(self.config.socket_type(), version, metadata)?;
         if let Zap::Accepted { user_id, metadata } = std::mem::replace(&mut self.zap, Zap::NotAsked)
         {
             peer.user_id = user_id;
             peer.trusted = metadata;
         }
-        self.frame = FrameBuffer::new(Framing::V2);
         self.state = State::Complete(peer);
         Ok(())
     }

@@ -224,6 +224,24 @@ mod tests {
     }
 
     #[test]
+    fn nothing_may_follow_ready_before_the_handler_has_spoken() {
+        for tail in [&b"\0"[..], b"\0\x05he", b"\x02\0"] {
+            let mut handshake = asking();
+            let request = handshake.poll_zap().unwrap();
+            handshake.handle_input(READY_PULL).unwrap();
+            assert_eq!(handshake.handle_input(tail), Ok(tail.len()));
+            let reply = zap::Reply::success(&request, "alice");
+            let premature = Error::PrematureCommand { name: "".into() };
+            assert_eq!(
+                handshake.handle_zap(Answer::Reply(reply)),
+                Err(premature.clone())
+            );
+            assert!(handshake.transmit().is_empty() && !handshake.is_complete());
+            assert_eq!(handshake.handle_input(b"llo"), Err(premature));
+        }
+    }
+
+    #[test]
     fn a_peer_cannot_claim_what_only_zap_may_say() {
         let mut handshake = asking();
         handshake.poll_zap().unwrap();
