@@ -3,16 +3,24 @@
 use std::time::{Duration, Instant};
 
 use arbitrary::Arbitrary;
+use zmtp::zws::{self, Target};
 use zmtp::{
     Command, Connection, ConnectionConfig, Error, Event, HandshakeConfig, HeartbeatConfig, Message,
     SocketType,
 };
+
+use crate::endpoint::Endpoint;
+use crate::security::{Security, answer};
 
 /// What happens to a pair of connections.
 #[derive(Arbitrary, Debug)]
 pub struct Script {
     /// Which kinds of sockets they are.
     pair: u8,
+    /// How the second end protects itself.
+    security: u8,
+    /// Whether they talk over WebSocket, in which the first end is the client.
+    over_websocket: bool,
     /// How often each end sends a PING, in milliseconds; 0 for never.
     intervals: [u16; 2],
     steps: Vec<Step>,
@@ -61,7 +69,8 @@ enum Step {
 const MAX_TOTAL: usize = 1 << 18;
 
 struct End {
-    connection: Connection,
+    connection: Box<dyn Endpoint>,
+    over_websocket: bool,
     /// On the way to this end.
     wire: Vec<u8>,
     received: Vec<Event>,
@@ -85,7 +94,25 @@ pub fn check(script: &Script) {
         2 => [SocketType::Pair, SocketType::Pair],
         _ => [SocketType::XPub, SocketType::XSub],
     };
-    let mut ends = [0, 1].map(|at| End::new(kinds[at], script.intervals[at], now));
+    let security = Security::from_byte(script.security);
+    let securities = [security.peer(), security];
+    let mut ends = [0, 1].map(|at| {
+        let interval = Duration::from_millis(u64::from(script.intervals[at]));
+        let config = securities[at].configure(HandshakeConfig::new(kinds[at]));
+        let config = ConnectionConfig::new(config).with_heartbeat(HeartbeatConfig::every(interval));
+        let random = securities[at].random();
+        let connection: Box<dyn Endpoint> = match (script.over_websocket, at) {
+            (false, _) => Box::new(Connection::with_random(config, random, now)),
+            (true, 0) => {
+                let target = Target::new("host", "/").expect("valid");
+                let masks = crate::random(3);
+                let end = zws::Connection::connect_with_random(config, &target, masks, random, now);
+                Box::new(end.expect("there is randomness"))
+            }
+            (true, _) => Box::new(zws::Connection::accept_with_random(config, random, now)),
+        };
+        End::new(connection, script.over_websocket, interval, now)
+    });
     let mut total = 0;
     for step in &script.steps {
         if let Step::Wait { milliseconds } = step {
@@ -105,12 +132,15 @@ pub fn check(script: &Script) {
 }
 
 impl End {
-    fn new(kind: SocketType, interval: u16, now: Instant) -> Self {
-        let interval = Duration::from_millis(u64::from(interval));
-        let config = ConnectionConfig::new(HandshakeConfig::new(kind))
-            .with_heartbeat(HeartbeatConfig::every(interval));
+    fn new(
+        connection: Box<dyn Endpoint>,
+        over_websocket: bool,
+        interval: Duration,
+        now: Instant,
+    ) -> Self {
         Self {
-            connection: Connection::new(config, now),
+            connection,
+            over_websocket,
             wire: Vec::new(),
             received: Vec::new(),
             sent: Vec::new(),
@@ -129,8 +159,14 @@ impl End {
             panic!("failed on what a connection sent: {error}");
         }
         self.heard_at = now;
-        let events = std::iter::from_fn(|| self.connection.poll_event());
-        self.received.extend(events);
+        while let Some(event) = self.connection.poll_event() {
+            if let Event::Authenticate(request) = event {
+                let answered = self.connection.handle_zap(answer(0, &request), now);
+                answered.expect("everybody is let in");
+            } else {
+                self.received.push(event);
+            }
+        }
     }
 
     fn pass_time(&mut self, now: Instant) {
@@ -146,6 +182,17 @@ impl End {
                 other => panic!("{other}"),
             }
             self.error = Some(error);
+        }
+    }
+
+    /// What the other end gets of a subscription.
+    fn subscription(&self, subscribe: bool, topic: &[u8]) -> Event {
+        if self.over_websocket {
+            Event::Message([&[u8::from(subscribe)], topic].concat().into())
+        } else if subscribe {
+            Event::Command([b"\x09SUBSCRIBE", topic].concat().into())
+        } else {
+            Event::Command([b"\x06CANCEL", topic].concat().into())
         }
     }
 
@@ -179,20 +226,18 @@ fn apply(step: &Step, ends: &mut [End; 2], now: Instant, total: &mut usize) {
                 message.push_back("");
             }
             let end = &mut ends[usize::from(*end)];
-            let result = end.connection.send(message.clone()).map_err(Into::into);
+            let result = end.connection.send(message.clone());
             end.expect(result, Event::Message(message));
         }
         Step::Subscribe { end, topic } => {
-            let body = [b"\x09SUBSCRIBE", &topic[..]].concat();
             let end = &mut ends[usize::from(*end)];
-            let result = end.connection.subscribe(topic.clone());
-            end.expect(result, Event::Command(body.into()));
+            let result = end.connection.subscribe(topic);
+            end.expect(result, end.subscription(true, topic));
         }
         Step::Cancel { end, topic } => {
-            let body = [b"\x06CANCEL", &topic[..]].concat();
             let end = &mut ends[usize::from(*end)];
-            let result = end.connection.cancel(topic.clone());
-            end.expect(result, Event::Command(body.into()));
+            let result = end.connection.cancel(topic);
+            end.expect(result, end.subscription(false, topic));
         }
         Step::Unknown { end, data } => {
             let command = Command::Unknown { name: b"ODD", data };
@@ -202,12 +247,20 @@ fn apply(step: &Step, ends: &mut [End; 2], now: Instant, total: &mut usize) {
             end.expect(result, Event::Command(body.into()));
         }
         Step::Ping { end, ttl, context } => {
-            let ttl = u16::from(*ttl);
-            let context = &context[..context.len().min(16)];
             let end = &mut ends[usize::from(*end)];
+            // The pings of WebSocket have no time to live, and none is sent before the handshake is complete.
+            let ttl = if end.over_websocket {
+                0
+            } else {
+                u16::from(*ttl)
+            };
+            let is_sent = !end.over_websocket || end.connection.peer().is_some();
+            let context = &context[..context.len().min(16)];
             let result = end.connection.send_command(Command::Ping { ttl, context });
             let context = context.into();
-            end.expect(result, Event::Ping { ttl, context });
+            if is_sent {
+                end.expect(result, Event::Ping { ttl, context });
+            }
         }
     }
 }

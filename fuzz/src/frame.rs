@@ -3,7 +3,7 @@
 
 use zmtp::header::{self, Flags, FrameHeader, MAX_LEN, MAX_SIZE};
 use zmtp::scan::{FrameKind, Scanner, Stop};
-use zmtp::{Decoder, Error, Item, Limits, encode_frame, encode_message};
+use zmtp::{Decoder, Item, Limits, encode_frame, encode_message};
 
 /// The length of what stands in front of the frames: the pattern of the pieces, the limits, and the size from which
 /// bodies are large (0: never).
@@ -21,8 +21,11 @@ pub fn check(data: &[u8]) {
     check_headers(wire);
 
     let limits = crate::limits(selector);
-    let whole = decode(wire, 0, &limits);
-    assert_eq!(whole, decode(wire, pattern, &limits), "pieces matter");
+    let decoder = || Decoder::new(&limits);
+    let whole = crate::decode_all(decoder(), wire, 0);
+    let split = crate::decode_all(decoder(), wire, pattern);
+    assert_eq!(whole, split, "pieces matter");
+    crate::assert_memory_of_decoder(decoder(), wire, pattern, &limits);
     for pattern in [0, pattern] {
         let scanned = scan(wire, pattern, large, &limits);
         assert_eq!(whole.1, scanned.1, "the scanner ends otherwise");
@@ -43,33 +46,12 @@ pub fn check(data: &[u8]) {
         }
     }
     // The limits were kept, so they are kept again.
-    assert_eq!(decode(&encoded, pattern, &limits), (whole.0, Ok(false)));
-}
-
-/// What was decoded, and whether the input ended inside a message, or why it failed.
-type Decoded = (Vec<Item>, Result<bool, Error>);
-
-fn decode(wire: &[u8], pattern: u8, limits: &Limits) -> Decoded {
-    let mut decoder = Decoder::new(limits);
-    let mut items = Vec::new();
-    for mut piece in crate::pieces(wire, pattern) {
-        loop {
-            match decoder.decode(piece) {
-                Ok((used, item)) => {
-                    assert!(item.is_some() || used == piece.len(), "input left over");
-                    piece = &piece[used..];
-                    let Some(item) = item else { break };
-                    items.push(item);
-                }
-                Err(error) => return (items, Err(error)),
-            }
-        }
-    }
-    (items, Ok(decoder.is_partial()))
+    let again = crate::decode_all(decoder(), &encoded, pattern);
+    assert_eq!(again, (whole.0, Ok(false)));
 }
 
 /// Does with the scanner what an engine does that reads into memory and leaves messages there.
-fn scan(wire: &[u8], pattern: u8, large: u8, limits: &Limits) -> Decoded {
+fn scan(wire: &[u8], pattern: u8, large: u8, limits: &Limits) -> crate::Decoded {
     let mut scanner = Scanner::new(limits);
     if large > 0 {
         scanner = scanner.with_large_body(u64::from(large));

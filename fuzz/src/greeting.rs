@@ -45,9 +45,7 @@ fn parse(wire: &[u8], pattern: u8) -> (usize, Vec<Progress>) {
                     let ended = matches!(
                         steps.last(),
                         Some(
-                            Progress::Unversioned
-                                | Progress::SocketType(_)
-                                | Progress::Complete(_)
+                            Progress::Unversioned | Progress::SocketType(_) | Progress::Complete(_)
                         )
                     );
                     assert!(input.is_empty() || ended, "stopped without a reason");

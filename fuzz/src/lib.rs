@@ -1,19 +1,41 @@
 //! The properties that the fuzz targets check, as plain functions.
 //!
 //! Each module has a `check` that takes what a peer might send, or what an application might do, and panics if
-//! a property does not hold. The targets in `fuzz_targets/` hand it what libFuzzer makes up;
-//! `tests/seeds.rs` hands it the committed seeds, on any compiler. `examples/make_seeds.rs` makes the seeds from
-//! recorded streams.
+//! a property does not hold: that no pieces make a difference, that what is decoded is encoded again, that limits
+//! are kept and memory follows what has arrived, and that nothing changed on the way passes for authentic.
+//!
+//! The targets in `fuzz_targets/` hand them what libFuzzer makes up; `tests/seeds.rs` hands them the committed
+//! seeds, on any compiler. `examples/make_seeds.rs` makes the first seeds from recorded streams and from handshakes
+//! of our own. Whatever is random in a handshake is the same in each run.
 
 #![forbid(unsafe_code)]
 
 pub mod command;
 pub mod connection;
+pub mod curve;
+pub mod endpoint;
 pub mod exchange;
 pub mod frame;
 pub mod greeting;
+pub mod handshake;
+pub mod metadata;
+pub mod null;
+pub mod plain;
+pub mod security;
+pub mod traffic;
+pub mod v1;
+pub mod z85;
+pub mod zap;
+pub mod zws_frame;
+pub mod zws_upgrade;
 
-use zmtp::{Limits, Message};
+use std::convert::Infallible;
+
+use rand_core::{TryCryptoRng, TryRng};
+use zmtp::{Decoder, Error, Item, Limits, Message, Random};
+
+/// What a decoder may take beside what has arrived, in bytes.
+const FIXED_MEMORY: u64 = 16 << 10;
 
 /// Limits that inputs of a few hundred bytes reach, chosen by the bits of `selector`; 0 stands for the defaults.
 fn limits(selector: u8) -> Limits {
@@ -34,9 +56,64 @@ fn limits(selector: u8) -> Limits {
         limits = limits.with_max_handshake_command_size(40);
     }
     if selector & 32 != 0 {
-        limits = limits.with_max_properties(2);
+        limits = limits.with_max_properties(2).with_max_http_fields(7);
+    }
+    if selector & 64 != 0 {
+        limits = limits.with_max_subscription_len(10);
+    }
+    if selector & 128 != 0 {
+        limits = limits
+            .with_max_metadata_size(50)
+            .with_max_http_head_size(230);
     }
     limits
+}
+
+/// What was decoded, and whether the input ended inside a message, or why it failed.
+type Decoded = (Vec<Item>, Result<bool, Error>);
+
+fn decode_all(mut decoder: Decoder, wire: &[u8], pattern: u8) -> Decoded {
+    let mut items = Vec::new();
+    for mut piece in pieces(wire, pattern) {
+        loop {
+            match decoder.decode(piece) {
+                Ok((used, item)) => {
+                    assert!(item.is_some() || used == piece.len(), "input left over");
+                    piece = &piece[used..];
+                    let Some(item) = item else { break };
+                    items.push(item);
+                }
+                Err(error) => {
+                    let again = decoder.decode(wire);
+                    assert_eq!(again.as_ref(), Err(&error), "alive again");
+                    return (items, Err(error));
+                }
+            }
+        }
+    }
+    (items, Ok(decoder.is_partial()))
+}
+
+/// Decodes and keeps nothing, so that the memory in use at any time is the decoder's.
+fn assert_memory_of_decoder(decoder: Decoder, wire: &[u8], pattern: u8, limits: &Limits) {
+    let mut decoder = Some(decoder);
+    let most = allocation_counter::measure(|| {
+        let Some(mut decoder) = decoder.take() else {
+            return;
+        };
+        for mut piece in pieces(wire, pattern) {
+            while let Ok((used, Some(_))) = decoder.decode(piece) {
+                piece = &piece[used..];
+            }
+        }
+    })
+    .bytes_max;
+    // A message and the frame that arrives, either of them being moved to a larger buffer.
+    let message = limits.max_message_size.unwrap_or(u64::MAX);
+    let frames = u64::from(limits.max_frames).min(wire.len() as u64 / 2 + 1);
+    let arrived = wire.len() as u64;
+    let bound = FIXED_MEMORY + 2 * message.min(arrived) + 2 * arrived + 3 * 64 * frames;
+    assert!(most <= bound, "{most} bytes for {arrived}");
 }
 
 fn assert_message_within(message: &Message, limits: &Limits) {
@@ -75,3 +152,34 @@ fn pieces(wire: &[u8], pattern: u8) -> impl Iterator<Item = &[u8]> {
         Some(piece)
     })
 }
+
+/// Randomness that is the same in each run.
+fn random(seed: u64) -> Random {
+    Random::from_rng(Noise(seed))
+}
+
+struct Noise(u64);
+
+impl TryRng for Noise {
+    type Error = Infallible;
+
+    fn try_next_u32(&mut self) -> Result<u32, Infallible> {
+        self.try_next_u64().map(|number| number as u32)
+    }
+
+    fn try_next_u64(&mut self) -> Result<u64, Infallible> {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        Ok(mixed ^ (mixed >> 27))
+    }
+
+    fn try_fill_bytes(&mut self, out: &mut [u8]) -> Result<(), Infallible> {
+        for chunk in out.chunks_mut(8) {
+            let number = self.try_next_u64()?.to_le_bytes();
+            chunk.copy_from_slice(&number[..chunk.len()]);
+        }
+        Ok(())
+    }
+}
+
+impl TryCryptoRng for Noise {}
