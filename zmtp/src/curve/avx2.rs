@@ -222,14 +222,10 @@ kernel!(
         let sum = carry(mul(sum, &with_fivefold(lanes([r4, r2, r3, *r]))));
         let mut limbs = [0; 5];
         for (limb, lanes) in limbs.iter_mut().zip(sum) {
-            *limb = [
-                _mm256_extract_epi64::<0>(lanes),
-                _mm256_extract_epi64::<1>(lanes),
-                _mm256_extract_epi64::<2>(lanes),
-                _mm256_extract_epi64::<3>(lanes),
-            ]
-            .into_iter()
-            .sum::<i64>() as u64;
+            let mut bytes = [0; 32];
+            u8x32::simd_from(avx2, lanes).store_slice(&mut bytes);
+            let (words, _) = bytes.as_chunks::<8>();
+            *limb = words.iter().map(|word| u64::from_le_bytes(*word)).sum();
         }
         from_26(limbs)
     }

@@ -19,22 +19,13 @@ const MASK_42: u64 = (1 << 42) - 1;
 const HIGH: u64 = 1 << 40;
 
 /// From this length on, in bytes, computing powers of the key pays.
+#[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
 const VECTOR_MIN: usize = 512;
 
 /// The tag of a message under a key that is used for it alone.
 pub(super) fn tag(cpu: Cpu, key: &[u8; 32], message: &[u8]) -> [u8; TAG] {
     let mut state = Poly1305::new(key);
-    let mut rest = message;
-    #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
-    if let Some(avx2) = cpu.avx2()
-        && rest.len() >= VECTOR_MIN
-    {
-        let (groups, tail) = rest.as_chunks::<{ 4 * BLOCK }>();
-        state.h = super::avx2::poly1305(avx2, &state.r, groups);
-        rest = tail;
-    }
-    #[cfg(not(any(target_arch = "x86", target_arch = "x86_64")))]
-    let _ = cpu;
+    let rest = state.begin(cpu, message);
     let (blocks, rest) = rest.as_chunks::<BLOCK>();
     for block in blocks {
         state.block(block, HIGH);
@@ -66,6 +57,25 @@ impl Poly1305 {
             (high >> 24) & 0x000F_FFFF_FC0F,
         ];
         Self { r, h: [0; 3] }
+    }
+
+    /// Takes the beginning of a message in vectors, if that pays, and returns the rest.
+    #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+    #[inline(always)]
+    fn begin<'a>(&mut self, cpu: Cpu, message: &'a [u8]) -> &'a [u8] {
+        match cpu.avx2() {
+            Some(avx2) if message.len() >= VECTOR_MIN => {
+                let (groups, rest) = message.as_chunks::<{ 4 * BLOCK }>();
+                self.h = super::avx2::poly1305(avx2, &self.r, groups);
+                rest
+            }
+            _ => message,
+        }
+    }
+
+    #[cfg(not(any(target_arch = "x86", target_arch = "x86_64")))]
+    const fn begin<'a>(&mut self, _: Cpu, message: &'a [u8]) -> &'a [u8] {
+        message
     }
 
     #[inline(always)]
