@@ -44,7 +44,7 @@ const AS_SERVER_AT: usize = MECHANISM_AT + MECHANISM_LEN;
 /// to a ZMTP 1.0 peer these bytes are the header of a long frame that carries the identity.
 #[must_use]
 pub const fn signature(identity_len: usize) -> [u8; SIGNATURE_LEN] {
-    let [p0, p1, p2, p3, p4, p5, p6, p7] = (identity_len as u64 + 1).to_be_bytes();
+    let [p0, p1, p2, p3, p4, p5, p6, p7] = (identity_len as u64).saturating_add(1).to_be_bytes();
     [0xFF, p0, p1, p2, p3, p4, p5, p6, p7, 0x7F]
 }
 

@@ -48,6 +48,12 @@
 //! libzmq hangs in the last two cases instead of closing, and its client does not check the
 //! response.
 //!
+//! # Browsers
+//!
+//! A browser opens a WebSocket for any page that asks for one, to any address that it can reach, the
+//! user's own machine included. The page stands in the `Origin` field of the request, which is not
+//! looked at: as on every other transport, a mechanism decides who may come in.
+//!
 //! Sections followed: RFC 45; RFC 6455, sections 4 to 7.
 
 mod codec;
