@@ -193,8 +193,8 @@ impl Core {
                     req.on_interrupted(link, taken);
                 }
             }
-            // REQ, REP, PUSH and PULL do not care who their peer is.
-            // Nobody to ask: the question is answered by being dropped.
+            // REQ, REP, PUSH and PULL do not care who their peer is, and have nobody to ask about it:
+            // a question is answered by being dropped.
             Letter::Established { .. } | Letter::Authenticate(_) => {}
             _ => {}
         }
