@@ -1,6 +1,6 @@
 //! Questions to a ZAP handler (RFC 27).
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use zmtp::zap;
 
@@ -14,15 +14,25 @@ use crate::connection::Connection;
 #[derive(Debug)]
 pub struct Question {
     request: zap::Request,
-    connection: Option<Arc<Connection>>,
+    /// Not kept alive by a handler that never answers.
+    connection: Weak<Connection>,
+    id: u64,
+    /// Which of the connection's streams asked.
+    attempt: u64,
 }
 
 impl Question {
-    pub(crate) fn new(request: zap::Request, connection: &Arc<Connection>) -> Self {
+    pub(crate) fn new(request: zap::Request, connection: &Arc<Connection>, attempt: u64) -> Self {
         Self {
             request,
-            connection: Some(Arc::clone(connection)),
+            connection: Arc::downgrade(connection),
+            id: connection.id,
+            attempt,
         }
+    }
+
+    pub(crate) fn is_from(&self, connection: u64) -> bool {
+        self.id == connection
     }
 
     /// What is asked.
@@ -37,8 +47,8 @@ impl Question {
     }
 
     fn send(&mut self, answer: zap::Answer) {
-        if let Some(connection) = self.connection.take() {
-            connection.answer_zap(answer);
+        if let Some(connection) = std::mem::take(&mut self.connection).upgrade() {
+            connection.answer_zap(self.attempt, answer);
         }
     }
 }

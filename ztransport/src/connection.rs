@@ -43,7 +43,8 @@ pub(crate) struct Connection {
     /// The stream while there is traffic, for an application thread that waits for it.
     readable: Mutex<Option<Arc<Stream>>>,
     outcomes: Mutex<Vec<Outcome>>,
-    zap_answer: Mutex<Option<zap::Answer>>,
+    /// With the number of the stream that it is about.
+    zap_answer: Mutex<Option<(u64, zap::Answer)>>,
 }
 
 impl Deref for Connection {
@@ -139,13 +140,21 @@ impl Connection {
     }
 
     /// Brings the handshake the answer of a ZAP handler, on whatever thread.
-    pub(crate) fn answer_zap(self: &Arc<Self>, answer: zap::Answer) {
-        *lock(&self.zap_answer) = Some(answer);
+    pub(crate) fn answer_zap(self: &Arc<Self>, attempt: u64, answer: zap::Answer) {
+        {
+            let mut slot = lock(&self.zap_answer);
+            // One that comes late does not take the place of one that is waited for.
+            if slot.as_ref().is_none_or(|(other, _)| *other < attempt) {
+                *slot = Some((attempt, answer));
+            }
+        }
         self.drive_here(events::ZAP);
     }
 
-    pub(crate) fn take_zap_answer(&self) -> Option<zap::Answer> {
-        lock(&self.zap_answer).take()
+    /// The answer about this stream.
+    pub(crate) fn take_zap_answer(&self, attempt: u64) -> Option<zap::Answer> {
+        let answer = lock(&self.zap_answer).take();
+        answer.and_then(|(about, answer)| (about == attempt).then_some(answer))
     }
 
     pub(crate) fn report(&self, outcome: Outcome) {

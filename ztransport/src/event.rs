@@ -263,6 +263,15 @@ impl SocketHandle {
         drop(letter);
     }
 
+    /// Takes back a question that the socket has not read yet.
+    pub(crate) fn retract_question(&self, connection: u64) {
+        let letter = self.inner.letters.retract(|letter| match letter {
+            Letter::Authenticate(question) => question.is_from(connection),
+            _ => false,
+        });
+        drop(letter);
+    }
+
     /// The counters.
     #[must_use]
     pub fn counters(&self) -> &Counters {

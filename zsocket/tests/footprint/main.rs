@@ -6,6 +6,10 @@
 #[path = "../scenarios/support.rs"]
 mod support;
 
+#[allow(dead_code, reason = "shared with the scenarios")]
+#[path = "../scenarios/old.rs"]
+mod old;
+
 use std::{
     fs,
     io::Write,
@@ -84,6 +88,60 @@ fn ten_thousand_connections_come_and_go() {
         cycle(500);
         let before = (descriptors(), memory());
         cycle(10_000);
+        eventually("descriptors are as before", || descriptors() <= before.0);
+        let after = memory();
+        assert!(
+            after < before.1 + REMAINDER,
+            "{wire:?}: from {} to {after} bytes",
+            before.1
+        );
+        server.goes_on();
+    }
+}
+
+#[test]
+fn old_peers_come_and_go() {
+    let _alone = alone();
+    let large = old::DIALECTS.map(|dialect| dialect.message(&[b"part", &[0; 100_000]]));
+    for wire in WIRES {
+        let server = Server::new(wire);
+        let cycle = |count: usize| {
+            for at in 0..count {
+                let dialect = old::DIALECTS[at % old::DIALECTS.len()];
+                let greeting = dialect.greeting("PUSH");
+                let large = &large[at % old::DIALECTS.len()];
+                let mut raw = Raw::connect(&server.endpoint);
+                match at % 4 {
+                    0 => raw.write_all(&greeting[..greeting.len() - 1]).unwrap(),
+                    1 => raw.write_all(&greeting).unwrap(),
+                    2 => {
+                        let message = dialect.message(&[b"one message"]);
+                        raw.write_all(&[greeting, message].concat()).unwrap();
+                        raw.finish();
+                        let message = server.pull.recv_timeout(PATIENCE).unwrap();
+                        assert_eq!(message[0], "one message");
+                    }
+                    _ => raw
+                        .write_all(&[&greeting, &large[..90_000]].concat())
+                        .unwrap(),
+                }
+            }
+            eventually("all of them are gone", || {
+                assert!(server.pull.try_recv().is_err());
+                server.pull.stats().connections.open == 1 && server.pull.peers() == 1
+            });
+            // A receiver that waits for its only peer makes a descriptor for that, which stays.
+            assert!(server.pull.recv_timeout(A_WHILE).is_err());
+            while server.monitor.try_recv().is_some() {}
+        };
+        cycle(500);
+        let mut settled = descriptors();
+        eventually("descriptors are closed", || {
+            let now = descriptors();
+            std::mem::replace(&mut settled, now) == now
+        });
+        let before = (settled, memory());
+        cycle(3000);
         eventually("descriptors are as before", || descriptors() <= before.0);
         let after = memory();
         assert!(

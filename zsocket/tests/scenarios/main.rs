@@ -10,6 +10,8 @@ mod high_water;
 mod inproc;
 mod lease;
 mod linger;
+mod old;
+mod old_peers;
 mod peers;
 mod reconnect;
 mod req_rep;

@@ -58,9 +58,12 @@ impl Engine {
                 Err(error) => return Err(self.refuse(error)),
             };
             if let Some(request) = handshake.poll_zap() {
-                let letter = Letter::Authenticate(Box::new(Question::new(request, connection)));
+                let question = Question::new(request, connection, self.attempt);
+                self.asked = true;
                 // A socket that is closed drops the question, which answers it.
-                let _ = connection.handle.post(letter);
+                let _ = connection
+                    .handle
+                    .post(Letter::Authenticate(Box::new(question)));
             }
             if handshake.is_complete() {
                 return self.establish(connection, &input[used..]);
@@ -74,15 +77,15 @@ impl Engine {
         &mut self,
         connection: &Arc<Connection>,
     ) -> Result<(), CloseReason> {
-        let Some(answer) = connection.take_zap_answer() else {
+        // One about an earlier stream says nothing about this one, whose peer may be another.
+        let Some(answer) = connection.take_zap_answer(self.attempt) else {
             return Ok(());
         };
         let Phase::Handshake(handshake) = &mut self.phase else {
-            return Ok(()); // It was about an earlier stream.
+            return Ok(());
         };
+        self.asked = false;
         match handshake.handle_zap(answer) {
-            // Another stream has begun meanwhile, and has not asked yet.
-            Err(zmtp::Error::UnexpectedZapAnswer) => Ok(()),
             Err(error) => Err(self.refuse(error)),
             Ok(()) if handshake.is_complete() => self.establish(connection, &[]),
             Ok(()) => self.flush_handshake(),
@@ -180,7 +183,7 @@ impl Engine {
             return self.read_translated(connection, by);
         }
         if self.paused && !self.scan(connection)? {
-            return Ok(());
+            return self.stop_reading(connection);
         }
         if self.is_left_to_application(by) {
             return Ok(());
@@ -213,7 +216,7 @@ impl Engine {
             if !body || !pipes.inbound.wants_body() {
                 let was_full = filled.was_full;
                 if !self.scan(connection)? {
-                    return Ok(());
+                    return self.stop_reading(connection);
                 }
                 let wants_body = self.pipes.as_ref().is_some_and(|p| p.inbound.wants_body());
                 if !body && was_full && !wants_body {
@@ -231,6 +234,16 @@ impl Engine {
                 return Ok(());
             }
         }
+    }
+
+    /// The inbound pipe took no more. Without a reader it never will: then the end of the stream, of
+    /// which the I/O thread may have heard already, is looked for here.
+    pub(super) fn stop_reading(&mut self, connection: &Connection) -> Result<(), CloseReason> {
+        let pipes = self.pipes.as_ref();
+        if pipes.is_none_or(|pipes| pipes.inbound.is_closed()) {
+            return self.discard(connection);
+        }
+        Ok(())
     }
 
     /// Whether the stream is not for this thread to read.

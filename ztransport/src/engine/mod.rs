@@ -121,6 +121,10 @@ pub(crate) enum Outcome {
 pub(crate) struct Engine {
     stream: Option<Arc<Stream>>,
     address: PeerAddress,
+    /// Counts streams, so that answers of a ZAP handler reach the one they are about.
+    attempt: u64,
+    /// A ZAP handler has been asked and has not answered.
+    asked: bool,
     phase: Phase,
     /// Absent before the handshake of a connection that gets its pipes only then, and after the end.
     pipes: Option<Pipes>,
@@ -197,6 +201,8 @@ impl Engine {
         Self {
             stream: None,
             address: PeerAddress::Unknown,
+            attempt: 0,
+            asked: false,
             phase: Phase::Down,
             pipes,
             control: Vec::new(),
@@ -271,6 +277,7 @@ impl Engine {
         };
         self.address = stream.peer();
         self.stream = Some(Arc::new(stream));
+        self.attempt += 1;
         self.phase = Phase::Handshake(Box::new(Handshake::new(
             connection.options.handshake(&self.address),
         )));
@@ -291,6 +298,7 @@ impl Engine {
         self.translator = None;
         self.paused = false;
         self.hung_up = false;
+        self.take_back_question(connection);
         if matches!(phase, Phase::Draining) {
             self.pipes = None;
             return connection.report(Outcome::Finished);
@@ -320,6 +328,13 @@ impl Engine {
         // Whoever hears of it finds the pipes gone.
         self.emit_end(connection, established, reason);
         connection.report(Outcome::Failed { established });
+    }
+
+    /// A question that nobody has read yet is of no use any more.
+    fn take_back_question(&mut self, connection: &Connection) {
+        if std::mem::take(&mut self.asked) {
+            connection.handle.retract_question(connection.id);
+        }
     }
 
     fn emit_end(&self, connection: &Connection, established: bool, reason: CloseReason) {
@@ -363,6 +378,8 @@ impl Engine {
         self.stream = None;
         connection.set_readable(None);
         drop(connection.take_incoming());
+        self.translator = None;
+        self.take_back_question(connection);
         if let Some(pipes) = self.pipes.take() {
             pipes.abandon(&connection.handle.counters().lost_to_linger);
         }

@@ -15,10 +15,11 @@
 //! A message leaves the outbound rope only when all of it was taken by the operating system, as
 //! without a translator: so after a reconnection it is sent again from its beginning.
 
-use std::{io::IoSlice, sync::Arc};
+use std::{io::IoSlice, mem::MaybeUninit, sync::Arc};
 
+use bytes::Bytes;
 use zmtp::{Command, Decoder, Encoder, Item, Limits, Message, Version};
-use zpipe::{Readiness, Writer};
+use zpipe::{ByteReader, Readiness, Writer};
 
 use super::{
     BUDGET, Caller, Engine, MAX_CONTROL, no_block,
@@ -30,6 +31,8 @@ use crate::{connection::Connection, event::CloseReason};
 const READ_SIZE: usize = 32 * 1024;
 /// Bytes of the rope that are translated in one go.
 const BATCH: usize = 64 * 1024;
+/// Bytes of a buffer that an idle connection keeps.
+const IDLE_BUFFER: usize = 4 * 1024;
 
 pub(super) struct Translator {
     encoder: Encoder,
@@ -37,14 +40,25 @@ pub(super) struct Translator {
     /// A message that found the inbound pipe full.
     held: Option<Message>,
     /// What came after it.
-    input: Vec<u8>,
+    input: Bytes,
     /// Takes the rope apart. What lies there is our own, so nothing limits it.
     rope: Decoder,
     /// For the stream; the bytes before `sent` are gone.
     out: Vec<u8>,
     sent: usize,
-    /// Bytes of the rope that `out` stands for.
+    /// Bytes of `out` that answer PING.
+    answers: usize,
+    /// Bytes of the rope that `out` stands for, and those of them that are released.
     staged: usize,
+    released: usize,
+    /// Where the messages among them end.
+    ends: Vec<End>,
+}
+
+/// The end of a message, in bytes from the beginning.
+struct End {
+    out: usize,
+    rope: usize,
 }
 
 impl Translator {
@@ -65,17 +79,21 @@ impl Translator {
             encoder,
             decoder,
             held: None,
-            input: Vec::new(),
+            input: Bytes::new(),
             rope: Decoder::new(&unlimited),
             out: std::mem::take(out),
             sent: 0,
+            answers: 0,
             staged: 0,
+            released: 0,
+            ends: Vec::new(),
         }))
     }
 
-    /// Decodes input and commits what is whole. `false` when the pipe is full: the rest of the input
-    /// is kept, and the engine hears from the pipe when it has drained.
-    fn decode(&mut self, mut input: &[u8], inbound: &mut Writer) -> Result<bool, CloseReason> {
+    /// Decodes input, commits what is whole, and returns how much that was. When that is not all
+    /// because the pipe is full, the engine hears from the pipe when it has drained.
+    fn decode(&mut self, input: &[u8], inbound: &mut Writer) -> Result<usize, CloseReason> {
+        let mut at = 0;
         let mut wake = false;
         let result = loop {
             if let Some(mut message) = self.held.take() {
@@ -84,22 +102,21 @@ impl Translator {
                     wake |= inbound.commit_quietly();
                 } else if inbound.is_closed() {
                     // Without a reader it never gets room. What comes from now on is discarded.
-                    break Ok(false);
+                    break Ok(at);
                 } else {
                     self.held = Some(message);
                     if inbound.block() {
-                        self.input = input.to_vec();
-                        break Ok(false);
+                        break Ok(at);
                     }
                 }
                 continue;
             }
-            match self.decoder.decode(input) {
+            match self.decoder.decode(&input[at..]) {
                 Err(error) => break Err(protocol(error)),
                 Ok((used, item)) => {
-                    input = &input[used..];
+                    at += used;
                     match item {
-                        None => break Ok(true),
+                        None => break Ok(at),
                         Some(Item::Message(message)) => self.held = Some(message),
                         Some(Item::Command(body)) => {
                             if let Err(error) = self.on_command(&body) {
@@ -119,9 +136,11 @@ impl Translator {
     fn on_command(&mut self, body: &[u8]) -> Result<(), CloseReason> {
         match Command::decode(body) {
             // A peer that asks faster than it takes answers gets no more of them.
-            Ok(Command::Ping { context, .. }) if self.out.len() - self.sent < MAX_CONTROL => {
+            Ok(Command::Ping { context, .. }) if self.answers < MAX_CONTROL => {
+                let before = self.out.len();
                 self.encoder
                     .encode_command(Command::Pong { context }, &mut self.out);
+                self.answers += self.out.len() - before;
                 Ok(())
             }
             // Unknown and misplaced commands are ignored after the handshake.
@@ -136,10 +155,15 @@ impl Translator {
         loop {
             let (used, item) = self.rope.decode(rope).map_err(CloseReason::Protocol)?;
             rope = &rope[used..];
+            self.staged += used;
             match item {
                 None => return Ok(()),
                 Some(Item::Message(message)) => {
                     self.encoder.encode_message(&message, &mut self.out);
+                    self.ends.push(End {
+                        out: self.out.len(),
+                        rope: self.staged,
+                    });
                 }
                 Some(Item::Command(body)) => {
                     let command = Command::decode(&body).map_err(CloseReason::Protocol)?;
@@ -151,6 +175,35 @@ impl Translator {
 
     fn has_output(&self) -> bool {
         self.sent < self.out.len()
+    }
+
+    /// Releases what was sent: all that is staged, or the messages that went out in full.
+    fn release(&mut self, outbound: &mut ByteReader) {
+        let sent = if self.has_output() {
+            let whole = self.ends.partition_point(|end| end.out <= self.sent);
+            whole.checked_sub(1).map_or(0, |last| self.ends[last].rope)
+        } else {
+            self.staged
+        };
+        if sent > self.released {
+            outbound.advance(sent - self.released);
+            self.released = sent;
+        }
+    }
+
+    /// Makes room for the next batch, once everything is released.
+    fn clear(&mut self) {
+        self.out.clear();
+        self.out.shrink_to(BATCH);
+        self.ends.clear();
+        (self.sent, self.answers) = (0, 0);
+        (self.staged, self.released) = (0, 0);
+    }
+
+    /// Gives back what a burst has left behind.
+    fn trim(&mut self) {
+        self.out.shrink_to(IDLE_BUFFER);
+        self.ends.shrink_to(IDLE_BUFFER / size_of::<End>());
     }
 }
 
@@ -165,31 +218,34 @@ impl Engine {
                 .translator
                 .as_mut()
                 .map(|t| std::mem::take(&mut t.input));
-            if !self.translate(connection, &rest.unwrap_or_default())? {
-                return Ok(());
+            let rest = rest.unwrap_or_default();
+            if let Some(used) = self.translate(connection, &rest)? {
+                return self.stop_translating(connection, rest.slice(used..));
             }
         }
         if self.is_left_to_application(by) {
             return Ok(());
         }
-        let mut buffer = [0; READ_SIZE];
+        let mut buffer = [const { MaybeUninit::uninit() }; READ_SIZE];
         let mut budget = BUDGET;
         while budget > 0 {
             let Some(stream) = &self.stream else {
                 return Ok(());
             };
-            let Some(read) = no_block(stream.read(&mut buffer))? else {
+            let Some(input) = no_block(stream.read_uninit(&mut buffer))? else {
                 self.hung_up = false; // That was about an earlier stream.
                 return Ok(());
             };
+            let read = input.len();
             if read == 0 {
                 return Err(CloseReason::PeerClosed);
             }
             self.progress = true;
-            if !self.translate(connection, &buffer[..read])? {
-                return Ok(());
+            if let Some(used) = self.translate(connection, input)? {
+                let rest = Bytes::copy_from_slice(&input[used..]);
+                return self.stop_translating(connection, rest);
             }
-            if read < buffer.len() && !self.hung_up {
+            if read < READ_SIZE && !self.hung_up {
                 // A short read emptied the socket; the next arrival is a new edge.
                 return Ok(());
             }
@@ -200,21 +256,34 @@ impl Engine {
         Ok(())
     }
 
-    /// Brings input to the socket and answers commands. `false` when the inbound pipe is full.
-    pub(super) fn translate(
+    /// Brings input to the socket and answers commands. Tells how much of it was used if that was not
+    /// all, because the inbound pipe is full or has no reader any more.
+    fn translate(
         &mut self,
         connection: &Connection,
         input: &[u8],
-    ) -> Result<bool, CloseReason> {
+    ) -> Result<Option<usize>, CloseReason> {
         let (Some(translator), Some(pipes)) = (&mut self.translator, &mut self.pipes) else {
-            return Ok(false);
+            return Ok(None);
         };
-        let decoded = translator.decode(input, &mut pipes.inbound)?;
+        let used = translator.decode(input, &mut pipes.inbound)?;
         self.paused = translator.held.is_some();
+        let stopped = self.paused || used < input.len();
         if translator.has_output() {
             self.flush_translated(connection)?;
         }
-        Ok(decoded)
+        Ok(stopped.then_some(used))
+    }
+
+    fn stop_translating(
+        &mut self,
+        connection: &Connection,
+        rest: Bytes,
+    ) -> Result<(), CloseReason> {
+        if let Some(translator) = &mut self.translator {
+            translator.input = rest;
+        }
+        self.stop_reading(connection)
     }
 
     /// Writes until the pipe is empty or the stream takes no more.
@@ -237,16 +306,15 @@ impl Engine {
                     return Ok(Flushed::Blocked);
                 };
                 translator.sent += written;
+                translator.release(outbound);
                 if written < whole {
                     // The stream is full; when it has room again that is a new edge.
                     return Ok(Flushed::Blocked);
                 }
                 budget = budget.saturating_sub(written);
             }
-            translator.out.clear();
-            translator.out.shrink_to(BATCH);
-            translator.sent = 0;
-            outbound.advance(std::mem::take(&mut translator.staged));
+            translator.release(outbound);
+            translator.clear();
             if translator.encoder.is_exhausted() {
                 return Err(CloseReason::Protocol(zmtp::Error::NonceExhausted));
             }
@@ -260,11 +328,11 @@ impl Engine {
             let translated = slices.iter().try_for_each(|slice| translator.encode(slice));
             self.slices = recycle(slices);
             translated?;
-            translator.staged = total;
             if total == 0 {
                 if outbound.is_closed() {
                     return Ok(Flushed::Closed);
                 }
+                translator.trim();
                 if self.attention.output || outbound.set_idle() {
                     return Ok(Flushed::Idle);
                 }
@@ -279,7 +347,10 @@ impl Engine {
         input: &[u8],
     ) -> Result<(), CloseReason> {
         if self.translator.is_some() {
-            self.translate(connection, input)?;
+            if let Some(used) = self.translate(connection, input)? {
+                let rest = Bytes::copy_from_slice(&input[used..]);
+                self.stop_translating(connection, rest)?;
+            }
         } else {
             if let Some(pipes) = &mut self.pipes {
                 pipes.inbound.fill_from(input);
@@ -298,5 +369,41 @@ fn protocol(error: zmtp::Error) -> CloseReason {
         | zmtp::Error::CommandTooLarge { size, .. } => CloseReason::Oversize { size },
         zmtp::Error::TooManyFrames { .. } => CloseReason::Oversize { size: 0 },
         error => CloseReason::Protocol(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_idle_translator_keeps_small_buffers_only() {
+        let (encoder, limits) = (Encoder::new(Version::V2_0), Limits::default());
+        let decoder = Decoder::for_version(Version::V2_0, &limits);
+        let mut translator =
+            Translator::if_needed(encoder, decoder, &mut Vec::new()).expect("2.0 needs one");
+        let (mut writer, mut outbound) = zpipe::byte_pipe(zpipe::Limits::default(), None, None);
+        for _ in 0..30_000 {
+            writer.append(zmtp::Flags::NONE, b"");
+            writer.commit();
+        }
+        let mut slices = Vec::new();
+        assert_eq!(outbound.gather(&mut slices, WRITE_SLICES, BATCH), 60_000);
+        for slice in &slices {
+            translator.encode(slice).unwrap();
+        }
+        drop(slices);
+        // Half of it goes out, which releases as many messages, and then the rest.
+        assert_eq!(translator.out.len(), 60_000);
+        translator.sent = 30_001;
+        translator.release(&mut outbound);
+        assert_eq!(outbound.messages_read(), 15_000);
+        translator.sent = 60_000;
+        translator.release(&mut outbound);
+        assert_eq!(outbound.messages_read(), 30_000);
+        translator.clear();
+        translator.trim();
+        assert!(translator.out.capacity() <= IDLE_BUFFER);
+        assert!(translator.ends.capacity() * size_of::<End>() <= IDLE_BUFFER);
     }
 }
