@@ -1,5 +1,7 @@
 //! A socket by hand: what `zsocket` does with links and letters, in the simplest way.
 
+pub(crate) mod scripted;
+
 use std::{
     collections::VecDeque,
     os::fd::{AsFd, OwnedFd},
@@ -13,10 +15,12 @@ use std::{
 use zmtp::{
     MechanismConfig, Message, Random, SocketType,
     curve::{ClientConfig, KeyPair, ServerConfig},
-    plain,
+    plain, zap,
 };
 use zpipe::{Mailbox, ReadySet, mailbox};
-use ztransport::{Endpoint, Event, Letter, Link, Options, Question, Reactor, SocketHandle};
+use ztransport::{
+    CloseReason, Endpoint, Event, Letter, Link, Options, Question, Reactor, SocketHandle,
+};
 
 /// Long enough for a loaded machine; never waited for when all is well.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
@@ -66,6 +70,26 @@ pub(crate) fn message(number: u32) -> Message {
         3 => Message::from([tag.to_vec(), body]),
         4 => Message::from([vec![], body, tag.to_vec(), vec![]]),
         _ => Message::from(body),
+    }
+}
+
+pub(crate) const WIRES: [&str; 2] = ["tcp://127.0.0.1:*", "ipc://*"];
+
+pub(crate) fn plain_server() -> MechanismConfig {
+    MechanismConfig::PlainServer(plain::ServerConfig::new())
+}
+
+pub(crate) fn refusal(question: &Question, status: zap::Status) -> zap::Answer {
+    zap::Answer::Reply(zap::Reply::refusal(question.request(), status, "no"))
+}
+
+pub(crate) fn failure(side: &Side) -> CloseReason {
+    let event = side.wait_event("a failed handshake", |event| {
+        matches!(event, Event::HandshakeFailed { .. })
+    });
+    match event {
+        Event::HandshakeFailed { reason, .. } => reason,
+        _ => unreachable!("waited for"),
     }
 }
 
