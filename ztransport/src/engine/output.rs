@@ -5,11 +5,15 @@ use std::{io::IoSlice, sync::Arc};
 use zpipe::Readiness;
 
 use super::{BUDGET, Engine, Outcome, Phase, no_block};
-use crate::{connection::Connection, event::CloseReason};
+use crate::{connection::Connection, event::CloseReason, net::PeerAddress};
 
-/// Bytes and slices for one `writev`. More bytes would have left the cache before the kernel copies
-/// them.
+/// Bytes for one `writev` over tcp. There each call costs the wake-up of a peer that has read all that
+/// came before, and with more bytes it comes less often: bodies of 64 KiB go one and a half times as
+/// fast as with a quarter of this.
+const WRITE_SIZE_TCP: usize = 1 << 20;
+/// Bytes for one `writev` elsewhere. More would have left the cache before the kernel copies them.
 const WRITE_SIZE: usize = 256 * 1024;
+/// Slices for one `writev`.
 pub(super) const WRITE_SLICES: usize = 64;
 
 impl Engine {
@@ -48,6 +52,10 @@ impl Engine {
             return Ok(Flushed::Idle);
         };
         let outbound = &mut pipes.outbound;
+        let write_size = match self.address {
+            PeerAddress::Tcp(_) => WRITE_SIZE_TCP,
+            _ => WRITE_SIZE,
+        };
         let mut budget = BUDGET;
         loop {
             // Control frames go between messages, and one that has begun goes on.
@@ -64,7 +72,7 @@ impl Engine {
                 continue;
             }
             let mut slices = std::mem::take(&mut self.slices);
-            let total = outbound.gather(&mut slices, WRITE_SLICES, WRITE_SIZE);
+            let total = outbound.gather(&mut slices, WRITE_SLICES, write_size);
             if total == 0 {
                 self.slices = recycle(slices);
                 if outbound.is_closed() {
