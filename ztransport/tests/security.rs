@@ -297,16 +297,22 @@ fn a_question_that_is_kept_keeps_nothing_alive() {
 fn an_answer_after_the_handshake_had_its_time_goes_nowhere() {
     for wire in WIRES {
         let mut config = options(plain_server());
-        config.handshake_interval = Some(Duration::from_millis(50));
+        config.handshake_interval = Some(Duration::from_secs(2));
         let mut server = Side::new(config);
         let endpoint = server.bind(wire);
-        let client = Side::new(options(plain_client("admin")));
-        client.connect_only(&endpoint);
+        let mut config = options(plain_client("admin"));
+        // Each of them comes once.
+        config.reconnect_interval = None;
+        let mut first = Side::new(config.clone());
+        first.connect(&endpoint);
         let question = server.question();
         assert_eq!(failure(&server), CloseReason::HandshakeTimeout);
-        let reply = zap::Reply::success(question.request(), "");
+        let reply = zap::Reply::success(question.request(), "too late");
         question.answer(zap::Answer::Reply(reply));
+        assert_eq!(failure(&first), CloseReason::PeerClosed);
         // The next one asks anew, and is let in.
+        let mut second = Side::new(config);
+        second.connect(&endpoint);
         let question = server.question();
         let reply = zap::Reply::success(question.request(), "in time");
         question.answer(zap::Answer::Reply(reply));

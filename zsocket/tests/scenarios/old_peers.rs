@@ -405,7 +405,7 @@ fn clients_of_other_protocols_are_not_taken_for_old_peers() {
 #[test]
 fn half_of_an_identity_has_its_time() {
     every_kind(|wire, dialect| {
-        let interval = Duration::from_millis(100);
+        let interval = Duration::from_millis(400);
         let server = Server::with(wire, |pull| pull.handshake_interval(Some(interval)));
         let mut speeches = vec![dialect.greeting("PUSH")];
         speeches[0].pop();
@@ -413,9 +413,13 @@ fn half_of_an_identity_has_its_time() {
             let middle = speeches[0].len() / 2;
             speeches.push(speeches[0][..middle].to_vec());
         }
+        let mut strangers = Vec::new();
         for speech in speeches {
             let mut stranger = Raw::connect(&server.endpoint);
             stranger.write_all(&speech).unwrap();
+            strangers.push(stranger);
+        }
+        for mut stranger in strangers {
             stranger.expect_close();
             assert_eq!(failure(&server), CloseReason::HandshakeTimeout);
         }
