@@ -185,7 +185,12 @@ impl Decoder {
                 let Some(header) = header else {
                     return Ok((used, None));
                 };
-                (header, self.scanner.accept(header)?)
+                let kind = self.scanner.accept(header)?;
+                // What no buffer can hold is refused at once. With 64 bits no header announces that.
+                if isize::try_from(header.size).is_err() {
+                    return Err(Error::FrameSizeOutOfRange { size: header.size });
+                }
+                (header, kind)
             }
         };
         let rest = &input[used..];
