@@ -1,17 +1,19 @@
 //! Two connections under each mechanism: whatever is sent arrives, once and in order, however the
 //! bytes between them are cut; and bytes that are changed on the way do no harm.
 
-use std::convert::Infallible;
+mod counter;
+
 use std::time::Instant;
 
 use proptest::collection::vec;
 use proptest::prelude::*;
-use rand_core::{TryCryptoRng, TryRng};
 use zmtp::curve::{self, KeyPair, SecretKey};
 use zmtp::{
     Command, Connection, Error, Event, HandshakeConfig, MechanismConfig, Message, Random,
     SocketType, plain, zap,
 };
+
+use counter::Counter;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
@@ -61,32 +63,6 @@ impl Kind {
         [client, server]
     }
 }
-
-/// The same bytes in each run, which differ from one another.
-struct Counter(u64);
-
-impl TryRng for Counter {
-    type Error = Infallible;
-
-    fn try_next_u32(&mut self) -> Result<u32, Infallible> {
-        self.try_next_u64().map(|number| number as u32)
-    }
-
-    fn try_next_u64(&mut self) -> Result<u64, Infallible> {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        Ok(self.0 ^ (self.0 >> 29))
-    }
-
-    fn try_fill_bytes(&mut self, out: &mut [u8]) -> Result<(), Infallible> {
-        for chunk in out.chunks_mut(8) {
-            let number = self.try_next_u64()?.to_le_bytes();
-            chunk.copy_from_slice(&number[..chunk.len()]);
-        }
-        Ok(())
-    }
-}
-
-impl TryCryptoRng for Counter {}
 
 /// What may be sent.
 #[derive(Clone, Debug)]

@@ -1,13 +1,13 @@
 //! Properties of the parts on their own, for any input: pieces do not matter, decoding undoes
 //! encoding, and memory follows what has arrived.
 
-use std::convert::Infallible;
+mod counter;
+
 use std::time::Instant;
 
 use allocation_counter::measure;
 use proptest::collection::vec;
 use proptest::prelude::*;
-use rand_core::{TryCryptoRng, TryRng};
 use zmtp::curve::{self, KeyPair, SecretKey};
 use zmtp::greeting::{GREETING_LEN, Greeting, GreetingParser, Progress};
 use zmtp::header::{self, Flags};
@@ -17,6 +17,8 @@ use zmtp::{
     Command, Error, Handshake, HandshakeConfig, Limits, MechanismConfig, Message, Metadata, Peer,
     Random, SocketType, Version, encode_frame, plain, z85,
 };
+
+use counter::Counter;
 
 fn bytes() -> impl Strategy<Value = Vec<u8>> {
     prop_oneof![vec(any::<u8>(), 0..400), vec(0u8..4, 0..400)]
@@ -45,32 +47,6 @@ fn split<'a>(wire: &'a [u8], cuts: &[f64]) -> Vec<&'a [u8]> {
 fn most_memory(f: impl FnOnce()) -> u64 {
     measure(f).bytes_max
 }
-
-/// The same bytes in each run, which differ from one another.
-struct Counter(u64);
-
-impl TryRng for Counter {
-    type Error = Infallible;
-
-    fn try_next_u32(&mut self) -> Result<u32, Infallible> {
-        self.try_next_u64().map(|number| number as u32)
-    }
-
-    fn try_next_u64(&mut self) -> Result<u64, Infallible> {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        Ok(self.0 ^ (self.0 >> 29))
-    }
-
-    fn try_fill_bytes(&mut self, out: &mut [u8]) -> Result<(), Infallible> {
-        for chunk in out.chunks_mut(8) {
-            let number = self.try_next_u64()?.to_le_bytes();
-            chunk.copy_from_slice(&number[..chunk.len()]);
-        }
-        Ok(())
-    }
-}
-
-impl TryCryptoRng for Counter {}
 
 fn random() -> Random {
     Random::from_rng(Counter(0))

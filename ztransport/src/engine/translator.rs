@@ -18,7 +18,7 @@
 use std::{io::IoSlice, mem::MaybeUninit, sync::Arc};
 
 use bytes::Bytes;
-use zmtp::{Command, Decoder, Encoder, Item, Limits, Message, Version};
+use zmtp::{Command, Decoder, Encoder, Item, Limits, Message};
 use zpipe::{ByteReader, Readiness, Writer};
 
 use super::{
@@ -68,8 +68,7 @@ impl Translator {
         decoder: Decoder,
         out: &mut Vec<u8>,
     ) -> Option<Box<Self>> {
-        // Peers of 2.0 have the frames of 3.x, but no commands.
-        if encoder.is_plain() && decoder.is_plain() && encoder.version() >= Version::V3_0 {
+        if encoder.is_plain() && decoder.is_plain() {
             return None;
         }
         let unlimited = Limits::default()
@@ -306,8 +305,8 @@ impl Engine {
                     return Ok(Flushed::Blocked);
                 };
                 translator.sent += written;
-                translator.release(outbound);
                 if written < whole {
+                    translator.release(outbound);
                     // The stream is full; when it has room again that is a new edge.
                     return Ok(Flushed::Blocked);
                 }
@@ -374,6 +373,8 @@ fn protocol(error: zmtp::Error) -> CloseReason {
 
 #[cfg(test)]
 mod tests {
+    use zmtp::Version;
+
     use super::*;
 
     #[test]
