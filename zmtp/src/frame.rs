@@ -197,6 +197,14 @@ impl Frame {
         matches!(self.0, Repr::Inline { .. })
     }
 
+    /// Whether the body is a [`Bytes`] handle. Its buffer may have other handles, and an owner that does
+    /// something of its own when the last one is dropped.
+    #[inline]
+    #[must_use]
+    pub const fn is_shared(&self) -> bool {
+        matches!(self.0, Repr::Shared(_))
+    }
+
     fn assign_slow(&mut self, body: &[u8]) {
         match &mut self.0 {
             Repr::Owned(own) => {

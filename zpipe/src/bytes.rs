@@ -17,6 +17,7 @@ use zmtp::header;
 
 use crate::{
     chunk::{Chunk, Mark},
+    deferred,
     pipe::Shared,
     reader::give_back,
     ready::Notifier,
@@ -337,7 +338,7 @@ impl ByteReader {
     fn take_splices(&mut self, end: u32) {
         for index in self.boundary.splice..end {
             // SAFETY: below the mark's count, and the boundary passes each entry once.
-            drop(unsafe { self.boundary.chunk.as_ref().take_splice(index) });
+            deferred::drop_body(unsafe { self.boundary.chunk.as_ref().take_splice(index) });
         }
     }
 

@@ -16,7 +16,10 @@ use std::{ops::Range, ptr::NonNull};
 
 use bytes::Bytes;
 
-use crate::sync::{AtomicPtr, AtomicU64, Ordering};
+use crate::{
+    deferred,
+    sync::{AtomicPtr, AtomicU64, Ordering},
+};
 
 /// A large body that is not in the rope's memory.
 pub(crate) struct Splice {
@@ -134,7 +137,7 @@ impl Chunk {
         let chunk = unsafe { Box::from_raw(chunk.as_ptr()) };
         for index in splices {
             // SAFETY: in place and not yet taken, by contract.
-            drop(unsafe { chunk.take_splice(index) });
+            deferred::drop_body(unsafe { chunk.take_splice(index) });
         }
     }
 

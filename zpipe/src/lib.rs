@@ -32,6 +32,8 @@
 //! - [`mailbox`] carries the rare other things from many threads to one.
 //! - [`Owned`] lets any thread drive a value that only one may drive at a time, without waiting and
 //!   without losing an event. [`Spinner`] waits a little before sleeping, if that pays.
+//! - [`deferred`] runs foreign code, wakers of tasks and the `Drop` of bodies, when whoever came upon it
+//!   has let go of everything, and catches its panics.
 //! - [`channel`](crate::channel()) is for those who only want a bounded channel of messages: it puts
 //!   the above together, with blocking and asynchronous calls.
 //!
@@ -136,6 +138,7 @@ mod bytes;
 pub mod channel;
 mod chunk;
 mod counter;
+pub mod deferred;
 mod ingest;
 mod mailbox;
 mod owned;

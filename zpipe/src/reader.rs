@@ -10,6 +10,7 @@ use zmtp::{
 
 use crate::{
     chunk::Chunk,
+    deferred,
     pipe::{Limits, Shared},
     ready::Notifier,
     sync::{Arc, Ordering},
@@ -47,6 +48,9 @@ impl Body<'_> {
     /// the frame has.
     #[inline]
     pub fn store(self, frame: &mut Frame) {
+        if frame.is_shared() {
+            deferred::drop_body(std::mem::take(frame).into_bytes());
+        }
         match self {
             Self::Inline(body) => frame.assign(body),
             Self::Spliced(body) => *frame = Frame::from(body),
@@ -181,7 +185,7 @@ impl Reader {
             self.off = if spliced { body_at } else { body_at + size };
             if header.flags.is_command() {
                 if spliced {
-                    self.take_splice();
+                    deferred::drop_body(self.take_splice());
                 }
                 continue;
             }

@@ -140,8 +140,23 @@ impl ReadySet {
 
     /// Registers `waker` to be woken by the next signal. Returns `true`, without having registered
     /// it, when something is queued already. One waker at a time: the last one wins.
+    ///
+    /// The waker runs, and is dropped, as foreign code: see [`deferred`](crate::deferred).
     pub fn register(&self, waker: &Waker) -> bool {
         self.inner.waiter.register(waker);
+        self.take_back_if_signalled()
+    }
+
+    /// Like [`register`](Self::register), for a waker that does nothing but end a wait, by unparking a
+    /// thread or writing to a descriptor. It is used at once, whatever the thread that signals holds,
+    /// so it must neither take a lock nor call back nor panic.
+    pub fn register_direct(&self, waker: &Waker) -> bool {
+        self.inner.waiter.register_direct(waker);
+        self.take_back_if_signalled()
+    }
+
+    /// After a waker was registered. Takes it back if it is not needed.
+    fn take_back_if_signalled(&self) -> bool {
         if self.acquire_is_empty() {
             return false;
         }
@@ -178,6 +193,8 @@ impl Default for ReadySet {
 
 impl Drop for ReadySet {
     fn drop(&mut self) {
+        // Not with the last notifier, which may go under any lock.
+        self.inner.waiter.forget();
         drop(Drain(self.inner.head.swap(closed(), Ordering::AcqRel)));
     }
 }

@@ -19,16 +19,41 @@ use std::{
 
 use rustix::event::EventfdFlags;
 
-use crate::sync::{AtomicU8, Mutex, OnceLock, Ordering, publish};
+use crate::{
+    deferred,
+    sync::{AtomicU8, Mutex, OnceLock, Ordering, publish},
+};
 
 const IDLE: u8 = 0;
 const WAITING: u8 = 1;
 
 pub(crate) struct Waiter {
     state: AtomicU8,
-    /// Only locked to begin a wait and to end one, never while data flows.
-    slot: Mutex<Option<Waker>>,
+    /// Only locked to begin a wait and to end one, never while data flows, and never while a waker is
+    /// cloned, woken or dropped.
+    slot: Mutex<Option<Sleeper>>,
     event: OnceLock<Event>,
+}
+
+/// Who waits.
+enum Sleeper {
+    /// Its waker runs nothing foreign. Kept in the slot, so that a consumer which waits again and again
+    /// does not have to make it anew.
+    Direct(Waker),
+    /// Its waker may do anything. See [`deferred`].
+    Task(Waker),
+}
+
+impl Sleeper {
+    fn is(&self, waker: &Waker) -> bool {
+        let (Self::Direct(own) | Self::Task(own)) = self;
+        own.will_wake(waker)
+    }
+
+    fn let_go(self) {
+        let (Self::Direct(waker) | Self::Task(waker)) = self;
+        deferred::drop_waker(waker);
+    }
 }
 
 impl Waiter {
@@ -40,14 +65,25 @@ impl Waiter {
         }
     }
 
-    /// Announces the consumer. It must look for work *after* this call.
+    /// Announces a task. It must look for work *after* this call.
     pub(crate) fn register(&self, waker: &Waker) {
-        let mut slot = lock(&self.slot);
-        let known = (slot.as_ref()).is_some_and(|present| present.will_wake(waker));
-        let old = (!known).then(|| slot.replace(waker.clone()));
-        // Dropping a waker may run anything, a signal to this very list included.
-        drop(slot);
-        drop(old);
+        self.announce(waker, Sleeper::Task);
+    }
+
+    /// Announces a consumer whose waker runs nothing foreign, likewise.
+    pub(crate) fn register_direct(&self, waker: &Waker) {
+        self.announce(waker, Sleeper::Direct);
+    }
+
+    fn announce(&self, waker: &Waker, sleeper: fn(Waker) -> Sleeper) {
+        let known = (lock(&self.slot).as_ref()).is_some_and(|sleeper| sleeper.is(waker));
+        if !known {
+            let sleeper = sleeper(waker.clone());
+            let old = lock(&self.slot).replace(sleeper);
+            if let Some(old) = old {
+                old.let_go();
+            }
+        }
         self.state.swap(WAITING, Ordering::AcqRel);
         publish();
     }
@@ -61,7 +97,9 @@ impl Waiter {
     pub(crate) fn forget(&self) {
         self.unregister();
         let old = lock(&self.slot).take();
-        drop(old);
+        if let Some(old) = old {
+            old.let_go();
+        }
     }
 
     /// Wakes the consumer if it waits. `was_empty` says that the work just stored is the first,
@@ -72,15 +110,30 @@ impl Waiter {
         if self.state.load(Ordering::Relaxed) == WAITING
             && self.state.swap(IDLE, Ordering::AcqRel) == WAITING
         {
-            // Cloned rather than taken, so that a consumer which waits again and again does not
-            // have to make its waker anew.
-            let waker = lock(&self.slot).clone();
-            if let Some(waker) = waker {
-                waker.wake();
-            }
+            self.wake_sleeper();
         }
         if was_empty && let Some(event) = self.event.get() {
             event.signal();
+        }
+    }
+
+    #[inline(never)]
+    fn wake_sleeper(&self) {
+        let mut slot = lock(&self.slot);
+        match &*slot {
+            None => {}
+            Some(Sleeper::Direct(waker)) => {
+                let waker = waker.clone();
+                drop(slot);
+                waker.wake();
+            }
+            Some(Sleeper::Task(_)) => {
+                let task = slot.take();
+                drop(slot);
+                if let Some(Sleeper::Task(waker)) = task {
+                    deferred::wake(waker);
+                }
+            }
         }
     }
 
@@ -160,7 +213,7 @@ pub(crate) fn block_on_waiter(
     }
     let parker = Parker::new();
     loop {
-        waiter.register(parker.waker());
+        waiter.register_direct(parker.waker());
         if has_work() {
             waiter.unregister();
             return true;

@@ -11,6 +11,7 @@ use zmtp::{
 use crate::{
     SPLICE_MIN,
     chunk::{Chunk, Mark, SPLICE_ENTRY, Splice},
+    deferred,
     pipe::{Limits, MAX_CHUNK, MIN_CHUNK, Shared},
     ready::Notifier,
     sync::{Arc, Ordering},
@@ -288,11 +289,11 @@ impl Writer {
             let base = self.base.chunk;
             if base == self.head {
                 for index in self.base.splices..self.splices {
-                    drop(base.as_ref().take_splice(index));
+                    deferred::drop_body(base.as_ref().take_splice(index));
                 }
             } else {
                 for index in self.base.splices..self.base.end.1 {
-                    drop(base.as_ref().take_splice(index));
+                    deferred::drop_body(base.as_ref().take_splice(index));
                 }
                 let mut next = base.as_ref().next();
                 base.as_ref().set_next(None);
