@@ -99,6 +99,9 @@ enum Kind {
 
 /// An endpoint that the socket is bound or connected to.
 struct Attachment {
+    /// As it was given.
+    given: Endpoint,
+    /// Without wildcards, names of what was bound, and relative paths.
     endpoint: Endpoint,
     id: u64,
     bound: bool,
@@ -591,6 +594,7 @@ impl Core {
             .reactor
             .bind(endpoint, &options, &self.handle)?;
         self.endpoints.push(Attachment {
+            given: endpoint.clone(),
             endpoint: bound.endpoint.clone(),
             id: bound.id,
             bound: true,
@@ -599,8 +603,9 @@ impl Core {
         Ok(bound.endpoint)
     }
 
-    pub(crate) fn connect(&mut self, endpoint: Endpoint) -> Result<(), Error> {
+    pub(crate) fn connect(&mut self, given: Endpoint) -> Result<(), Error> {
         self.process()?;
+        let endpoint = given.absolute()?;
         let is_inproc = matches!(endpoint, Endpoint::Inproc(_));
         let again = self
             .endpoints
@@ -618,6 +623,7 @@ impl Core {
             self.links.insert(link);
         }
         self.endpoints.push(Attachment {
+            given,
             endpoint: endpoint.clone(),
             id,
             bound: false,
@@ -626,14 +632,22 @@ impl Core {
         Ok(())
     }
 
-    /// Unbinds or disconnects all attachments to an endpoint.
+    /// Unbinds or disconnects all attachments to an endpoint, or if there are none, all that were made
+    /// with this endpoint before it was resolved.
     pub(crate) fn detach(&mut self, endpoint: Endpoint, bound: bool) -> Result<(), Error> {
         self.process()?;
-        let found: Vec<u64> = self
-            .endpoints
-            .extract_if(.., |a| a.bound == bound && a.endpoint == endpoint)
-            .map(|attachment| attachment.id)
-            .collect();
+        let mut take = |is_meant: &dyn Fn(&Attachment) -> bool| -> Vec<u64> {
+            self.endpoints
+                .extract_if(.., |a| a.bound == bound && is_meant(a))
+                .map(|attachment| attachment.id)
+                .collect()
+        };
+        // Without a current directory a relative path can only be one that was given before.
+        let resolved = endpoint.absolute().unwrap_or_else(|_| endpoint.clone());
+        let mut found = take(&|attachment| attachment.endpoint == resolved);
+        if found.is_empty() {
+            found = take(&|attachment| attachment.given == endpoint);
+        }
         if found.is_empty() {
             return Err(Error::NoSuchEndpoint(endpoint));
         }

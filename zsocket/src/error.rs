@@ -60,10 +60,14 @@ impl fmt::Display for Error {
             Self::PeerLost => {
                 f.write_str("the peer that had the request is gone: send the request again")
             }
-            Self::AddressInUse(at) => write!(f, "{at} is in use: choose another or close its user"),
+            Self::AddressInUse(at) => {
+                let at = at.as_written();
+                write!(f, "{at} is in use: choose another or close its user")
+            }
             Self::Bind(error) => error.fmt(f),
             Self::InvalidEndpoint(error) => error.fmt(f),
             Self::NoSuchEndpoint(at) => {
+                let at = at.as_written();
                 write!(f, "the socket is neither bound nor connected to {at}")
             }
             Self::InvalidOption { option, expected } => {

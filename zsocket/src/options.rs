@@ -228,6 +228,19 @@ impl<P: crate::Pattern> crate::Socket<P> {
         Ok(())
     }
 
+    /// Permissions of the files of ipc endpoints bound from now on, whatever the umask is: at most
+    /// `0o777`. Whoever may write to the file may connect. Default `0o600`: this user alone.
+    /// (libzmq leaves it to the umask.)
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidOption`] for more than permissions.
+    pub fn set_ipc_mode(&self, mode: u32) -> Result<(), Error> {
+        check(mode <= 0o777, "ipc_mode", "at most 0o777")?;
+        self.with_core(|core| core.options.tuning.ipc_mode = mode);
+        Ok(())
+    }
+
     /// Whether `*` means IPv6 and IPv4 in later endpoints, and whether names resolve to both. Default
     /// false. `ZMQ_IPV6`.
     pub fn set_ipv6(&self, ipv6: bool) {

@@ -129,7 +129,9 @@ impl<P: Pattern> Socket<P> {
         f(&mut self.core.borrow_mut())
     }
 
-    /// Listens at an endpoint and returns it with wildcards resolved, as a peer would connect to it.
+    /// Listens at an endpoint and returns it with wildcards, names and relative paths resolved, as a peer
+    /// would connect to it. Over ipc the file belongs to this user alone, unless
+    /// [`set_ipc_mode`](Self::set_ipc_mode) says more.
     ///
     /// # Errors
     ///
@@ -141,7 +143,8 @@ impl<P: Pattern> Socket<P> {
     }
 
     /// Connects to an endpoint, now and again whenever the connection is lost. Returns at once: that
-    /// nobody listens there is no error, messages wait for somebody to come.
+    /// nobody listens there is no error, messages wait for somebody to come. A relative ipc path stays
+    /// the one that it is now if the current directory changes.
     ///
     /// # Errors
     ///
@@ -151,8 +154,8 @@ impl<P: Pattern> Socket<P> {
         self.with_core(|core| core.connect(endpoint))
     }
 
-    /// Stops listening at an endpoint that [`bind`](Self::bind) returned, and closes the connections
-    /// that came in there, dropping what is queued for them. What they sent before can still be
+    /// Stops listening at an endpoint that [`bind`](Self::bind) returned, or that was given to it, and
+    /// closes the connections that came in there, dropping what is queued for them. What they sent before can still be
     /// received. The port or path is free when this returns. Over inproc only the name is freed: the pipes
     /// of those who connected stay.
     ///

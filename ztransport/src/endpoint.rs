@@ -10,27 +10,29 @@
 //! Parsing says nothing about whether a host or a path exists, only whether it could.
 
 mod error;
+mod ipc;
+mod spelling;
 mod tcp;
 
+use std::borrow::Cow;
 use std::fmt;
 use std::net::SocketAddr;
-use std::path::Path;
 use std::str::FromStr;
 use std::sync::Arc;
 
 pub use error::{EndpointError, EndpointErrorKind};
+pub use ipc::{IpcEndpoint, MAX_IPC_PATH};
 pub use tcp::{TcpEndpoint, TcpHost};
 
 use EndpointErrorKind as Kind;
-
-/// The longest ipc path or abstract name (with its `@`) in bytes: what fits into a socket address
-/// together with the terminating NUL.
-pub const MAX_IPC_PATH: usize = 107;
+use spelling::Spelling;
 
 /// An address of one of the transports, well-formed by construction.
 ///
 /// `Display` prints the canonical text, which parses back to an equal endpoint: IPv6 addresses are
 /// bracketed, ports have no leading zeros, and the wildcard port is `*` even if it was written `0`.
+/// What the user wrote instead is kept for messages to the user, see [`as_written`](Self::as_written);
+/// it plays no part when endpoints are compared.
 ///
 /// # Examples
 ///
@@ -84,11 +86,57 @@ impl Endpoint {
         if start == text.len() {
             return Err(EndpointError::new(text, Kind::EmptyAddress, start..start));
         }
-        Ok(match scheme {
+        let mut endpoint = match scheme {
             "tcp" => Self::Tcp(TcpEndpoint::parse(text, start)?),
             "ipc" => Self::Ipc(IpcEndpoint::parse(text, start)?),
             _ => Self::Inproc(InprocName(text[start..].into())),
-        })
+        };
+        if let Self::Tcp(tcp) = &mut endpoint
+            && tcp.to_string() != text[start..]
+        {
+            tcp.spelling = Spelling::of(text);
+        }
+        Ok(endpoint)
+    }
+
+    /// The text that this endpoint was parsed from, before anything was resolved; the canonical text
+    /// if it was not parsed. Errors quote it, so that users find what they wrote.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use ztransport::endpoint::Endpoint;
+    ///
+    /// let endpoint = Endpoint::parse("tcp://127.0.0.1:0")?;
+    /// assert_eq!(endpoint.to_string(), "tcp://127.0.0.1:*");
+    /// assert_eq!(endpoint.as_written(), "tcp://127.0.0.1:0");
+    /// # Ok::<(), ztransport::endpoint::EndpointError>(())
+    /// ```
+    #[must_use]
+    pub fn as_written(&self) -> Cow<'_, str> {
+        let spelling = match self {
+            Self::Tcp(tcp) => &tcp.spelling,
+            Self::Ipc(ipc) => &ipc.spelling,
+            Self::Inproc(_) => &Spelling::CANONICAL,
+        };
+        match spelling.text() {
+            Some(text) => Cow::Borrowed(text),
+            None => Cow::Owned(self.to_string()),
+        }
+    }
+
+    /// This endpoint, with a relative ipc path made absolute, so that it goes on meaning the same when
+    /// the process changes its current directory. Every other endpoint stays as it is.
+    ///
+    /// # Errors
+    ///
+    /// [`AbsolutePathTooLong`](EndpointErrorKind::AbsolutePathTooLong),
+    /// [`NoCurrentDirectory`](EndpointErrorKind::NoCurrentDirectory).
+    pub fn absolute(&self) -> Result<Self, EndpointError> {
+        match self {
+            Self::Ipc(ipc) => Ok(Self::Ipc(ipc.absolute()?)),
+            other => Ok(other.clone()),
+        }
     }
 
     /// The scheme: `tcp`, `ipc` or `inproc`.
@@ -109,7 +157,7 @@ impl Endpoint {
     pub fn for_bind(&self) -> Result<(), EndpointError> {
         match self {
             Self::Tcp(tcp) if tcp.source().is_some() => {
-                let text = self.to_string();
+                let text = self.as_written();
                 let end = text.rfind(';').map_or(text.len(), |at| at + 1);
                 let start = self.scheme().len() + "://".len();
                 Err(EndpointError::new(&text, Kind::SourceInBind, start..end))
@@ -128,15 +176,19 @@ impl Endpoint {
         let kind = match self {
             Self::Tcp(tcp) if *tcp.host() == TcpHost::Any => Kind::WildcardHostInConnect,
             Self::Tcp(tcp) if tcp.port().is_none() => Kind::WildcardPortInConnect,
-            Self::Ipc(IpcEndpoint(IpcForm::Wildcard)) => Kind::WildcardPathInConnect,
+            Self::Ipc(ipc) if ipc.is_wildcard() => Kind::WildcardPathInConnect,
             _ => return Ok(()),
         };
-        let text = self.to_string();
-        let at = match kind {
-            Kind::WildcardHostInConnect => text.rfind("*:"),
-            _ => text.rfind('*'),
+        let text = self.as_written();
+        // The port is behind the last colon, the host before it; neither contains a `;`.
+        let start = self.scheme().len() + "://".len();
+        let address = text.rfind(';').map_or(start, |at| at + 1);
+        let colon = text.rfind(':').unwrap_or(text.len());
+        let span = match kind {
+            Kind::WildcardHostInConnect => address..colon,
+            Kind::WildcardPortInConnect => colon + 1..text.len(),
+            _ => address..text.len(),
         };
-        let span = at.map_or(0..text.len(), |at| at..at + 1);
         Err(EndpointError::new(&text, kind, span))
     }
 }
@@ -161,81 +213,6 @@ impl fmt::Display for Endpoint {
             Self::Tcp(tcp) => write!(f, "tcp://{tcp}"),
             Self::Ipc(ipc) => write!(f, "ipc://{ipc}"),
             Self::Inproc(name) => write!(f, "inproc://{name}"),
-        }
-    }
-}
-
-/// The address of an ipc endpoint: a file system path, an abstract name (Linux), or the wildcard
-/// that makes a new path when it is bound.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct IpcEndpoint(IpcForm);
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-enum IpcForm {
-    Path(Box<str>),
-    Abstract(Box<str>),
-    Wildcard,
-}
-
-impl IpcEndpoint {
-    /// The path, if the endpoint is a file system path.
-    #[must_use]
-    pub fn path(&self) -> Option<&Path> {
-        match &self.0 {
-            IpcForm::Path(path) => Some(Path::new(&**path)),
-            _ => None,
-        }
-    }
-
-    /// The name behind the `@`, if the endpoint is in the abstract namespace.
-    #[must_use]
-    pub fn abstract_name(&self) -> Option<&str> {
-        match &self.0 {
-            IpcForm::Abstract(name) => Some(name),
-            _ => None,
-        }
-    }
-
-    /// Whether this is `ipc://*`.
-    #[must_use]
-    pub fn is_wildcard(&self) -> bool {
-        self.0 == IpcForm::Wildcard
-    }
-
-    fn parse(text: &str, start: usize) -> Result<Self, EndpointError> {
-        let address = &text[start..];
-        let fail = |kind, span| Err(EndpointError::new(text, kind, span));
-        if let Some(at) = address.find('\0') {
-            return fail(Kind::NulInPath, start + at..start + at + 1);
-        }
-        if address.len() > MAX_IPC_PATH {
-            return fail(Kind::PathTooLong, start..text.len());
-        }
-        let form = match address.as_bytes()[0] {
-            b'*' if address.len() > 1 => {
-                return fail(Kind::AmbiguousWildcard, start..start + 1);
-            }
-            b'*' => IpcForm::Wildcard,
-            b'@' if address.len() == 1 => {
-                return fail(Kind::EmptyAbstractName, text.len()..text.len());
-            }
-            b'@' if cfg!(not(any(target_os = "linux", target_os = "android"))) => {
-                return fail(Kind::AbstractNotSupported, start..text.len());
-            }
-            b'@' => IpcForm::Abstract(address[1..].into()),
-            _ => IpcForm::Path(address.into()),
-        };
-        Ok(Self(form))
-    }
-}
-
-impl fmt::Display for IpcEndpoint {
-    /// Prints the address without its scheme.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.0 {
-            IpcForm::Path(path) => f.write_str(path),
-            IpcForm::Abstract(name) => write!(f, "@{name}"),
-            IpcForm::Wildcard => f.write_str("*"),
         }
     }
 }

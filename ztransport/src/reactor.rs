@@ -92,7 +92,7 @@ impl Reactor {
         })
     }
 
-    /// Binds a socket to an endpoint. Connections that come in arrive at the socket as
+    /// Binds a socket to an endpoint. A relative ipc path is made absolute first. Connections that come in arrive at the socket as
     /// [`Letter::Attach`](crate::Letter::Attach) once their handshake is complete.
     ///
     /// # Errors
@@ -132,7 +132,8 @@ impl Reactor {
         })
     }
 
-    /// Connects a socket to an endpoint, now and whenever the connection is lost. Returns the link,
+    /// Connects a socket to an endpoint, now and whenever the connection is lost. A relative ipc path
+    /// is made absolute first. Returns the link,
     /// on which messages can be queued at once; `None` with [`Options::immediate`], where links come
     /// as letters. The number identifies the connection for [`Reactor::disconnect`].
     ///
@@ -147,6 +148,7 @@ impl Reactor {
         handle: &SocketHandle,
     ) -> Result<(u64, Option<Link>), Error> {
         endpoint.for_connect()?;
+        let endpoint = &endpoint.absolute()?;
         let id = next_id();
         if let Endpoint::Inproc(name) = endpoint {
             return Ok((id, Some(self.inproc.connect(id, name, options, handle))));

@@ -1,6 +1,10 @@
 //! Binding, connecting, and taking both back.
 
-use std::{fs, os::unix::net::UnixListener};
+use std::{
+    fs,
+    os::unix::{fs::MetadataExt, net::UnixListener},
+    process::Command,
+};
 
 use zsocket::{BindError, Context, Endpoint, Error, Event, Pull, Push, Req};
 
@@ -103,7 +107,10 @@ fn what_the_system_refuses_to_bind() {
     fs::write(&path, "of somebody").unwrap();
     let taken = format!("ipc://{}", path.display());
     let error = socket.bind(taken.as_str()).unwrap_err();
-    assert!(matches!(error, Error::AddressInUse(_)), "{error:?}");
+    let Error::Bind(BindError::NotASocket(at)) = &error else {
+        panic!("{error:?}");
+    };
+    assert_eq!(at.to_string(), taken);
     assert_eq!(fs::read_to_string(path).unwrap(), "of somebody");
 }
 
@@ -361,4 +368,177 @@ fn ipv6_and_names() {
         }
         Err(error) => assert!(matches!(error, Error::Bind(_)), "{error:?}"),
     }
+}
+
+#[test]
+fn ipc_files_have_the_permissions_that_the_option_says() {
+    let directory = tempfile::tempdir().unwrap();
+    let context = Context::new();
+    let socket = context.socket::<Pull>().unwrap();
+    let bind = |name: &str| {
+        let path = directory.path().join(name);
+        socket.bind(format!("ipc://{}", path.display())).unwrap();
+        fs::metadata(path).unwrap().mode() & 0o777
+    };
+    assert_eq!(bind("by default"), 0o600);
+    socket.set_ipc_mode(0o666).unwrap();
+    assert_eq!(bind("for all"), 0o666);
+    let refused = socket.set_ipc_mode(0o1000);
+    assert!(matches!(
+        refused,
+        Err(Error::InvalidOption {
+            option: "ipc_mode",
+            ..
+        })
+    ));
+    assert_eq!(bind("still for all"), 0o666);
+}
+
+/// Set in a process that a test has started, to the test's directory.
+const CHILD: &str = "ZLAYERS_TEST_CHILD";
+
+/// The current directory belongs to the process, so the test has one of its own.
+#[test]
+fn relative_paths_outlast_a_change_of_directory() {
+    let Ok(directory) = std::env::var(CHILD) else {
+        let directory = tempfile::tempdir().unwrap();
+        let child = Command::new(std::env::current_exe().unwrap())
+            .args([
+                "--exact",
+                "endpoints::relative_paths_outlast_a_change_of_directory",
+            ])
+            .env(CHILD, directory.path())
+            .output()
+            .unwrap();
+        let text = String::from_utf8_lossy(&child.stdout);
+        assert!(
+            child.status.success() && text.contains("1 passed"),
+            "{text}"
+        );
+        return;
+    };
+    let elsewhere = format!("{directory}/elsewhere");
+    fs::create_dir(&elsewhere).unwrap();
+    std::env::set_current_dir(&directory).unwrap();
+    let context = Context::new();
+    let (pull, push) = (
+        context.socket::<Pull>().unwrap(),
+        context.socket::<Push>().unwrap(),
+    );
+    let at = |name: &str| -> Endpoint { format!("ipc://{directory}/{name}").parse().unwrap() };
+
+    assert_eq!(pull.bind("ipc://bound").unwrap(), at("bound"));
+    assert_eq!(pull.last_endpoint(), Some(at("bound")));
+    // Nobody listens there yet, so it is connected again after the change.
+    push.connect("ipc://later").unwrap();
+    assert_eq!(push.last_endpoint(), Some(at("later")));
+    let late = context.socket::<Pull>().unwrap();
+
+    std::env::set_current_dir(&elsewhere).unwrap();
+    late.bind(at("later")).unwrap();
+    push.send("to where it was").unwrap();
+    assert_eq!(late.recv_timeout(PATIENCE).unwrap()[0], "to where it was");
+    push.disconnect("ipc://later").unwrap();
+    push.connect(at("bound")).unwrap();
+    push.send("absolutely").unwrap();
+    assert_eq!(pull.recv_timeout(PATIENCE).unwrap()[0], "absolutely");
+    push.disconnect("ipc://../bound").unwrap_err();
+    push.disconnect(at("bound")).unwrap();
+
+    // As it was given, as it is, and relative to where we are now.
+    pull.unbind("ipc://bound").unwrap();
+    assert!(!fs::exists(format!("{directory}/bound")).unwrap());
+    pull.bind("ipc://here").unwrap();
+    pull.unbind(at("elsewhere/here")).unwrap();
+    pull.bind(at("elsewhere/here")).unwrap();
+    pull.unbind("ipc://here").unwrap();
+    assert!(matches!(
+        pull.unbind("ipc://here"),
+        Err(Error::NoSuchEndpoint(_))
+    ));
+}
+
+#[test]
+fn endpoints_are_taken_back_as_they_were_given_too() {
+    let context = Context::new();
+    let (pull, push) = (
+        context.socket::<Pull>().unwrap(),
+        context.socket::<Push>().unwrap(),
+    );
+    for given in [
+        "tcp://localhost:*",
+        "tcp://localhost:0",
+        "tcp://lo:*",
+        "ipc://*",
+    ] {
+        let resolved = pull.bind(given).unwrap();
+        pull.unbind(given).unwrap();
+        assert!(matches!(
+            pull.unbind(&resolved),
+            Err(Error::NoSuchEndpoint(_))
+        ));
+        let resolved = pull.bind(given).unwrap();
+        pull.unbind(&resolved).unwrap();
+        assert!(matches!(pull.unbind(given), Err(Error::NoSuchEndpoint(_))));
+    }
+    // With the port that it got, in both spellings.
+    let port = |endpoint: Endpoint| endpoint.to_string().rsplit(':').next().unwrap().to_owned();
+    let free = port(pull.bind("tcp://localhost:*").unwrap());
+    pull.unbind("tcp://localhost:*").unwrap();
+    let named = format!("tcp://localhost:{free}");
+    pull.bind(&named).unwrap();
+    pull.unbind(&named).unwrap();
+
+    for given in [
+        &*named,
+        "tcp://127.0.0.1:09",
+        "tcp://::1:9",
+        "inproc://nobody",
+    ] {
+        push.connect(given).unwrap();
+        push.disconnect(given).unwrap();
+        assert!(matches!(
+            push.disconnect(given),
+            Err(Error::NoSuchEndpoint(_))
+        ));
+    }
+}
+
+#[test]
+fn errors_quote_the_text_that_was_given() {
+    let context = Context::new();
+    let pull = context.socket::<Pull>().unwrap();
+    let says = |error: Error, text: &str| {
+        let said = error.to_string();
+        assert!(said.contains(text), "{said}");
+    };
+    says(
+        pull.connect("tcp://127.0.0.1:0").unwrap_err(),
+        "tcp://127.0.0.1:0\"",
+    );
+    says(pull.connect("tcp://*:0999").unwrap_err(), "tcp://*:0999\"");
+    says(
+        pull.bind("tcp://::1:0;::1:080").unwrap_err(),
+        "tcp://::1:0;::1:080\"",
+    );
+    says(
+        pull.bind("tcp://192.0.2.1:0").unwrap_err(),
+        "tcp://192.0.2.1:0:",
+    );
+    says(
+        pull.bind("tcp://no-such-name.invalid:0").unwrap_err(),
+        "tcp://no-such-name.invalid:0:",
+    );
+    says(
+        pull.bind("ipc://no/such/directory").unwrap_err(),
+        "ipc://no/such/directory:",
+    );
+    says(pull.unbind("tcp://::1:09").unwrap_err(), "tcp://::1:09");
+    says(
+        pull.disconnect("ipc://./nobody").unwrap_err(),
+        "ipc://./nobody",
+    );
+    let taken = pull.bind("tcp://127.0.0.1:*").unwrap().to_string();
+    let given = taken.replace("127.0.0.1:", "127.0.0.1:0");
+    says(pull.bind(&given).unwrap_err(), &given);
 }

@@ -135,6 +135,10 @@ pub enum EndpointErrorKind {
     PortOutOfRange,
     /// An ipc path or abstract name is longer than a socket address can hold.
     PathTooLong,
+    /// A relative ipc path is too long for a socket address once it is made absolute.
+    AbsolutePathTooLong,
+    /// An ipc path is relative to a current directory that is gone, or whose name is not UTF-8.
+    NoCurrentDirectory,
     /// An ipc path or abstract name contains a NUL byte.
     NulInPath,
     /// An ipc path starts with `*` but is not the wildcard `*` alone.
@@ -169,6 +173,12 @@ impl EndpointErrorKind {
             Self::InvalidPort => "the port is not a number",
             Self::PortOutOfRange => "the port is above 65535",
             Self::PathTooLong => "the path is longer than a socket address can hold",
+            Self::AbsolutePathTooLong => {
+                "with the current directory in front, the path is longer than a socket address can hold"
+            }
+            Self::NoCurrentDirectory => {
+                "the path is relative to a current directory that is gone or whose name is not UTF-8"
+            }
             Self::NulInPath => "the path contains a NUL byte",
             Self::AmbiguousWildcard => "the path starts with the wildcard",
             Self::EmptyAbstractName => "the abstract name is empty",
@@ -200,7 +210,10 @@ impl EndpointErrorKind {
             Self::MissingPort => "add ':' and a port, or ':*' to bind to any free one",
             Self::InvalidPort => "use a number from 1 to 65535, or * to bind to any free port",
             Self::PortOutOfRange => "use a number from 1 to 65535",
-            Self::PathTooLong => "use at most 107 bytes, or a path relative to the directory",
+            Self::PathTooLong | Self::AbsolutePathTooLong => {
+                "use a path of at most 107 bytes, counted from the root"
+            }
+            Self::NoCurrentDirectory => "use an absolute path",
             Self::NulInPath => "remove it",
             Self::AmbiguousWildcard => {
                 "write ipc://* alone, or ipc://./* for a file whose name starts with *"

@@ -4,6 +4,7 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::ops::Range;
 
+use super::spelling::Spelling;
 use super::{EndpointError, EndpointErrorKind as Kind};
 
 /// The address of a tcp endpoint: host, port, and the source to connect from, if one is given.
@@ -15,6 +16,7 @@ use super::{EndpointError, EndpointErrorKind as Kind};
 pub struct TcpEndpoint {
     target: HostPort,
     source: Option<Box<HostPort>>,
+    pub(super) spelling: Spelling,
 }
 
 /// The host of a tcp endpoint.
@@ -75,7 +77,11 @@ impl TcpEndpoint {
         } else {
             None
         };
-        Ok(Self { target, source })
+        Ok(Self {
+            target,
+            source,
+            spelling: Spelling::CANONICAL,
+        })
     }
 }
 
@@ -95,6 +101,7 @@ impl From<SocketAddr> for TcpEndpoint {
                 port: address.port(),
             },
             source: None,
+            spelling: Spelling::CANONICAL,
         }
     }
 }

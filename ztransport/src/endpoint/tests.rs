@@ -150,7 +150,12 @@ fn roles() {
         (
             "tcp://localhost:0",
             ok,
-            Err((Kind::WildcardPortInConnect, "*")),
+            Err((Kind::WildcardPortInConnect, "0")),
+        ),
+        (
+            "tcp://*:*;*:5",
+            Err((Kind::SourceInBind, "*:*;")),
+            Err((Kind::WildcardHostInConnect, "*")),
         ),
         (
             "tcp://*:*;localhost:1",
@@ -169,6 +174,67 @@ fn roles() {
         check(endpoint.for_bind(), bind);
         check(endpoint.for_connect(), connect);
     }
+}
+
+#[test]
+fn errors_quote_what_was_written() {
+    for (text, kind, at) in [
+        ("tcp://127.0.0.1:0", Kind::WildcardPortInConnect, "0"),
+        ("tcp://127.0.0.1:000", Kind::WildcardPortInConnect, "000"),
+        ("tcp://::1:0", Kind::WildcardPortInConnect, "0"),
+        ("tcp://*:05555", Kind::WildcardHostInConnect, "*"),
+        ("tcp://*:0;*:01", Kind::WildcardHostInConnect, "*"),
+    ] {
+        let endpoint = Endpoint::parse(text).unwrap();
+        let error = endpoint.clone().for_connect().unwrap_err();
+        let quoted = (
+            error.kind(),
+            error.endpoint(),
+            &error.endpoint()[error.span()],
+        );
+        assert_eq!(quoted, (kind, text, at));
+        assert_eq!(endpoint, Endpoint::parse(&endpoint.to_string()).unwrap());
+    }
+    let text = "tcp://127.0.0.1:0;::1:01";
+    let error = Endpoint::parse(text).unwrap().for_bind().unwrap_err();
+    assert_eq!(error.endpoint(), text);
+    assert_eq!(&text[error.span()], "127.0.0.1:0;");
+}
+
+#[test]
+fn relative_paths_become_absolute() {
+    let directory = std::env::current_dir().unwrap();
+    for (text, path) in [
+        ("ipc://a/b", "a/b"),
+        ("ipc://./*", "*"),
+        ("ipc://../x", "../x"),
+    ] {
+        let relative = Endpoint::parse(text).unwrap();
+        let absolute = relative.absolute().unwrap();
+        let expected = format!("ipc://{}", directory.join(path).display());
+        assert_eq!(
+            (absolute.to_string(), &*absolute.as_written()),
+            (expected, text)
+        );
+        assert_eq!(absolute.absolute().unwrap(), absolute);
+        assert_ne!(absolute, relative);
+    }
+    for text in [
+        "ipc:///a/../b",
+        "ipc://@name",
+        "ipc://*",
+        "tcp://a:1",
+        "inproc://a",
+    ] {
+        let endpoint = Endpoint::parse(text).unwrap();
+        assert_eq!(endpoint.absolute().unwrap(), endpoint);
+    }
+    let text = format!("ipc://{}", "x".repeat(MAX_IPC_PATH));
+    let error = Endpoint::parse(&text).unwrap().absolute().unwrap_err();
+    assert_eq!(
+        (error.kind(), error.endpoint()),
+        (Kind::AbsolutePathTooLong, &*text)
+    );
 }
 
 #[test]
@@ -258,7 +324,7 @@ proptest! {
         prop_assert_eq!(Endpoint::parse(&text), Ok(endpoint.clone()));
         for result in [endpoint.for_bind(), endpoint.for_connect()] {
             if let Err(error) = result {
-                prop_assert_eq!(error.endpoint(), &text);
+                prop_assert_eq!(error.endpoint(), endpoint.as_written());
             }
         }
         prop_assert_eq!((&endpoint).into_endpoint(), text.into_endpoint());

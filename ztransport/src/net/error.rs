@@ -16,8 +16,10 @@ pub enum BindError {
     InvalidEndpoint(EndpointError),
     /// The endpoint is not one of a stream transport: inproc is bound in its registry.
     NotAStream(Endpoint),
-    /// Somebody else listens there, or the ipc path is a file that is not a socket.
+    /// Somebody else listens there.
     AddressInUse(Endpoint),
+    /// The ipc path exists and is not a socket, so it is left alone.
+    NotASocket(Endpoint),
     /// No interface of this machine has the address.
     AddressNotAvailable(Endpoint),
     /// Ports below 1024, or a directory that may not be written to.
@@ -47,20 +49,37 @@ impl fmt::Display for BindError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::InvalidEndpoint(error) => error.fmt(f),
-            Self::NotAStream(at) => write!(f, "cannot listen on {at} with a stream socket"),
-            Self::AddressInUse(at) => write!(f, "cannot bind {at}: address in use"),
+            Self::NotAStream(at) => {
+                write!(
+                    f,
+                    "cannot listen on {} with a stream socket",
+                    at.as_written()
+                )
+            }
+            Self::AddressInUse(at) => write!(f, "cannot bind {}: address in use", at.as_written()),
+            Self::NotASocket(at) => write!(
+                f,
+                "cannot bind {}: the path exists and is not a socket; choose another path or remove it",
+                at.as_written()
+            ),
             Self::AddressNotAvailable(at) => {
+                let at = at.as_written();
                 write!(f, "cannot bind {at}: no interface here has this address")
             }
-            Self::PermissionDenied(at) => write!(f, "cannot bind {at}: permission denied"),
+            Self::PermissionDenied(at) => {
+                write!(f, "cannot bind {}: permission denied", at.as_written())
+            }
             Self::UnknownHost(at, _) => {
+                let at = at.as_written();
                 write!(
                     f,
                     "cannot bind {at}: no such interface, and no address for the name"
                 )
             }
-            Self::OutOfDescriptors(at, _) => write!(f, "cannot bind {at}: out of descriptors"),
-            Self::Io(at, error) => write!(f, "cannot bind {at}: {error}"),
+            Self::OutOfDescriptors(at, _) => {
+                write!(f, "cannot bind {}: out of descriptors", at.as_written())
+            }
+            Self::Io(at, error) => write!(f, "cannot bind {}: {error}", at.as_written()),
         }
     }
 }
@@ -158,6 +177,8 @@ pub enum ConnectError {
     /// Nobody listens there (`ECONNREFUSED`; for ipc also a path that does not exist), or the
     /// connection would have been to itself.
     Refused,
+    /// The ipc path is not a socket but a file of another kind.
+    NotASocket,
     /// The ipc listener has its backlog full.
     Busy,
     /// No answer in the time of the system.
@@ -192,6 +213,7 @@ impl fmt::Display for ConnectError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Refused => f.write_str("connection refused"),
+            Self::NotASocket => f.write_str("the path exists and is not a socket"),
             Self::Busy => f.write_str("the listener has too many connections waiting"),
             Self::TimedOut => f.write_str("connection timed out"),
             Self::Source(error) => write!(f, "cannot bind the source address: {error}"),
@@ -205,7 +227,7 @@ impl fmt::Display for ConnectError {
 impl Error for ConnectError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
-            Self::Refused | Self::Busy | Self::TimedOut => None,
+            Self::Refused | Self::NotASocket | Self::Busy | Self::TimedOut => None,
             Self::Unreachable(error)
             | Self::OutOfDescriptors(error)
             | Self::Source(error)

@@ -1,14 +1,14 @@
 //! ipc: Unix domain stream sockets in the file system and in the abstract namespace.
 
-use std::fs;
+use std::fs::{self, Permissions};
 use std::io;
-use std::os::fd::OwnedFd;
-use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rustix::fs::{FlockOperation, Mode, OFlags};
+use rustix::fs::{FileType, FlockOperation, Mode, OFlags};
 use rustix::io::Errno;
 use socket2::{Domain, SockAddr, Socket, Type};
 use tempfile::TempDir;
@@ -28,6 +28,20 @@ pub(super) struct SocketFile {
     _directory: Option<TempDir>,
 }
 
+impl SocketFile {
+    /// Takes charge of a file that this process has just made.
+    fn made(path: &Path) -> io::Result<Self> {
+        let made = fs::symlink_metadata(path)?;
+        Ok(Self {
+            path: path.to_path_buf(),
+            device: made.dev(),
+            inode: made.ino(),
+            process: std::process::id(),
+            _directory: None,
+        })
+    }
+}
+
 impl Drop for SocketFile {
     fn drop(&mut self) {
         if self.process != std::process::id() {
@@ -44,6 +58,7 @@ impl Drop for SocketFile {
 
 type Bound = (Socket, Option<SocketFile>, Endpoint);
 
+/// Binds an endpoint whose path, if it has one, is absolute.
 pub(super) fn bind(
     endpoint: &Endpoint,
     address: &IpcEndpoint,
@@ -54,20 +69,39 @@ pub(super) fn bind(
         return bind_wildcard(endpoint, tuning);
     }
     let Some(path) = address.path() else {
-        let socket = listen(address, tuning).map_err(fail)?;
+        let socket = new_socket().map_err(fail)?;
+        let listen = || {
+            tuning.apply(&socket)?;
+            socket.bind(&system_address(address)?)?;
+            socket.listen(tuning.backlog())
+        };
+        listen().map_err(fail)?;
         return Ok((socket, None, endpoint.clone()));
     };
-    let (socket, file) = bind_path(address, path, tuning).map_err(fail)?;
+    let (socket, file) = bind_path(address, path, tuning).map_err(|error| {
+        if error.kind() == io::ErrorKind::AddrInUse && is_other_file(path) {
+            BindError::NotASocket(endpoint.clone())
+        } else {
+            fail(error)
+        }
+    })?;
     Ok((socket, Some(file), endpoint.clone()))
 }
 
+/// What only its owner can enter.
+const PRIVATE: u32 = 0o700;
+
 fn bind_wildcard(endpoint: &Endpoint, tuning: &SocketTuning) -> Result<Bound, BindError> {
     let fail = |error| BindError::from_io(endpoint, error);
-    // Made with mode 0700.
-    let directory = TempDir::with_prefix("zlayers-").map_err(fail)?;
+    let directory = tempfile::Builder::new()
+        .prefix("zlayers-")
+        .permissions(Permissions::from_mode(PRIVATE))
+        .tempdir()
+        .map_err(fail)?;
+    settle_mode(directory.path(), FileType::Directory, PRIVATE).map_err(fail)?;
     let path = directory.path().join("socket");
     let resolved = match path.to_str() {
-        Some(path) => Endpoint::parse(&format!("ipc://{path}"))?,
+        Some(path) => Endpoint::parse(&format!("ipc://{path}"))?.absolute()?,
         None => return Err(fail(Errno::ILSEQ.into())),
     };
     let Endpoint::Ipc(address) = &resolved else {
@@ -83,38 +117,69 @@ fn bind_path(
     path: &Path,
     tuning: &SocketTuning,
 ) -> io::Result<(Socket, SocketFile)> {
-    // A later change of the current directory must not make us look elsewhere.
-    let path = std::path::absolute(path)?;
     // From here to `listen` a socket file that nobody listens on yet may be ours or a rival's in
     // the middle of the same steps. The lock on the directory tells the two apart.
-    let _lock = DirectoryLock::acquire(&path);
+    let _lock = DirectoryLock::acquire(path);
     let mut attempts_left = 3;
-    let socket = loop {
-        match listen(address, tuning) {
-            Ok(socket) => break socket,
-            Err(error) if Errno::from_io_error(&error) == Some(Errno::ADDRINUSE) => {
+    loop {
+        match listen(address, path, tuning) {
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
                 attempts_left -= 1;
-                if attempts_left == 0 || !is_stale(address, &path)? {
+                if attempts_left == 0 || !is_stale(address, path)? {
                     return Err(error);
                 }
-                match fs::remove_file(&path) {
+                match fs::remove_file(path) {
                     Ok(()) => {}
                     Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                     Err(error) => return Err(error),
                 }
             }
-            Err(error) => return Err(error),
+            done => return done,
         }
-    };
-    let made = fs::symlink_metadata(&path)?;
-    let file = SocketFile {
-        device: made.dev(),
-        inode: made.ino(),
-        process: std::process::id(),
-        path,
-        _directory: None,
-    };
+    }
+}
+
+/// Makes the socket's file, and only then lets others connect.
+fn listen(
+    address: &IpcEndpoint,
+    path: &Path,
+    tuning: &SocketTuning,
+) -> io::Result<(Socket, SocketFile)> {
+    let mode = tuning.ipc_mode & 0o777;
+    let socket = new_socket()?;
+    tuning.apply(&socket)?;
+    // On Linux a file that a socket is bound to has the permissions of the socket, less the umask: so it
+    // never has more than these, not even for a moment. Elsewhere this fails, and does not matter:
+    // nobody can connect before `listen`, and by then `settle_mode` has seen to it.
+    let _ = rustix::fs::fchmod(&socket, Mode::from_raw_mode(mode));
+    socket.bind(&system_address(address)?)?;
+    let file = SocketFile::made(path)?;
+    settle_mode(path, FileType::Socket, mode)?;
+    socket.listen(tuning.backlog())?;
     Ok((socket, file))
+}
+
+/// Gives exactly these permissions to a file that this process has just made, whatever the umask is.
+fn settle_mode(path: &Path, expected: FileType, mode: u32) -> io::Result<()> {
+    // A handle, so that what is looked at is what is changed.
+    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let handle = rustix::fs::open(path, flags, Mode::empty())?;
+    let found = rustix::fs::fstat(&handle)?;
+    let is_ours = found.st_uid == rustix::process::geteuid().as_raw();
+    if FileType::from_raw_mode(found.st_mode) != expected || !is_ours {
+        // Somebody who may write to the directory has put something else there.
+        return Err(Errno::PERM.into());
+    }
+    if found.st_mode & 0o777 == mode {
+        return Ok(());
+    }
+    let by_handle = format!("/proc/self/fd/{}", handle.as_raw_fd());
+    fs::set_permissions(by_handle, Permissions::from_mode(mode))
+}
+
+/// Whether `path` exists and is not a socket.
+fn is_other_file(path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|found| !found.file_type().is_socket())
 }
 
 /// Whether `path` is a socket that nobody listens on (or is gone by now).
@@ -168,14 +233,6 @@ impl DirectoryLock {
     }
 }
 
-fn listen(address: &IpcEndpoint, tuning: &SocketTuning) -> io::Result<Socket> {
-    let socket = new_socket()?;
-    tuning.apply(&socket)?;
-    socket.bind(&system_address(address)?)?;
-    socket.listen(tuning.backlog())?;
-    Ok(socket)
-}
-
 pub(super) fn connect(
     address: &IpcEndpoint,
     tuning: &SocketTuning,
@@ -190,6 +247,9 @@ pub(super) fn connect(
         Err(error) => match Errno::from_io_error(&error) {
             Some(Errno::INPROGRESS | Errno::INTR) => Ok((socket, ConnectState::InProgress)),
             Some(Errno::AGAIN) => Err(ConnectError::Busy),
+            Some(Errno::CONNREFUSED) if address.path().is_some_and(is_other_file) => {
+                Err(ConnectError::NotASocket)
+            }
             _ => Err(ConnectError::from_io(error)),
         },
     }

@@ -33,8 +33,8 @@ pub struct Accepted {
 
 impl Listener {
     /// Binds and listens. Returns the listener and the endpoint to connect to it: wildcard ports
-    /// and paths are replaced by the ones the system chose, names by addresses. A wildcard host
-    /// stays the unspecified address (`0.0.0.0` or `[::]`).
+    /// and paths are replaced by the ones the system chose, names by addresses, relative paths by
+    /// absolute ones. A wildcard host stays the unspecified address (`0.0.0.0` or `[::]`).
     ///
     /// tcp: a host that is not an address is looked for among the network interfaces of this
     /// machine, then in the DNS, which may block. `SO_REUSEADDR` is set, so a port in `TIME_WAIT`
@@ -42,14 +42,16 @@ impl Listener {
     ///
     /// ipc: if the path exists, an attempt to connect tells whether somebody listens there. A
     /// socket that nobody listens on is what a crashed process left behind and is replaced;
-    /// anything else is in use. `ipc://*` makes a socket in a new directory (mode 0700) under
-    /// `TMPDIR`; the directory goes away with the listener.
+    /// any other socket is in use. `ipc://*` makes a socket in a new directory under `TMPDIR`, which
+    /// goes away with the listener. Whatever the umask is, that directory always has mode 0700, and
+    /// the socket's file always has [`SocketTuning::ipc_mode`].
     ///
     /// # Errors
     ///
     /// [`BindError`] by cause.
     pub fn bind(endpoint: &Endpoint, tuning: &SocketTuning) -> Result<(Self, Endpoint), BindError> {
         endpoint.for_bind()?;
+        let endpoint = &endpoint.absolute()?;
         let (socket, file, resolved) = match endpoint {
             Endpoint::Tcp(address) => {
                 let (socket, resolved) = tcp::bind(endpoint, address, tuning)?;

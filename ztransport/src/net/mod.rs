@@ -47,16 +47,21 @@ pub struct SocketTuning {
     /// Whether `*` means every IPv6 and IPv4 address instead of every IPv4 address, and whether
     /// names resolve to both. Literal IPv6 addresses work either way.
     pub ipv6: bool,
+    /// Permissions of the file that a bound ipc path gets, whatever the umask is: whoever may write to
+    /// it may connect. Bits beyond `0o777` are ignored.
+    pub ipc_mode: u32,
 }
 
 impl Default for SocketTuning {
-    /// The defaults of libzmq: a backlog of 100, buffers as the system has them, IPv4.
+    /// The defaults of libzmq: a backlog of 100, buffers as the system has them, IPv4. The file of an
+    /// ipc socket is for its owner alone (`0o600`), where libzmq leaves that to the umask.
     fn default() -> Self {
         Self {
             backlog: 100,
             send_buffer: None,
             recv_buffer: None,
             ipv6: false,
+            ipc_mode: 0o600,
         }
     }
 }

@@ -4,7 +4,7 @@ use std::fs;
 use std::io::{self, IoSlice, IoSliceMut};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::os::fd::AsFd;
-use std::os::unix::fs::FileTypeExt;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::os::unix::net::{UnixDatagram, UnixListener};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -499,11 +499,25 @@ fn ipc_replaces_what_a_crash_left() {
 fn ipc_leaves_other_files_alone() {
     let (_directory, text) = temporary();
     let path = path_of(&parse(&text)).to_path_buf();
+    let tell_apart = || {
+        match bind(&text) {
+            Err(BindError::NotASocket(at)) => assert_eq!(at.to_string(), text),
+            other => panic!("{other:?}"),
+        }
+        let connected = try_connect(&parse(&text));
+        assert!(
+            matches!(connected, Err(ConnectError::NotASocket)),
+            "{connected:?}"
+        );
+    };
     fs::write(&path, "precious").unwrap();
-    assert!(matches!(bind(&text), Err(BindError::AddressInUse(_))));
+    tell_apart();
     assert_eq!(fs::read(&path).unwrap(), b"precious");
-
     fs::remove_file(&path).unwrap();
+    fs::create_dir(&path).unwrap();
+    tell_apart();
+    fs::remove_dir(&path).unwrap();
+
     let _datagram = UnixDatagram::bind(&path).unwrap();
     assert!(matches!(bind(&text), Err(BindError::AddressInUse(_))));
     fs::remove_file(&path).unwrap();
@@ -545,6 +559,61 @@ fn ipc_wildcard_cleans_up() {
     assert!(directory.is_dir());
     drop(listener);
     assert!(!directory.exists());
+}
+
+/// Set in a process of its own that a test has started.
+const CHILD: &str = "ZLAYERS_TEST_CHILD";
+
+/// Runs this test again, alone in a process with this umask, unless this is that process: then says so.
+fn is_child_with_umask(test: &str, umask: &str) -> bool {
+    if std::env::var_os(CHILD).is_some() {
+        return true;
+    }
+    let script = format!("umask {umask} && exec \"$0\" --exact {test}");
+    let child = std::process::Command::new("sh")
+        .args(["-c", &script])
+        .arg(std::env::current_exe().unwrap())
+        .env(CHILD, "1")
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&child.stdout);
+    assert!(child.status.success(), "umask {umask}: {text}");
+    assert!(text.contains("1 passed"), "{text}");
+    false
+}
+
+#[test]
+fn ipc_permissions_do_not_depend_on_the_umask() {
+    let mode = |path: &std::path::Path| fs::symlink_metadata(path).unwrap().mode() & 0o777;
+    for umask in ["000", "022", "077", "777"] {
+        let test = "net::tests::ipc_permissions_do_not_depend_on_the_umask";
+        if !is_child_with_umask(test, umask) {
+            continue;
+        }
+        let (_listener, endpoint) = bind("ipc://*").unwrap();
+        let path = path_of(&endpoint);
+        assert_eq!(mode(path.parent().unwrap()), 0o700);
+        assert_eq!(mode(path), 0o600);
+        try_connect(&endpoint).unwrap();
+
+        let directory = path.parent().unwrap();
+        for (ipc_mode, expected) in [
+            (0o600, 0o600),
+            (0o660, 0o660),
+            (0o777, 0o777),
+            (0o7200, 0o200),
+        ] {
+            let tuning = SocketTuning {
+                ipc_mode,
+                ..SocketTuning::default()
+            };
+            let text = format!("ipc://{}/{ipc_mode:o}", directory.display());
+            let (listener, endpoint) = Listener::bind(&parse(&text), &tuning).unwrap();
+            assert_eq!(mode(path_of(&endpoint)), expected, "{ipc_mode:o}");
+            drop(listener);
+        }
+        return;
+    }
 }
 
 #[test]
