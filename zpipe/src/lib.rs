@@ -35,7 +35,7 @@
 //! - [`deferred`] runs foreign code, wakers of tasks and the `Drop` of bodies, when whoever came upon it
 //!   has let go of everything, and catches its panics.
 //! - [`channel`](crate::channel()) is for those who only want a bounded channel of messages: it puts
-//!   the above together, with blocking and asynchronous calls.
+//!   the above together, with blocking and asynchronous calls, as iterator, `Stream` and `Sink`.
 //!
 //! # What it does not do
 //!

@@ -301,6 +301,23 @@ impl Reader {
         self.messages
     }
 
+    /// Whole messages that were committed and not yet read.
+    #[must_use]
+    pub fn pending(&self) -> u64 {
+        let mut chunk = self.chunk;
+        let mut count = self.messages;
+        loop {
+            // SAFETY: the reader has given back neither its chunk nor those after it.
+            let here = unsafe { chunk.as_ref() };
+            let mark = here.load_mark();
+            count = mark.messages_since(count);
+            if !mark.is_closed() {
+                return count - self.messages;
+            }
+            chunk = here.successor();
+        }
+    }
+
     /// The limits in force.
     #[must_use]
     pub fn limits(&self) -> Limits {

@@ -506,6 +506,32 @@ impl Writer {
     /// have been released. There may not be room then, so ask again.
     #[must_use = "`false` means that no signal will come"]
     pub fn block(&mut self) -> bool {
+        self.block_keeping(|held, mark| match mark {
+            Some(mark) => mark.div_ceil(2).min(held - 1),
+            None => held / 2,
+        })
+    }
+
+    /// Like [`block`](Self::block), for those who go on at the first free place. A pipe that is full of
+    /// bytes, and not of messages, signals when one message has been released.
+    #[must_use = "`false` means that no signal will come"]
+    pub(crate) fn block_until_room(&mut self) -> bool {
+        self.block_keeping(|held, mark| mark.unwrap_or(held).saturating_sub(1))
+    }
+
+    /// Takes back what [`block`](Self::block) asked for. A signal that is on its way still comes.
+    pub(crate) fn unblock(&mut self) {
+        self.shared.take_blocked();
+    }
+
+    /// Lets the reader know that nothing more will come. Nothing may be appended after this.
+    pub(crate) fn close(&mut self) {
+        self.shared.leave_writer();
+    }
+
+    /// Asks to be told when no more messages are in the pipe than `keep` says, given how many are in it
+    /// now and the mark of messages; `None` if only bytes fill it.
+    fn block_keeping(&mut self, keep: impl FnOnce(u64, Option<u64>) -> u64) -> bool {
         // Looked at once: what is decided here must all be about the same moment.
         let limits = self.shared.limits();
         let consumed = self.shared.consumer.consumed.load(Ordering::Acquire);
@@ -514,11 +540,8 @@ impl Writer {
             return false;
         }
         let held = self.written - consumed;
-        let keep = match limits.messages {
-            n if n > 0 && held >= n => n.div_ceil(2).min(held - 1),
-            // Full of bytes alone: half of the messages that are in the pipe.
-            _ => held / 2,
-        };
+        let mark = Some(limits.messages).filter(|mark| (1..=held).contains(mark));
+        let keep = keep(held, mark);
         let blocked = self.shared.block_until(self.written - keep, limits);
         if !blocked {
             self.refresh_room();
