@@ -15,7 +15,7 @@
 //! | `tour` | The default (`cargo run --release -p zexamples`): pipelines and clients with servers over every transport, in threads and in child processes, every message accounted for |
 //! | `hwserver`, `hwclient` | The guide's first programs |
 //! | `local_thr`, `remote_thr`, `local_lat`, `remote_lat`, `inproc_thr`, `inproc_lat` | libzmq's performance tools: same names, arguments and output |
-//! | `versus` | The same roles through libzmq and through zlayers, interleaved, as a table of medians |
+//! | `versus` | The same roles through libzmq and through zlayers, interleaved, as a table of medians; also with many links, sockets, clients, … |
 //! | `idle_connections` | Memory of ten thousand idle connections; with `--cycles`, what is left of connections that came and went |
 //! | `soak` | Random sizes, high-water marks, pauses and reconnects, all transports at once; nothing lost, doubled, reordered or damaged |
 //!

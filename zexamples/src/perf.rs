@@ -13,9 +13,12 @@
 //!
 //! What counts is the time from the arrival of the first message to that of the last, so
 //! connecting is not measured.
+//!
+//! More than one sender and one receiver: [`shapes`].
 
 mod libzmq;
 mod ours;
+pub mod shapes;
 
 use std::fmt;
 use std::time::{Duration, Instant};

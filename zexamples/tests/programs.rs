@@ -186,6 +186,55 @@ fn versus_compares_over_every_transport() {
 }
 
 #[test]
+fn versus_runs_every_shape() {
+    let lines = output(
+        VERSUS,
+        &[
+            "--tests",
+            "links,sockets,senders,fan,clients,neighbours",
+            "--links",
+            "1,20",
+            "--sockets",
+            "5",
+            "--senders",
+            "2",
+            "--receivers",
+            "3",
+            "--clients",
+            "1,3",
+            "--neighbours",
+            "0,2",
+            "--rounds",
+            "1",
+            "--duration",
+            "5",
+            "--markdown",
+        ],
+    )
+    .unwrap();
+    for row in [
+        "| tcp, 64 B, links: 1 |",
+        "| ipc, 64 B, links: 20 |",
+        "| tcp, 64 B, sockets: 5 |",
+        "| ipc, 64 B, senders: 2 |",
+        "| inproc, 64 B, receivers: 3 |",
+        "| tcp, 64 B, clients: 1 |",
+        "| ipc, 64 B, clients: 3 |",
+        "| tcp, 64 B, neighbours: 0 |",
+        "| ipc, 64 B, neighbours: 2 |",
+    ] {
+        assert!(
+            lines.iter().any(|line| line.starts_with(row)),
+            "{row} in {lines:?}"
+        );
+    }
+    assert!(
+        !lines.iter().any(|line| line.starts_with("FAILED")),
+        "{lines:?}"
+    );
+}
+
+#[test]
 fn idle_connections_are_counted_and_given_back() {
     for lib in ["ours", "libzmq"] {
         // So few connections cannot tell what one takes, hence no limit here.

@@ -3,38 +3,14 @@
 use std::fmt;
 use std::time::Duration;
 
-use clap::ValueEnum;
 use zexamples::perf::{Body, Latency, Library, Load, Throughput, Tuning};
 use zexamples::{Child, Endpoints, Error, Result, Spread, Transport, units};
 
 use crate::role::{Part, RoleArgs};
+use crate::shaped;
+use crate::test::{Side, Test, Unit};
 
-/// What is measured.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Test {
-    /// PUSH to PULL, messages per second; nobody writes the bodies.
-    Throughput,
-    /// The same with bodies that are allocated and written for each message.
-    Filled,
-    /// REQ to REP, microseconds one way.
-    Latency,
-}
-
-impl Test {
-    pub(crate) const ALL: [Self; 3] = [Self::Throughput, Self::Filled, Self::Latency];
-}
-
-impl fmt::Display for Test {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Throughput => "throughput",
-            Self::Filled => "filled",
-            Self::Latency => "latency",
-        })
-    }
-}
-
-/// What a run of the slower library may take, in runs of the faster one.
+/// What a run of the slowest may take, in runs of the fastest.
 const FACTOR: f64 = 8.0;
 
 /// One line of a table.
@@ -43,8 +19,10 @@ pub(crate) struct Bench<'e> {
     pub(crate) test: Test,
     pub(crate) transport: Transport,
     pub(crate) size: usize,
+    /// How many of what the test has one or many of.
+    pub(crate) peers: u32,
     pub(crate) hwm: u32,
-    /// What a run of the faster library shall take.
+    /// What a run of the fastest shall take.
     pub(crate) duration: Duration,
     /// What a run may take.
     pub(crate) deadline: Duration,
@@ -54,50 +32,58 @@ pub(crate) struct Bench<'e> {
 /// The figures of all runs, and the errors of those that have none.
 #[derive(Debug, Default)]
 pub(crate) struct Runs {
-    pub(crate) ours: Vec<f64>,
-    pub(crate) libzmq: Vec<f64>,
-    pub(crate) failures: Vec<(Library, Error)>,
+    figures: Vec<(Side, f64)>,
+    pub(crate) failures: Vec<(Side, Error)>,
+}
+
+impl Runs {
+    /// The figures of one side; `None` if all its runs failed.
+    pub(crate) fn spread(&self, side: Side) -> Option<Spread> {
+        let figures: Vec<f64> = self
+            .figures
+            .iter()
+            .filter(|(whose, _)| *whose == side)
+            .map(|&(_, figure)| figure)
+            .collect();
+        Spread::of(&figures)
+    }
 }
 
 impl Bench<'_> {
-    /// Lets both libraries run in turn.
+    /// Lets all sides run in turn.
     pub(crate) fn compare(&self, rounds: u32) -> Runs {
         let mut runs = Runs::default();
         let count = self.calibrate(&mut runs);
         for round in 0..rounds {
-            let mut order = Library::ALL;
+            let mut order = self.test.sides().to_vec();
             // Nobody shall always have the caches that the other one left behind.
             if round % 2 == 1 {
                 order.reverse();
             }
-            for lib in order {
-                match self.run(lib, count) {
-                    Ok(elapsed) => match lib {
-                        Library::Ours => &mut runs.ours,
-                        Library::Libzmq => &mut runs.libzmq,
-                    }
-                    .push(self.figure(count, elapsed)),
-                    Err(error) => runs.failures.push((lib, error)),
+            for side in order {
+                match self.run(side, count) {
+                    Ok(elapsed) => runs.figures.push((side, self.figure(count, elapsed))),
+                    Err(error) => runs.failures.push((side, error)),
                 }
             }
         }
         runs
     }
 
-    /// The number of messages that takes the faster library about [`Self::duration`], and the other
-    /// one not longer than [`FACTOR`] times that.
+    /// The number of messages that takes the fastest side about [`Self::duration`], and the
+    /// slowest not longer than [`FACTOR`] times that.
     fn calibrate(&self, runs: &mut Runs) -> u64 {
         let mut rates = Vec::new();
-        for lib in Library::ALL {
+        for &side in self.test.sides() {
             let mut count = match self.test {
-                Test::Throughput | Test::Filled => (20_000_000 / (self.size as u64 + 200)).max(100),
-                Test::Latency => 1000,
+                Test::Latency | Test::Neighbours | Test::Clients => 1000,
+                _ => (20_000_000 / (self.size as u64 + 200)).max(100),
             };
             loop {
-                let elapsed = match self.run(lib, count) {
+                let elapsed = match self.run(side, count) {
                     Ok(elapsed) => elapsed,
                     Err(error) => {
-                        runs.failures.push((lib, error));
+                        runs.failures.push((side, error));
                         break;
                     }
                 };
@@ -120,42 +106,45 @@ impl Bench<'_> {
             size: self.size,
             count,
         };
-        match self.test {
-            Test::Throughput | Test::Filled => Throughput { load, elapsed }.per_second(),
-            Test::Latency => Latency { load, elapsed }.one_way_micros(),
+        match self.test.unit() {
+            Unit::PerSecond => Throughput { load, elapsed }.per_second(),
+            Unit::Micros => Latency { load, elapsed }.one_way_micros(),
         }
     }
 
     /// One run in fresh processes.
-    fn run(&self, lib: Library, count: u64) -> Result<Duration> {
+    fn run(&self, side: Side, count: u64) -> Result<Duration> {
+        match (self.test, side) {
+            (Test::Throughput | Test::Filled, Side::Library(lib)) => self.throughput(lib, count),
+            (Test::Latency, Side::Library(lib)) => self.latency(lib, count),
+            _ => shaped::run(self, side, count),
+        }
+    }
+
+    fn throughput(&self, lib: Library, count: u64) -> Result<Duration> {
         if self.transport == Transport::Inproc {
-            let part = match self.test {
-                Test::Throughput | Test::Filled => Part::InprocThr,
-                Test::Latency => Part::InprocLat,
-            };
-            let both = self.spawn(part, "inproc", lib, count)?;
-            return finish(both);
+            return finish(self.spawn(Part::InprocThr, "inproc", lib, count)?);
         }
         let endpoint = self.endpoints.fresh(self.transport);
-        match self.test {
-            Test::Throughput | Test::Filled => {
-                let local = self.spawn(Part::LocalThr, &endpoint, lib, count)?;
-                let mut remote =
-                    self.spawn(Part::RemoteThr, &local.answer("bound")?, lib, count)?;
-                let elapsed = finish(local)?;
-                remote.tell("close")?;
-                remote.finish()?;
-                Ok(elapsed)
-            }
-            Test::Latency => {
-                let mut local = self.spawn(Part::LocalLat, &endpoint, lib, count)?;
-                let remote = self.spawn(Part::RemoteLat, &local.answer("bound")?, lib, count)?;
-                let elapsed = finish(remote)?;
-                local.tell("close")?;
-                local.finish()?;
-                Ok(elapsed)
-            }
+        let local = self.spawn(Part::LocalThr, &endpoint, lib, count)?;
+        let mut remote = self.spawn(Part::RemoteThr, &local.answer("bound")?, lib, count)?;
+        let elapsed = finish(local)?;
+        remote.tell("close")?;
+        remote.finish()?;
+        Ok(elapsed)
+    }
+
+    fn latency(&self, lib: Library, count: u64) -> Result<Duration> {
+        if self.transport == Transport::Inproc {
+            return finish(self.spawn(Part::InprocLat, "inproc", lib, count)?);
         }
+        let endpoint = self.endpoints.fresh(self.transport);
+        let mut local = self.spawn(Part::LocalLat, &endpoint, lib, count)?;
+        let remote = self.spawn(Part::RemoteLat, &local.answer("bound")?, lib, count)?;
+        let elapsed = finish(remote)?;
+        local.tell("close")?;
+        local.finish()?;
+        Ok(elapsed)
     }
 
     fn spawn(&self, part: Part, endpoint: &str, lib: Library, count: u64) -> Result<Child> {
@@ -181,20 +170,31 @@ impl Bench<'_> {
 }
 
 /// The measured time of the child that measures, and its end.
-fn finish(child: Child) -> Result<Duration> {
-    let seconds: f64 = child.answer("result")?.parse()?;
+pub(crate) fn finish(child: Child) -> Result<Duration> {
+    let elapsed = measured(&child)?;
     child.finish()?;
+    Ok(elapsed)
+}
+
+/// The measured time of a child.
+pub(crate) fn measured(child: &Child) -> Result<Duration> {
+    let seconds: f64 = child.answer("result")?.parse()?;
     Ok(Duration::try_from_secs_f64(seconds)?)
 }
 
 impl fmt::Display for Bench<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{}, {}, {}",
-            self.test,
-            self.transport,
-            units::bytes(self.size as u64)
-        )
+        write!(f, "{}, {}", self.test, self.name())
+    }
+}
+
+impl Bench<'_> {
+    /// What distinguishes it from the other lines of its table.
+    pub(crate) fn name(&self) -> String {
+        let size = units::bytes(self.size as u64);
+        match self.test.peers() {
+            None => format!("{}, {size}", self.transport),
+            Some(peers) => format!("{}, {size}, {peers}: {}", self.transport, self.peers),
+        }
     }
 }

@@ -15,8 +15,9 @@ use std::process;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
+use zexamples::perf::shapes::{self, Shape};
 use zexamples::perf::{self, Load, Tuning};
-use zexamples::{Parent, Result};
+use zexamples::{Parent, Result, raise_descriptor_limit};
 
 /// Which role.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -49,12 +50,9 @@ impl RoleArgs {
         load: Load,
         tuning: Tuning,
     ) -> Vec<String> {
-        let part = part
-            .to_possible_value()
-            .map_or_else(String::new, |v| v.get_name().to_owned());
         [
             String::from("role"),
-            part,
+            name(part),
             endpoint.to_owned(),
             load.size.to_string(),
             load.count.to_string(),
@@ -67,6 +65,45 @@ impl RoleArgs {
         ]
         .into()
     }
+}
+
+/// A role of one of the shapes; [`shapes`] says how it is led.
+#[derive(Debug, Args)]
+pub(crate) struct ShapeArgs {
+    endpoint: String,
+    #[command(flatten)]
+    shape: Shape,
+}
+
+impl ShapeArgs {
+    /// The command line that makes [`play_shape`] play it.
+    pub(crate) fn command_line(endpoint: &str, shape: Shape) -> Vec<String> {
+        [
+            String::from("shape"),
+            endpoint.to_owned(),
+            name(shape.role),
+            format!("--lib={}", shape.lib),
+            format!("--hwm={}", shape.hwm),
+            format!("--size={}", shape.size),
+            format!("--count={}", shape.count),
+            format!("--peers={}", shape.peers),
+        ]
+        .into()
+    }
+}
+
+/// The word for a value on the command line.
+fn name(value: impl ValueEnum) -> String {
+    value
+        .to_possible_value()
+        .map_or_else(String::new, |v| v.get_name().to_owned())
+}
+
+/// Plays a role of a shape.
+pub(crate) fn play_shape(args: &ShapeArgs) -> Result<()> {
+    raise_descriptor_limit()?;
+    let parent = Parent::listen(|| process::exit(1))?;
+    shapes::play(args.shape, &args.endpoint, &parent)
 }
 
 /// Plays a role.

@@ -1,0 +1,141 @@
+//! What there is to measure.
+
+use std::fmt;
+
+use clap::ValueEnum;
+use zexamples::Transport;
+use zexamples::perf::Library;
+
+/// What is measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Test {
+    /// PUSH to PULL, messages per second; nobody writes the bodies.
+    Throughput,
+    /// The same with bodies that are allocated and written for each message.
+    Filled,
+    /// REQ to REP, microseconds one way.
+    Latency,
+    /// One PUSH to one PULL over many links.
+    Links,
+    /// Many PUSH sockets, used in turn by one thread, to one PULL.
+    Sockets,
+    /// PUSH sockets of several processes to one PULL.
+    Senders,
+    /// One PUSH to several PULL sockets, each in a thread, over inproc.
+    Fan,
+    /// REQ sockets of several processes to one REP, round trips per second in total.
+    Clients,
+    /// REQ to REP, microseconds one way, while others are connected to the REP and idle.
+    Neighbours,
+}
+
+/// What the figures of a test are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Unit {
+    /// Messages or round trips per second: more is better.
+    PerSecond,
+    /// Microseconds one way: less is better.
+    Micros,
+}
+
+/// Who takes part in a comparison.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Side {
+    Library(Library),
+    /// Plain sockets: what the machine allows.
+    Plain,
+}
+
+impl Side {
+    pub(crate) const OURS: Self = Self::Library(Library::Ours);
+    pub(crate) const LIBZMQ: Self = Self::Library(Library::Libzmq);
+}
+
+impl fmt::Display for Side {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Library(library) => library.fmt(f),
+            Self::Plain => f.pad("plain sockets"),
+        }
+    }
+}
+
+impl Test {
+    pub(crate) const ALL: [Self; 9] = [
+        Self::Throughput,
+        Self::Filled,
+        Self::Latency,
+        Self::Links,
+        Self::Sockets,
+        Self::Senders,
+        Self::Fan,
+        Self::Clients,
+        Self::Neighbours,
+    ];
+
+    pub(crate) fn transports(self) -> &'static [Transport] {
+        match self {
+            Self::Throughput | Self::Filled | Self::Latency => &Transport::ALL,
+            Self::Fan => &[Transport::Inproc],
+            _ => &[Transport::Tcp, Transport::Ipc],
+        }
+    }
+
+    pub(crate) fn unit(self) -> Unit {
+        match self {
+            Self::Latency | Self::Neighbours => Unit::Micros,
+            _ => Unit::PerSecond,
+        }
+    }
+
+    pub(crate) fn sides(self) -> &'static [Side] {
+        match self {
+            Self::Clients => &[Side::OURS, Side::LIBZMQ, Side::Plain],
+            _ => &[Side::OURS, Side::LIBZMQ],
+        }
+    }
+
+    /// What stands over its table.
+    pub(crate) fn title(self) -> &'static str {
+        match self {
+            Self::Throughput => "PUSH/PULL, msg/s",
+            Self::Filled => "PUSH/PULL with filled bodies, msg/s",
+            Self::Latency => "REQ/REP, us one way",
+            Self::Links => "one PUSH, one PULL, many links, msg/s",
+            Self::Sockets => "many PUSH of one thread, one PULL, msg/s",
+            Self::Senders => "PUSH of many processes, one PULL, msg/s",
+            Self::Fan => "one PUSH, many PULL threads, msg/s",
+            Self::Clients => "REQ of many processes, one REP, round trips/s",
+            Self::Neighbours => "REQ/REP beside idle connections, us one way",
+        }
+    }
+
+    /// What there is one or many of; `None` for the tests of one sender and one receiver.
+    pub(crate) fn peers(self) -> Option<&'static str> {
+        match self {
+            Self::Throughput | Self::Filled | Self::Latency => None,
+            Self::Links => Some("links"),
+            Self::Sockets => Some("sockets"),
+            Self::Senders => Some("senders"),
+            Self::Fan => Some("receivers"),
+            Self::Clients => Some("clients"),
+            Self::Neighbours => Some("neighbours"),
+        }
+    }
+}
+
+impl fmt::Display for Test {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Throughput => "throughput",
+            Self::Filled => "filled",
+            Self::Latency => "latency",
+            Self::Links => "links",
+            Self::Sockets => "sockets",
+            Self::Senders => "senders",
+            Self::Fan => "fan",
+            Self::Clients => "clients",
+            Self::Neighbours => "neighbours",
+        })
+    }
+}

@@ -1,0 +1,58 @@
+//! What the shapes need of a library.
+
+use crate::Result;
+
+/// Connections that may wait to be accepted; the system may cut it.
+pub(super) const BACKLOG: u32 = 4096;
+
+/// A library. Everything is resolved at compile time, so that the loops that are measured are those
+/// that a user of the library would write.
+pub(super) trait Kit {
+    type Context;
+    type Message;
+    type Push: End<Context = Self::Context> + Sends;
+    type Pull: End<Context = Self::Context> + Receives<Message = Self::Message> + Send;
+    type Req: End<Context = Self::Context> + Asks<Message = Self::Message>;
+    type Rep: End<Context = Self::Context> + Answers<Message = Self::Message>;
+
+    fn context() -> Self::Context;
+    /// A message with a copy of this body.
+    fn message(body: &[u8]) -> Result<Self::Message>;
+}
+
+/// A socket.
+pub(super) trait End: Sized {
+    type Context;
+
+    fn open(context: &Self::Context, hwm: u32) -> Result<Self>;
+    /// Returns the endpoint with its wildcard resolved.
+    fn bind(&self, endpoint: &str) -> Result<String>;
+    fn connect(&self, endpoint: &str) -> Result<()>;
+    /// Calls `begin`, and waits until `connections` more than before have been established.
+    fn establish(&self, connections: u32, begin: impl FnOnce(&Self) -> Result<()>) -> Result<()>;
+}
+
+pub(super) trait Sends {
+    /// Sends a copy of `body`; waits for room.
+    fn send(&self, body: &[u8]) -> Result<()>;
+    /// Sends a copy of `body` if there is room now, and says whether there was.
+    fn offer(&self, body: &[u8]) -> Result<bool>;
+}
+
+pub(super) trait Receives {
+    type Message;
+    /// Waits for a message and returns its size.
+    fn receive(&self, message: &mut Self::Message) -> Result<usize>;
+}
+
+pub(super) trait Asks {
+    type Message;
+    /// Sends the message, waits for the reply, puts it into the place of the message and returns its size.
+    fn ask(&self, message: &mut Self::Message) -> Result<usize>;
+}
+
+pub(super) trait Answers {
+    type Message;
+    /// Waits for a request, sends it back and returns its size.
+    fn answer(&self, message: &mut Self::Message) -> Result<usize>;
+}

@@ -1,0 +1,121 @@
+//! The shapes through libzmq, call by call as its own tools do it.
+
+use std::time::Duration;
+
+use zinterop::sys::{DONTWAIT, event, opt, socket_type};
+use zinterop::zmq::{Context, Error, Msg, Socket};
+
+use super::kit::{Answers, Asks, BACKLOG, End, Kit, Receives, Sends};
+use crate::Result;
+
+pub(super) struct Libzmq;
+
+/// A socket of the type with this number.
+pub(super) struct Typed<const TYPE: i32>(Socket);
+
+impl Kit for Libzmq {
+    type Context = Context;
+    type Message = Msg;
+    type Push = Typed<{ socket_type::PUSH }>;
+    type Pull = Typed<{ socket_type::PULL }>;
+    type Req = Typed<{ socket_type::REQ }>;
+    type Rep = Typed<{ socket_type::REP }>;
+
+    fn context() -> Context {
+        Context::new()
+    }
+
+    fn message(body: &[u8]) -> Result<Msg> {
+        Ok(Msg::copy_from(body)?)
+    }
+}
+
+/// A connection may take so long to be established.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+impl<const TYPE: i32> End for Typed<TYPE> {
+    type Context = Context;
+
+    fn open(context: &Context, hwm: u32) -> Result<Self> {
+        let socket = context.socket(TYPE)?;
+        let hwm = i32::try_from(hwm)?;
+        socket.set_int(opt::SNDHWM, hwm)?;
+        socket.set_int(opt::RCVHWM, hwm)?;
+        socket.set_int(opt::BACKLOG, i32::try_from(BACKLOG)?)?;
+        Ok(Self(socket))
+    }
+
+    fn bind(&self, endpoint: &str) -> Result<String> {
+        Ok(self.0.bind(endpoint)?)
+    }
+
+    fn connect(&self, endpoint: &str) -> Result<()> {
+        Ok(self.0.connect(endpoint)?)
+    }
+
+    fn establish(&self, connections: u32, begin: impl FnOnce(&Self) -> Result<()>) -> Result<()> {
+        let monitor = self.0.monitor(event::HANDSHAKE_SUCCEEDED)?;
+        begin(self)?;
+        for _ in 0..connections {
+            monitor.wait_for_handshake(PATIENCE)?;
+        }
+        Ok(())
+    }
+}
+
+impl Sends for Typed<{ socket_type::PUSH }> {
+    #[inline]
+    fn send(&self, body: &[u8]) -> Result<()> {
+        self.0.send_msg(&mut Msg::copy_from(body)?, 0)?;
+        Ok(())
+    }
+
+    fn offer(&self, body: &[u8]) -> Result<bool> {
+        match self.0.send_msg(&mut Msg::copy_from(body)?, DONTWAIT) {
+            Ok(()) => Ok(true),
+            Err(Error::WouldBlock) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+impl Receives for Typed<{ socket_type::PULL }> {
+    type Message = Msg;
+
+    #[inline]
+    fn receive(&self, message: &mut Msg) -> Result<usize> {
+        self.0.recv_msg(message, 0)?;
+        size(message)
+    }
+}
+
+impl Asks for Typed<{ socket_type::REQ }> {
+    type Message = Msg;
+
+    #[inline]
+    fn ask(&self, message: &mut Msg) -> Result<usize> {
+        self.0.send_msg(message, 0)?;
+        self.0.recv_msg(message, 0)?;
+        size(message)
+    }
+}
+
+impl Answers for Typed<{ socket_type::REP }> {
+    type Message = Msg;
+
+    #[inline]
+    fn answer(&self, message: &mut Msg) -> Result<usize> {
+        self.0.recv_msg(message, 0)?;
+        let size = size(message)?;
+        self.0.send_msg(message, 0)?;
+        Ok(size)
+    }
+}
+
+#[inline]
+fn size(message: &Msg) -> Result<usize> {
+    if message.more() {
+        return Err("a message of more than one frame".into());
+    }
+    Ok(message.len())
+}

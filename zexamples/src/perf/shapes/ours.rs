@@ -1,0 +1,124 @@
+//! The shapes through zlayers.
+
+use std::mem;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use zsocket::{Context, Error, Message, Pattern, Pull, Push, Rep, Req, Socket, TypedPattern};
+
+use super::kit::{Answers, Asks, BACKLOG, End, Kit, Receives, Sends};
+use crate::Result;
+
+pub(super) struct Ours;
+
+impl Kit for Ours {
+    type Context = Context;
+    type Message = Message;
+    type Push = Socket<Push>;
+    type Pull = Socket<Pull>;
+    type Req = Socket<Req>;
+    type Rep = Socket<Rep>;
+
+    fn context() -> Context {
+        Context::new()
+    }
+
+    fn message(body: &[u8]) -> Result<Message> {
+        Ok(Message::from(body))
+    }
+}
+
+/// Connections may take so long to be established.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+impl<P: Pattern + TypedPattern> End for Socket<P> {
+    type Context = Context;
+
+    fn open(context: &Context, hwm: u32) -> Result<Self> {
+        let socket = context.socket::<P>()?;
+        socket.set_send_hwm(hwm)?;
+        socket.set_recv_hwm(hwm)?;
+        socket.set_backlog(BACKLOG)?;
+        Ok(socket)
+    }
+
+    fn bind(&self, endpoint: &str) -> Result<String> {
+        Ok(self.bind(endpoint)?.to_string())
+    }
+
+    fn connect(&self, endpoint: &str) -> Result<()> {
+        Ok(self.connect(endpoint)?)
+    }
+
+    fn establish(&self, connections: u32, begin: impl FnOnce(&Self) -> Result<()>) -> Result<()> {
+        let goal = self.stats().connections.established + u64::from(connections);
+        begin(self)?;
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let established = self.stats().connections.established;
+            if established >= goal {
+                return Ok(());
+            }
+            if Instant::now() >= deadline {
+                return Err(format!("{established} of {goal} connections established").into());
+            }
+            thread::sleep(Duration::from_millis(1));
+        }
+    }
+}
+
+impl Sends for Socket<Push> {
+    #[inline]
+    fn send(&self, body: &[u8]) -> Result<()> {
+        Ok(self.send(body)?)
+    }
+
+    fn offer(&self, body: &[u8]) -> Result<bool> {
+        match self.try_send(body).map_err(Error::from) {
+            Ok(()) => Ok(true),
+            Err(Error::WouldBlock) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+impl Receives for Socket<Pull> {
+    type Message = Message;
+
+    #[inline]
+    fn receive(&self, message: &mut Message) -> Result<usize> {
+        self.recv_into(message)?;
+        size(message)
+    }
+}
+
+impl Asks for Socket<Req> {
+    type Message = Message;
+
+    #[inline]
+    fn ask(&self, message: &mut Message) -> Result<usize> {
+        self.send(mem::take(message))?;
+        *message = self.recv()?;
+        size(message)
+    }
+}
+
+impl Answers for Socket<Rep> {
+    type Message = Message;
+
+    #[inline]
+    fn answer(&self, message: &mut Message) -> Result<usize> {
+        self.recv_into(message)?;
+        let size = size(message)?;
+        self.send(mem::take(message))?;
+        Ok(size)
+    }
+}
+
+#[inline]
+fn size(message: &Message) -> Result<usize> {
+    match message.len() {
+        1 => Ok(message[0].len()),
+        frames => Err(format!("a message of {frames} frames").into()),
+    }
+}
