@@ -156,6 +156,8 @@ fn versus_compares_over_every_transport() {
     let lines = output(
         VERSUS,
         &[
+            "--tests",
+            "throughput,filled,latency",
             "--sizes",
             "64",
             "--lat-sizes",

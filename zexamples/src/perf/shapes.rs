@@ -285,7 +285,8 @@ fn collect<K: Kit>(shape: Shape, endpoint: &str, parent: &Parent) -> Result<()> 
         }
         tally.count(size == 0, parent)?;
     }
-    tally.finish(parent)
+    tally.finish(parent)?;
+    expect(parent, "close")
 }
 
 fn push<K: Kit>(shape: Shape, endpoint: &str, parent: &Parent) -> Result<()> {
