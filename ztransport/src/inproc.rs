@@ -6,7 +6,7 @@
 //! then only the connecting socket's own mark counts, and the other ends wait here.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     sync::{Arc, Mutex},
 };
 
@@ -33,13 +33,27 @@ pub(crate) struct Inproc {
 #[derive(Debug, Default)]
 struct Names {
     bound: HashMap<InprocName, Binding>,
-    /// Connections without a binder, in the order in which they were made.
-    pending: Vec<Pending>,
+    /// The name of each binding.
+    name_of: HashMap<u64, InprocName>,
+    /// Connections without a binder, by the number of their link: so the oldest comes first.
+    waiting: HashMap<InprocName, BTreeMap<u64, Pending>>,
+    /// What each of them waits for.
+    awaited: HashMap<u64, InprocName>,
+}
+
+impl Names {
+    /// Takes out whoever waits for a name.
+    fn take_waiting(&mut self, name: &InprocName) -> BTreeMap<u64, Pending> {
+        let waiting = self.waiting.remove(name).unwrap_or_default();
+        for link in waiting.keys() {
+            self.awaited.remove(link);
+        }
+        waiting
+    }
 }
 
 #[derive(Debug)]
 struct Binding {
-    key: u64,
     options: Arc<Options>,
     handle: SocketHandle,
 }
@@ -47,8 +61,6 @@ struct Binding {
 /// The far ends of a connection that nobody has bound yet.
 #[derive(Debug)]
 struct Pending {
-    link: u64,
-    name: InprocName,
     options: Arc<Options>,
     writer: Writer,
     reader: Reader,
@@ -68,21 +80,16 @@ impl Inproc {
             return false;
         }
         let (options, handle) = (Arc::clone(options), handle.clone());
-        let binding = Binding {
-            key,
-            options,
-            handle,
-        };
-        let waiting: Vec<_> = names.pending.extract_if(.., |p| p.name == *name).collect();
-        for Pending {
-            options,
-            writer,
-            reader,
-            ..
-        } in waiting
-        {
+        let binding = Binding { options, handle };
+        for pending in names.take_waiting(name).into_values() {
+            let Pending {
+                options,
+                writer,
+                reader,
+            } = pending;
             deliver(&binding, name, &options, writer, reader);
         }
+        names.name_of.insert(key, name.clone());
         names.bound.insert(name.clone(), binding);
         true
     }
@@ -110,13 +117,14 @@ impl Inproc {
                 Some(introduce(&binding.options))
             }
             None => {
-                names.pending.push(Pending {
-                    link: id,
-                    name: name.clone(),
+                let pending = Pending {
                     options: Arc::clone(options),
                     writer: far_writer,
                     reader: far_reader,
-                });
+                };
+                let waiting = names.waiting.entry(name.clone()).or_default();
+                waiting.insert(id, pending);
+                names.awaited.insert(id, name.clone());
                 None
             }
         };
@@ -134,12 +142,24 @@ impl Inproc {
 
     /// Frees a name. Connections stay.
     pub(crate) fn unbind(&self, key: u64) {
-        self.lock().bound.retain(|_, binding| binding.key != key);
+        let mut names = self.lock();
+        if let Some(name) = names.name_of.remove(&key) {
+            names.bound.remove(&name);
+        }
     }
 
     /// Drops the far ends of a connection that is still waiting.
     pub(crate) fn forget(&self, link: u64) {
-        self.lock().pending.retain(|pending| pending.link != link);
+        let mut names = self.lock();
+        let names = &mut *names;
+        if let Some(name) = names.awaited.remove(&link)
+            && let Some(waiting) = names.waiting.get_mut(&name)
+        {
+            waiting.remove(&link);
+            if waiting.is_empty() {
+                names.waiting.remove(&name);
+            }
+        }
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Names> {

@@ -1,7 +1,7 @@
 //! One I/O thread: waits for descriptors, pipes, letters and timers, and drives what is due.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     io,
     sync::{Arc, mpsc},
     time::{Duration, Instant},
@@ -83,6 +83,8 @@ pub(crate) struct IoThread {
     timers: Timers,
     listeners: HashMap<u64, ListenerEntry>,
     sessions: HashMap<u64, Session>,
+    /// The sessions of each listener.
+    accepted: HashMap<u64, HashSet<u64>>,
     live: Arc<Live>,
     stopped: bool,
 }
@@ -104,6 +106,7 @@ impl IoThread {
             timers: Timers::default(),
             listeners: HashMap::new(),
             sessions: HashMap::new(),
+            accepted: HashMap::new(),
             live,
             stopped: false,
         };
@@ -274,11 +277,21 @@ impl IoThread {
                 self.act(key, next);
             }
             Action::Resolve => session.resolve(&self.commands),
-            Action::Remove => {
-                self.sessions.remove(&key);
-                self.live.remove(key);
+            Action::Remove => self.remove(key),
+        }
+    }
+
+    fn remove(&mut self, key: u64) {
+        if let Some(session) = self.sessions.remove(&key)
+            && let Some(listener) = session.listener()
+            && let Some(accepted) = self.accepted.get_mut(&listener)
+        {
+            accepted.remove(&key);
+            if accepted.is_empty() {
+                self.accepted.remove(&listener);
             }
         }
+        self.live.remove(key);
     }
 
     fn listen(&mut self, entry: ListenerEntry) {
@@ -356,6 +369,7 @@ impl IoThread {
         self.live.add(&connection);
         let mut session = Session::accepted(connection, listener);
         let action = session.run(accepted.stream, &self.registry);
+        self.accepted.entry(listener).or_default().insert(id);
         self.sessions.insert(id, session);
         self.act(id, action);
         self.take_outcomes(id);
@@ -378,13 +392,8 @@ impl IoThread {
             // Ends only those that have no pipes yet: the socket has not met them.
             events::CLOSE
         };
-        let accepted: Vec<u64> = self
-            .sessions
-            .iter()
-            .filter(|(_, session)| session.listener() == Some(key))
-            .map(|(key, _)| *key)
-            .collect();
-        for key in accepted {
+        // Those that live on are on their own now.
+        for key in self.accepted.remove(&key).unwrap_or_default() {
             if let Some(session) = self.sessions.get(&key) {
                 session.connection.drive(event);
             }
@@ -404,5 +413,72 @@ impl Drop for IoThread {
             }
             self.live.remove(key);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rustix::time::{ClockId, clock_gettime};
+    use zmtp::SocketType;
+
+    use super::*;
+
+    /// A thread that does not run, with connections that one listener accepted.
+    fn serving(connections: usize) -> IoThread {
+        let (mut thread, remote) = IoThread::new(Arc::default()).unwrap();
+        let (letters, _) = zpipe::mailbox(ReadySet::new().notifier(0));
+        let handle = SocketHandle::new(letters, ReadySet::new().notifier(0));
+        let options = Arc::new(Options::new(SocketType::Pull));
+        let listener = next_id();
+        for _ in 0..connections {
+            let id = next_id();
+            let parts = Parts {
+                id,
+                handle: handle.clone(),
+                options: Arc::clone(&options),
+                endpoint: "tcp://127.0.0.1:1".parse().unwrap(),
+                outgoing: false,
+                io: remote.io.sibling(id),
+                commands: remote.commands.clone(),
+                registry: remote.registry.clone(),
+            };
+            let connection = Connection::new(parts, |c| Engine::new(&c.options, None));
+            let session = Session::accepted(connection, listener);
+            thread.sessions.insert(id, session);
+            thread.accepted.entry(listener).or_default().insert(id);
+        }
+        thread
+    }
+
+    /// In processor time of this thread, which others that are busy do not change.
+    fn time_to_close_another(connections: usize) -> Duration {
+        let now = || Duration::try_from(clock_gettime(ClockId::ThreadCPUTime)).unwrap();
+        let mut thread = serving(connections);
+        let rounds = (0..5).map(|_| {
+            let begin = now();
+            for _ in 0..100 {
+                thread.unlisten(next_id(), true);
+            }
+            now() - begin
+        });
+        rounds.min().unwrap()
+    }
+
+    #[test]
+    fn closing_a_listener_does_not_look_at_the_connections_of_others() {
+        let few = time_to_close_another(500);
+        let many = time_to_close_another(5000);
+        assert!(many < few * 4, "{few:?} beside 500, {many:?} beside 5000");
+    }
+
+    #[test]
+    fn closing_a_listener_ends_what_it_accepted() {
+        let mut thread = serving(3);
+        let listener = *thread.accepted.keys().next().unwrap();
+        let one = *thread.sessions.keys().next().unwrap();
+        thread.remove(one);
+        assert!(!thread.accepted[&listener].contains(&one));
+        thread.unlisten(listener, true);
+        assert!(thread.sessions.is_empty() && thread.accepted.is_empty());
     }
 }

@@ -30,6 +30,11 @@ impl Live {
         self.lock().insert(connection.id, Arc::clone(connection));
     }
 
+    /// The connection with this number, while it is alive.
+    pub(crate) fn get(&self, key: u64) -> Option<Arc<Connection>> {
+        self.lock().get(&key).cloned()
+    }
+
     pub(crate) fn remove(&self, key: u64) {
         let removed = self.lock().remove(&key);
         if removed.is_some() {

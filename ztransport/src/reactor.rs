@@ -194,8 +194,8 @@ impl Reactor {
     /// Ends what [`connect`](Self::connect) began, after its link, if it has one, was dropped: what
     /// is queued is sent for as long as `linger` says. Unknown numbers are ignored.
     pub fn disconnect(&self, id: u64, linger: Option<Duration>) {
-        for thread in &self.threads {
-            self.send(thread, Command::Close { key: id, linger });
+        if let Some(connection) = self.live.get(id) {
+            connection.close(linger);
         }
     }
 
