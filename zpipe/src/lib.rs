@@ -67,6 +67,7 @@
 //! 2. A writer for which [`Writer::block`] returned `true` is signalled once, when the messages in the
 //!    pipe are down to half of *n*, rounded up (for *n* = 1 to none), when the limits change, or when
 //!    the reader is gone. If only bytes fill the pipe, it is half of the messages in it that count.
+//!    After [`Writer::block_until_room`] the signal comes with the first free place instead.
 //! 3. Bytes are counted as framed, headers and splices included, and released message by message.
 //!
 //! Lowered limits discard nothing, and a writer follows limits that the reader has changed when it

@@ -514,8 +514,10 @@ impl Writer {
 
     /// Like [`block`](Self::block), for those who go on at the first free place. A pipe that is full of
     /// bytes, and not of messages, signals when one message has been released.
+    ///
+    /// A steady flow is better served by `block`, which costs one signal for many messages.
     #[must_use = "`false` means that no signal will come"]
-    pub(crate) fn block_until_room(&mut self) -> bool {
+    pub fn block_until_room(&mut self) -> bool {
         self.block_keeping(|held, mark| mark.unwrap_or(held).saturating_sub(1))
     }
 

@@ -17,6 +17,7 @@ use ztransport::{Endpoint, Letter, Link, Options, SocketHandle};
 use crate::{
     Error,
     context::Shared,
+    endpoints::{Attachment, Endpoints, Use},
     error::Refusal,
     links::{Links, Slot},
     options::SocketOptions,
@@ -38,7 +39,7 @@ pub(crate) struct Core {
     pub(crate) handle: SocketHandle,
     links: Links,
     pub(crate) options: SocketOptions,
-    endpoints: Vec<Attachment>,
+    endpoints: Endpoints,
     last_endpoint: Option<Endpoint>,
     /// The link whose input this socket waits for itself.
     leased: Option<u64>,
@@ -97,16 +98,6 @@ enum Kind {
     Rep(Rep),
 }
 
-/// An endpoint that the socket is bound or connected to.
-struct Attachment {
-    /// As it was given.
-    given: Endpoint,
-    /// Without wildcards, names of what was bound, and relative paths.
-    endpoint: Endpoint,
-    id: u64,
-    bound: bool,
-}
-
 impl Core {
     pub(crate) fn new(
         context: Arc<Shared>,
@@ -137,7 +128,7 @@ impl Core {
             handle,
             links: Links::default(),
             options,
-            endpoints: Vec::new(),
+            endpoints: Endpoints::default(),
             last_endpoint: None,
             leased: None,
             spinner,
@@ -205,8 +196,8 @@ impl Core {
 
     fn attach(&mut self, mut link: Link) {
         let connection = link.driver.as_ref().map(|driver| driver.connection());
-        let was_disconnected = link.outgoing
-            && connection.is_some_and(|id| self.endpoints.iter().all(|a| a.bound || a.id != id));
+        let was_disconnected =
+            link.outgoing && connection.is_some_and(|id| self.endpoints.get(id).is_none());
         if was_disconnected {
             // The letter was under way then.
             return close_link(link, self.options.linger);
@@ -244,8 +235,7 @@ impl Core {
         let Some(link) = self.links.remove(at) else {
             return;
         };
-        self.endpoints
-            .retain(|attachment| attachment.bound || attachment.id != link.id);
+        self.endpoints.remove(link.id);
         self.stats.dropped.peer_lost += link.unclaimed();
     }
 
@@ -307,13 +297,13 @@ impl Core {
                 self.links.outbound.advance();
                 return Ok(sent);
             }
-            self.make_room(at);
+            self.make_room(at, then);
         }
     }
 
     /// A link was found full: empties its pipe, or takes it out of the circle until it has drained.
     #[inline(never)]
-    fn make_room(&mut self, at: usize) {
+    fn make_room(&mut self, at: usize, then: Then) {
         let Some(slot) = self.links.get_mut(at) else {
             return self.links.outbound.remove(at);
         };
@@ -325,9 +315,7 @@ impl Core {
         if slot.link.writer.has_room() {
             return;
         }
-        if slot.link.writer.block() {
-            self.links.outbound.remove(at);
-        }
+        self.links.rest(at, then == Then::Wait);
     }
 
     /// Late replies to earlier requests are none to the next one.
@@ -593,12 +581,14 @@ impl Core {
             .context
             .reactor
             .bind(endpoint, &options, &self.handle)?;
-        self.endpoints.push(Attachment {
-            given: endpoint.clone(),
-            endpoint: bound.endpoint.clone(),
-            id: bound.id,
-            bound: true,
-        });
+        self.endpoints.insert(
+            bound.id,
+            Attachment {
+                used: Use::Bound,
+                given: endpoint.clone(),
+                endpoint: bound.endpoint.clone(),
+            },
+        );
         self.last_endpoint = Some(bound.endpoint.clone());
         Ok(bound.endpoint)
     }
@@ -607,11 +597,10 @@ impl Core {
         self.process()?;
         let endpoint = given.absolute()?;
         let is_inproc = matches!(endpoint, Endpoint::Inproc(_));
-        let again = self
-            .endpoints
-            .iter()
-            .any(|a| !a.bound && a.endpoint == endpoint);
-        if again && !is_inproc && matches!(self.kind, Kind::Req(_)) {
+        if matches!(self.kind, Kind::Req(_))
+            && !is_inproc
+            && self.endpoints.contains(Use::Connected, &endpoint)
+        {
             return Ok(()); // As libzmq: REQ has one connection per endpoint.
         }
         let options = Arc::new(self.transport_options());
@@ -622,57 +611,56 @@ impl Core {
         if let Some(link) = link {
             self.links.insert(link);
         }
-        self.endpoints.push(Attachment {
-            given,
-            endpoint: endpoint.clone(),
+        self.endpoints.insert(
             id,
-            bound: false,
-        });
+            Attachment {
+                used: Use::Connected,
+                given,
+                endpoint: endpoint.clone(),
+            },
+        );
         self.last_endpoint = Some(endpoint);
         Ok(())
     }
 
-    /// Unbinds or disconnects all attachments to an endpoint, or if there are none, all that were made
-    /// with this endpoint before it was resolved.
-    pub(crate) fn detach(&mut self, endpoint: Endpoint, bound: bool) -> Result<(), Error> {
+    /// Unbinds or disconnects an endpoint, each time that it was bound or connected, or if it never was,
+    /// what was given as this endpoint before it was resolved.
+    pub(crate) fn detach(&mut self, endpoint: Endpoint, used: Use) -> Result<(), Error> {
         self.process()?;
-        let mut take = |is_meant: &dyn Fn(&Attachment) -> bool| -> Vec<u64> {
-            self.endpoints
-                .extract_if(.., |a| a.bound == bound && is_meant(a))
-                .map(|attachment| attachment.id)
-                .collect()
-        };
         // Without a current directory a relative path can only be one that was given before.
         let resolved = endpoint.absolute().unwrap_or_else(|_| endpoint.clone());
-        let mut found = take(&|attachment| attachment.endpoint == resolved);
+        let mut found = self.endpoints.take(used, &resolved);
         if found.is_empty() {
-            found = take(&|attachment| attachment.given == endpoint);
+            found = self.endpoints.take_given(used, &endpoint);
         }
         if found.is_empty() {
             return Err(Error::NoSuchEndpoint(endpoint));
         }
         for id in found {
-            if bound {
-                self.context.reactor.unbind(id, true);
-                continue;
-            }
-            self.context.reactor.forget_inproc(id);
-            let linger = self.options.linger;
-            match self
-                .links
-                .of_connection(id)
-                .and_then(|at| self.links.remove(at))
-            {
-                Some(link) => {
-                    if link.writer.is_closed() {
-                        self.stats.dropped.peer_lost += link.unclaimed();
-                    }
-                    close_link(link, linger);
-                }
-                None => self.context.reactor.disconnect(id, linger),
+            match used {
+                Use::Bound => self.context.reactor.unbind(id, true),
+                Use::Connected => self.disconnect(id),
             }
         }
         Ok(())
+    }
+
+    /// Ends a connection that this socket made.
+    fn disconnect(&mut self, id: u64) {
+        self.context.reactor.forget_inproc(id);
+        let linger = self.options.linger;
+        let mut told = false;
+        for link in self.links.remove_connection(id) {
+            if link.writer.is_closed() {
+                self.stats.dropped.peer_lost += link.unclaimed();
+            } else {
+                told |= link.driver.is_some();
+                close_link(link, linger);
+            }
+        }
+        if !told {
+            self.context.reactor.disconnect(id, linger);
+        }
     }
 
     pub(crate) fn last_endpoint(&self) -> Option<Endpoint> {
@@ -720,16 +708,10 @@ impl Drop for Core {
         for letter in self.mailbox.take() {
             self.on_letter(letter);
         }
-        for attachment in std::mem::take(&mut self.endpoints) {
-            if attachment.bound {
-                self.context.reactor.unbind(attachment.id, false);
-            } else {
-                self.context.reactor.forget_inproc(attachment.id);
-                if self.links.of_connection(attachment.id).is_none() {
-                    self.context
-                        .reactor
-                        .disconnect(attachment.id, self.options.linger);
-                }
+        for (id, used) in self.endpoints.take_all() {
+            match used {
+                Use::Bound => self.context.reactor.unbind(id, false),
+                Use::Connected => self.disconnect(id),
             }
         }
         let all: Vec<usize> = self.links.iter_mut().map(|(at, _)| at).collect();

@@ -63,6 +63,7 @@
 
 mod context;
 mod core;
+mod endpoints;
 mod error;
 mod into_message;
 mod links;

@@ -1,12 +1,12 @@
 //! A socket's table of links, and whose turn it is to send and to receive.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeSet, HashMap},
     time::{Duration, Instant},
 };
 
 use zpipe::Readiness;
-use ztransport::Link;
+use ztransport::{Driver, Link};
 
 use crate::rotation::Rotation;
 
@@ -110,14 +110,23 @@ impl Slot {
     }
 }
 
-/// See the module documentation.
+/// See the module documentation. Nothing here but [`iter_mut`](Self::iter_mut) takes time in
+/// proportion to the number of links.
 #[derive(Debug, Default)]
 pub(crate) struct Links {
     slots: Vec<Option<Slot>>,
     free: Vec<usize>,
     by_id: HashMap<u64, usize>,
+    /// The links of each connection that this socket made. One that is made again gets a new link each
+    /// time, if it has one only while it is established; then there may be old ones that still have
+    /// messages.
+    by_connection: BTreeSet<(u64, usize)>,
+    /// The exclusive or of all places that are taken: with one link, that link's place.
+    places: usize,
     /// Links that may have room.
     pub(crate) outbound: Rotation,
+    /// Full links that will signal when they have drained to half. They may have room by now.
+    draining: Rotation,
     /// Links that may have messages.
     pub(crate) inbound: Rotation,
 }
@@ -125,6 +134,7 @@ pub(crate) struct Links {
 impl Links {
     pub(crate) fn insert(&mut self, link: Link) -> usize {
         let id = link.id;
+        let connection = connection_of(&link);
         let slot = Some(Slot::new(link));
         let at = match self.free.pop() {
             Some(at) => {
@@ -137,6 +147,8 @@ impl Links {
             }
         };
         self.by_id.insert(id, at);
+        self.by_connection.extend(connection.map(|id| (id, at)));
+        self.places ^= at;
         // Until they are found full or empty, nobody would signal them.
         self.outbound.insert(at);
         self.inbound.insert(at);
@@ -145,12 +157,17 @@ impl Links {
 
     /// Takes a link out of the table.
     pub(crate) fn remove(&mut self, at: usize) -> Option<Link> {
-        let slot = self.slots.get_mut(at)?.take()?;
+        let Slot { link, .. } = self.slots.get_mut(at)?.take()?;
         self.free.push(at);
-        self.by_id.remove(&slot.link.id);
+        self.by_id.remove(&link.id);
+        if let Some(id) = connection_of(&link) {
+            self.by_connection.remove(&(id, at));
+        }
+        self.places ^= at;
         self.outbound.remove(at);
+        self.draining.remove(at);
         self.inbound.remove(at);
-        Some(slot.link)
+        Some(link)
     }
 
     #[inline]
@@ -163,27 +180,44 @@ impl Links {
         self.by_id.get(&id).copied()
     }
 
-    /// Where the link of the connection with this number is, if it has one now.
-    pub(crate) fn of_connection(&self, id: u64) -> Option<usize> {
-        // Most often they are the same.
-        self.find(id).or_else(|| {
-            let mut links = self.slots.iter();
-            links.position(|slot| {
-                let driver = slot.as_ref().and_then(|slot| slot.link.driver.as_ref());
-                driver.is_some_and(|driver| driver.connection() == id)
-            })
-        })
+    /// Takes out the links of the connection with this number, which this socket made.
+    pub(crate) fn remove_connection(&mut self, id: u64) -> Vec<Link> {
+        let of_it = self.by_connection.range((id, 0)..=(id, usize::MAX));
+        let places: Vec<usize> = of_it.map(|(_, at)| *at).collect();
+        let links = places.into_iter();
+        links.filter_map(|at| self.remove(at)).collect()
     }
 
-    /// Looks for room that nobody has signalled, because a link is signalled only when it has drained
-    /// to half. `true` if there is some.
+    /// A link was found full. It is out of the circle until it signals: when it has drained to half, or,
+    /// for a caller that does not wait, as soon as it has any room. `false` if it has some.
+    pub(crate) fn rest(&mut self, at: usize, until_half: bool) -> bool {
+        let Some(slot) = self.get_mut(at) else {
+            self.outbound.remove(at);
+            return true;
+        };
+        let writer = &mut slot.link.writer;
+        let blocked = if until_half {
+            writer.block()
+        } else {
+            writer.block_until_room()
+        };
+        if blocked {
+            self.outbound.remove(at);
+            if until_half {
+                self.draining.insert(at);
+            }
+        }
+        blocked
+    }
+
+    /// Looks for room of which no signal has come, because a link was to signal only when it has
+    /// drained to half. From now on these links signal any room, so that each of them is looked at
+    /// once, however often this is called. `true` if there is some.
     #[inline(never)]
     pub(crate) fn find_room(&mut self) -> bool {
-        for (at, slot) in self.slots.iter_mut().enumerate() {
-            if let Some(Slot { link, .. }) = slot
-                && !link.writer.is_closed()
-                && link.writer.has_room()
-            {
+        while let Some(at) = self.draining.current() {
+            self.draining.remove(at);
+            if !self.rest(at, false) {
                 self.outbound.insert(at);
             }
         }
@@ -196,6 +230,7 @@ impl Links {
             self.inbound.insert(at);
         }
         if what.contains(Readiness::WRITABLE) {
+            self.draining.remove(at);
             self.outbound.insert(at);
         }
     }
@@ -209,14 +244,17 @@ impl Links {
 
     /// Where the only link is, if there is exactly one.
     pub(crate) fn only(&self) -> Option<usize> {
-        if self.by_id.len() == 1 {
-            self.by_id.values().next().copied()
-        } else {
-            None
-        }
+        (self.by_id.len() == 1).then_some(self.places)
     }
 
     pub(crate) fn len(&self) -> usize {
         self.by_id.len()
     }
+}
+
+/// The number of the connection that a link belongs to, if this socket made it.
+fn connection_of(link: &Link) -> Option<u64> {
+    let number = |driver: &Driver| driver.connection();
+    link.outgoing
+        .then(|| link.driver.as_ref().map_or(link.id, number))
 }

@@ -15,6 +15,7 @@ use ztransport::{Endpoint, IntoEndpoint};
 use crate::{
     Context, Error, IntoMessage, Monitor, SendError, SocketStats,
     core::{Core, Outgoing, Then},
+    endpoints::Use,
     error::Refusal,
     monitor,
     options::SocketOptions,
@@ -164,7 +165,7 @@ impl<P: Pattern> Socket<P> {
     /// [`Error::NoSuchEndpoint`], [`Error::InvalidEndpoint`], [`Error::Terminated`].
     pub fn unbind(&self, endpoint: impl IntoEndpoint) -> Result<(), Error> {
         let endpoint = endpoint.into_endpoint()?;
-        self.with_core(|core| core.detach(endpoint, true))
+        self.with_core(|core| core.detach(endpoint, Use::Bound))
     }
 
     /// Ends all connections to an endpoint that was given to [`connect`](Self::connect). What is
@@ -176,7 +177,7 @@ impl<P: Pattern> Socket<P> {
     /// [`Error::NoSuchEndpoint`], [`Error::InvalidEndpoint`], [`Error::Terminated`].
     pub fn disconnect(&self, endpoint: impl IntoEndpoint) -> Result<(), Error> {
         let endpoint = endpoint.into_endpoint()?;
-        self.with_core(|core| core.detach(endpoint, false))
+        self.with_core(|core| core.detach(endpoint, Use::Connected))
     }
 
     /// The endpoint of the last successful [`bind`](Self::bind), resolved, or
@@ -323,7 +324,7 @@ impl<P: CanSend> Socket<P> {
         let sent = poll_fn(|cx| {
             self.with_core(|core| {
                 loop {
-                    match core.try_send(&mut Outgoing::Message(&mut message), Then::Return) {
+                    match core.try_send(&mut Outgoing::Message(&mut message), Then::Wait) {
                         Err(Refusal::WouldBlock) if core.register(cx.waker()) => {}
                         Err(Refusal::WouldBlock) => return Poll::Pending,
                         done => return Poll::Ready(done),
@@ -474,6 +475,10 @@ fn send_until(
     loop {
         match core.try_send(&mut Outgoing::Message(message), Then::Wait) {
             Err(Refusal::WouldBlock) if core.wait(deadline) => {}
+            // There may be room although no pipe has drained to half.
+            Err(Refusal::WouldBlock) => {
+                return core.try_send(&mut Outgoing::Message(message), Then::Return);
+            }
             done => return done,
         }
     }

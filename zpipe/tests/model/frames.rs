@@ -6,7 +6,7 @@ use bytes::Bytes;
 use zmtp::Message;
 use zpipe::{Body, Limits, Reader, Writer, pipe};
 
-use super::oracle::{Flow, OracleFrame, READER, Step, WRITER, body, limits, size};
+use super::oracle::{Flow, OracleFrame, READER, Step, Until, WRITER, body, limits, size};
 
 /// The writing side, which both reading ends share.
 pub(crate) struct Writing {
@@ -91,9 +91,13 @@ impl Writing {
                 flow.writer_left();
                 return None;
             }
+            _ if b % 2 == 0 => {
+                let blocked = writer.block_until_room();
+                flow.check_block(blocked, Until::AnyRoom);
+            }
             _ => {
                 let blocked = writer.block();
-                flow.check_block(blocked);
+                flow.check_block(blocked, Until::Half);
             }
         }
         assert_eq!(writer.written(), flow.written);

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use zpipe::{Filled, FrameLimits, Limits, Reader, Scan, Writer, pipe};
 
-use super::oracle::{Flow, OracleFrame, READER, Step, WRITER, body, limits, size};
+use super::oracle::{Flow, OracleFrame, READER, Step, Until, WRITER, body, limits, size};
 
 /// How a peer's stream ends when it breaks the rules.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -108,7 +108,7 @@ impl InputModel {
             13 => {
                 if let Some(writer) = &mut self.writer {
                     let blocked = writer.block();
-                    self.flow.check_block(blocked);
+                    self.flow.check_block(blocked, Until::Half);
                 }
             }
             14 if b % 4 == 0 => {

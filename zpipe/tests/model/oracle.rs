@@ -86,6 +86,12 @@ pub(crate) fn limits(a: u32, b: u32) -> Limits {
     }
 }
 
+/// What a blocked writer waits for.
+pub(crate) enum Until {
+    Half,
+    AnyRoom,
+}
+
 /// What both ends of a pipe should know about marks, idleness and blocking.
 pub(crate) struct Flow {
     pub(crate) set: ReadySet,
@@ -179,8 +185,8 @@ impl Flow {
         }
     }
 
-    /// Compares the answer of `block` with what the documentation promises.
-    pub(crate) fn check_block(&mut self, blocked: bool) {
+    /// Compares the answer of `block` and its like with what the documentation promises.
+    pub(crate) fn check_block(&mut self, blocked: bool, until: Until) {
         self.stale.clear();
         assert_eq!(blocked, !self.reader_gone && self.is_full());
         if !blocked {
@@ -188,11 +194,14 @@ impl Flow {
             return;
         }
         let (held, mark) = (self.pending(), self.limits.messages);
-        let left = if mark > 0 && held >= mark {
+        let by_messages = mark > 0 && held >= mark;
+        let left = match until {
             // Half of the mark, rounded up; but a release has to happen.
-            mark.div_ceil(2).min(held - 1)
-        } else {
-            held / 2
+            Until::Half if by_messages => mark.div_ceil(2).min(held - 1),
+            Until::Half => held / 2,
+            // The first moment at which there is a place; but a release has to happen.
+            Until::AnyRoom if by_messages => mark - 1,
+            Until::AnyRoom => held - 1,
         };
         self.blocked = Some(self.written - left);
     }

@@ -166,6 +166,51 @@ fn connecting_to_nobody_queues_up_to_the_mark() {
     }
 }
 
+/// Whether a sender waits or not, and whatever it has done before, it finds each place as soon as there is
+/// one, in whichever pipe that is.
+#[test]
+fn every_free_place_is_found() {
+    const MARK: u32 = 10;
+    let context = Context::new();
+    let push = context.build_socket::<Push>().send_hwm(MARK);
+    let push = push.build().unwrap();
+    let pulls: Vec<_> = (0..3)
+        .map(|at| {
+            let pull = context.build_socket::<Pull>().recv_hwm(MARK);
+            let pull = pull.build().unwrap();
+            let endpoint = format!("inproc://places/{at}");
+            pull.bind(&endpoint).unwrap();
+            push.connect(&endpoint).unwrap();
+            pull
+        })
+        .collect();
+    for at in 0..pulls.len() * 2 * MARK as usize {
+        push.send(numbered(at, 8)).unwrap();
+    }
+    // Each way of sending finds the pipes full, and then one place in one of them, far above the half
+    // at which a pipe calls for more.
+    let ways: [fn(&Socket<Push>) -> bool; 3] = [
+        |push| push.try_send(numbered(0, 8)).is_ok(),
+        |push| push.send_timeout(numbered(0, 8), Duration::ZERO).is_ok(),
+        |push| push.send_timeout(numbered(0, 8), A_WHILE).is_ok(),
+    ];
+    for (at, first) in ways.iter().enumerate() {
+        for second in &ways {
+            for pull in &pulls {
+                assert!(!first(&push), "full, way {at}");
+                pull.try_recv().unwrap();
+                assert!(second(&push), "one place, after way {at}");
+                assert!(!second(&push), "full again, after way {at}");
+            }
+        }
+    }
+    // All of it at once.
+    for pull in &pulls {
+        while pull.try_recv().is_ok() {}
+    }
+    assert_eq!(fill(&push, 8), pulls.len() * 2 * MARK as usize);
+}
+
 #[test]
 fn a_peer_that_does_not_read_holds_nothing_beyond_the_mark() {
     for wire in WIRES {

@@ -115,6 +115,33 @@ fn half_of_a_message_that_was_received_is_forgotten() {
     }
 }
 
+/// A connection that has a new link each time it is made again may have several: those that are gone and
+/// not read to the end, and the one of today.
+#[test]
+fn disconnecting_closes_the_link_of_today() {
+    for wire in WIRES {
+        let context = Context::new();
+        let pull = context.build_socket::<Pull>().immediate(true);
+        let pull = pull.reconnect_interval(Some(SOON)).build().unwrap();
+        let listener = RawListener::anywhere(wire);
+        pull.connect(listener.endpoint()).unwrap();
+        for links in 1..=3 {
+            let mut raw = listener.accept_as("PUSH");
+            raw.send(&[b"unread"]);
+            drop(raw);
+            eventually("the link of yesterday", || {
+                pull.peers() == links && pull.stats().connections.open == 0
+            });
+        }
+        let mut today = listener.accept_as("PUSH");
+        eventually("the link of today", || pull.peers() == 4);
+        pull.disconnect(listener.endpoint()).unwrap();
+        today.expect_close();
+        assert_eq!(pull.peers(), 0);
+        assert!(pull.try_recv().is_err());
+    }
+}
+
 #[test]
 fn attempts_are_announced_and_back_off() {
     for wire in WIRES {
