@@ -36,7 +36,7 @@ fn apply(socket: &zmq::Socket, options: &Options) -> Result<(), zmq::Error> {
     if let Some(linger) = options.linger {
         socket.set_int(opt::LINGER, period(linger))?;
     }
-    if let Some(bytes) = options.max_message_size {
+    if let Some(bytes) = options.max_frame_size {
         let bytes = i64::try_from(bytes).map_err(|_| zmq::Error::InvalidArgument)?;
         socket.set_i64(opt::MAXMSGSIZE, bytes)?;
     }

@@ -33,8 +33,8 @@ fn apply(socket: &Socket<Dynamic>, options: &Options) -> Result<(), Error> {
     if let Some(linger) = options.linger {
         socket.set_linger(linger)?;
     }
-    if let Some(bytes) = options.max_message_size {
-        socket.set_max_message_size(Some(bytes))?;
+    if let Some(bytes) = options.max_frame_size {
+        socket.set_max_frame_size(Some(bytes))?;
     }
     if let Some(interval) = options.reconnect_interval {
         socket.set_reconnect_interval(interval)?;
@@ -99,7 +99,7 @@ impl From<Error> for Failure {
         match error {
             Error::WouldBlock => Self::WouldBlock,
             Error::WrongState => Self::WrongState,
-            Error::PeerLost => Self::PeerLost,
+            Error::PeerLost(_) => Self::PeerLost,
             Error::NotSupported => Self::NotSupported,
             Error::Terminated => Self::Terminated,
             Error::AddressInUse(_) => Self::AddressInUse,

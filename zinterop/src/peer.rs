@@ -53,7 +53,7 @@ pub struct Options {
     pub(crate) send_hwm: Option<u32>,
     pub(crate) recv_hwm: Option<u32>,
     pub(crate) linger: Option<Option<Duration>>,
-    pub(crate) max_message_size: Option<u64>,
+    pub(crate) max_frame_size: Option<u64>,
     pub(crate) reconnect_interval: Option<Option<Duration>>,
     pub(crate) routing_id: Option<Vec<u8>>,
     pub(crate) immediate: Option<bool>,
@@ -90,8 +90,8 @@ impl Options {
 
     /// The longest frame in bytes that the socket accepts from a peer.
     #[must_use]
-    pub fn max_message_size(mut self, bytes: u64) -> Self {
-        self.max_message_size = Some(bytes);
+    pub fn max_frame_size(mut self, bytes: u64) -> Self {
+        self.max_frame_size = Some(bytes);
         self
     }
 

@@ -13,7 +13,7 @@
 
 use std::{io::IoSlice, ptr::NonNull};
 
-use zmtp::header;
+use zmtp::header::{self, FrameHeader};
 
 use crate::{
     chunk::{Chunk, Mark},
@@ -92,6 +92,25 @@ impl Position {
             off: 0,
             splice: 0,
         })
+    }
+
+    /// Moves over the frame here, which lies below the mark, and tells how many bytes it has.
+    fn pass_frame(&mut self, mark: Mark) -> (FrameHeader, u64) {
+        // SAFETY: below the mark.
+        let input = unsafe { self.chunk.as_ref().bytes(self.off, mark.len() - self.off) };
+        let Ok(Some((header, header_len))) = header::decode(input) else {
+            unreachable!("only whole frames are committed");
+        };
+        let size = header.size as usize;
+        self.off += header_len;
+        match self.next_splice(mark) {
+            Some((offset, len)) if offset == self.off => {
+                debug_assert_eq!(len, size);
+                self.splice += 1;
+            }
+            _ => self.off += size,
+        }
+        (header, (header_len + size) as u64)
     }
 
     /// Offset and length of the next splice, if there is one below the mark.
@@ -276,21 +295,8 @@ impl ByteReader {
             if bytes >= self.cursor_bytes || at.off >= mark.len() {
                 return;
             }
-            // SAFETY: below the mark.
-            let input = unsafe { at.chunk.as_ref().bytes(at.off, mark.len() - at.off) };
-            let Ok(Some((header, header_len))) = header::decode(input) else {
-                unreachable!("only whole frames are committed");
-            };
-            let size = header.size as usize;
-            at.off += header_len;
-            match at.next_splice(mark) {
-                Some((offset, len)) if offset == at.off => {
-                    debug_assert_eq!(len, size);
-                    at.splice += 1;
-                }
-                _ => at.off += size,
-            }
-            bytes += (header_len + size) as u64;
+            let (header, frame_bytes) = at.pass_frame(mark);
+            bytes += frame_bytes;
             if bytes > self.cursor_bytes {
                 return;
             }
@@ -354,6 +360,51 @@ impl ByteReader {
         self.cursor_bytes = self.bytes;
         self.splice_taken = 0;
         self.gathered = None;
+    }
+
+    /// Drops the message after the cursor instead of handing it out, and returns its size in bytes, as
+    /// framed. `None`, and nothing has changed, when there is no message, or part of it has been taken:
+    /// [`rewind`](Self::rewind) first.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use zmtp::header::Flags;
+    /// use zpipe::{Limits, byte_pipe};
+    ///
+    /// let (mut writer, mut reader) = byte_pipe(Limits::default(), None, None);
+    /// for body in [b"one", b"two"] {
+    ///     writer.append(Flags::NONE, body);
+    ///     writer.commit();
+    /// }
+    /// assert_eq!(reader.skip_message(), Some(5));
+    /// let mut slices = Vec::new();
+    /// reader.gather(&mut slices, 16, 1 << 16);
+    /// assert_eq!(&*slices[0], b"\x00\x03two");
+    /// ```
+    pub fn skip_message(&mut self) -> Option<u64> {
+        if self.is_mid_message() || !self.is_readable() {
+            return None;
+        }
+        let mut at = self.boundary;
+        let mut size = 0;
+        loop {
+            let mark = at.mark();
+            if let Some(next) = at.next_chunk(mark) {
+                at = next;
+                continue;
+            }
+            // Only whole messages are committed, so their end comes before that of the rope.
+            let (header, bytes) = at.pass_frame(mark);
+            size += bytes;
+            if !header.flags.is_more() && !header.flags.is_command() {
+                break;
+            }
+        }
+        self.gathered = None;
+        // No body is large enough for its size not to fit.
+        self.advance(size as usize);
+        Some(size)
     }
 
     /// Whether part of a message has been taken and the rest has not.

@@ -14,7 +14,10 @@
 
 use std::mem::MaybeUninit;
 
-use zmtp::header::{self, Flags};
+use zmtp::{
+    Error,
+    header::{self, Flags, FrameHeader},
+};
 
 use crate::{
     SPLICE_MIN,
@@ -27,6 +30,9 @@ use crate::{
 pub struct FrameLimits {
     /// Largest body of a frame, in bytes.
     pub frame_size: u64,
+    /// Most bytes of all bodies of one message together. Commands that come between its frames count
+    /// too, since they lie in memory until the message is whole.
+    pub message_size: u64,
     /// Largest body of a command, in bytes. A command is received in one piece of memory that is
     /// allocated when its header has come; beyond 8 MiB it is refused whatever stands here.
     pub command_size: u64,
@@ -35,10 +41,11 @@ pub struct FrameLimits {
 }
 
 impl Default for FrameLimits {
-    /// Any frame size, commands up to 64 KiB, a million frames in a message.
+    /// Frames and messages of any size, commands up to 64 KiB, a million frames in a message.
     fn default() -> Self {
         Self {
             frame_size: u64::MAX,
+            message_size: u64::MAX,
             command_size: 64 * 1024,
             frames: 1 << 20,
         }
@@ -54,15 +61,41 @@ pub enum Scan<'a> {
     Full,
     /// A command with this body. Scan again to go on.
     Command(&'a [u8]),
-    /// A frame or command is larger than the limit. Nothing after it can be understood.
-    TooLarge {
-        /// The announced size, in bytes.
-        size: u64,
-    },
-    /// A message has more frames than the limit.
-    TooManyFrames,
-    /// A header that no peer may send.
-    Malformed,
+    /// A header that no peer may send, or one that exceeds a limit. Nothing after it can be
+    /// understood.
+    Invalid(Error),
+}
+
+impl FrameLimits {
+    /// The largest body that the next frame of a message may have whose bodies so far are of `size`
+    /// bytes together.
+    #[inline(always)]
+    fn room(&self, size: u64) -> u64 {
+        self.frame_size
+            .min(self.message_size.saturating_sub(size))
+            .min(MAX_BODY)
+    }
+
+    /// Which of the limits a frame exceeds that does not fit.
+    #[cold]
+    fn exceeded(&self, header: FrameHeader, message_size: u64) -> Error {
+        let size = header.size;
+        let command_size = self.command_size.min(MAX_COMMAND);
+        if size > self.frame_size {
+            let limit = self.frame_size;
+            Error::FrameTooLarge { size, limit }
+        } else if header.flags.is_command() && size > command_size {
+            let limit = command_size;
+            Error::CommandTooLarge { size, limit }
+        } else if size > MAX_BODY {
+            Error::FrameSizeOutOfRange { size }
+        } else {
+            Error::MessageTooLarge {
+                size: message_size.saturating_add(size),
+                limit: self.message_size,
+            }
+        }
+    }
 }
 
 /// The outcome of one [`Writer::scan`].
@@ -84,6 +117,9 @@ const TRUST: usize = 64 * 1024;
 /// The largest command, in bytes: it must lie in one chunk.
 const MAX_COMMAND: u64 = 8 << 20;
 
+/// The largest body that can be counted and held, in bytes.
+const MAX_BODY: u64 = usize::MAX as u64 / 2;
+
 /// Room that is lent to a reader is at least this large, in bytes.
 const MIN_ROOM: usize = if cfg!(loom) { 16 } else { 256 };
 
@@ -93,8 +129,9 @@ pub(crate) struct Ingest {
     parsed: usize,
     /// Bytes from `parsed` to the end of the frame that begins there, as far as known.
     need: usize,
-    /// Frames of the open message.
+    /// Frames of the open message, and what their bodies add up to.
     frames: u32,
+    size: u64,
     /// A large body that is being received.
     body: Option<LargeBody>,
     /// The largest body this connection has delivered: what the next one may have at once.
@@ -264,6 +301,35 @@ impl Writer {
         })
     }
 
+    /// Ends the input of somebody who goes on reading without this pipe: takes back what is not
+    /// committed, and returns how many bytes a body that has begun still lacks, and the input from the
+    /// first frame on that has not been scanned.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use zpipe::{FrameLimits, Limits, pipe};
+    ///
+    /// let (mut writer, reader) = pipe(Limits::default(), None, None);
+    /// writer.fill_from(b"\x00\x05hello\x00\x05wo");
+    /// let _ = writer.scan(&FrameLimits::default());
+    /// assert_eq!(writer.take_rest(), (0, b"\x00\x05wo".to_vec()));
+    /// # drop(reader);
+    /// ```
+    pub fn take_rest(&mut self) -> (usize, Vec<u8>) {
+        let (missing, at) = match self.ingest.body.take() {
+            Some(body) => (
+                body.size - body.received.len(),
+                self.ingest.parsed + body.header_len,
+            ),
+            None => (0, self.ingest.parsed),
+        };
+        // SAFETY: the writer looks at its own bytes.
+        let rest = unsafe { self.head.as_ref().bytes(at, self.off - at) }.to_vec();
+        self.rollback();
+        (missing, rest)
+    }
+
     /// Looks through the input: commits whole messages, as many as the high-water mark allows, and
     /// stops at the first thing that the caller has to deal with.
     ///
@@ -326,9 +392,7 @@ impl Writer {
         let stop = match stop {
             Stop::NeedInput => Scan::NeedInput,
             Stop::Full => Scan::Full,
-            Stop::TooLarge(size) => Scan::TooLarge { size },
-            Stop::TooManyFrames => Scan::TooManyFrames,
-            Stop::Malformed => Scan::Malformed,
+            Stop::Invalid(error) => Scan::Invalid(error),
             Stop::Command { at, len } => {
                 // SAFETY: the writer looks at its own bytes.
                 Scan::Command(unsafe { self.head.as_ref().bytes(at, len) })
@@ -346,6 +410,7 @@ impl Writer {
         let input = unsafe { self.head.as_ref().bytes(0, self.off) };
         let ingest = &mut self.ingest;
         let mut at = ingest.parsed;
+        let mut room = limits.room(ingest.size);
         let stop = loop {
             let (header, header_len) = match header::decode(&input[at..]) {
                 Ok(Some(decoded)) => decoded,
@@ -353,16 +418,16 @@ impl Writer {
                     ingest.need = header::MAX_LEN;
                     break Stop::NeedInput;
                 }
-                Err(_) => break Stop::Malformed,
+                Err(error) => break Stop::Invalid(error),
             };
             let command = header.flags.is_command();
             let most = if command {
-                limits.command_size.min(limits.frame_size).min(MAX_COMMAND)
+                room.min(limits.command_size).min(MAX_COMMAND)
             } else {
-                limits.frame_size
+                room
             };
-            if header.size > most || header.size > usize::MAX as u64 / 2 {
-                break Stop::TooLarge(header.size);
+            if header.size > most {
+                break Stop::Invalid(limits.exceeded(header, ingest.size));
             }
             let total = header_len + header.size as usize;
             if total > self.off - at {
@@ -378,8 +443,10 @@ impl Writer {
             run.bytes += total as u64;
             if command {
                 ingest.parsed = at;
-                if ingest.frames > 0 && !ingest.one_more_frame(limits) {
-                    return Stop::TooManyFrames;
+                if ingest.frames > 0
+                    && let Some(error) = ingest.one_more_frame(header.size, limits)
+                {
+                    return Stop::Invalid(error);
                 }
                 return Stop::Command {
                     at: at - header.size as usize,
@@ -387,12 +454,16 @@ impl Writer {
                 };
             }
             if header.flags.is_more() {
-                if !ingest.one_more_frame(limits) {
-                    break Stop::TooManyFrames;
+                if let Some(error) = ingest.one_more_frame(header.size, limits) {
+                    break Stop::Invalid(error);
                 }
+                room = limits.room(ingest.size);
                 continue;
             }
-            ingest.frames = 0;
+            if ingest.frames > 0 {
+                ingest.end_of_message();
+                room = limits.room(0);
+            }
             if run.end_of_message((at, self.splices)) {
                 break Stop::Full;
             }
@@ -442,9 +513,10 @@ impl Writer {
         self.ingest.parsed = at;
         self.ingest.need = 0;
         if body.flags.is_more() {
-            return (!self.ingest.one_more_frame(limits)).then_some(Stop::TooManyFrames);
+            let size = body.size as u64;
+            return self.ingest.one_more_frame(size, limits).map(Stop::Invalid);
         }
-        self.ingest.frames = 0;
+        self.ingest.end_of_message();
         run.end_of_message((at, self.splices)).then_some(Stop::Full)
     }
 
@@ -502,11 +574,18 @@ impl Writer {
 }
 
 impl Ingest {
-    /// Counts a frame that is not the last of its message; `false` when that are too many.
+    /// Counts a frame that is not the last of its message; an error when there are too many of them.
     #[inline(always)]
-    fn one_more_frame(&mut self, limits: &FrameLimits) -> bool {
+    fn one_more_frame(&mut self, size: u64, limits: &FrameLimits) -> Option<Error> {
         self.frames = self.frames.saturating_add(1);
-        self.frames < limits.frames
+        self.size = self.size.saturating_add(size);
+        let limit = limits.frames;
+        (self.frames >= limit).then_some(Error::TooManyFrames { limit })
+    }
+
+    fn end_of_message(&mut self) {
+        self.frames = 0;
+        self.size = 0;
     }
 }
 
@@ -545,8 +624,6 @@ impl Run {
 enum Stop {
     NeedInput,
     Full,
-    TooLarge(u64),
-    TooManyFrames,
-    Malformed,
+    Invalid(Error),
     Command { at: usize, len: usize },
 }

@@ -15,7 +15,7 @@ use zpipe::{Limits, Mailbox, ReadySet, Spinner, Writer};
 use ztransport::{Endpoint, Letter, Link, Options, SocketHandle};
 
 use crate::{
-    Error,
+    Error, PeerLoss,
     context::Shared,
     endpoints::{Attachment, Endpoints, Use},
     error::Refusal,
@@ -47,6 +47,8 @@ pub(crate) struct Core {
     spinner: Spinner,
     tasks: Arc<Tasks>,
     terminated: bool,
+    /// What [`Refusal::PeerLost`] is about.
+    loss: PeerLoss,
     stats: SocketStats,
 }
 
@@ -134,6 +136,7 @@ impl Core {
             spinner,
             tasks: Arc::default(),
             terminated: false,
+            loss: PeerLoss::Gone,
             stats: SocketStats::default(),
         })
     }
@@ -220,7 +223,7 @@ impl Core {
         }
         let receives = match &self.kind {
             Kind::Push => false,
-            Kind::Req(req) => req.awaits(slot.link.id),
+            Kind::Req(req) => req.awaits(slot.link.id).is_some(),
             Kind::Pull | Kind::Rep(_) => true,
         };
         if receives && !slot.link.reader.is_closed() {
@@ -236,6 +239,11 @@ impl Core {
             return;
         };
         self.endpoints.remove(link.id);
+        if let Kind::Req(req) = &self.kind
+            && let Some(number) = req.awaits(link.id)
+        {
+            self.loss = loss_of(&link, number);
+        }
         self.stats.dropped.peer_lost += link.unclaimed();
     }
 
@@ -486,11 +494,14 @@ impl Core {
                 continue;
             }
             if slot.link.reader.is_closed() {
-                req.on_link_lost(id);
                 self.lose(at);
+                if let Kind::Req(req) = &mut self.kind {
+                    req.on_link_lost(id);
+                }
                 return Err(Refusal::PeerLost);
             }
-            if req.give_up() {
+            if let Some(number) = req.give_up() {
+                self.loss = loss_of(&slot.link, number);
                 return Err(Refusal::PeerLost);
             }
             if self.look_again(at, then) {
@@ -691,6 +702,15 @@ impl Core {
         }
     }
 
+    /// A refusal as an error that tells all that is known.
+    #[cold]
+    pub(crate) fn error(&mut self, refusal: Refusal) -> Error {
+        match refusal {
+            Refusal::PeerLost => Error::PeerLost(std::mem::take(&mut self.loss)),
+            refusal => refusal.into(),
+        }
+    }
+
     pub(crate) fn stats(&self) -> SocketStats {
         self.stats.with(self.handle.counters())
     }
@@ -734,6 +754,15 @@ fn set_marks(link: &mut Link, options: &SocketOptions) {
     if link.driver.is_some() {
         link.writer.set_limits(limits(options.send_hwm));
         link.reader.set_limits(limits(options.recv_hwm));
+    }
+}
+
+/// Why the message with this number, a request, gets no reply from this link any more.
+fn loss_of(link: &Link, number: u64) -> PeerLoss {
+    match link.close_reason() {
+        Some(reason) if link.is_refused(number) => PeerLoss::Refused(reason),
+        Some(reason) => PeerLoss::Disconnected(reason),
+        None => PeerLoss::Gone,
     }
 }
 

@@ -3,7 +3,7 @@
 use std::{fmt, io};
 
 use zmtp::Message;
-use ztransport::{Endpoint, EndpointError, net::BindError};
+use ztransport::{CloseReason, Endpoint, EndpointError, net::BindError};
 
 /// Why a call failed. Each variant names the errno that libzmq uses for it.
 #[derive(Debug)]
@@ -18,9 +18,9 @@ pub enum Error {
     Terminated,
     /// This socket type does not send, or does not receive. `ENOTSUP`.
     NotSupported,
-    /// The peer that had the request is gone and its reply will not come; the socket may send
-    /// again. libzmq waits for ever instead.
-    PeerLost,
+    /// The reply to the request will not come, for this reason; the socket may send again. libzmq
+    /// waits for ever instead.
+    PeerLost(PeerLoss),
     /// The endpoint is in use. `EADDRINUSE`.
     AddressInUse(Endpoint),
     /// The endpoint cannot be bound, for another reason that the source tells. `EADDRNOTAVAIL`,
@@ -57,9 +57,7 @@ impl fmt::Display for Error {
             }
             Self::Terminated => f.write_str("the context was shut down: close the socket"),
             Self::NotSupported => f.write_str("this socket type does not support the operation"),
-            Self::PeerLost => {
-                f.write_str("the peer that had the request is gone: send the request again")
-            }
+            Self::PeerLost(loss) => loss.fmt(f),
             Self::AddressInUse(at) => {
                 let at = at.as_written();
                 write!(f, "{at} is in use: choose another or close its user")
@@ -81,6 +79,40 @@ impl fmt::Display for Error {
             }
             Self::NoIoThread => ztransport::Error::NoIoThread.fmt(f),
             Self::Io(error) => error.fmt(f),
+        }
+    }
+}
+
+/// Why the reply to a request will not come.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum PeerLoss {
+    /// The connection to the peer that had the request ended, for this reason.
+    Disconnected(CloseReason),
+    /// The request was given up: the peer ended one connection after the other while it was being sent,
+    /// the last one for this reason. It may be too large for the peer, or have too many frames. See
+    /// [`set_max_refusals`](crate::Socket::set_max_refusals).
+    Refused(CloseReason),
+    /// The peer closed its socket, or this socket let go of it.
+    #[default]
+    Gone,
+}
+
+impl fmt::Display for PeerLoss {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Disconnected(reason) => write!(
+                f,
+                "the connection of the peer that had the request ended ({reason}): send the request again"
+            ),
+            Self::Refused(reason) => write!(
+                f,
+                "the peer refuses the request, it ended every connection while the request was being sent \
+                 ({reason}): send a smaller one, or raise the peer's limits"
+            ),
+            Self::Gone => {
+                f.write_str("the peer that had the request is gone: send the request again")
+            }
         }
     }
 }
@@ -144,7 +176,8 @@ impl From<Refusal> for Error {
             Refusal::WrongState => Self::WrongState,
             Refusal::Terminated => Self::Terminated,
             Refusal::NotSupported => Self::NotSupported,
-            Refusal::PeerLost => Self::PeerLost,
+            // The core knows better, where it matters.
+            Refusal::PeerLost => Self::PeerLost(PeerLoss::Gone),
             // Handled where it arises; as an answer it would mean: try again.
             Refusal::TooLargeToCopy => Self::WouldBlock,
         }

@@ -77,7 +77,7 @@ mod tasks;
 
 pub use self::{
     context::{Context, ContextBuilder, TermReport},
-    error::{Error, SendError},
+    error::{Error, PeerLoss, SendError},
     into_message::IntoMessage,
     monitor::Monitor,
     socket::{

@@ -20,7 +20,10 @@ pub(crate) struct SocketOptions {
     pub(crate) reconnect_interval_max: Option<Duration>,
     pub(crate) handshake_interval: Option<Duration>,
     pub(crate) connect_timeout: Option<Duration>,
+    pub(crate) max_frame_size: Option<u64>,
     pub(crate) max_message_size: Option<u64>,
+    pub(crate) max_frames: u32,
+    pub(crate) max_refusals: u32,
     pub(crate) immediate: bool,
     pub(crate) routing_id: Bytes,
     pub(crate) tuning: SocketTuning,
@@ -39,7 +42,10 @@ impl Default for SocketOptions {
             reconnect_interval_max: transport.reconnect_interval_max,
             handshake_interval: transport.handshake_interval,
             connect_timeout: transport.connect_timeout,
-            max_message_size: transport.max_frame_size,
+            max_frame_size: transport.max_frame_size,
+            max_message_size: transport.max_message_size,
+            max_frames: transport.max_frames,
+            max_refusals: transport.max_refusals,
             immediate: transport.immediate,
             routing_id: transport.routing_id,
             tuning: transport.tuning,
@@ -57,7 +63,10 @@ impl SocketOptions {
         options.reconnect_interval_max = self.reconnect_interval_max;
         options.handshake_interval = self.handshake_interval;
         options.connect_timeout = self.connect_timeout;
-        options.max_frame_size = self.max_message_size;
+        options.max_frame_size = self.max_frame_size;
+        options.max_message_size = self.max_message_size;
+        options.max_frames = self.max_frames;
+        options.max_refusals = self.max_refusals;
         options.immediate = self.immediate;
         options.routing_id = self.routing_id.clone();
         options.tuning = self.tuning.clone();
@@ -174,10 +183,37 @@ options! {
         check(value) value.is_none_or(|v| !v.is_zero()) => "None or more than zero";
 
     /// Largest frame accepted from a peer, in bytes; a peer that announces a larger one loses its
-    /// connection. `None`, the default, is no limit. A limit must leave room for the handshake. For
-    /// later endpoints. `ZMQ_MAXMSGSIZE`.
-    max_message_size / set_max_message_size / max_message_size: Option<u64>,
+    /// connection. `None`, the default, is no limit. A limit must leave room for the handshake. It says
+    /// nothing about a message of many frames: see
+    /// [`set_max_message_size`](crate::Socket::set_max_message_size). For later endpoints.
+    /// `ZMQ_MAXMSGSIZE`.
+    max_frame_size / set_max_frame_size / max_frame_size: Option<u64>,
         check(value) value.is_none_or(|v| v >= 64) => "None or at least 64 bytes";
+
+    /// Largest message accepted from a peer, in bytes: the bodies of all its frames together. A peer
+    /// that announces more loses its connection, so this bounds what a peer that never completes its
+    /// message can make the socket keep: twice this size, for a body's buffer doubles as it grows, and
+    /// some 100 bytes for each frame, see [`set_max_frames`](crate::Socket::set_max_frames). `None`, the
+    /// default, is no limit. libzmq has no such option. For later endpoints.
+    max_message_size / set_max_message_size / max_message_size: Option<u64>,
+        check(value) *value != Some(0) => "None or at least 1 byte";
+
+    /// Most frames of one message accepted from a peer, commands between them included; a peer that
+    /// sends more loses its connection. Default 65,536. libzmq has no such limit. For later endpoints.
+    max_frames / set_max_frames / max_frames: u32,
+        check(value) *value > 0 => "at least 1";
+
+    /// How many connections in a row a peer may end while the same message is being sent to it, until
+    /// that message is given up. A peer for whom a message is too large, or has too many frames, can only
+    /// end the connection; the message would be sent again on the next one, for ever, and nothing behind
+    /// it would ever arrive. A message that is given up is counted
+    /// ([`Dropped::refused`](crate::Dropped::refused)), reported
+    /// ([`Event::MessageRefused`](crate::Event::MessageRefused)), and for REQ an error
+    /// ([`Error::PeerLost`]). Only established connections that the peer ended count, not a lost
+    /// network or a time-out; a peer that crashes looks like one that refuses. Default 2; 0 never gives a
+    /// message up. Concerns connecting sockets that keep what is queued. libzmq loses whatever was being
+    /// sent at the first connection that ends. For later endpoints.
+    max_refusals / set_max_refusals / max_refusals: u32;
 
     /// Whether messages are queued only for connections that are established, so that none waits for
     /// a peer that may never come. Default false. For later endpoints. `ZMQ_IMMEDIATE`.

@@ -373,7 +373,9 @@ impl<P: CanReceive> Socket<P> {
     pub fn recv_timeout(&self, timeout: Duration) -> Result<Message, Error> {
         let mut message = Message::new();
         let deadline = deadline(Some(timeout));
-        self.with_core(|core| recv_until(core, &mut message, deadline))?;
+        self.with_core(|core| {
+            recv_until(core, &mut message, deadline).map_err(|refusal| core.error(refusal))
+        })?;
         Ok(message)
     }
 
@@ -386,11 +388,13 @@ impl<P: CanReceive> Socket<P> {
     /// As for [`recv`](Self::recv).
     #[inline]
     pub fn recv_into(&self, message: &mut Message) -> Result<(), Error> {
-        let result = self.with_core(|core| match core.try_recv(message, Then::Wait) {
-            Err(Refusal::WouldBlock) => recv_wait(core, message),
-            done => done,
-        });
-        Ok(result?)
+        self.with_core(|core| {
+            let result = match core.try_recv(message, Then::Wait) {
+                Err(Refusal::WouldBlock) => recv_wait(core, message),
+                done => done,
+            };
+            result.map_err(|refusal| core.error(refusal))
+        })
     }
 
     /// Like [`try_recv`](Self::try_recv), into a message whose buffers are used again.
@@ -400,15 +404,14 @@ impl<P: CanReceive> Socket<P> {
     /// As for [`recv`](Self::recv).
     #[inline]
     pub fn try_recv_into(&self, message: &mut Message) -> Result<(), Error> {
-        let result = self.with_core(|core| {
+        self.with_core(|core| {
             let result = core.try_recv(message, Then::Return);
             if matches!(result, Err(Refusal::WouldBlock)) {
                 // The caller may wait in any way now.
                 core.end_lease();
             }
-            result
-        });
-        Ok(result?)
+            result.map_err(|refusal| core.error(refusal))
+        })
     }
 
     /// Receives a message, waiting for one without blocking the thread. It needs no particular
@@ -431,7 +434,7 @@ impl<P: CanReceive> Socket<P> {
                         Ok(()) => return Poll::Ready(Ok(message)),
                         Err(Refusal::WouldBlock) if core.register(cx.waker()) => {}
                         Err(Refusal::WouldBlock) => return Poll::Pending,
-                        Err(refusal) => return Poll::Ready(Err(refusal.into())),
+                        Err(refusal) => return Poll::Ready(Err(core.error(refusal))),
                     }
                 }
             })

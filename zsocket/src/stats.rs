@@ -28,6 +28,9 @@ pub struct Dropped {
     pub hwm: u64,
     /// Accepted for a peer that was gone before the message reached the operating system.
     pub peer_lost: u64,
+    /// Given up because the peer refuses them: see
+    /// [`Socket::set_max_refusals`](crate::Socket::set_max_refusals).
+    pub refused: u64,
     /// Still queued when the time to linger was over.
     pub linger: u64,
     /// Received, but not a message of the pattern: a request or reply without delimiter, or a reply
@@ -51,7 +54,7 @@ pub struct Connections {
     pub closed_io: u64,
     /// Ended because the handshake took longer than its limit.
     pub handshake_timeout: u64,
-    /// Ended because a frame or message was larger than the limit.
+    /// Ended because a frame or message was larger than the limit, or had too many frames.
     pub oversize: u64,
     /// Ended because the peer broke the protocol or does not fit to this socket.
     pub protocol: u64,
@@ -65,6 +68,7 @@ impl SocketStats {
     /// Adds what the connections counted.
     pub(crate) fn with(mut self, counters: &Counters) -> Self {
         self.dropped.peer_lost += counters.lost_to_peer.value();
+        self.dropped.refused += counters.refused.value();
         self.dropped.linger += counters.lost_to_linger.value();
         self.monitor_lagged = counters.monitor_lagged.value();
         self.connections = Connections {

@@ -113,6 +113,19 @@ pub enum Event {
         /// Why.
         reason: CloseReason,
     },
+    /// A message was given up because the peer refuses it: it ended one connection after the other while
+    /// this message was being sent. What was queued behind it is sent on the next one. Follows the
+    /// [`Disconnected`](Self::Disconnected) of the last of them.
+    MessageRefused {
+        /// Where the connection belongs.
+        endpoint: Endpoint,
+        /// The other end.
+        address: PeerAddress,
+        /// The size of the message with its frame headers, in bytes.
+        size: u64,
+        /// How many connections it was tried on.
+        connections: u32,
+    },
     /// An established connection ended.
     Disconnected {
         /// Where the connection belongs.
@@ -138,8 +151,13 @@ pub enum CloseReason {
     HandshakeTimeout,
     /// A frame, a command or a message was larger than the limit.
     Oversize {
-        /// The announced size in bytes; 0 when it was the number of frames.
+        /// Its size in bytes, as far as it was announced.
         size: u64,
+    },
+    /// A message had more frames than the limit.
+    TooManyFrames {
+        /// The limit.
+        limit: u32,
     },
     /// The peer broke the protocol, or does not fit to this socket.
     Protocol(zmtp::Error),
@@ -152,9 +170,24 @@ impl std::fmt::Display for CloseReason {
             Self::PeerClosed => f.write_str("closed by the peer"),
             Self::Io(kind) => write!(f, "broken: {kind}"),
             Self::HandshakeTimeout => f.write_str("the handshake took too long"),
-            Self::Oversize { size: 0 } => f.write_str("a message had too many frames"),
-            Self::Oversize { size } => write!(f, "a frame of {size} bytes exceeds the limit"),
+            Self::Oversize { size } => {
+                write!(f, "a frame or message of {size} bytes exceeds the limit")
+            }
+            Self::TooManyFrames { limit } => write!(f, "a message had more than {limit} frames"),
             Self::Protocol(error) => error.fmt(f),
+        }
+    }
+}
+
+impl From<zmtp::Error> for CloseReason {
+    /// What exceeds a limit in traffic has reasons of its own.
+    fn from(error: zmtp::Error) -> Self {
+        match error {
+            zmtp::Error::FrameTooLarge { size, .. }
+            | zmtp::Error::MessageTooLarge { size, .. }
+            | zmtp::Error::CommandTooLarge { size, .. } => Self::Oversize { size },
+            zmtp::Error::TooManyFrames { limit } => Self::TooManyFrames { limit },
+            error => Self::Protocol(error),
         }
     }
 }
@@ -174,7 +207,7 @@ pub struct Counters {
     pub closed_io: Counter,
     /// Ended because the handshake took too long.
     pub closed_handshake_timeout: Counter,
-    /// Ended because something was larger than the limit.
+    /// Ended because something was larger than the limit, or a message had too many frames.
     pub closed_oversize: Counter,
     /// Ended because the peer broke the protocol or does not fit.
     pub closed_protocol: Counter,
@@ -186,6 +219,8 @@ pub struct Counters {
     pub monitor_lagged: Counter,
     /// Messages that were queued for a peer when its connection was given up.
     pub lost_to_peer: Counter,
+    /// Messages that were given up because the peer refuses them.
+    pub refused: Counter,
     /// Messages that were still queued when the time to linger was over.
     pub lost_to_linger: Counter,
 }
@@ -197,7 +232,9 @@ impl Counters {
             CloseReason::PeerClosed => &self.closed_peer,
             CloseReason::Io(_) => &self.closed_io,
             CloseReason::HandshakeTimeout => &self.closed_handshake_timeout,
-            CloseReason::Oversize { .. } => &self.closed_oversize,
+            CloseReason::Oversize { .. } | CloseReason::TooManyFrames { .. } => {
+                &self.closed_oversize
+            }
             CloseReason::Protocol(error) if error.blame() == zmtp::Blame::Limit => {
                 &self.closed_oversize
             }

@@ -136,7 +136,7 @@ impl Inproc {
             endpoint: Endpoint::Inproc(name.clone()),
             outgoing: true,
             peer,
-            abandoned: None,
+            losses: None,
         }
     }
 
@@ -189,7 +189,7 @@ fn deliver(
         endpoint: Endpoint::Inproc(name.clone()),
         outgoing: false,
         peer: Some(introduce(connector)),
-        abandoned: None,
+        losses: None,
     };
     // A binder that is just closing drops the link, which the connector sees as a closed peer.
     let _ = binding.handle.post(Letter::Attach(Box::new(link)));

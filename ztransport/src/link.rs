@@ -1,12 +1,16 @@
 //! A socket's end of one connection.
 
-use std::{os::fd::BorrowedFd, sync::Arc, time::Instant};
+use std::{
+    os::fd::BorrowedFd,
+    sync::{Arc, Mutex},
+    time::Instant,
+};
 
 use rustix::event::{PollFd, PollFlags};
 use zmtp::Peer;
 use zpipe::{Counter, Reader, Writer};
 
-use crate::{connection::Connection, endpoint::Endpoint, poll};
+use crate::{connection::Connection, endpoint::Endpoint, event::CloseReason, lock::lock, poll};
 
 /// Hands out link ids. One sequence for the process, so an id never comes back.
 static NEXT_ID: Counter = Counter::new();
@@ -37,8 +41,30 @@ pub struct Link {
     /// What the peer said about itself, if it has said so already; for inproc only the routing id
     /// and type.
     pub peer: Option<Peer>,
+    /// `None` for inproc.
+    pub(crate) losses: Option<Arc<Losses>>,
+}
+
+/// What became of messages that were not delivered, and why: written by the engine, for the socket.
+#[derive(Debug, Default)]
+pub(crate) struct Losses {
     /// Messages that the engine has counted as lost when it let go of the pipes.
-    pub(crate) abandoned: Option<Arc<Counter>>,
+    pub(crate) abandoned: Counter,
+    /// The number of the last message that was given up because the peer refuses it.
+    refused: Counter,
+    /// How the last connection ended. Locked at its end, never for a message.
+    reason: Mutex<Option<CloseReason>>,
+}
+
+impl Losses {
+    pub(crate) fn set_reason(&self, reason: CloseReason) {
+        *lock(&self.reason) = Some(reason);
+    }
+
+    /// Messages are given up in order, and only by whoever has the engine.
+    pub(crate) fn set_refused(&self, number: u64) {
+        self.refused.add(number - self.refused.value());
+    }
 }
 
 impl Link {
@@ -46,8 +72,25 @@ impl Link {
     /// has counted as lost when it went: nobody but the socket knows of them.
     #[must_use]
     pub fn unclaimed(&self) -> u64 {
-        let counted = self.abandoned.as_ref().map_or(0, |count| count.value());
+        let losses = self.losses.as_ref();
+        let counted = losses.map_or(0, |losses| losses.abandoned.value());
         self.writer.pending().saturating_sub(counted)
+    }
+
+    /// How the link's last established connection ended, if one did.
+    #[must_use]
+    pub fn close_reason(&self) -> Option<CloseReason> {
+        self.losses
+            .as_ref()
+            .and_then(|losses| lock(&losses.reason).clone())
+    }
+
+    /// Whether the message with this number, as [`Writer::written`] counts them, was the last that was
+    /// given up because the peer refuses it.
+    #[must_use]
+    pub fn is_refused(&self, number: u64) -> bool {
+        let losses = self.losses.as_ref();
+        losses.is_some_and(|losses| losses.refused.value() == number)
     }
 }
 

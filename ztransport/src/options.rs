@@ -30,6 +30,14 @@ pub struct Options {
     pub recv_hwm: u32,
     /// Largest frame body accepted from a peer, in bytes. Default: no limit.
     pub max_frame_size: Option<u64>,
+    /// Largest message accepted from a peer, in bytes: all its frame bodies together. Default: no limit.
+    pub max_message_size: Option<u64>,
+    /// Most frames of one message accepted from a peer. Default 65,536.
+    pub max_frames: u32,
+    /// How many connections in a row the peer may end while the same message is being sent, until that
+    /// is given up as one that the peer refuses; 0 for any number. Concerns connections that are made
+    /// again and keep what is queued. Default 2.
+    pub max_refusals: u32,
     /// How long to wait before connecting again, plus a random part of up to the same length; `None`
     /// never connects again. Default 100 ms.
     pub reconnect_interval: Option<Duration>,
@@ -60,6 +68,9 @@ impl Options {
             send_hwm: 1000,
             recv_hwm: 1000,
             max_frame_size: None,
+            max_message_size: None,
+            max_frames: zmtp::Limits::default().max_frames,
+            max_refusals: 2,
             reconnect_interval: Some(Duration::from_millis(100)),
             reconnect_interval_max: None,
             handshake_interval: Some(Duration::from_secs(30)),
@@ -72,7 +83,7 @@ impl Options {
     /// What a handshake with these options says. A routing id that is not valid on the wire is left
     /// out; `zsocket` refuses such ids before they get here.
     pub(crate) fn handshake(&self, peer: &PeerAddress) -> HandshakeConfig {
-        let limits = zmtp::Limits::default().with_max_frame_size(self.max_frame_size);
+        let limits = self.limits();
         let config = HandshakeConfig::new(self.socket_type);
         let config = config
             .clone()
@@ -88,10 +99,19 @@ impl Options {
         }
     }
 
+    /// The bounds on traffic, in whatever way it is read.
+    fn limits(&self) -> zmtp::Limits {
+        zmtp::Limits::default()
+            .with_max_frame_size(self.max_frame_size)
+            .with_max_message_size(self.max_message_size)
+            .with_max_frames(self.max_frames)
+    }
+
     pub(crate) fn frame_limits(&self) -> FrameLimits {
-        let limits = zmtp::Limits::default();
+        let limits = self.limits();
         FrameLimits {
-            frame_size: self.max_frame_size.unwrap_or(u64::MAX),
+            frame_size: limits.max_frame_size.unwrap_or(u64::MAX),
+            message_size: limits.max_message_size.unwrap_or(u64::MAX),
             command_size: limits.max_command_size,
             frames: limits.max_frames,
         }

@@ -171,11 +171,11 @@ impl Reactor {
                 return Engine::new(&connection.options, None);
             }
             let (pipes, writer, reader) = make_pipes(connection, id);
-            ends = Some((writer, reader, Arc::clone(&pipes.abandoned)));
+            ends = Some((writer, reader, Arc::clone(&pipes.losses)));
             Engine::new(&connection.options, Some(pipes))
         });
         self.live.add(&connection);
-        let link = ends.map(|(writer, reader, abandoned)| Link {
+        let link = ends.map(|(writer, reader, losses)| Link {
             id,
             writer,
             reader,
@@ -185,7 +185,7 @@ impl Reactor {
             endpoint: endpoint.clone(),
             outgoing: true,
             peer: None,
-            abandoned: Some(abandoned),
+            losses: Some(losses),
         });
         self.send(thread, Command::Connect(connection));
         Ok((id, link))

@@ -2,16 +2,10 @@
 
 use std::collections::VecDeque;
 
+use zmtp::Error;
 use zpipe::{Filled, FrameLimits, Limits, Reader, Scan, Writer, pipe};
 
 use super::oracle::{Flow, OracleFrame, READER, Step, Until, WRITER, body, limits, size};
-
-/// How a peer's stream ends when it breaks the rules.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Violation {
-    TooLarge(u64),
-    Malformed,
-}
 
 struct InputModel {
     flow: Flow,
@@ -24,7 +18,12 @@ struct InputModel {
     /// Whole frames in `wire` not yet scanned, with the offset where each ends.
     frames: VecDeque<(usize, OracleFrame)>,
     /// A bad header at the end of `wire`: where it ends, and why it is bad.
-    violation: Option<(usize, Violation)>,
+    violation: Option<(usize, Error)>,
+    /// Frames of the message that is open at the end of `wire`, and what their bodies add up to.
+    sent_frames: u32,
+    sent_size: u64,
+    /// Where the first frame begins that has not been scanned.
+    scanned: usize,
     /// Frames of the message that the writer has begun, commands not included.
     open: Vec<OracleFrame>,
     /// The same with commands, as the frame limit counts them.
@@ -53,6 +52,7 @@ pub(crate) fn run(messages: u64, steps: &[Step]) {
         reader: Some(reader),
         rules: FrameLimits {
             frame_size: 1 << 20,
+            message_size: (1 << 20) + 100_000,
             command_size: 20_000,
             frames: 12,
         },
@@ -60,6 +60,9 @@ pub(crate) fn run(messages: u64, steps: &[Step]) {
         fed: 0,
         frames: VecDeque::new(),
         violation: None,
+        sent_frames: 0,
+        sent_size: 0,
+        scanned: 0,
         open: Vec::new(),
         open_frames: 0,
         broken: false,
@@ -151,11 +154,19 @@ impl InputModel {
         } else {
             self.rules.frame_size
         };
+        let limit = limit.min(self.rules.message_size - self.sent_size);
         let frame = OracleFrame {
             more: !command && b % 8 < 4,
             command,
             body: body(size(a).min(limit as usize), self.counter),
         };
+        if frame.more || (frame.command && self.sent_frames > 0) {
+            self.sent_frames += 1;
+            self.sent_size += frame.body.len() as u64;
+        } else if !frame.command {
+            self.sent_frames = 0;
+            self.sent_size = 0;
+        }
         if b % 32 == 1 && frame.body.len() < 256 {
             // The long form of a header is allowed for every size.
             self.wire.push(frame.flags().bits() | 2);
@@ -172,18 +183,30 @@ impl InputModel {
         if self.violation.is_some() {
             return;
         }
-        let (flags, size, violation) = match a % 4 {
-            0 => (2, 1 << 62, Violation::TooLarge(1 << 62)),
-            1 => (2, 1 << 63, Violation::Malformed),
-            2 => {
-                let size = self.rules.frame_size + 1;
-                (3, size, Violation::TooLarge(size))
+        let limit = self.rules.frame_size;
+        let (flags, size, violation) = match a % 5 {
+            0 => (2, 1 << 62, None),
+            1 => {
+                let size = 1 << 63;
+                (2, size, Some(Error::FrameSizeOutOfRange { size }))
+            }
+            2 => (3, limit + 1, None),
+            3 => {
+                let limit = self.rules.command_size;
+                let size = limit + 1;
+                (6, size, Some(Error::CommandTooLarge { size, limit }))
             }
             _ => {
-                let size = self.rules.command_size + 1;
-                (6, size, Violation::TooLarge(size))
+                let limit = self.rules.message_size;
+                let size = limit - self.sent_size + 1;
+                let error = Error::MessageTooLarge {
+                    size: limit + 1,
+                    limit,
+                };
+                (2, size, (size <= self.rules.frame_size).then_some(error))
             }
         };
+        let violation = violation.unwrap_or(Error::FrameTooLarge { size, limit });
         self.wire.push(flags);
         self.wire.extend_from_slice(&size.to_be_bytes());
         self.violation = Some((self.wire.len(), violation));
@@ -241,11 +264,7 @@ impl InputModel {
             match (&scanned.stop, &expected) {
                 (Scan::Command(body), Some(command)) => assert!(*body == command.body),
                 (Scan::Command(_), None) | (_, Some(_)) => panic!("{:?}", scanned.stop),
-                (Scan::TooLarge { size }, None) => {
-                    assert_eq!(violation, Some(Some(Violation::TooLarge(*size))));
-                }
-                (Scan::Malformed, None) => assert_eq!(violation, Some(Some(Violation::Malformed))),
-                (Scan::TooManyFrames, None) => assert_eq!(violation, Some(None)),
+                (Scan::Invalid(error), None) => assert_eq!(violation.as_ref(), Some(error)),
                 (Scan::Full, None) => assert!(self.flow.is_full() && violation.is_none()),
                 (Scan::NeedInput, None) => assert!(!self.flow.is_full() && violation.is_none()),
             }
@@ -261,24 +280,26 @@ impl InputModel {
     }
 
     /// Moves the oracle on as a scan should: what it commits, the command it stops at, and why it
-    /// gives up (`Some(None)` is too many frames).
-    fn expect_scan(&mut self) -> (Option<OracleFrame>, Option<Option<Violation>>) {
+    /// gives up.
+    fn expect_scan(&mut self) -> (Option<OracleFrame>, Option<Error>) {
         loop {
             if self.flow.is_full() {
                 return (None, None);
             }
             let Some((end, _)) = self.frames.front() else {
-                let reached = self.violation.filter(|(end, _)| *end <= self.fed);
-                return (None, reached.map(|(_, violation)| Some(violation)));
+                let reached = self.violation.as_ref().filter(|(end, _)| *end <= self.fed);
+                return (None, reached.map(|(_, violation)| violation.clone()));
             };
             if *end > self.fed {
                 return (None, None);
             }
-            let (_, frame) = self.frames.pop_front().expect("just seen");
+            let (end, frame) = self.frames.pop_front().expect("just seen");
+            self.scanned = end;
             if frame.more || (frame.command && self.open_frames > 0) {
                 self.open_frames += 1;
                 if self.open_frames >= self.rules.frames {
-                    return (None, Some(None));
+                    let limit = self.rules.frames;
+                    return (None, Some(Error::TooManyFrames { limit }));
                 }
             }
             if frame.command {
@@ -342,12 +363,29 @@ impl InputModel {
         let Some(writer) = &mut self.writer else {
             return;
         };
-        writer.rollback();
+        if self.broken || self.counter.is_multiple_of(2) {
+            writer.rollback();
+        } else {
+            // Whoever goes on without the pipe does so at a frame, or inside a large body.
+            let (missing, rest) = writer.take_rest();
+            let next = self.frames.front().map(|(end, _)| *end);
+            if missing > 0 {
+                assert_eq!((next, &rest[..]), (Some(self.fed + missing), &[][..]));
+            } else {
+                let after = next.filter(|end| *end <= self.fed);
+                let whole = &self.wire[self.scanned..self.fed];
+                let body_is_whole = after.is_some_and(|end| rest == self.wire[end..self.fed]);
+                assert!(rest == whole || body_is_whole, "not what is left");
+            }
+        }
         assert!(!writer.is_mid_message() && !writer.wants_body());
         self.wire.clear();
         self.fed = 0;
         self.frames.clear();
         self.violation = None;
+        self.sent_frames = 0;
+        self.sent_size = 0;
+        self.scanned = 0;
         self.open.clear();
         self.open_frames = 0;
         self.broken = false;

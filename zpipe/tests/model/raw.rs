@@ -79,6 +79,7 @@ impl ByteModel {
                 reader.rewind();
                 self.cursor = self.boundary;
             }
+            6 if b % 4 == 1 => self.skip(&mut reader),
             6 => {
                 // This end has no say about limits, so its step goes to the other one.
                 if let Some(writer) = &mut self.writing.writer {
@@ -101,6 +102,20 @@ impl ByteModel {
         assert_eq!(reader.messages_read(), self.flow.released);
         assert_eq!(reader.pending(), self.flow.pending());
         self.reader = Some(reader);
+    }
+
+    fn skip(&mut self, reader: &mut ByteReader) {
+        let next = self.ends.get(self.whole).copied();
+        let expected = next.filter(|_| self.cursor == self.boundary);
+        let skipped = reader.skip_message();
+        let expected = expected.map(|end| (end - self.boundary) as u64);
+        assert_eq!(skipped, expected);
+        if let Some(size) = expected {
+            self.cursor += size as usize;
+            self.whole += 1;
+            self.boundary = self.cursor;
+            self.flow.released(self.whole as u64, self.boundary as u64);
+        }
     }
 
     fn gather(&mut self, reader: &mut ByteReader, a: u32, b: u32) {

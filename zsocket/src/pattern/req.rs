@@ -67,9 +67,10 @@ impl Req {
         Ok(awaited.link)
     }
 
-    /// Whether the reply must come from this link.
-    pub(crate) fn awaits(&self, link: u64) -> bool {
-        self.awaiting.as_ref().is_some_and(|a| a.link == link)
+    /// The number of the request whose reply must come from this link, if there is one.
+    pub(crate) fn awaits(&self, link: u64) -> Option<u64> {
+        let awaited = self.awaiting.as_ref()?;
+        (awaited.link == link).then_some(awaited.number)
     }
 
     /// A message came in on the awaited link. A reply begins with an empty frame, which is taken off,
@@ -92,14 +93,16 @@ impl Req {
         }
     }
 
-    /// There is no reply to be read. `true` if none will come: then the socket may send again.
-    pub(crate) fn give_up(&mut self) -> bool {
-        self.awaiting.take_if(|awaited| awaited.lost).is_some()
+    /// There is no reply to be read. If none will come the socket may send again, and the number of the
+    /// request is returned.
+    pub(crate) fn give_up(&mut self) -> Option<u64> {
+        let lost = self.awaiting.take_if(|awaited| awaited.lost)?;
+        Some(lost.number)
     }
 
     /// A link is gone for good. `true` if it owed the reply: then the socket may send again.
     pub(crate) fn on_link_lost(&mut self, link: u64) -> bool {
-        let owed = self.awaits(link);
+        let owed = self.awaits(link).is_some();
         if owed {
             self.awaiting = None;
         }
@@ -149,15 +152,15 @@ mod tests {
     fn only_a_request_that_was_under_way_is_lost_with_its_connection() {
         let mut req = Req::default();
         req.on_interrupted(7, 9);
-        assert!(!req.give_up());
+        assert_eq!(req.give_up(), None);
         req.sent(7, 3);
         req.on_interrupted(8, 3);
         req.on_interrupted(7, 2);
-        assert!(!req.give_up());
+        assert_eq!(req.give_up(), None);
         req.on_interrupted(7, 3);
         // A reply that had come before counts.
         assert!(matches!(req.begin_send(), Err(Refusal::WrongState)));
-        assert!(req.give_up());
+        assert_eq!(req.give_up(), Some(3));
         req.begin_send().unwrap();
     }
 

@@ -14,6 +14,7 @@ mod old;
 mod old_peers;
 mod peers;
 mod reconnect;
+mod refusals;
 mod req_rep;
 mod shutdown;
 mod support;

@@ -294,6 +294,7 @@ fn a_message_that_was_half_sent_is_sent_again_once() {
     every_kind(|wire, dialect| {
         let context = Context::new();
         let push = context.socket::<Push>().unwrap();
+        push.set_max_refusals(0).unwrap();
         push.set_reconnect_interval(Some(SOON)).unwrap();
         push.set_send_buffer(Some(SMALL_BUFFER)).unwrap();
         let listener = RawListener::anywhere(wire);
@@ -464,7 +465,7 @@ fn limits_hold_for_them() {
     const LIMIT: usize = 1000;
     every_kind(|wire, dialect| {
         let limit = Some(LIMIT as u64);
-        let server = Server::with(wire, |pull| pull.max_message_size(limit));
+        let server = Server::with(wire, |pull| pull.max_frame_size(limit));
         let mut old = Old::connect(&server.endpoint, dialect, "PUSH");
         old.send(&[&[b'a'; LIMIT], &[b'b'; LIMIT]]);
         let most = server.pull.recv_timeout(PATIENCE).unwrap();
@@ -481,5 +482,62 @@ fn limits_hold_for_them() {
         assert_eq!(reason, CloseReason::Oversize { size });
         assert_eq!(server.pull.stats().connections.oversize, 1);
         server.goes_on();
+    });
+}
+
+#[test]
+fn limits_of_messages_hold_for_them() {
+    every_kind(|wire, dialect| {
+        let server = Server::with(wire, |pull| pull.max_message_size(Some(1000)).max_frames(3));
+        for (frames, expected) in [
+            (
+                &[&[b'a'; 600][..], &[b'b'; 401]][..],
+                CloseReason::Oversize { size: 1001 },
+            ),
+            (
+                &[&b"a"[..], b"b", b"c", b"d"],
+                CloseReason::TooManyFrames { limit: 3 },
+            ),
+        ] {
+            let mut old = Old::connect(&server.endpoint, dialect, "PUSH");
+            old.send(&[&[b'a'; 600], &[b'b'; 400], b""]);
+            assert_eq!(server.pull.recv_timeout(PATIENCE).unwrap().len(), 3);
+            old.write(&dialect.message(frames));
+            old.raw.expect_close();
+            let event = server.wait_for("a disconnection", |event| {
+                matches!(event, Event::Disconnected { .. })
+            });
+            let Event::Disconnected { reason, .. } = event else {
+                unreachable!("waited for")
+            };
+            assert_eq!(reason, expected);
+        }
+        assert_eq!(server.pull.stats().connections.oversize, 2);
+        server.goes_on();
+    });
+}
+
+#[test]
+fn a_message_that_they_refuse_is_given_up() {
+    every_kind(|wire, dialect| {
+        let context = Context::new();
+        let push = context.socket::<Push>().unwrap();
+        push.set_reconnect_interval(Some(SOON)).unwrap();
+        push.set_send_buffer(Some(SMALL_BUFFER)).unwrap();
+        let listener = RawListener::anywhere(wire);
+        push.connect(listener.endpoint()).unwrap();
+        push.send("small").unwrap();
+        push.send(vec![0; HUGE]).unwrap();
+        push.send("behind").unwrap();
+        let mut old = Old::accept(&listener, dialect, "PULL");
+        assert_eq!(old.read_message(), [b"small"]);
+        for _ in 0..2 {
+            // It has begun by the time the first of it is here.
+            old.raw.read_exact(&mut [0; 100]).unwrap();
+            drop(old);
+            old = Old::accept(&listener, dialect, "PULL");
+        }
+        assert_eq!(old.read_message(), [b"behind"]);
+        assert_eq!(push.stats().dropped.refused, 1);
     });
 }

@@ -327,7 +327,7 @@ fn requests_over_a_line_that_is_cut() {
                     }
                 }
                 Err(error) => {
-                    assert!(matches!(error, Error::PeerLost), "{error:?}");
+                    assert!(matches!(error, Error::PeerLost(_)), "{error:?}");
                     lost += 1;
                 }
             }

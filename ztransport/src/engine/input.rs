@@ -151,7 +151,7 @@ impl Engine {
             connection.id
         };
         let (pipes, writer, reader) = make_pipes(connection, id);
-        let abandoned = Some(Arc::clone(&pipes.abandoned));
+        let losses = Some(Arc::clone(&pipes.losses));
         self.pipes = Some(pipes);
         let link = Link {
             id,
@@ -163,7 +163,7 @@ impl Engine {
             endpoint: connection.endpoint.clone(),
             outgoing: connection.outgoing,
             peer: Some(peer),
-            abandoned,
+            losses,
         };
         connection
             .handle
@@ -290,12 +290,7 @@ impl Engine {
                     Err(error) if error.is_ignorable_command() => {}
                     Err(error) => break Err(CloseReason::Protocol(error)),
                 },
-                Scan::TooLarge { size } => break Err(CloseReason::Oversize { size }),
-                Scan::TooManyFrames => break Err(CloseReason::Oversize { size: 0 }),
-                Scan::Malformed => {
-                    let error = zmtp::Error::FrameSizeOutOfRange { size: u64::MAX };
-                    break Err(CloseReason::Protocol(error));
-                }
+                Scan::Invalid(error) => break Err(error.into()),
             }
         };
         if wake {

@@ -16,6 +16,7 @@
 mod attention;
 mod input;
 mod output;
+mod refusal;
 mod translator;
 
 use std::{
@@ -25,15 +26,17 @@ use std::{
 };
 
 use zmtp::Handshake;
-use zpipe::{ByteReader, Counter, FrameLimits, Limits, Reader, Writer, byte_pipe, pipe};
+use zpipe::{ByteReader, FrameLimits, Limits, Reader, Writer, byte_pipe, pipe};
 
 use self::{
     attention::{Attention, OUTPUT_TICK},
+    refusal::{Refusals, Refused},
     translator::Translator,
 };
 use crate::{
     connection::{Connection, Parts},
     event::{CloseReason, Event, Letter},
+    link::Losses,
     net::{PeerAddress, Stream},
     options::Options,
 };
@@ -143,6 +146,8 @@ pub(crate) struct Engine {
     /// For traffic that is not what lies in the ropes.
     translator: Option<Box<Translator>>,
     attention: Attention,
+    /// What the peer refuses, from connection to connection.
+    refusals: Refusals,
     /// Kept for its allocation, always empty.
     slices: Vec<IoSlice<'static>>,
 }
@@ -150,17 +155,17 @@ pub(crate) struct Engine {
 pub(crate) struct Pipes {
     pub(crate) inbound: Writer,
     pub(crate) outbound: ByteReader,
-    /// Shared with the socket: see [`Link::unclaimed`].
-    pub(crate) abandoned: Arc<Counter>,
+    /// Shared with the socket.
+    pub(crate) losses: Arc<Losses>,
 }
 
 impl Pipes {
     /// Lets go of the pipes, and counts what will not be sent any more.
-    fn abandon(self, lost: &Counter) {
+    fn abandon(self, lost: &zpipe::Counter) {
         let pending = self.outbound.pending();
         lost.add(pending);
         // Before the socket can see that the pipes are gone.
-        self.abandoned.add(pending);
+        self.losses.abandoned.add(pending);
     }
 }
 
@@ -191,7 +196,7 @@ pub(crate) fn make_pipes(connection: &Parts, link: u64) -> (Pipes, Writer, Reade
     let pipes = Pipes {
         inbound,
         outbound,
-        abandoned: Arc::default(),
+        losses: Arc::default(),
     };
     (pipes, writer, reader)
 }
@@ -214,6 +219,7 @@ impl Engine {
             limits: options.frame_limits(),
             translator: None,
             attention: Attention::default(),
+            refusals: Refusals::default(),
             slices: Vec::new(),
         }
     }
@@ -295,11 +301,11 @@ impl Engine {
         self.attention.reset();
         self.control.clear();
         self.control_sent = 0;
-        self.translator = None;
         self.paused = false;
         self.hung_up = false;
         self.take_back_question(connection);
         if matches!(phase, Phase::Draining) {
+            self.translator = None;
             self.pipes = None;
             return connection.report(Outcome::Finished);
         }
@@ -308,10 +314,17 @@ impl Engine {
             connection.handle.counters().open.sub(1);
         }
         connection.handle.counters().closed(&reason);
+        if let Some(pipes) = &self.pipes
+            && established
+        {
+            // Before the socket can see that the connection is gone.
+            pipes.losses.set_reason(reason.clone());
+        }
+        let mut refused = None;
         if connection.keeps_pipes() {
+            refused = self.rewind(connection, &reason);
             if let Some(pipes) = &mut self.pipes {
                 pipes.inbound.rollback();
-                pipes.outbound.rewind();
                 if established {
                     // A socket that is closed does not want to know.
                     let _ = connection.handle.post(Letter::Interrupted {
@@ -325,8 +338,17 @@ impl Engine {
             // A socket whose application does not call does not have to keep what is of no use.
             connection.handle.retract(connection.id);
         }
+        self.translator = None;
         // Whoever hears of it finds the pipes gone.
         self.emit_end(connection, established, reason);
+        if let Some(Refused { size, connections }) = refused {
+            connection.handle.emit(|| Event::MessageRefused {
+                endpoint: connection.endpoint.clone(),
+                address: self.address.clone(),
+                size,
+                connections,
+            });
+        }
         connection.report(Outcome::Failed { established });
     }
 

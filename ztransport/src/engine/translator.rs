@@ -111,7 +111,7 @@ impl Translator {
                 continue;
             }
             match self.decoder.decode(&input[at..]) {
-                Err(error) => break Err(protocol(error)),
+                Err(error) => break Err(error.into()),
                 Ok((used, item)) => {
                     at += used;
                     match item {
@@ -170,6 +170,13 @@ impl Translator {
                 }
             }
         }
+    }
+
+    /// Whether a part of a message has gone out and the rest has not.
+    pub(super) fn has_begun(&self) -> bool {
+        let whole = self.ends.partition_point(|end| end.out <= self.sent);
+        let begins = whole.checked_sub(1).map_or(0, |last| self.ends[last].out);
+        self.sent > begins
     }
 
     fn has_output(&self) -> bool {
@@ -357,17 +364,6 @@ impl Engine {
             self.scan(connection)?;
         }
         self.on_writable(connection)
-    }
-}
-
-/// Limits have a reason of their own, as without a translator.
-fn protocol(error: zmtp::Error) -> CloseReason {
-    match error {
-        zmtp::Error::FrameTooLarge { size, .. }
-        | zmtp::Error::MessageTooLarge { size, .. }
-        | zmtp::Error::CommandTooLarge { size, .. } => CloseReason::Oversize { size },
-        zmtp::Error::TooManyFrames { .. } => CloseReason::Oversize { size: 0 },
-        error => CloseReason::Protocol(error),
     }
 }
 
