@@ -36,10 +36,17 @@ pub(crate) struct Parts {
     pub(crate) registry: Registry,
 }
 
+/// A stream for an engine.
+pub(crate) struct Incoming {
+    pub(crate) stream: Stream,
+    /// Whether another address is tried at once if the handshake on this stream fails.
+    pub(crate) more_addresses: bool,
+}
+
 pub(crate) struct Connection {
     parts: Parts,
     engine: Owned<Engine>,
-    incoming: Mutex<Option<Stream>>,
+    incoming: Mutex<Option<Incoming>>,
     /// The stream while there is traffic, for an application thread that waits for it.
     readable: Mutex<Option<Arc<Stream>>>,
     outcomes: Mutex<Vec<Outcome>>,
@@ -130,12 +137,12 @@ impl Connection {
     }
 
     /// Gives the engine a new stream to begin a handshake on.
-    pub(crate) fn attach(self: &Arc<Self>, stream: Stream) {
-        *lock(&self.incoming) = Some(stream);
+    pub(crate) fn attach(self: &Arc<Self>, incoming: Incoming) {
+        *lock(&self.incoming) = Some(incoming);
         self.drive(events::ATTACH);
     }
 
-    pub(crate) fn take_incoming(&self) -> Option<Stream> {
+    pub(crate) fn take_incoming(&self) -> Option<Incoming> {
         lock(&self.incoming).take()
     }
 

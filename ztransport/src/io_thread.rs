@@ -19,7 +19,8 @@ use crate::{
     net::{AcceptError, Accepted, Listener},
     options::Options,
     poll::{Events, Poll, Ready, Registry},
-    session::{Action, Resolved, Session},
+    resolver::{Resolved, Resolver},
+    session::{Action, Session},
     timers::{Purpose, Timer, Timers},
 };
 
@@ -81,6 +82,7 @@ pub(crate) struct IoThread {
     commands: zpipe::Sender<Command>,
     io: zpipe::Notifier,
     timers: Timers,
+    resolver: Resolver,
     listeners: HashMap<u64, ListenerEntry>,
     sessions: HashMap<u64, Session>,
     /// The sessions of each listener.
@@ -91,7 +93,7 @@ pub(crate) struct IoThread {
 
 impl IoThread {
     /// Prepares a thread's state, and returns how to send it commands.
-    pub(crate) fn new(live: Arc<Live>) -> io::Result<(Self, Remote)> {
+    pub(crate) fn new(live: Arc<Live>, resolver: Resolver) -> io::Result<(Self, Remote)> {
         let (poll, registry) = Poll::new()?;
         let ready = ReadySet::new();
         let io = ready.notifier(MAIL_TOKEN);
@@ -104,6 +106,7 @@ impl IoThread {
             commands: commands.clone(),
             io: io.clone(),
             timers: Timers::default(),
+            resolver,
             listeners: HashMap::new(),
             sessions: HashMap::new(),
             accepted: HashMap::new(),
@@ -164,7 +167,10 @@ impl IoThread {
         if let Some(session) = self.sessions.get_mut(&ready.key) {
             let action = session.on_ready(ready);
             self.act(ready.key, action);
-        } else if self.listeners.contains_key(&ready.key) {
+        } else if self.listeners.contains_key(&ready.key)
+            // While accepting pauses, whoever else comes waits with the others.
+            && !self.timers.is_set(ready.key, Purpose::Accept)
+        {
             self.accept(ready.key);
         }
     }
@@ -255,32 +261,33 @@ impl IoThread {
     }
 
     /// Does what a session asked for.
-    fn act(&mut self, key: u64, action: Action) {
-        let Some(session) = self.sessions.get_mut(&key) else {
-            return;
-        };
-        match action {
-            Action::None => {}
-            Action::Timer(delay, purpose) => {
-                let timer = Timer {
-                    key,
-                    purpose,
-                    generation: session.generation(),
-                };
-                // A delay beyond the end of the clock is for ever.
-                if let Some(at) = Instant::now().checked_add(delay) {
-                    self.timers.set(at, timer);
+    fn act(&mut self, key: u64, mut action: Action) {
+        loop {
+            let Some(session) = self.sessions.get_mut(&key) else {
+                return;
+            };
+            action = match action {
+                Action::None => return,
+                Action::Timer(delay, purpose) => {
+                    let timer = Timer {
+                        key,
+                        purpose,
+                        generation: session.generation(),
+                    };
+                    // A delay beyond the end of the clock is for ever.
+                    if let Some(at) = Instant::now().checked_add(delay) {
+                        self.timers.set(at, timer);
+                    }
+                    return;
                 }
-            }
-            Action::Open(address) => {
-                let next = session.open(&address, &self.registry);
-                self.act(key, next);
-            }
-            Action::Resolve => session.resolve(&self.commands),
-            Action::Remove => self.remove(key),
+                Action::Open(address) => session.open(&address, &self.registry),
+                Action::Resolve => session.resolve(&self.resolver, &self.commands, &self.registry),
+                Action::Remove => return self.remove(key),
+            };
         }
     }
 
+    /// Forgets a session and all that was under way for it.
     fn remove(&mut self, key: u64) {
         if let Some(session) = self.sessions.remove(&key)
             && let Some(listener) = session.listener()
@@ -291,6 +298,8 @@ impl IoThread {
                 self.accepted.remove(&listener);
             }
         }
+        self.timers.remove(key);
+        self.resolver.forget(key);
         self.live.remove(key);
     }
 
@@ -376,6 +385,7 @@ impl IoThread {
     }
 
     fn unlisten(&mut self, key: u64, accepted_too: bool) {
+        self.timers.remove(key);
         if let Some(entry) = self.listeners.remove(&key) {
             let ListenerEntry {
                 listener,
@@ -422,10 +432,12 @@ mod tests {
     use zmtp::SocketType;
 
     use super::*;
+    use crate::resolver::Question;
 
     /// A thread that does not run, with connections that one listener accepted.
     fn serving(connections: usize) -> IoThread {
-        let (mut thread, remote) = IoThread::new(Arc::default()).unwrap();
+        let (mut thread, remote) =
+            IoThread::new(Arc::default(), Resolver::new(Question::look_up)).unwrap();
         let (letters, _) = zpipe::mailbox(ReadySet::new().notifier(0));
         let handle = SocketHandle::new(letters, ReadySet::new().notifier(0));
         let options = Arc::new(Options::new(SocketType::Pull));

@@ -22,7 +22,8 @@
 //!
 //! # Behaviour
 //!
-//! - DNS is looked up on a thread of its own; an I/O thread never blocks.
+//! - Names are looked up on up to four threads of their own; an I/O thread never blocks. Of a name with
+//!   several addresses all are tried in turn, also when what answers at one of them is no peer.
 //! - Whatever a peer sends ends at most its own connection, with a [`CloseReason`].
 //! - A connection that breaks in the middle of a message loses nothing that the kernel had not taken:
 //!   the message is sent again, whole, on the next one.
@@ -90,6 +91,7 @@ pub mod net;
 mod options;
 mod poll;
 mod reactor;
+mod resolver;
 mod session;
 mod timers;
 

@@ -24,6 +24,7 @@ use crate::{
     lock::lock,
     net::{BindError, Listener},
     options::Options,
+    resolver::{Question, Resolver},
 };
 
 /// How long closing a listener waits for its I/O thread to say that the port is free.
@@ -66,13 +67,17 @@ impl Reactor {
     ///
     /// The operating system's error when a thread or its descriptors cannot be made.
     pub fn new(io_threads: usize) -> io::Result<Self> {
+        Self::with_resolver(io_threads, &Resolver::new(Question::look_up))
+    }
+
+    pub(crate) fn with_resolver(io_threads: usize, resolver: &Resolver) -> io::Result<Self> {
         if io_threads > 0 {
             allocator::expect_large_messages();
         }
         let live = Arc::new(Live::default());
         let mut threads = Vec::with_capacity(io_threads);
         for index in 0..io_threads {
-            let (thread, remote) = IoThread::new(Arc::clone(&live))?;
+            let (thread, remote) = IoThread::new(Arc::clone(&live), resolver.clone())?;
             let name = format!("zlayers-io-{index}");
             let join = std::thread::Builder::new()
                 .name(name)

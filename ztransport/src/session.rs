@@ -11,13 +11,14 @@
 use std::{io, net::SocketAddr, os::fd::AsFd, sync::Arc, time::Duration};
 
 use crate::{
-    connection::Connection,
+    connection::{Connection, Incoming},
     endpoint::Endpoint,
     engine::{Outcome, events},
     event::Event,
     io_thread::Command,
     net::{self, ConnectError, ConnectState, ResolvedAddress, Stream},
     poll::{Ready, Registry},
+    resolver::{Question, Resolved, Resolver},
     timers::{Purpose, Timer},
 };
 
@@ -33,18 +34,13 @@ pub(crate) struct Session {
     generation: u64,
     /// Attempts that failed since the last handshake that succeeded.
     failures: u32,
-    /// Addresses of the endpoint that were not tried yet.
+    /// Addresses of the endpoint that were not tried yet, the next one last. All are tried in turn, until
+    /// there is a peer that a handshake succeeds with, before the session waits.
     addresses: Vec<ResolvedAddress>,
     /// The address to connect from.
     source: Option<SocketAddr>,
     /// Whether the socket has let go.
     closing: bool,
-}
-
-/// What a look-up found.
-pub(crate) struct Resolved {
-    addresses: Vec<ResolvedAddress>,
-    source: Option<SocketAddr>,
 }
 
 enum State {
@@ -112,35 +108,30 @@ impl Session {
         }
     }
 
-    /// Looks the endpoint's name up on a thread of its own: a resolver may block for a long time,
-    /// and nothing else of this I/O thread should.
-    pub(crate) fn resolve(&mut self, commands: &zpipe::Sender<Command>) {
+    /// Looks the endpoint's name up: here if nobody has to be asked, otherwise elsewhere, since nothing
+    /// else of this I/O thread should wait for that.
+    pub(crate) fn resolve(
+        &mut self,
+        resolver: &Resolver,
+        commands: &zpipe::Sender<Command>,
+        registry: &Registry,
+    ) -> Action {
         self.enter(State::Resolving);
         let (key, commands) = (self.connection.id, commands.clone());
         let Endpoint::Tcp(endpoint) = self.connection.endpoint.clone() else {
-            return;
+            return Action::None;
         };
+        let asks_elsewhere = endpoint.needs_dns();
         let ipv6 = self.connection.options.tuning.ipv6;
-        let answer = commands.clone();
-        let look_up = move || {
-            let found = net::resolve(&endpoint, ipv6).and_then(|addresses| {
-                let source = net::resolve_source(&endpoint, ipv6)?;
-                Ok(Resolved {
-                    addresses: addresses.into_iter().map(ResolvedAddress::Tcp).collect(),
-                    source,
-                })
-            });
-            // An I/O thread that is gone wants no answer.
-            let _ = answer.post(Command::Resolved { key, found });
-        };
-        let name = "zlayers-dns".to_owned();
-        if let Err(error) = std::thread::Builder::new().name(name).spawn(look_up) {
-            // Out of threads. The attempt counts as failed and is repeated.
-            let _ = commands.post(Command::Resolved {
-                key,
-                found: Err(error),
-            });
+        let question = Question { endpoint, ipv6 };
+        if !asks_elsewhere {
+            return self.on_resolved(question.look_up(), registry);
         }
+        resolver.ask(key, question, move |found| {
+            // An I/O thread that is gone wants no answer.
+            let _ = commands.post(Command::Resolved { key, found });
+        });
+        Action::None
     }
 
     pub(crate) fn on_resolved(
@@ -152,13 +143,13 @@ impl Session {
             return Action::None;
         }
         match found {
-            Ok(Resolved {
-                mut addresses,
-                source,
-            }) => {
+            Ok(Resolved { addresses, source }) => {
                 self.source = source;
-                addresses.reverse();
-                self.addresses = addresses;
+                self.addresses = addresses
+                    .into_iter()
+                    .rev()
+                    .map(ResolvedAddress::Tcp)
+                    .collect();
                 match self.addresses.pop() {
                     Some(first) => self.open(&first, registry),
                     None => self.refused(&ConnectError::Refused),
@@ -190,7 +181,6 @@ impl Session {
         self.connection
             .handle
             .emit(|| Event::Connected { endpoint, peer });
-        self.addresses.clear();
         match registry {
             Some(registry) => self.run(stream, registry),
             None => self.start(stream),
@@ -207,7 +197,11 @@ impl Session {
 
     fn start(&mut self, stream: Stream) -> Action {
         self.enter(State::Running);
-        self.connection.attach(stream);
+        let more_addresses = !self.addresses.is_empty();
+        self.connection.attach(Incoming {
+            stream,
+            more_addresses,
+        });
         let interval = self.connection.options.handshake_interval;
         interval.map_or(Action::None, |t| {
             Action::Timer(t, Purpose::HandshakeTimeout)
@@ -300,6 +294,7 @@ impl Session {
         match outcome {
             Outcome::Established => {
                 self.failures = 0;
+                self.addresses.clear();
                 self.generation += 1; // The handshake timer is of no interest any more.
                 Action::None
             }
@@ -307,7 +302,11 @@ impl Session {
                 if established {
                     self.failures = 0;
                 }
-                self.wait()
+                match self.addresses.pop() {
+                    // Something else answered at this one.
+                    Some(next) => Action::Open(next),
+                    None => self.wait(),
+                }
             }
             Outcome::Failed { .. } | Outcome::Finished => Action::Remove,
             Outcome::Flushed => Action::Timer(GRACE, Purpose::Linger),
@@ -346,3 +345,6 @@ impl Session {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,7 +1,10 @@
-//! Timers of one I/O thread: a heap of deadlines. Cancelling is the owner's business: a timer that
-//! fires carries the generation it was set with, and an owner that has moved on ignores it.
+//! Timers of one I/O thread. There is at most one of each kind for a connection or listener, and all
+//! of them go with it, so they are as few as there are connections.
 
-use std::{cmp::Reverse, collections::BinaryHeap, time::Instant};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Instant,
+};
 
 /// What a timer is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -20,7 +23,30 @@ pub(crate) enum Purpose {
     Accept,
 }
 
-/// A timer that fired.
+/// A timer takes the place of another one of its kind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Kind {
+    /// About a state, so the latest counts: what an earlier state waited for is of no interest.
+    State,
+    /// Whatever is due first. Whoever is called looks for itself what is due, and for when to set the
+    /// next one.
+    Linger,
+    Tick,
+    Accept,
+}
+
+impl Purpose {
+    fn kind(self) -> Kind {
+        match self {
+            Self::Reconnect | Self::ConnectTimeout | Self::HandshakeTimeout => Kind::State,
+            Self::Linger => Kind::Linger,
+            Self::Tick => Kind::Tick,
+            Self::Accept => Kind::Accept,
+        }
+    }
+}
+
+/// A timer that fired. If its owner has another generation by now, it is of no interest any more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Timer {
     pub(crate) key: u64,
@@ -28,19 +54,41 @@ pub(crate) struct Timer {
     pub(crate) generation: u64,
 }
 
+/// Trees and not a heap and a map: timers are removed as often as they fire, and the memory of those
+/// that were set in a burst is not kept.
 #[derive(Debug, Default)]
 pub(crate) struct Timers {
-    heap: BinaryHeap<Reverse<(Instant, Timer)>>,
+    due: BTreeSet<(Instant, Timer)>,
+    set: BTreeMap<(u64, Kind), (Instant, Timer)>,
 }
 
 impl Timers {
     pub(crate) fn set(&mut self, at: Instant, timer: Timer) {
-        self.heap.push(Reverse((at, timer)));
+        let kind = timer.purpose.kind();
+        let slot = self.set.entry((timer.key, kind)).or_insert((at, timer));
+        if kind == Kind::State || at < slot.0 {
+            self.due.remove(slot);
+            *slot = (at, timer);
+        }
+        self.due.insert(*slot);
+    }
+
+    pub(crate) fn is_set(&self, key: u64, purpose: Purpose) -> bool {
+        self.set.contains_key(&(key, purpose.kind()))
+    }
+
+    /// Forgets the timers of a connection or listener that is gone.
+    pub(crate) fn remove(&mut self, key: u64) {
+        for kind in [Kind::State, Kind::Linger, Kind::Tick, Kind::Accept] {
+            if let Some(timer) = self.set.remove(&(key, kind)) {
+                self.due.remove(&timer);
+            }
+        }
     }
 
     /// When the next one is due.
     pub(crate) fn next(&self) -> Option<Instant> {
-        self.heap.peek().map(|Reverse((at, _))| *at)
+        self.due.first().map(|(at, _)| *at)
     }
 
     /// Takes one that is due.
@@ -48,7 +96,15 @@ impl Timers {
         if self.next()? > now {
             return None;
         }
-        self.heap.pop().map(|Reverse((_, timer))| timer)
+        let (_, timer) = self.due.pop_first()?;
+        self.set.remove(&(timer.key, timer.purpose.kind()));
+        Some(timer)
+    }
+
+    #[cfg(test)]
+    fn len(&self) -> usize {
+        assert_eq!(self.due.len(), self.set.len());
+        self.due.len()
     }
 }
 
@@ -58,15 +114,19 @@ mod tests {
 
     use super::*;
 
+    fn timer(key: u64, purpose: Purpose) -> Timer {
+        Timer {
+            key,
+            purpose,
+            generation: 0,
+        }
+    }
+
     #[test]
     fn fire_in_order_and_not_early() {
         let start = Instant::now();
         let at = |ms| start + Duration::from_millis(ms);
-        let timer = |key| Timer {
-            key,
-            purpose: Purpose::Linger,
-            generation: 0,
-        };
+        let timer = |key| timer(key, Purpose::Linger);
         let mut timers = Timers::default();
         for key in [30, 10, 20] {
             timers.set(at(key), timer(key));
@@ -76,5 +136,41 @@ mod tests {
         assert_eq!(timers.pop(at(20)), Some(timer(10)));
         assert_eq!(timers.pop(at(20)), Some(timer(20)));
         assert_eq!(timers.pop(at(20)), None);
+        assert_eq!(timers.len(), 1);
+    }
+
+    #[test]
+    fn one_of_each_kind_and_none_of_what_is_gone() {
+        use Purpose::{Accept, ConnectTimeout, HandshakeTimeout, Linger, Reconnect, Tick};
+        let start = Instant::now();
+        let at = |ms| start + Duration::from_millis(ms);
+        let mut timers = Timers::default();
+        for purpose in [Linger, Tick, Accept] {
+            for ms in [20, 10, 30, 15] {
+                timers.set(at(ms), timer(1, purpose));
+            }
+            assert!(timers.is_set(1, purpose));
+            assert_eq!(timers.len(), 1);
+            assert_eq!(timers.pop(at(10)), Some(timer(1, purpose)), "the earliest");
+            assert!(!timers.is_set(1, purpose));
+        }
+        for (ms, purpose) in [
+            (10, ConnectTimeout),
+            (30, HandshakeTimeout),
+            (20, Reconnect),
+        ] {
+            timers.set(at(ms), timer(1, purpose));
+        }
+        assert_eq!(timers.pop(at(19)), None, "the latest");
+        for purpose in [Linger, Tick] {
+            timers.set(at(1), timer(1, purpose));
+            timers.set(at(2), timer(2, purpose));
+        }
+        assert_eq!(timers.len(), 5);
+        timers.remove(1);
+        assert_eq!(timers.len(), 2);
+        assert_eq!(timers.pop(at(100)), Some(timer(2, Linger)));
+        assert_eq!(timers.pop(at(100)), Some(timer(2, Tick)));
+        assert_eq!(timers.len(), 0);
     }
 }

@@ -34,7 +34,7 @@ use self::{
     translator::Translator,
 };
 use crate::{
-    connection::{Connection, Parts},
+    connection::{Connection, Incoming, Parts},
     event::{CloseReason, Event, Letter},
     link::Losses,
     net::{PeerAddress, Stream},
@@ -126,6 +126,8 @@ pub(crate) struct Engine {
     address: PeerAddress,
     /// Counts streams, so that answers of a ZAP handler reach the one they are about.
     attempt: u64,
+    /// See [`Incoming::more_addresses`].
+    more_addresses: bool,
     /// A ZAP handler has been asked and has not answered.
     asked: bool,
     phase: Phase,
@@ -207,6 +209,7 @@ impl Engine {
             stream: None,
             address: PeerAddress::Unknown,
             attempt: 0,
+            more_addresses: false,
             asked: false,
             phase: Phase::Down,
             pipes,
@@ -278,9 +281,14 @@ impl Engine {
     }
 
     fn attach(&mut self, connection: &Connection) -> bool {
-        let Some(stream) = connection.take_incoming() else {
+        let Some(Incoming {
+            stream,
+            more_addresses,
+        }) = connection.take_incoming()
+        else {
             return false;
         };
+        self.more_addresses = more_addresses;
         self.address = stream.peer();
         self.stream = Some(Arc::new(stream));
         self.attempt += 1;
@@ -321,7 +329,8 @@ impl Engine {
             pipes.losses.set_reason(reason.clone());
         }
         let mut refused = None;
-        if connection.keeps_pipes() {
+        let goes_on = self.more_addresses && !established;
+        if connection.keeps_pipes() || goes_on {
             refused = self.rewind(connection, &reason);
             if let Some(pipes) = &mut self.pipes {
                 pipes.inbound.rollback();
