@@ -162,8 +162,8 @@ options! {
     recv_timeout / set_recv_timeout / default_recv_timeout: Option<Duration>;
 
     /// How long to wait before connecting again, plus a random part of up to the same length.
-    /// Default 100 ms. `None` gives an endpoint up when its connection is lost or fails. For later
-    /// endpoints. `ZMQ_RECONNECT_IVL`.
+    /// Default 100 ms; less than 1 ms counts as 1 ms. `None` gives an endpoint up when its connection is
+    /// lost, or when all its addresses have failed. For later endpoints. `ZMQ_RECONNECT_IVL`.
     reconnect_interval / set_reconnect_interval / reconnect_interval: Option<Duration>,
         check(value) value.is_none_or(|v| !v.is_zero()) => "None or more than zero";
 

@@ -39,7 +39,7 @@ pub struct Options {
     /// again and keep what is queued. Default 2.
     pub max_refusals: u32,
     /// How long to wait before connecting again, plus a random part of up to the same length; `None`
-    /// never connects again. Default 100 ms.
+    /// never connects again. Less than 1 ms counts as 1 ms. Default 100 ms.
     pub reconnect_interval: Option<Duration>,
     /// With this, the interval doubles with each failure in a row up to here. Default: no growth.
     pub reconnect_interval_max: Option<Duration>,
@@ -119,7 +119,7 @@ impl Options {
 
     /// The wait before attempt number `failures + 1`.
     pub(crate) fn reconnect_delay(&self, failures: u32) -> Option<Duration> {
-        let interval = self.reconnect_interval?;
+        let interval = self.reconnect_interval?.max(MIN_RECONNECT_INTERVAL);
         let base = match self.reconnect_interval_max {
             None => interval,
             Some(max) => interval
@@ -131,10 +131,13 @@ impl Options {
             Duration::try_from_secs_f64(base.as_secs_f64() * fastrand::f64()).unwrap_or(base);
         Some(match self.reconnect_interval_max {
             None => base.saturating_add(jitter),
-            Some(_) => base / 2 + jitter / 2,
+            Some(_) => (base / 2 + jitter / 2).max(MIN_RECONNECT_INTERVAL),
         })
     }
 }
+
+/// Attempts that follow each other faster would do nothing but load the machine.
+const MIN_RECONNECT_INTERVAL: Duration = Duration::from_millis(1);
 
 #[cfg(test)]
 mod tests {
@@ -155,6 +158,14 @@ mod tests {
                 delay >= ms(base / 2) && delay <= ms(base),
                 "{failures}: {delay:?}"
             );
+        }
+        for max in [None, Some(Duration::from_nanos(1)), Some(ms(1))] {
+            options.reconnect_interval = Some(Duration::from_nanos(1));
+            options.reconnect_interval_max = max;
+            for failures in [0, 1, u32::MAX] {
+                let delay = options.reconnect_delay(failures).unwrap();
+                assert!(delay >= ms(1) && delay <= ms(2), "{delay:?}");
+            }
         }
         options.reconnect_interval = None;
         assert_eq!(options.reconnect_delay(0), None);
