@@ -6,7 +6,6 @@
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, sync_channel};
 use std::time::{Duration, Instant};
 
 use shared::{Column, Input, Reaction, Report, Setting, connection};
@@ -14,7 +13,7 @@ use zinterop::PATIENCE;
 use zmtp::{MechanismConfig, Message, SocketType, plain, zap};
 use zpipe::{Mailbox, ReadySet};
 use zsocket::{Context, Monitor, Rep, Req};
-use ztransport::{CloseReason, Event, Letter, Link, Options, Reactor, SocketHandle};
+use ztransport::{CloseReason, Event, EventReceiver, Letter, Link, Options, Reactor, SocketHandle};
 
 #[path = "../../zmtp/tests/malformed/shared/mod.rs"]
 mod shared;
@@ -40,7 +39,7 @@ fn every_input_has_the_reaction_that_is_documented() {
 /// A socket without a pattern.
 struct End {
     letters: Mailbox<Letter>,
-    events: Receiver<Event>,
+    events: EventReceiver,
     link: Option<Link>,
     address: String,
     // Its notifiers have to lead somewhere.
@@ -61,8 +60,7 @@ impl End {
         let ready = ReadySet::new();
         let (sender, letters) = zpipe::mailbox(ready.notifier(0));
         let handle = SocketHandle::new(sender, ready.notifier(0));
-        let (monitor, events) = sync_channel(64);
-        handle.set_monitor(monitor);
+        let events = handle.monitor(64);
         let endpoint = "tcp://127.0.0.1:*".parse().unwrap();
         let bound = reactor
             .bind(&endpoint, &Arc::new(options), &handle)
@@ -82,7 +80,7 @@ impl End {
             reply: peer.try_on(input, expected, || self.open_letters()),
             ..Reaction::default()
         };
-        let next = || self.events.recv_timeout(PATIENCE).ok();
+        let next = || self.events.recv_timeout(PATIENCE);
         note_end(&mut reaction, next);
         self.open_letters();
         if let Some(link) = &mut self.link {

@@ -4,7 +4,6 @@ use std::{
     cell::RefCell,
     future::poll_fn,
     marker::PhantomData,
-    sync::mpsc,
     task::Poll,
     time::{Duration, Instant},
 };
@@ -217,9 +216,7 @@ impl<P: Pattern> Socket<P> {
     /// first.
     #[must_use]
     pub fn monitor(&self) -> Monitor {
-        let (sender, events) = mpsc::sync_channel(monitor::CAPACITY);
-        self.with_core(|core| core.handle.set_monitor(sender));
-        Monitor::new(events)
+        Monitor::new(self.with_core(|core| core.handle.monitor(monitor::CAPACITY)))
     }
 
     /// Closes the socket, as dropping it does. Ports and names it had bound are free at once. What is

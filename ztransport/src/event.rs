@@ -1,10 +1,7 @@
 //! What connections report: to the socket that owns them, to its monitor, and to its counters.
 
 use std::{
-    sync::{
-        Arc, Mutex,
-        mpsc::{SyncSender, TrySendError},
-    },
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
@@ -16,6 +13,7 @@ use crate::{
     endpoint::Endpoint,
     link::Link,
     lock::lock,
+    monitor::{EventReceiver, EventSender, Sent, event_queue},
     net::{ConnectError, PeerAddress},
 };
 
@@ -256,7 +254,7 @@ struct Inner {
     notifier: Notifier,
     counters: Counters,
     /// Locked for an event of a connection's life, never for a message.
-    monitor: Mutex<Option<SyncSender<Event>>>,
+    monitor: Mutex<Option<EventSender>>,
 }
 
 impl SocketHandle {
@@ -315,22 +313,26 @@ impl SocketHandle {
         &self.inner.counters
     }
 
-    /// Sends events to `monitor` from now on, instead of to the one before. Nobody ever waits for a
-    /// monitor: what does not fit is counted and dropped.
-    pub fn set_monitor(&self, monitor: SyncSender<Event>) {
-        *lock(&self.inner.monitor) = Some(monitor);
+    /// Reports events from now on to whoever has the receiver, instead of to the one before. It holds up
+    /// to `capacity` events until they are read. Nobody ever waits for it: what does not fit is counted
+    /// and dropped.
+    #[must_use]
+    pub fn monitor(&self, capacity: usize) -> EventReceiver {
+        let (sender, receiver) = event_queue(capacity);
+        *lock(&self.inner.monitor) = Some(sender);
+        receiver
     }
 
     /// Reports an event.
     pub fn emit(&self, event: impl FnOnce() -> Event) {
         let mut monitor = lock(&self.inner.monitor);
-        let Some(sender) = &*monitor else { return };
-        match sender.try_send(event()) {
-            Ok(()) => {}
-            Err(TrySendError::Full(_)) => {
+        let Some(sender) = &mut *monitor else { return };
+        match sender.send(event) {
+            Sent::Queued => {}
+            Sent::Dropped => {
                 self.inner.counters.monitor_lagged.add(1);
             }
-            Err(TrySendError::Disconnected(_)) => *monitor = None,
+            Sent::Closed => *monitor = None,
         }
     }
 

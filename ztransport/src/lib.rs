@@ -87,6 +87,7 @@ mod io_thread;
 mod link;
 mod live;
 mod lock;
+mod monitor;
 pub mod net;
 mod options;
 mod poll;
@@ -101,6 +102,7 @@ pub use self::{
     event::{CloseReason, Counters, Event, Letter, SocketHandle},
     link::{Driver, Link, Waited},
     live::Holding,
+    monitor::EventReceiver,
     options::Options,
     reactor::{Bound, Reactor},
 };

@@ -338,7 +338,7 @@ fn letters_come_in_the_order_of_a_handshake() {
     client.await_established();
     let kinds = |side: &Side| -> Vec<&'static str> {
         let mut kinds = Vec::new();
-        while let Ok(event) = side.events.try_recv() {
+        while let Some(event) = side.events.try_recv() {
             kinds.push(match event {
                 Event::Listening { .. } => "listening",
                 Event::Accepted { .. } => "accepted",

@@ -14,9 +14,11 @@ use std::{
     fs,
     io::Write,
     sync::{Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
 };
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use socket2::{Domain, SockAddr, Socket, Type};
 use support::{
     A_WHILE, ANYWHERE, COMMAND, MORE, PATIENCE, Raw, Server, WIRES, Wire, eventually, header, ping,
     spawn, wait_for,
@@ -408,4 +410,52 @@ fn accepting_pauses_when_descriptors_run_out() {
     assert!(server.pull.stats().connections.accept_paused >= 1);
     server.goes_on();
     drop(raws);
+}
+
+/// Each connection that comes while none can be accepted announces itself.
+#[test]
+fn accepting_pauses_ten_times_a_second_whoever_comes() {
+    let _alone = alone();
+    let server = Server::new(Wire::Ipc);
+    let path = server.endpoint.to_string().replace("ipc://", "");
+    let address = SockAddr::unix(path).unwrap();
+    let raws: Vec<_> = (0..90)
+        .map(|_| Socket::new(Domain::UNIX, Type::STREAM, None).unwrap())
+        .collect();
+    let limit = getrlimit(Resource::Nofile);
+    let low = Rlimit {
+        current: Some(3),
+        maximum: limit.maximum,
+    };
+    setrlimit(Resource::Nofile, low).unwrap();
+    let begun = Instant::now();
+    for raw in &raws {
+        raw.connect(&address).unwrap();
+        // Apart, so that each is an event of its own.
+        std::thread::sleep(Duration::from_millis(4));
+    }
+    let paused = server.pull.stats().connections.accept_paused;
+    let tenths = begun.elapsed().as_millis() as u64 / 100;
+    setrlimit(Resource::Nofile, limit).unwrap();
+    assert!(
+        paused >= 1 && paused <= tenths + 1,
+        "{paused} pauses in {tenths} tenths of a second"
+    );
+    for _ in &raws {
+        server.wait_for("all who waited", |event| {
+            matches!(event, Event::Accepted { .. })
+        });
+    }
+    server.goes_on();
+}
+
+#[test]
+fn a_monitor_takes_memory_for_the_events_that_it_holds() {
+    let _alone = alone();
+    let server = Server::new(Wire::Tcp);
+    let mut monitor = None;
+    let made = allocation_counter::measure(|| monitor = Some(server.pull.monitor()));
+    assert!(made.bytes_total < 2000, "{} bytes", made.bytes_total);
+    server.goes_on();
+    drop(monitor);
 }

@@ -5,10 +5,7 @@ pub(crate) mod scripted;
 use std::{
     collections::VecDeque,
     os::fd::{AsFd, OwnedFd},
-    sync::{
-        Arc,
-        mpsc::{Receiver, sync_channel},
-    },
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -19,7 +16,8 @@ use zmtp::{
 };
 use zpipe::{Mailbox, ReadySet, mailbox};
 use ztransport::{
-    CloseReason, Endpoint, Event, Letter, Link, Options, Question, Reactor, SocketHandle,
+    CloseReason, Endpoint, Event, EventReceiver, Letter, Link, Options, Question, Reactor,
+    SocketHandle,
 };
 
 /// Long enough for a loaded machine; never waited for when all is well.
@@ -97,7 +95,7 @@ pub(crate) fn failure(side: &Side) -> CloseReason {
 pub(crate) struct Side {
     pub(crate) options: Arc<Options>,
     pub(crate) handle: SocketHandle,
-    pub(crate) events: Receiver<Event>,
+    pub(crate) events: EventReceiver,
     link: Option<Link>,
     letters: VecDeque<Letter>,
     mailbox: Option<Mailbox<Letter>>,
@@ -123,8 +121,7 @@ impl Side {
         let ready = ReadySet::new();
         let (letters, mailbox) = mailbox(ready.notifier(0));
         let handle = SocketHandle::new(letters, ready.notifier(0));
-        let (monitor, events) = sync_channel(10_000);
-        handle.set_monitor(monitor);
+        let events = handle.monitor(10_000);
         Self {
             options: Arc::new(options),
             handle,
@@ -222,9 +219,9 @@ impl Side {
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
             match self.events.recv_timeout(left) {
-                Ok(event) if wanted(&event) => return event,
-                Ok(_) => {}
-                Err(error) => panic!("waited in vain for {what}: {error}"),
+                Some(event) if wanted(&event) => return event,
+                Some(_) => {}
+                None => panic!("waited in vain for {what}"),
             }
         }
     }
