@@ -227,6 +227,7 @@ pub fn drop_body(body: Bytes) {
 }
 
 /// Drops the bodies of a message that others may share. Its own buffers stay, for the next message.
+#[inline]
 pub fn drop_bodies(message: &mut Message) {
     for frame in message.frames_mut() {
         if frame.is_shared() {

@@ -147,9 +147,10 @@ impl ReadySet {
         self.take_back_if_signalled()
     }
 
-    /// Like [`register`](Self::register), for a waker that does nothing but end a wait, by unparking a
-    /// thread or writing to a descriptor. It is used at once, whatever the thread that signals holds,
-    /// so it must neither take a lock nor call back nor panic.
+    /// Like [`register`](Self::register), for a waker that runs nothing foreign: it unparks a thread,
+    /// writes to a descriptor, or hands tasks to [`deferred`](crate::deferred). It is used at once, whatever
+    /// the thread that signals holds, so it must neither panic nor wait for a lock that somebody holds who
+    /// signals.
     pub fn register_direct(&self, waker: &Waker) -> bool {
         self.inner.waiter.register_direct(waker);
         self.take_back_if_signalled()

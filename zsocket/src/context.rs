@@ -8,7 +8,7 @@ use std::{
 };
 
 use zmtp::SocketType;
-use zpipe::{Counter, Notifier, Readiness, ReadySet};
+use zpipe::{Counter, Notifier, Readiness, ReadySet, deferred::Scope};
 use ztransport::{Holding, Reactor, SocketHandle};
 
 use crate::{
@@ -21,7 +21,9 @@ use crate::{
 /// context.
 ///
 /// When the last clone and the last socket are gone, the context waits until queued messages are sent
-/// or their linger time is over, as [`term`](Self::term) does; not while the thread is panicking.
+/// or their linger time is over, as [`term`](Self::term) does; not while the thread is panicking, and not
+/// on an I/O thread, where a waker or the `Drop` of a body may drop it: then the same happens in the
+/// background.
 ///
 /// # Examples
 ///
@@ -192,6 +194,8 @@ impl Context {
     /// wait, and can be called again. Sockets still have to be closed.
     pub fn shutdown(&self) {
         self.shared.shut_down.add(1);
+        // A task that is woken may open or close a socket, for which it needs the lock.
+        let _scope = Scope::open();
         for socket in self.shared.lock().open.values() {
             socket.notifier.notify(Readiness::MAIL);
         }
@@ -202,12 +206,11 @@ impl Context {
     ///
     /// # Errors
     ///
-    /// None at present; the type leaves room.
+    /// [`Error::WouldBlock`] if it would have to wait and this is an I/O thread, on which a waker or the
+    /// `Drop` of a body has called: those never wait.
     pub fn term(&self) -> Result<(), Error> {
         self.shutdown();
-        // Without a deadline it can only end well.
-        let _ = self.shared.wait(None);
-        Ok(())
+        self.shared.wait(None).map_err(|_| Error::WouldBlock)
     }
 
     /// Like [`term`](Self::term), but gives up after a while. It may be called again.
@@ -264,12 +267,19 @@ impl Shared {
     }
 
     pub(crate) fn socket_closed(&self, id: u64) {
-        self.lock().open.remove(&id);
+        let closed = self.lock().open.remove(&id);
         self.closed.notify_all();
+        // Outside the lock.
+        drop(closed);
     }
 
     /// Waits until nothing is left, or reports what is.
     fn wait(&self, deadline: Option<Instant>) -> Result<(), TermReport> {
+        let deadline = if ztransport::is_io_thread() {
+            Some(Instant::now())
+        } else {
+            deadline
+        };
         let mut sockets = self.lock();
         while !sockets.open.is_empty() {
             sockets = match deadline {
@@ -311,7 +321,8 @@ impl Shared {
 
 impl Drop for Shared {
     fn drop(&mut self) {
-        if !std::thread::panicking() {
+        // On an I/O thread the reactor does the rest in the background.
+        if !std::thread::panicking() && !ztransport::is_io_thread() {
             // All sockets are gone; what they left is sent. With the deadline of none it ends well.
             let _ = self.reactor.wait_idle(None);
         }

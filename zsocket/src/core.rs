@@ -3,6 +3,10 @@
 //! Everything here runs on the application's thread, inside a call. What happened meanwhile, links
 //! that came, went, filled or drained, has been queued in the ready list and is taken in at the
 //! beginning of a call; one relaxed load tells that there is nothing.
+//!
+//! The socket lends the core for a call, and foreign code, wakers and the `Drop` of bodies, may call the
+//! socket. So every way that may come upon such code begins the core's [`Deferral`], and the socket
+//! ends it when it has the core back.
 
 use std::{
     sync::Arc,
@@ -11,7 +15,10 @@ use std::{
 };
 
 use zmtp::{Message, SocketType, header::Flags};
-use zpipe::{Limits, Mailbox, ReadySet, Spinner, Writer};
+use zpipe::{
+    Limits, Mailbox, ReadySet, Spinner, Writer,
+    deferred::{self, Deferral},
+};
 use ztransport::{Endpoint, Letter, Link, Options, SocketHandle};
 
 use crate::{
@@ -50,6 +57,8 @@ pub(crate) struct Core {
     /// What [`Refusal::PeerLost`] is about.
     loss: PeerLoss,
     stats: SocketStats,
+    /// Open if this call has come upon foreign code.
+    pub(crate) deferral: Deferral,
 }
 
 /// Parts of a message that a receiver takes in before it looks at its deadline again.
@@ -138,6 +147,7 @@ impl Core {
             terminated: false,
             loss: PeerLoss::Gone,
             stats: SocketStats::default(),
+            deferral: Deferral::default(),
         })
     }
 
@@ -158,6 +168,7 @@ impl Core {
 
     #[inline(never)]
     fn process_signals(&mut self) {
+        self.deferral.begin();
         let mut mail = false;
         let mut gone = Vec::new();
         let (ready, links) = (&mut self.ready, &mut self.links);
@@ -296,11 +307,11 @@ impl Core {
             {
                 message.check(&slot.link.writer)?;
                 if request {
-                    Self::forget_replies(slot, &mut self.stats);
+                    Self::forget_replies(slot, &mut self.stats, &mut self.deferral);
                     Req::wrap(&mut slot.link.writer);
                 }
                 message.append_to(&mut slot.link.writer);
-                slot.commit(request);
+                slot.commit(request, &mut self.deferral);
                 let sent = (slot.link.id, slot.link.writer.written());
                 self.links.outbound.advance();
                 return Ok(sent);
@@ -312,6 +323,7 @@ impl Core {
     /// A link was found full: empties its pipe, or takes it out of the circle until it has drained.
     #[inline(never)]
     fn make_room(&mut self, at: usize, then: Then) {
+        self.deferral.begin();
         let Some(slot) = self.links.get_mut(at) else {
             return self.links.outbound.remove(at);
         };
@@ -327,14 +339,16 @@ impl Core {
     }
 
     /// Late replies to earlier requests are none to the next one.
-    fn forget_replies(slot: &mut Slot, stats: &mut SocketStats) {
+    fn forget_replies(slot: &mut Slot, stats: &mut SocketStats, deferral: &mut Deferral) {
         if !slot.link.reader.is_readable() {
             return;
         }
+        deferral.begin();
         let mut stale = Message::new();
         while slot.link.reader.read_message_unreleased(&mut stale) {
             stats.dropped.unexpected += 1;
-            slot.release();
+            slot.release(deferral);
+            deferred::drop_bodies(&mut stale);
         }
     }
 
@@ -350,7 +364,7 @@ impl Core {
                     message.check(&slot.link.writer)?;
                     rep.wrap(&mut slot.link.writer);
                     message.append_to(&mut slot.link.writer);
-                    slot.commit(true);
+                    slot.commit(true, &mut self.deferral);
                 } else {
                     self.stats.dropped.hwm += 1;
                 }
@@ -393,7 +407,7 @@ impl Core {
                 continue;
             };
             if slot.link.reader.read_message_unreleased(message) {
-                slot.release();
+                slot.release(&mut self.deferral);
                 let id = slot.link.id;
                 self.links.inbound.advance();
                 return Ok(id);
@@ -405,6 +419,7 @@ impl Core {
                 continue;
             };
             if slot.link.reader.is_closed() {
+                self.deferral.begin();
                 self.lose(at);
             } else if slot.link.reader.set_idle() {
                 self.links.inbound.remove(at);
@@ -416,6 +431,7 @@ impl Core {
     /// costs the writer a wake-up, looks whether there is more after all.
     #[inline(never)]
     fn look_again(&mut self, at: usize, then: Then) -> bool {
+        self.deferral.begin();
         let only = self.links.only() == Some(at);
         let Some(slot) = self.links.get_mut(at) else {
             return false;
@@ -464,9 +480,16 @@ impl Core {
             };
             match rep.on_message(id, message) {
                 Verdict::Deliver => return Ok(()),
-                Verdict::Discard => self.stats.dropped.unexpected += 1,
+                Verdict::Discard => self.discard(message),
             }
         }
+    }
+
+    /// A message that is not for the application.
+    fn discard(&mut self, message: &mut Message) {
+        self.stats.dropped.unexpected += 1;
+        self.deferral.begin();
+        deferred::drop_bodies(message);
     }
 
     fn recv_reply(&mut self, message: &mut Message, then: Then) -> Result<(), Refusal> {
@@ -486,14 +509,15 @@ impl Core {
                 return Err(Refusal::PeerLost);
             };
             if slot.link.reader.read_message_unreleased(message) {
-                slot.release();
+                slot.release(&mut self.deferral);
                 match req.on_message(message) {
                     Verdict::Deliver => return Ok(()),
-                    Verdict::Discard => self.stats.dropped.unexpected += 1,
+                    Verdict::Discard => self.discard(message),
                 }
                 continue;
             }
             if slot.link.reader.is_closed() {
+                self.deferral.begin();
                 self.lose(at);
                 if let Kind::Req(req) = &mut self.kind {
                     req.on_link_lost(id);
@@ -518,14 +542,23 @@ impl Core {
 
     // ---- Waiting ----
 
-    /// Blocks until something is signalled or the deadline has passed; says whether to try again.
+    /// Blocks until something is signalled or the deadline has passed; says whether to try again. Before
+    /// that the caller gives the core back, so that foreign code runs: somebody may wait for it.
     pub(crate) fn wait(&mut self, deadline: Option<Instant>) -> bool {
-        self.ready.wait(deadline)
+        if !deferred::is_empty() {
+            return true;
+        }
+        // An I/O thread, on which foreign code has called, waits for nothing but its poll.
+        !ztransport::is_io_thread() && self.ready.wait(deadline)
     }
 
     /// Like [`wait`](Self::wait), for a message. With a single peer this thread waits for the stream
     /// itself, which saves the way through the I/O thread.
     pub(crate) fn wait_recv(&mut self, deadline: Option<Instant>) -> bool {
+        if !deferred::is_empty() || ztransport::is_io_thread() {
+            self.end_lease();
+            return self.wait(deadline);
+        }
         let Some(at) = self.links.only() else {
             self.end_lease();
             return self.wait(deadline);
@@ -560,9 +593,11 @@ impl Core {
     }
 
     /// Has `waker` woken at the next signal; `true` if there is one already.
-    pub(crate) fn register(&mut self, waker: &Waker) -> bool {
+    pub(crate) fn register(&mut self, waker: Waker) -> bool {
+        self.deferral.begin();
         self.end_lease();
-        let signalled = self.ready.register(&self.tasks.join(waker));
+        // Direct: it runs nothing foreign, but hands the tasks over to be woken.
+        let signalled = self.ready.register_direct(&self.tasks.join(waker));
         if signalled {
             // The caller takes the signal in now, and it may be for another task.
             self.tasks.wake_by_ref();
@@ -576,6 +611,7 @@ impl Core {
         let Some(id) = self.leased.take() else {
             return;
         };
+        self.deferral.begin();
         if let Some(slot) = self.links.find(id).and_then(|at| self.links.get_mut(at))
             && let Some(driver) = &slot.link.driver
         {

@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use zpipe::Readiness;
+use zpipe::{Readiness, deferred::Deferral};
 use ztransport::{Driver, Link};
 
 use crate::rotation::Rotation;
@@ -46,10 +46,12 @@ impl Slot {
 
     /// Publishes the message just appended, and sees to it that somebody sends it.
     #[inline]
-    pub(crate) fn commit(&mut self, direct: bool) {
+    pub(crate) fn commit(&mut self, direct: bool, deferral: &mut Deferral) {
         if self.link.writer.commit_quietly() {
+            deferral.begin();
             self.start(direct);
         } else if self.link.writer.written_bytes() - self.flushed_bytes >= BATCH_BYTES {
+            deferral.begin();
             self.flush();
         }
     }
@@ -94,8 +96,9 @@ impl Slot {
 
     /// Publishes that a message was taken, and lets the writer at the other end go on.
     #[inline]
-    pub(crate) fn release(&mut self) {
+    pub(crate) fn release(&mut self, deferral: &mut Deferral) {
         if self.link.reader.release_quietly() {
+            deferral.begin();
             self.resume();
         }
     }

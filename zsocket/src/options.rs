@@ -218,12 +218,53 @@ options! {
     /// Whether messages are queued only for connections that are established, so that none waits for
     /// a peer that may never come. Default false. For later endpoints. `ZMQ_IMMEDIATE`.
     immediate / set_immediate / immediate: bool;
+}
 
+fn check_routing_id(value: &[u8]) -> Result<Bytes, Error> {
+    check(
+        value.len() <= 255 && value.first() != Some(&0),
+        "routing_id",
+        "at most 255 bytes, the first of them not zero",
+    )?;
+    // A copy, since the caller's buffer may have an owner with a `Drop` of its own, and nobody can say
+    // where the last handle of an option goes.
+    Ok(Bytes::copy_from_slice(value))
+}
+
+impl<P: crate::Pattern> crate::Socket<P> {
     /// The routing id that a REQ announces to ROUTER peers: up to 255 bytes, not beginning with a
-    /// zero byte; empty, the default, for none. For later endpoints. `ZMQ_ROUTING_ID`.
-    routing_id / set_routing_id / routing_id: Bytes,
-        check(value) value.len() <= 255 && value.first() != Some(&0)
-            => "at most 255 bytes, the first of them not zero";
+    /// zero byte; empty, the default, for none. It is copied. For later endpoints. `ZMQ_ROUTING_ID`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidOption`] if the value is not allowed, and nothing has changed then.
+    pub fn set_routing_id(&self, value: Bytes) -> Result<(), Error> {
+        let value = check_routing_id(&value)?;
+        self.with_core(|core| core.options.routing_id = value);
+        Ok(())
+    }
+
+    /// The value that [`set_routing_id`](Self::set_routing_id) sets.
+    #[must_use]
+    pub fn routing_id(&self) -> Bytes {
+        self.with_core(|core| core.options.routing_id.clone())
+    }
+}
+
+impl<P: crate::Pattern> crate::SocketBuilder<P> {
+    /// The routing id that a REQ announces to ROUTER peers: up to 255 bytes, not beginning with a
+    /// zero byte; empty, the default, for none. It is copied. For later endpoints. `ZMQ_ROUTING_ID`.
+    ///
+    /// The value is checked by [`build`](Self::build).
+    #[must_use]
+    pub fn routing_id(mut self, value: Bytes) -> Self {
+        let value = check_routing_id(&value);
+        self.set(|options| {
+            options.routing_id = value?;
+            Ok(())
+        });
+        self
+    }
 }
 
 /// Options of the operating system's sockets.

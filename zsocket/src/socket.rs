@@ -1,14 +1,15 @@
 //! The socket: typed by its pattern, blocking by default.
 
 use std::{
-    cell::RefCell,
+    cell::{RefCell, RefMut},
     future::poll_fn,
     marker::PhantomData,
-    task::Poll,
+    task::{Context as TaskContext, Poll},
     time::{Duration, Instant},
 };
 
 use zmtp::{Message, SocketType};
+use zpipe::deferred;
 use ztransport::{Endpoint, IntoEndpoint};
 
 use crate::{
@@ -123,10 +124,27 @@ impl<P: Pattern> Socket<P> {
         }
     }
 
-    /// No call hands control to foreign code while it has the core, so this never fails.
-    #[inline]
+    /// For all calls but those that move messages. No foreign code runs while a call has the core, so
+    /// borrowing it never fails.
     pub(crate) fn with_core<R>(&self, f: impl FnOnce(&mut Core) -> R) -> R {
-        f(&mut self.core.borrow_mut())
+        self.lend_core(|core| {
+            core.deferral.begin();
+            f(core)
+        })
+    }
+
+    /// Lends the core to a call. What the call has deferred runs when the core is back, also if the call
+    /// panics; most have deferred nothing.
+    #[inline]
+    fn lend_core<R>(&self, f: impl FnOnce(&mut Core) -> R) -> R {
+        let mut lent = Lent {
+            cell: &self.core,
+            core: Some(self.core.borrow_mut()),
+        };
+        match &mut lent.core {
+            Some(core) => f(core),
+            None => unreachable!("just borrowed"),
+        }
     }
 
     /// Listens at an endpoint and returns it with wildcards, names and relative paths resolved, as a peer
@@ -225,6 +243,39 @@ impl<P: Pattern> Socket<P> {
     pub fn close(self) {}
 }
 
+/// A core that is lent to a call.
+struct Lent<'a> {
+    cell: &'a RefCell<Core>,
+    /// Until the call is over.
+    core: Option<RefMut<'a, Core>>,
+}
+
+impl Lent<'_> {
+    #[inline(never)]
+    fn run_deferred(&mut self) {
+        let Some(mut core) = self.core.take() else {
+            return;
+        };
+        let mut deferral = std::mem::take(&mut core.deferral);
+        drop(core);
+        let panics = deferral.end();
+        if panics > 0
+            && let Ok(core) = self.cell.try_borrow()
+        {
+            core.handle.counters().foreign_panics.add(panics);
+        }
+    }
+}
+
+impl Drop for Lent<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        if (self.core.as_ref()).is_some_and(|core| core.deferral.is_open()) {
+            self.run_deferred();
+        }
+    }
+}
+
 impl<P: CanSend> Socket<P> {
     /// Sends a message, waiting for room as long as [`set_send_timeout`](Self::set_send_timeout)
     /// says. REP never waits: a reply that its requester cannot take is dropped and counted.
@@ -237,7 +288,7 @@ impl<P: CanSend> Socket<P> {
     pub fn send(&self, message: impl IntoMessage) -> Result<(), SendError> {
         if let Some(body) = message.body()
             && self
-                .with_core(|core| core.try_send(&mut Outgoing::Body(body), Then::Wait))
+                .lend_core(|core| core.try_send(&mut Outgoing::Body(body), Then::Wait))
                 .is_ok()
         {
             return Ok(());
@@ -250,15 +301,33 @@ impl<P: CanSend> Socket<P> {
     #[expect(clippy::result_large_err, reason = "the message is handed back")]
     fn send_slowly(&self, mut message: Message) -> Result<(), SendError> {
         // The first try does not need the time.
-        let result = self.with_core(|core| {
-            match core.try_send(&mut Outgoing::Message(&mut message), Then::Wait) {
-                Err(Refusal::WouldBlock) => send_wait(core, &mut message),
-                done => done,
-            }
-        });
+        let mut result =
+            self.lend_core(|core| core.try_send(&mut Outgoing::Message(&mut message), Then::Wait));
+        if result == Err(Refusal::WouldBlock) {
+            let timeout = self.lend_core(|core| core.options.send_timeout);
+            result = self.send_until(&mut message, deadline(timeout));
+        }
         match result {
             Ok(()) => Ok(()),
             Err(refusal) => Err(refused(refusal, message)),
+        }
+    }
+
+    fn send_until(&self, message: &mut Message, deadline: Option<Instant>) -> Result<(), Refusal> {
+        loop {
+            let done = self.lend_core(|core| {
+                match core.try_send(&mut Outgoing::Message(message), Then::Wait) {
+                    Err(Refusal::WouldBlock) if core.wait(deadline) => None,
+                    // There may be room although no pipe has drained to half.
+                    Err(Refusal::WouldBlock) => {
+                        Some(core.try_send(&mut Outgoing::Message(message), Then::Return))
+                    }
+                    done => Some(done),
+                }
+            });
+            if let Some(done) = done {
+                return done;
+            }
         }
     }
 
@@ -271,14 +340,14 @@ impl<P: CanSend> Socket<P> {
     pub fn try_send(&self, message: impl IntoMessage) -> Result<(), SendError> {
         if let Some(body) = message.body()
             && self
-                .with_core(|core| core.try_send(&mut Outgoing::Body(body), Then::Return))
+                .lend_core(|core| core.try_send(&mut Outgoing::Body(body), Then::Return))
                 .is_ok()
         {
             return Ok(());
         }
         let mut message = message.into_message();
         match self
-            .with_core(|core| core.try_send(&mut Outgoing::Message(&mut message), Then::Return))
+            .lend_core(|core| core.try_send(&mut Outgoing::Message(&mut message), Then::Return))
         {
             Ok(()) => Ok(()),
             Err(refusal) => Err(refused(refusal, message)),
@@ -297,9 +366,7 @@ impl<P: CanSend> Socket<P> {
         timeout: Duration,
     ) -> Result<(), SendError> {
         let mut message = message.into_message();
-        let deadline = deadline(Some(timeout));
-        let result = self.with_core(|core| send_until(core, &mut message, deadline));
-        match result {
+        match self.send_until(&mut message, deadline(Some(timeout))) {
             Ok(()) => Ok(()),
             Err(refusal) => Err(refused(refusal, message)),
         }
@@ -319,14 +386,8 @@ impl<P: CanSend> Socket<P> {
     pub async fn send_async(&self, message: impl IntoMessage) -> Result<(), SendError> {
         let mut message = message.into_message();
         let sent = poll_fn(|cx| {
-            self.with_core(|core| {
-                loop {
-                    match core.try_send(&mut Outgoing::Message(&mut message), Then::Wait) {
-                        Err(Refusal::WouldBlock) if core.register(cx.waker()) => {}
-                        Err(Refusal::WouldBlock) => return Poll::Pending,
-                        done => return Poll::Ready(done),
-                    }
-                }
+            self.poll_core(cx, |core| {
+                core.try_send(&mut Outgoing::Message(&mut message), Then::Wait)
             })
         })
         .await;
@@ -369,10 +430,8 @@ impl<P: CanReceive> Socket<P> {
     /// As for [`recv`](Self::recv).
     pub fn recv_timeout(&self, timeout: Duration) -> Result<Message, Error> {
         let mut message = Message::new();
-        let deadline = deadline(Some(timeout));
-        self.with_core(|core| {
-            recv_until(core, &mut message, deadline).map_err(|refusal| core.error(refusal))
-        })?;
+        let received = self.recv_until(&mut message, deadline(Some(timeout)));
+        self.explain(received)?;
         Ok(message)
     }
 
@@ -385,13 +444,32 @@ impl<P: CanReceive> Socket<P> {
     /// As for [`recv`](Self::recv).
     #[inline]
     pub fn recv_into(&self, message: &mut Message) -> Result<(), Error> {
-        self.with_core(|core| {
-            let result = match core.try_recv(message, Then::Wait) {
-                Err(Refusal::WouldBlock) => recv_wait(core, message),
-                done => done,
-            };
-            result.map_err(|refusal| core.error(refusal))
-        })
+        // Before the core is lent: what the message has shared so far is foreign.
+        deferred::drop_bodies(message);
+        let received = match self.lend_core(|core| core.try_recv(message, Then::Wait)) {
+            Err(Refusal::WouldBlock) => self.recv_slowly(message),
+            done => done,
+        };
+        self.explain(received)
+    }
+
+    /// Waits as long as the option says.
+    #[inline(never)]
+    fn recv_slowly(&self, message: &mut Message) -> Result<(), Refusal> {
+        let timeout = self.lend_core(|core| core.options.recv_timeout);
+        self.recv_until(message, deadline(timeout))
+    }
+
+    fn recv_until(&self, message: &mut Message, deadline: Option<Instant>) -> Result<(), Refusal> {
+        loop {
+            let done = self.lend_core(|core| match core.try_recv(message, Then::Wait) {
+                Err(Refusal::WouldBlock) if core.wait_recv(deadline) => None,
+                done => Some(done),
+            });
+            if let Some(done) = done {
+                return done;
+            }
+        }
     }
 
     /// Like [`try_recv`](Self::try_recv), into a message whose buffers are used again.
@@ -401,14 +479,16 @@ impl<P: CanReceive> Socket<P> {
     /// As for [`recv`](Self::recv).
     #[inline]
     pub fn try_recv_into(&self, message: &mut Message) -> Result<(), Error> {
-        self.with_core(|core| {
-            let result = core.try_recv(message, Then::Return);
-            if matches!(result, Err(Refusal::WouldBlock)) {
+        deferred::drop_bodies(message);
+        let received = self.lend_core(|core| {
+            let received = core.try_recv(message, Then::Return);
+            if received == Err(Refusal::WouldBlock) {
                 // The caller may wait in any way now.
                 core.end_lease();
             }
-            result.map_err(|refusal| core.error(refusal))
-        })
+            received
+        });
+        self.explain(received)
     }
 
     /// Receives a message, waiting for one without blocking the thread. It needs no particular
@@ -423,20 +503,52 @@ impl<P: CanReceive> Socket<P> {
     ///
     /// As for [`recv`](Self::recv), except that it never gives up.
     pub async fn recv_async(&self) -> Result<Message, Error> {
-        poll_fn(|cx| {
-            self.with_core(|core| {
-                let mut message = Message::new();
+        let mut message = Message::new();
+        let received =
+            poll_fn(|cx| self.poll_core(cx, |core| core.try_recv(&mut message, Then::Return)))
+                .await;
+        self.explain(received)?;
+        Ok(message)
+    }
+
+    /// Says more about a refusal than the data path knows.
+    #[inline]
+    fn explain(&self, received: Result<(), Refusal>) -> Result<(), Error> {
+        received.map_err(|refusal| self.lend_core(|core| core.error(refusal)))
+    }
+}
+
+impl<P: Pattern> Socket<P> {
+    /// Tries once, or has the task woken when it is time to try again.
+    fn poll_core(
+        &self,
+        cx: &mut TaskContext<'_>,
+        mut attempt: impl FnMut(&mut Core) -> Result<(), Refusal>,
+    ) -> Poll<Result<(), Refusal>> {
+        // Made only if it is needed, and not while the core is lent: to clone a waker is foreign code.
+        let mut waker = None;
+        loop {
+            let polled = self.lend_core(|core| {
                 loop {
-                    match core.try_recv(&mut message, Then::Return) {
-                        Ok(()) => return Poll::Ready(Ok(message)),
-                        Err(Refusal::WouldBlock) if core.register(cx.waker()) => {}
-                        Err(Refusal::WouldBlock) => return Poll::Pending,
-                        Err(refusal) => return Poll::Ready(Err(core.error(refusal))),
+                    match (attempt(core), waker.take()) {
+                        (Err(Refusal::WouldBlock), None) => return None,
+                        (Err(Refusal::WouldBlock), Some(waker)) => {
+                            if !core.register(waker) {
+                                return Some(Poll::Pending);
+                            }
+                        }
+                        (done, unused) => {
+                            waker = unused;
+                            return Some(Poll::Ready(done));
+                        }
                     }
                 }
-            })
-        })
-        .await
+            });
+            match polled {
+                Some(polled) => return polled,
+                None => waker = Some(cx.waker().clone()),
+            }
+        }
     }
 }
 
@@ -450,50 +562,6 @@ fn refused(refusal: Refusal, message: Message) -> SendError {
     SendError {
         error: refusal.into(),
         message,
-    }
-}
-
-/// Waits as long as the option says. Not inlined into the path of a message that does not wait.
-#[inline(never)]
-fn send_wait(core: &mut Core, message: &mut Message) -> Result<(), Refusal> {
-    let deadline = deadline(core.options.send_timeout);
-    send_until(core, message, deadline)
-}
-
-/// See [`send_wait`].
-#[inline(never)]
-fn recv_wait(core: &mut Core, message: &mut Message) -> Result<(), Refusal> {
-    let deadline = deadline(core.options.recv_timeout);
-    recv_until(core, message, deadline)
-}
-
-fn send_until(
-    core: &mut Core,
-    message: &mut Message,
-    deadline: Option<Instant>,
-) -> Result<(), Refusal> {
-    loop {
-        match core.try_send(&mut Outgoing::Message(message), Then::Wait) {
-            Err(Refusal::WouldBlock) if core.wait(deadline) => {}
-            // There may be room although no pipe has drained to half.
-            Err(Refusal::WouldBlock) => {
-                return core.try_send(&mut Outgoing::Message(message), Then::Return);
-            }
-            done => return done,
-        }
-    }
-}
-
-fn recv_until(
-    core: &mut Core,
-    message: &mut Message,
-    deadline: Option<Instant>,
-) -> Result<(), Refusal> {
-    loop {
-        match core.try_recv(message, Then::Wait) {
-            Err(Refusal::WouldBlock) if core.wait_recv(deadline) => {}
-            done => return done,
-        }
     }
 }
 

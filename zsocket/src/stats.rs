@@ -16,6 +16,8 @@ pub struct SocketStats {
     pub connections: Connections,
     /// Events that the monitor missed because it was full.
     pub monitor_lagged: u64,
+    /// Panics of foreign code that the socket caught: in wakers of tasks, and in the `Drop` of bodies.
+    pub foreign_panics: u64,
 }
 
 /// Why messages were dropped.
@@ -71,6 +73,7 @@ impl SocketStats {
         self.dropped.refused += counters.refused.value();
         self.dropped.linger += counters.lost_to_linger.value();
         self.monitor_lagged = counters.monitor_lagged.value();
+        self.foreign_panics = counters.foreign_panics.value();
         self.connections = Connections {
             open: counters.open.value(),
             established: counters.established.value(),

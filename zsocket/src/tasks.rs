@@ -5,6 +5,8 @@ use std::{
     task::{Wake, Waker},
 };
 
+use zpipe::deferred;
+
 /// Wakes all of them at once. Whoever finds nothing waits again.
 #[derive(Debug, Default)]
 pub(crate) struct Tasks {
@@ -13,12 +15,14 @@ pub(crate) struct Tasks {
 
 impl Tasks {
     /// Adds one, and returns the waker that wakes all.
-    pub(crate) fn join(self: &Arc<Self>, task: &Waker) -> Waker {
+    pub(crate) fn join(self: &Arc<Self>, task: Waker) -> Waker {
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        if !waiting.iter().any(|other| other.will_wake(task)) {
-            waiting.push(task.clone());
+        if waiting.iter().any(|other| other.will_wake(&task)) {
+            drop(waiting);
+            deferred::drop_waker(task);
+        } else {
+            waiting.push(task);
         }
-        drop(waiting);
         Waker::from(Arc::clone(self))
     }
 }
@@ -29,6 +33,6 @@ impl Wake for Tasks {
         let tasks = std::mem::take(&mut *waiting);
         // A waker may run a task at once, which may wait again.
         drop(waiting);
-        tasks.into_iter().for_each(Waker::wake);
+        tasks.into_iter().for_each(deferred::wake);
     }
 }

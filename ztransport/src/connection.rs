@@ -8,7 +8,7 @@ use std::{
 };
 
 use zmtp::zap;
-use zpipe::{Notifier, Owned, Readiness, Sender};
+use zpipe::{Notifier, Owned, Readiness, Sender, deferred::Scope};
 
 use crate::{
     endpoint::Endpoint,
@@ -84,8 +84,18 @@ impl Connection {
     }
 
     fn drive_by(self: &Arc<Self>, pending: u32, by: Caller) {
-        self.engine
-            .drive(pending, |engine, pending| engine.handle(self, pending, by));
+        self.drive_with(pending, |engine, pending| engine.handle(self, pending, by));
+    }
+
+    /// The one place where an engine is driven. Foreign code that this comes upon runs when the engine is
+    /// free again.
+    fn drive_with(&self, pending: u32, handle: impl FnMut(&mut Engine, u32)) {
+        let scope = Scope::open();
+        self.engine.drive(pending, handle);
+        let panics = scope.close();
+        if panics > 0 {
+            self.handle.counters().foreign_panics.add(panics);
+        }
     }
 
     pub(crate) fn drive_write(self: &Arc<Self>) {
@@ -104,11 +114,10 @@ impl Connection {
     /// Reads on behalf of an application that has the input side, and says whether anything came.
     pub(crate) fn drive_resumed(self: &Arc<Self>) -> bool {
         let mut progress = false;
-        self.engine
-            .drive(events::READ | events::RESUME, |engine, pending| {
-                engine.handle(self, pending, Caller::Application);
-                progress |= engine.take_progress();
-            });
+        self.drive_with(events::READ | events::RESUME, |engine, pending| {
+            engine.handle(self, pending, Caller::Application);
+            progress |= engine.take_progress();
+        });
         progress
     }
 
@@ -190,7 +199,7 @@ impl Connection {
     /// Messages queued for the peer; `None` when another thread is driving the engine right now.
     pub(crate) fn pending(self: &Arc<Self>) -> Option<u64> {
         let mut pending = None;
-        self.engine.drive(0, |engine, events| {
+        self.drive_with(0, |engine, events| {
             if events != 0 {
                 engine.handle(self, events, Caller::Application);
             }

@@ -215,6 +215,8 @@ pub struct Counters {
     pub accept_paused: Counter,
     /// Events that a monitor missed because it was full.
     pub monitor_lagged: Counter,
+    /// Panics of foreign code that were caught: in wakers of tasks, and in the `Drop` of bodies.
+    pub foreign_panics: Counter,
     /// Messages that were queued for a peer when its connection was given up.
     pub lost_to_peer: Counter,
     /// Messages that were given up because the peer refuses them.

@@ -4,6 +4,9 @@
 //! Each direction holds as many messages as the writer's send mark and the reader's receive mark
 //! together, or any number if either is unlimited. Connecting before somebody binds is allowed; until
 //! then only the connecting socket's own mark counts, and the other ends wait here.
+//!
+//! Letters are posted and pipes are dropped under the lock of the names, so that who binds, connects and
+//! leaves has one order. The tasks that this wakes may bind and connect themselves: hence the scopes.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -11,7 +14,7 @@ use std::{
 };
 
 use zmtp::{Peer, Version};
-use zpipe::{Limits, Reader, Writer, pipe};
+use zpipe::{Limits, Reader, Writer, deferred::Scope, pipe};
 
 use crate::{
     endpoint::{Endpoint, InprocName},
@@ -75,6 +78,7 @@ impl Inproc {
         options: &Arc<Options>,
         handle: &SocketHandle,
     ) -> bool {
+        let _scope = Scope::open();
         let mut names = self.lock();
         if names.bound.contains_key(name) {
             return false;
@@ -110,6 +114,7 @@ impl Inproc {
         writer.set_splice_min(SPLICE_MIN);
         let (mut far_writer, reader) = pipe(Limits::default(), None, Some(notifier));
         far_writer.set_splice_min(SPLICE_MIN);
+        let _scope = Scope::open();
         let mut names = self.lock();
         let peer = match names.bound.get(name) {
             Some(binding) => {
@@ -142,6 +147,7 @@ impl Inproc {
 
     /// Frees a name. Connections stay.
     pub(crate) fn unbind(&self, key: u64) {
+        let _scope = Scope::open();
         let mut names = self.lock();
         if let Some(name) = names.name_of.remove(&key) {
             names.bound.remove(&name);
@@ -150,6 +156,7 @@ impl Inproc {
 
     /// Drops the far ends of a connection that is still waiting.
     pub(crate) fn forget(&self, link: u64) {
+        let _scope = Scope::open();
         let mut names = self.lock();
         let names = &mut *names;
         if let Some(name) = names.awaited.remove(&link)

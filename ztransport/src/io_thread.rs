@@ -1,6 +1,7 @@
 //! One I/O thread: waits for descriptors, pipes, letters and timers, and drives what is due.
 
 use std::{
+    cell::Cell,
     collections::{HashMap, HashSet},
     io,
     sync::{Arc, mpsc},
@@ -45,6 +46,8 @@ pub(crate) enum Command {
     },
     /// End the thread; everything is closed.
     Stop,
+    /// End the thread once its last connection is gone.
+    StopWhenIdle,
 }
 
 /// A listener and whom it serves.
@@ -65,6 +68,18 @@ const ACCEPT_BATCH: usize = 64;
 const RETRY_PAUSE: Duration = Duration::from_millis(10);
 /// How long accepting pauses when descriptors have run out.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+thread_local! {
+    static IS_IO_THREAD: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Whether this is an I/O thread, of whatever [`Reactor`](crate::Reactor). Foreign code may find itself on
+/// one: a task's waker, or the `Drop` of a message body. I/O threads wait for nothing but their poll,
+/// so what such code calls must not wait either.
+#[must_use]
+pub fn is_io_thread() -> bool {
+    IS_IO_THREAD.get()
+}
 
 /// What others need to deal with an I/O thread.
 #[derive(Debug)]
@@ -89,6 +104,7 @@ pub(crate) struct IoThread {
     accepted: HashMap<u64, HashSet<u64>>,
     live: Arc<Live>,
     stopped: bool,
+    stops_when_idle: bool,
 }
 
 impl IoThread {
@@ -112,6 +128,7 @@ impl IoThread {
             accepted: HashMap::new(),
             live,
             stopped: false,
+            stops_when_idle: false,
         };
         let registry = thread.registry.clone();
         Ok((
@@ -126,14 +143,15 @@ impl IoThread {
 
     /// Runs until it is told to stop.
     pub(crate) fn run(mut self) {
+        IS_IO_THREAD.set(true);
         let waker = self.poll.waker();
         let mut events = Events::new();
         let mut descriptors = Vec::new();
         let mut signals = Vec::new();
-        while !self.stopped {
+        while !(self.stopped || self.stops_when_idle && self.sessions.is_empty()) {
             // Signals that come while this thread works need no system call: only for the wait
             // itself is the waker registered.
-            let deadline = if self.ready.register(&waker) {
+            let deadline = if self.ready.register_direct(&waker) {
                 Some(Instant::now())
             } else {
                 self.timers.next()
@@ -246,6 +264,7 @@ impl IoThread {
                 }
             }
             Command::Stop => self.stopped = true,
+            Command::StopWhenIdle => self.stops_when_idle = true,
         }
     }
 

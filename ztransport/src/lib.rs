@@ -100,6 +100,7 @@ pub use self::{
     endpoint::{Endpoint, EndpointError, IntoEndpoint},
     error::Error,
     event::{CloseReason, Counters, Event, Letter, SocketHandle},
+    io_thread::is_io_thread,
     link::{Driver, Link, Waited},
     live::Holding,
     monitor::EventReceiver,

@@ -18,7 +18,7 @@ use crate::{
     error::Error,
     event::SocketHandle,
     inproc::Inproc,
-    io_thread::{Command, IoThread, ListenerEntry, Remote},
+    io_thread::{Command, IoThread, ListenerEntry, Remote, is_io_thread},
     link::{Driver, Link, next_id},
     live::{Holding, Live},
     lock::lock,
@@ -33,7 +33,9 @@ const UNBIND_PATIENCE: Duration = Duration::from_secs(5);
 /// The I/O side of a context: its threads, its connections, its inproc names.
 ///
 /// Dropping it closes everything at once and joins the threads. To send what is queued first, wait
-/// with [`wait_idle`](Self::wait_idle).
+/// with [`wait_idle`](Self::wait_idle). An I/O thread that drops one, because a waker or the `Drop` of a
+/// message body does, must not wait: then the threads go on until their connections are gone, and
+/// nobody joins them.
 #[derive(Debug)]
 pub struct Reactor {
     threads: Vec<Thread>,
@@ -204,7 +206,8 @@ impl Reactor {
         }
     }
 
-    /// Closes a listener. When this returns, its port or path is free. With `accepted_too` the
+    /// Closes a listener. When this returns, its port or path is free, except on an I/O thread, which
+    /// does not wait for it. With `accepted_too` the
     /// connections it has accepted are closed as well, without lingering; otherwise only those that
     /// have not completed their handshake.
     pub fn unbind(&self, id: u64, accepted_too: bool) {
@@ -222,6 +225,9 @@ impl Reactor {
                 done: Some(done),
             },
         );
+        if is_io_thread() {
+            return;
+        }
         // An I/O thread answers within microseconds; the limit is for one that has died.
         let _ = wait.recv_timeout(UNBIND_PATIENCE);
     }
@@ -262,13 +268,17 @@ impl Reactor {
 
 impl Drop for Reactor {
     fn drop(&mut self) {
+        if is_io_thread() {
+            for thread in &self.threads {
+                self.send(thread, Command::StopWhenIdle);
+            }
+            return;
+        }
         for thread in &self.threads {
             self.send(thread, Command::Stop);
         }
         for thread in &mut self.threads {
-            if let Some(join) = thread.join.take()
-                && join.thread().id() != std::thread::current().id()
-            {
+            if let Some(join) = thread.join.take() {
                 // A panic there was reported when it happened.
                 let _ = join.join();
             }

@@ -5,6 +5,7 @@
 
 mod bad_input;
 mod endpoints;
+mod foreign;
 mod futures;
 mod high_water;
 mod inproc;
