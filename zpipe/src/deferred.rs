@@ -309,21 +309,27 @@ fn run_collected() -> u64 {
 
 /// Runs foreign code; `false` if it panicked.
 fn run(item: Item) -> bool {
-    let result = catch_unwind(AssertUnwindSafe(|| match item {
+    let whole = catch(|| match item {
         Item::Wake(waker) => waker.wake(),
         Item::Drop(foreign) => drop(foreign),
-    }));
-    let Err(payload) = result else { return true };
-    PANICS.add(1);
-    forget_panic(payload);
-    false
+    });
+    if !whole {
+        PANICS.add(1);
+    }
+    whole
 }
 
-/// Lets go of what a panic threw. That is foreign code as well, and may throw again.
-pub fn forget_panic(payload: Box<dyn std::any::Any + Send>) {
+/// Runs code that may panic, and says whether it did not. It is the caller's business that what the code
+/// has left half-changed is not used any more.
+pub fn catch(code: impl FnOnce()) -> bool {
+    let Err(payload) = catch_unwind(AssertUnwindSafe(code)) else {
+        return true;
+    };
+    // What a panic throws is foreign code as well, and may throw again.
     if let Err(again) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
         std::mem::forget(again);
     }
+    false
 }
 
 #[cfg(all(test, not(loom)))]

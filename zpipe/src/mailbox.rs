@@ -94,6 +94,14 @@ impl<T> Mailbox<T> {
     }
 }
 
+impl<T> Mailbox<T> {
+    /// Takes all letters and closes the mailbox: what is posted from now on comes back to its sender.
+    pub fn close(&mut self) -> VecDeque<T> {
+        let letters = self.shared.lock().take();
+        letters.unwrap_or_default()
+    }
+}
+
 impl<T> Shared<T> {
     fn lock(&self) -> impl std::ops::DerefMut<Target = Option<VecDeque<T>>> + '_ {
         self.letters
@@ -147,7 +155,11 @@ mod tests {
         assert_eq!(sender.retract(|letter| *letter == 9), None);
         assert_eq!(mailbox.take(), [1, 2]);
         assert!(mailbox.take().is_empty());
+        sender.post(3).unwrap();
+        assert_eq!(mailbox.close(), [3]);
+        assert_eq!(sender.post(4), Err(4));
+        assert!(mailbox.take().is_empty());
         drop(mailbox);
-        assert_eq!(sender.post(3), Err(3));
+        assert_eq!(sender.post(5), Err(5));
     }
 }

@@ -8,7 +8,8 @@ use crate::sync::{AtomicU32, Ordering, UnsafeCell};
 /// left with that thread, which handles them before it lets go. So the caller never blocks, and an
 /// event posted at the very moment when the owner leaves is handled by one of the two.
 ///
-/// State word: bit 31 is set while somebody owns the value; bits 0 to 30 are events not yet handled.
+/// State word: bit 31 is set while somebody owns the value, bit 30 once a drive has panicked; bits 0 to
+/// 29 are events not yet handled.
 ///
 /// # Examples
 ///
@@ -23,6 +24,7 @@ pub struct Owned<T> {
 }
 
 const HELD: u32 = 1 << 31;
+const POISONED: u32 = 1 << 30;
 
 // SAFETY: the value is only touched by the thread that set `HELD`, one at a time, so sharing the
 // container means sending the value.
@@ -39,14 +41,14 @@ impl<T> Owned<T> {
         }
     }
 
-    /// Posts `events` (bits 0 to 30) and, if the value is free, owns it and calls `handle` with the
+    /// Posts `events` (bits 0 to 29) and, if the value is free, owns it and calls `handle` with the
     /// events posted so far, again and again until none are left. Returns `false` when another
     /// thread owns it, which then handles these events; so does a call from within `handle`.
     ///
-    /// If `handle` panics the value stays owned for ever: events are accepted and not handled.
+    /// If `handle` panics the value is poisoned: see [`is_poisoned`](Self::is_poisoned).
     #[inline]
     pub fn drive(&self, events: u32, mut handle: impl FnMut(&mut T, u32)) -> bool {
-        debug_assert_eq!(events & HELD, 0);
+        debug_assert_eq!(events & (HELD | POISONED), 0);
         let mut pending = events;
         if self
             .state
@@ -58,6 +60,7 @@ impl<T> Owned<T> {
             }
             pending = self.state.swap(HELD, Ordering::AcqRel) & !HELD;
         }
+        let poison = Poison(&self.state);
         loop {
             // SAFETY: `HELD` was clear and this thread set it, so it is alone with the value until
             // it clears it below.
@@ -68,6 +71,7 @@ impl<T> Owned<T> {
                 .compare_exchange(HELD, 0, Ordering::AcqRel, Ordering::Relaxed)
                 .is_ok()
             {
+                std::mem::forget(poison);
                 return true;
             }
             // Taken before they are handled: the same event posted meanwhile counts anew.
@@ -75,9 +79,25 @@ impl<T> Owned<T> {
         }
     }
 
-    /// Unwraps the value.
+    /// Whether a drive has panicked. The value may be half-changed then, so nobody gets it any more:
+    /// `drive` returns `false`, and its events are lost.
+    #[must_use]
+    pub fn is_poisoned(&self) -> bool {
+        self.state.load(Ordering::Acquire) & POISONED != 0
+    }
+
+    /// Unwraps the value, in whatever state it is.
     pub fn into_inner(self) -> T {
         self.value.into_inner()
+    }
+}
+
+/// Dropped only when a drive panics. `HELD` stays.
+struct Poison<'a>(&'a AtomicU32);
+
+impl Drop for Poison<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_or(POISONED, Ordering::Release);
     }
 }
 
@@ -106,6 +126,22 @@ mod tests {
         });
         assert!(drove);
         assert_eq!(owned.into_inner(), [1, 5]);
+    }
+
+    #[test]
+    fn a_drive_that_panics_poisons() {
+        let owned = Owned::new(0);
+        let drive = std::panic::AssertUnwindSafe(|| {
+            owned.drive(1, |value, _| {
+                *value = 1;
+                panic!("on purpose");
+            })
+        });
+        assert!(!owned.is_poisoned());
+        std::panic::catch_unwind(drive).unwrap_err();
+        assert!(owned.is_poisoned());
+        assert!(!owned.drive(1, |_, _| unreachable!("poisoned")));
+        assert_eq!(owned.into_inner(), 1);
     }
 
     #[test]

@@ -53,7 +53,8 @@ pub(crate) struct Core {
     /// For waits that an inproc peer is likely to end at once.
     spinner: Spinner,
     tasks: Arc<Tasks>,
-    terminated: bool,
+    /// Why every call fails from now on.
+    ended: Option<Refusal>,
     /// What [`Refusal::PeerLost`] is about.
     loss: PeerLoss,
     stats: SocketStats,
@@ -144,7 +145,7 @@ impl Core {
             leased: None,
             spinner,
             tasks: Arc::default(),
-            terminated: false,
+            ended: None,
             loss: PeerLoss::Gone,
             stats: SocketStats::default(),
             deferral: Deferral::default(),
@@ -159,10 +160,9 @@ impl Core {
         if !self.ready.is_empty() {
             self.process_signals();
         }
-        if self.terminated {
-            Err(Refusal::Terminated)
-        } else {
-            Ok(())
+        match self.ended {
+            None => Ok(()),
+            Some(refusal) => Err(refusal),
         }
     }
 
@@ -189,12 +189,16 @@ impl Core {
             for letter in self.mailbox.take() {
                 self.on_letter(letter);
             }
-            self.terminated = self.context.is_shut_down();
+            if self.context.is_shut_down() {
+                self.ended = Some(Refusal::Terminated);
+            }
         }
     }
 
     fn on_letter(&mut self, letter: Letter) {
         match letter {
+            // What is gone does not come back, so that is what every call says, and not only the next.
+            Letter::IoThreadLost => self.ended = Some(Refusal::IoThreadLost),
             Letter::Attach(link) => self.attach(*link),
             Letter::Interrupted { link, taken } => {
                 if let Kind::Req(req) = &mut self.kind {

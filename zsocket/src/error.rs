@@ -44,6 +44,9 @@ pub enum Error {
     },
     /// The context has no I/O threads, so only inproc works. `EMTHREAD`.
     NoIoThread,
+    /// An I/O thread that served this socket has ended because of a defect of this library. Close the
+    /// socket, make a new context, and report what the thread has printed. libzmq aborts the process.
+    IoThreadLost,
     /// The operating system refused something that has nothing to do with an endpoint.
     Io(io::Error),
 }
@@ -78,6 +81,7 @@ impl fmt::Display for Error {
                 )
             }
             Self::NoIoThread => ztransport::Error::NoIoThread.fmt(f),
+            Self::IoThreadLost => ztransport::Error::IoThreadLost.fmt(f),
             Self::Io(error) => error.fmt(f),
         }
     }
@@ -137,6 +141,7 @@ impl From<ztransport::Error> for Error {
                 Self::InvalidEndpoint(error)
             }
             ztransport::Error::NoIoThread => Self::NoIoThread,
+            ztransport::Error::IoThreadLost => Self::IoThreadLost,
             ztransport::Error::Bind(error) => Self::Bind(error),
             other => Self::Io(io::Error::other(other)),
         }
@@ -164,6 +169,7 @@ pub(crate) enum Refusal {
     Terminated,
     NotSupported,
     PeerLost,
+    IoThreadLost,
     /// Not a refusal to the caller: the body is too large to be copied, make a message of it.
     TooLargeToCopy,
 }
@@ -177,6 +183,7 @@ impl From<Refusal> for Error {
             Refusal::Terminated => Self::Terminated,
             Refusal::NotSupported => Self::NotSupported,
             // The core knows better, where it matters.
+            Refusal::IoThreadLost => Self::IoThreadLost,
             Refusal::PeerLost => Self::PeerLost(PeerLoss::Gone),
             // Handled where it arises; as an answer it would mean: try again.
             Refusal::TooLargeToCopy => Self::WouldBlock,

@@ -154,7 +154,7 @@ impl<P: Pattern> Socket<P> {
     /// # Errors
     ///
     /// [`Error::AddressInUse`], [`Error::Bind`] with the cause, [`Error::InvalidEndpoint`],
-    /// [`Error::NoIoThread`], [`Error::Terminated`].
+    /// [`Error::NoIoThread`], [`Error::IoThreadLost`], [`Error::Terminated`].
     pub fn bind(&self, endpoint: impl IntoEndpoint) -> Result<Endpoint, Error> {
         let endpoint = endpoint.into_endpoint()?;
         self.with_core(|core| core.bind(&endpoint))
@@ -166,7 +166,7 @@ impl<P: Pattern> Socket<P> {
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidEndpoint`], [`Error::NoIoThread`], [`Error::Terminated`].
+    /// [`Error::InvalidEndpoint`], [`Error::NoIoThread`], [`Error::IoThreadLost`], [`Error::Terminated`].
     pub fn connect(&self, endpoint: impl IntoEndpoint) -> Result<(), Error> {
         let endpoint = endpoint.into_endpoint()?;
         self.with_core(|core| core.connect(endpoint))
@@ -282,8 +282,9 @@ impl<P: CanSend> Socket<P> {
     ///
     /// # Errors
     ///
-    /// [`Error::WouldBlock`] when the timeout is over, [`Error::WrongState`],
-    /// [`Error::Terminated`], [`Error::NotSupported`]; the message comes back with the error.
+    /// [`Error::WouldBlock`] when the timeout is over, and at once on an I/O thread, which never waits;
+    /// [`Error::WrongState`], [`Error::IoThreadLost`], [`Error::Terminated`], [`Error::NotSupported`]; the
+    /// message comes back with the error.
     #[expect(clippy::result_large_err, reason = "the message is handed back")]
     pub fn send(&self, message: impl IntoMessage) -> Result<(), SendError> {
         if let Some(body) = message.body()
@@ -404,8 +405,8 @@ impl<P: CanReceive> Socket<P> {
     ///
     /// # Errors
     ///
-    /// [`Error::WouldBlock`] when the timeout is over, [`Error::WrongState`],
-    /// [`Error::PeerLost`] (REQ), [`Error::Terminated`], [`Error::NotSupported`].
+    /// [`Error::WouldBlock`] when the timeout is over, and at once on an I/O thread, which never waits;
+    /// [`Error::WrongState`], [`Error::PeerLost`] (REQ), [`Error::IoThreadLost`], [`Error::Terminated`], [`Error::NotSupported`].
     pub fn recv(&self) -> Result<Message, Error> {
         let mut message = Message::new();
         self.recv_into(&mut message)?;
@@ -611,5 +612,33 @@ impl<P: Pattern> SocketBuilder<P> {
     /// [`Context::socket`] otherwise.
     pub fn build(self) -> Result<Socket<P>, Error> {
         self.context.open(self.socket_type, self.options?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ztransport::Letter;
+
+    use super::*;
+
+    #[test]
+    fn every_call_tells_that_the_io_thread_is_lost() {
+        let context = Context::new();
+        let push = context.socket::<Push>().unwrap();
+        let pull = context.socket::<Pull>().unwrap();
+        push.with_core(|core| core.handle.post(Letter::IoThreadLost).unwrap());
+        pull.with_core(|core| core.handle.post(Letter::IoThreadLost).unwrap());
+        let lost = |error| matches!(error, Error::IoThreadLost);
+        // The second time as the first.
+        for _ in 0..2 {
+            assert!(lost(push.send("x").unwrap_err().error));
+            assert!(lost(push.try_send("x").unwrap_err().error));
+            assert!(lost(pull.recv().unwrap_err()));
+            assert!(lost(pull.try_recv().unwrap_err()));
+            assert!(lost(push.connect("tcp://127.0.0.1:1").unwrap_err()));
+            assert!(lost(pull.bind("tcp://127.0.0.1:*").unwrap_err()));
+        }
+        context.shutdown();
+        assert!(matches!(pull.recv().unwrap_err(), Error::Terminated));
     }
 }

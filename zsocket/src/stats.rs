@@ -60,6 +60,8 @@ pub struct Connections {
     pub oversize: u64,
     /// Ended because the peer broke the protocol or does not fit to this socket.
     pub protocol: u64,
+    /// Given up after a panic, which is a defect of this library.
+    pub panicked: u64,
     /// Attempts to connect that failed.
     pub connect_failed: u64,
     /// Times that accepting paused for lack of descriptors.
@@ -83,6 +85,7 @@ impl SocketStats {
             handshake_timeout: counters.closed_handshake_timeout.value(),
             oversize: counters.closed_oversize.value(),
             protocol: counters.closed_protocol.value(),
+            panicked: counters.closed_panicked.value(),
             connect_failed: counters.connect_failed.value(),
             accept_paused: counters.accept_paused.value(),
         };

@@ -8,7 +8,10 @@ use std::{
 };
 
 use zmtp::zap;
-use zpipe::{Notifier, Owned, Readiness, Sender, deferred::Scope};
+use zpipe::{
+    Notifier, Owned, Readiness, Sender,
+    deferred::{self, Scope},
+};
 
 use crate::{
     endpoint::Endpoint,
@@ -88,10 +91,14 @@ impl Connection {
     }
 
     /// The one place where an engine is driven. Foreign code that this comes upon runs when the engine is
-    /// free again.
-    fn drive_with(&self, pending: u32, handle: impl FnMut(&mut Engine, u32)) {
+    /// free again. A panic of the engine itself costs the connection, and not the thread.
+    fn drive_with(&self, pending: u32, mut handle: impl FnMut(&mut Engine, u32)) {
         let scope = Scope::open();
-        self.engine.drive(pending, handle);
+        self.engine.drive(pending, |engine, pending| {
+            if !deferred::catch(|| handle(engine, pending)) {
+                engine.condemn(self);
+            }
+        });
         let panics = scope.close();
         if panics > 0 {
             self.handle.counters().foreign_panics.add(panics);

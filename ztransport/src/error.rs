@@ -15,6 +15,9 @@ pub enum Error {
     Bind(BindError),
     /// The context has no I/O threads, so only inproc works. libzmq: `EMTHREAD`.
     NoIoThread,
+    /// The I/O thread has ended because of a defect of this library. Make a new context, and report what
+    /// the thread has printed.
+    IoThreadLost,
 }
 
 impl fmt::Display for Error {
@@ -22,6 +25,9 @@ impl fmt::Display for Error {
         match self {
             Self::Endpoint(error) => error.fmt(f),
             Self::Bind(error) => error.fmt(f),
+            Self::IoThreadLost => f.write_str(
+                "an I/O thread ended because of a defect: make a new context, and report what the thread printed",
+            ),
             Self::NoIoThread => f.write_str(
                 "the context has no I/O threads: give it at least one, or use inproc endpoints",
             ),
@@ -34,7 +40,7 @@ impl std::error::Error for Error {
         match self {
             Self::Endpoint(error) => Some(error),
             Self::Bind(error) => Some(error),
-            Self::NoIoThread => None,
+            Self::NoIoThread | Self::IoThreadLost => None,
         }
     }
 }

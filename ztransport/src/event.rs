@@ -39,6 +39,8 @@ pub enum Letter {
         /// lost. The others are sent once the connection stands again.
         taken: u64,
     },
+    /// An I/O thread ended that served this socket: its connections and listeners there are gone.
+    IoThreadLost,
     /// A handshake wants to know whether a peer may come in.
     Authenticate(Box<Question>),
 }
@@ -159,6 +161,9 @@ pub enum CloseReason {
     },
     /// The peer broke the protocol, or does not fit to this socket.
     Protocol(zmtp::Error),
+    /// A defect of this library: something panicked while it served the connection. The endpoint is given
+    /// up. Please report it.
+    Panicked,
 }
 
 impl std::fmt::Display for CloseReason {
@@ -173,6 +178,9 @@ impl std::fmt::Display for CloseReason {
             }
             Self::TooManyFrames { limit } => write!(f, "a message had more than {limit} frames"),
             Self::Protocol(error) => error.fmt(f),
+            Self::Panicked => {
+                f.write_str("given up after a panic, which is a defect: please report it")
+            }
         }
     }
 }
@@ -209,6 +217,8 @@ pub struct Counters {
     pub closed_oversize: Counter,
     /// Ended because the peer broke the protocol or does not fit.
     pub closed_protocol: Counter,
+    /// Given up after a panic of this library.
+    pub closed_panicked: Counter,
     /// Attempts to connect that failed.
     pub connect_failed: Counter,
     /// Times that accepting was paused for lack of descriptors.
@@ -239,6 +249,7 @@ impl Counters {
                 &self.closed_oversize
             }
             CloseReason::Protocol(_) => &self.closed_protocol,
+            CloseReason::Panicked => &self.closed_panicked,
         };
         counter.add(1);
     }

@@ -8,13 +8,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use zpipe::{Mailbox, Readiness, ReadySet};
+use zpipe::{Mailbox, Readiness, ReadySet, deferred};
 
 use crate::{
     connection::{Connection, Parts},
     endpoint::Endpoint,
     engine::{Engine, events},
-    event::{Event, SocketHandle},
+    event::{Event, Letter, SocketHandle},
     link::next_id,
     live::Live,
     net::{AcceptError, Accepted, Listener},
@@ -48,6 +48,28 @@ pub(crate) enum Command {
     Stop,
     /// End the thread once its last connection is gone.
     StopWhenIdle,
+    /// Panic where nothing is caught.
+    #[cfg(test)]
+    TestDeath,
+    /// Panic on behalf of this connection or listener.
+    #[cfg(test)]
+    TestPanic(u64),
+}
+
+impl Command {
+    /// The connection or listener that it is about; 0 if it is about none.
+    fn key(&self) -> u64 {
+        match self {
+            Self::Listen(entry) => entry.key,
+            Self::Connect(connection) => connection.id,
+            Self::Resolved { key, .. } | Self::Close { key, .. } | Self::Unlisten { key, .. } => {
+                *key
+            }
+            #[cfg(test)]
+            Self::TestPanic(key) => *key,
+            _ => 0,
+        }
+    }
 }
 
 /// A listener and whom it serves.
@@ -105,6 +127,8 @@ pub(crate) struct IoThread {
     live: Arc<Live>,
     stopped: bool,
     stops_when_idle: bool,
+    #[cfg(test)]
+    dies: bool,
 }
 
 impl IoThread {
@@ -129,6 +153,8 @@ impl IoThread {
             live,
             stopped: false,
             stops_when_idle: false,
+            #[cfg(test)]
+            dies: false,
         };
         let registry = thread.registry.clone();
         Ok((
@@ -166,18 +192,40 @@ impl IoThread {
             }
             self.ready.unregister();
             for ready in descriptors.drain(..) {
-                self.on_descriptor(ready);
+                self.guard(ready.key, |thread| thread.on_descriptor(ready));
             }
             self.ready.drain(|token, what| signals.push((token, what)));
             for (token, what) in signals.drain(..) {
-                self.on_signal(token, what);
+                if token == MAIL_TOKEN {
+                    for command in self.mailbox.take() {
+                        self.guard(command.key(), |thread| thread.on_command(command));
+                    }
+                } else {
+                    self.guard(token, |thread| thread.on_signal(token, what));
+                }
             }
+            #[cfg(test)]
+            assert!(!self.dies, "on purpose: the thread");
             if self.timers.next().is_some() {
                 let now = Instant::now();
                 while let Some(timer) = self.timers.pop(now) {
-                    self.on_timer(timer);
+                    self.guard(timer.key, |thread| thread.on_timer(timer));
                 }
             }
+        }
+    }
+
+    /// Does something for one connection or listener. A panic, which is a defect of this library, costs
+    /// that connection, and not the thread with all others.
+    fn guard(&mut self, key: u64, work: impl FnOnce(&mut Self)) {
+        if deferred::catch(|| work(self)) {
+            return;
+        }
+        if let Some(session) = self.sessions.get(&key) {
+            session.connection.drive(events::CONDEMN);
+            self.remove(key);
+        } else if self.listeners.contains_key(&key) {
+            self.pause(key, &io::Error::other("a panic, which is a defect"));
         }
     }
 
@@ -194,12 +242,6 @@ impl IoThread {
     }
 
     fn on_signal(&mut self, token: u64, what: Readiness) {
-        if token == MAIL_TOKEN {
-            for command in self.mailbox.take() {
-                self.on_command(command);
-            }
-            return;
-        }
         let Some(session) = self.sessions.get_mut(&token) else {
             return;
         };
@@ -265,6 +307,10 @@ impl IoThread {
             }
             Command::Stop => self.stopped = true,
             Command::StopWhenIdle => self.stops_when_idle = true,
+            #[cfg(test)]
+            Command::TestDeath => self.dies = true,
+            #[cfg(test)]
+            Command::TestPanic(_) => panic!("on purpose: a command"),
         }
     }
 
@@ -432,15 +478,33 @@ impl IoThread {
 }
 
 impl Drop for IoThread {
-    /// Closes everything. Also when the thread panics: nobody must wait for connections that are no
-    /// longer looked after.
+    /// Closes everything, also what nobody has looked at yet. So too when the thread panics: nobody must
+    /// wait for connections that are no longer looked after, and the sockets hear of it.
     fn drop(&mut self) {
-        self.listeners.clear();
-        for (key, session) in self.sessions.drain() {
-            if !std::thread::panicking() {
-                session.connection.drive(events::DESTROY);
+        let mut connections: Vec<_> = self.sessions.drain().map(|(_, s)| s.connection).collect();
+        let mut listeners: Vec<_> = self.listeners.drain().map(|(_, entry)| entry).collect();
+        for command in self.mailbox.close() {
+            match command {
+                Command::Connect(connection) => connections.push(connection),
+                Command::Listen(entry) => listeners.push(entry),
+                _ => {}
             }
-            self.live.remove(key);
+        }
+        let mut handles = Vec::new();
+        for ListenerEntry { handle, .. } in listeners {
+            handles.push(handle);
+        }
+        for connection in connections {
+            connection.drive(events::DESTROY);
+            self.live.remove(connection.id);
+            handles.push(connection.handle.clone());
+        }
+        if std::thread::panicking() {
+            // Whoever hears of it finds everything closed.
+            for handle in handles {
+                // A socket that is closed does not want to know.
+                let _ = handle.post(Letter::IoThreadLost);
+            }
         }
     }
 }

@@ -104,7 +104,8 @@ impl Reactor {
     ///
     /// # Errors
     ///
-    /// [`Error::Bind`] by cause, [`Error::NoIoThread`] without threads for a stream transport.
+    /// [`Error::Bind`] by cause, [`Error::NoIoThread`] without threads for a stream transport,
+    /// [`Error::IoThreadLost`].
     pub fn bind(
         &self,
         endpoint: &Endpoint,
@@ -132,7 +133,10 @@ impl Reactor {
             handle: handle.clone(),
             options: Arc::clone(options),
         };
-        self.send(thread, Command::Listen(entry));
+        if thread.remote.commands.post(Command::Listen(entry)).is_err() {
+            lock(&self.listeners).remove(&key);
+            return Err(Error::IoThreadLost);
+        }
         Ok(Bound {
             id: key,
             endpoint: resolved,
@@ -147,7 +151,8 @@ impl Reactor {
     /// # Errors
     ///
     /// [`Error::Endpoint`] if the endpoint cannot be connected to whatever happens,
-    /// [`Error::NoIoThread`] without threads for a stream transport.
+    /// [`Error::NoIoThread`] without threads for a stream transport,
+    /// [`Error::IoThreadLost`].
     pub fn connect(
         &self,
         endpoint: &Endpoint,
@@ -194,7 +199,10 @@ impl Reactor {
             peer: None,
             losses: Some(losses),
         });
-        self.send(thread, Command::Connect(connection));
+        if (thread.remote.commands.post(Command::Connect(connection))).is_err() {
+            self.live.remove(id);
+            return Err(Error::IoThreadLost);
+        }
         Ok((id, link))
     }
 
@@ -260,8 +268,7 @@ impl Reactor {
     }
 
     fn send(&self, thread: &Thread, command: Command) {
-        // The threads live as long as the reactor, unless one panicked; then its connections are
-        // gone and there is nothing to command.
+        // One that has died has closed everything, so there is nothing to command.
         let _ = thread.remote.commands.post(command);
     }
 }
@@ -285,3 +292,6 @@ impl Drop for Reactor {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

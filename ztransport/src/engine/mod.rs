@@ -26,7 +26,7 @@ use std::{
 };
 
 use zmtp::Handshake;
-use zpipe::{ByteReader, FrameLimits, Limits, Reader, Writer, byte_pipe, pipe};
+use zpipe::{ByteReader, FrameLimits, Limits, Reader, Writer, byte_pipe, deferred, pipe};
 
 use self::{
     attention::{Attention, OUTPUT_TICK},
@@ -71,6 +71,11 @@ pub(crate) mod events {
     pub(crate) const HANGUP: u32 = 1024;
     /// The answer of a ZAP handler lies in the connection's slot.
     pub(crate) const ZAP: u32 = 4096;
+    /// What the I/O thread did for this connection panicked.
+    pub(crate) const CONDEMN: u32 = 8192;
+    /// Panic.
+    #[cfg(test)]
+    pub(crate) const TEST_PANIC: u32 = 1 << 29;
 }
 
 /// Each event is a bit of its own.
@@ -90,6 +95,7 @@ const _: () = {
         HANGUP,
         LEASE,
         ZAP,
+        CONDEMN,
     ];
     let (mut at, mut seen) = (0, 0);
     while at < all.len() {
@@ -150,6 +156,8 @@ pub(crate) struct Engine {
     attention: Attention,
     /// What the peer refuses, from connection to connection.
     refusals: Refusals,
+    /// Something panicked: nothing happens here any more.
+    condemned: bool,
     /// Kept for its allocation, always empty.
     slices: Vec<IoSlice<'static>>,
 }
@@ -223,12 +231,21 @@ impl Engine {
             translator: None,
             attention: Attention::default(),
             refusals: Refusals::default(),
+            condemned: false,
             slices: Vec::new(),
         }
     }
 
     /// Handles a set of [`events`] on a thread of this kind.
     pub(crate) fn handle(&mut self, connection: &Arc<Connection>, pending: u32, by: Caller) {
+        #[cfg(test)]
+        assert_eq!(pending & events::TEST_PANIC, 0, "on purpose");
+        if pending & events::CONDEMN != 0 {
+            return self.condemn(connection);
+        }
+        if self.condemned {
+            return;
+        }
         if pending & events::DESTROY != 0 {
             return self.destroy(connection);
         }
@@ -399,6 +416,34 @@ impl Engine {
         if unused {
             self.destroy(connection);
         }
+    }
+
+    /// After a panic, which is a defect of this library. Nobody knows what is whole of the connection, so
+    /// it is given up, as one that ended for a reason of its own.
+    pub(crate) fn condemn(&mut self, connection: &Connection) {
+        if std::mem::replace(&mut self.condemned, true) {
+            return;
+        }
+        let phase = std::mem::replace(&mut self.phase, Phase::Down);
+        let established = matches!(phase, Phase::Traffic);
+        if established {
+            connection.handle.counters().open.sub(1);
+        }
+        self.stream = None;
+        connection.set_readable(None);
+        drop(connection.take_incoming());
+        self.take_back_question(connection);
+        connection.handle.counters().closed(&CloseReason::Panicked);
+        // What is half-changed may panic again.
+        let (pipes, translator) = (self.pipes.take(), self.translator.take());
+        deferred::catch(move || {
+            drop((translator, phase));
+            if let Some(pipes) = pipes {
+                pipes.abandon(&connection.handle.counters().lost_to_peer);
+            }
+        });
+        self.emit_end(connection, established, CloseReason::Panicked);
+        connection.report(Outcome::Finished);
     }
 
     fn destroy(&mut self, connection: &Connection) {
