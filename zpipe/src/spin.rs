@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 /// Waking a thread takes some ten microseconds; what a peer on another core is just doing takes one.
 /// But if the peer needs this very core, each microsecond of spinning is lost. So the budget follows
 /// the outcome: it doubles when spinning succeeded, halves when it did not, and is tried in full now
-/// and then.
+/// and then. After a few microseconds it lets other threads have the core between two looks.
 ///
 /// # Examples
 ///
@@ -28,6 +28,8 @@ pub struct Spinner {
 const MAX: Duration = Duration::from_micros(50);
 /// The shortest spin that is not none.
 const MIN: Duration = Duration::from_micros(1);
+/// How long this thread spins without letting others have the core.
+const ALONE: Duration = Duration::from_micros(3);
 /// Each so manieth wait has the full budget.
 const PROBE_EVERY: u32 = 256;
 /// The longest pause between two looks, in turns of the processor's pause instruction: about a
@@ -76,12 +78,18 @@ impl Spinner {
                 self.budget = (self.budget * 2).clamp(MIN, MAX);
                 return true;
             }
-            if start.elapsed() >= self.budget {
+            let elapsed = start.elapsed();
+            if elapsed >= self.budget {
                 self.budget /= 2;
                 if self.budget < MIN {
                     self.budget = Duration::ZERO;
                 }
                 return false;
+            }
+            if elapsed >= ALONE {
+                // Whoever is to end this wait may need this very core.
+                std::thread::yield_now();
+                continue;
             }
             for _ in 0..pause {
                 std::hint::spin_loop();
