@@ -19,7 +19,7 @@ use zpipe::{
     Limits, Mailbox, ReadySet, Spinner, Writer,
     deferred::{self, Deferral},
 };
-use ztransport::{Endpoint, Letter, Link, Options, SocketHandle};
+use ztransport::{Endpoint, InputPoll, Letter, Link, Options, SocketHandle};
 
 use crate::{
     Error, PeerLoss,
@@ -48,9 +48,9 @@ pub(crate) struct Core {
     pub(crate) options: SocketOptions,
     endpoints: Endpoints,
     last_endpoint: Option<Endpoint>,
-    /// The link whose input this socket waits for itself.
-    leased: Option<u64>,
-    /// For waits that an inproc peer is likely to end at once.
+    /// How this socket waits for input itself, since it blocked in `recv` for the first time.
+    input: Option<InputPoll>,
+    /// For waits that a peer is likely to end at once.
     spinner: Spinner,
     tasks: Arc<Tasks>,
     /// Why every call fails from now on.
@@ -63,7 +63,7 @@ pub(crate) struct Core {
 }
 
 /// Parts of a message that a receiver takes in before it looks at its deadline again.
-const PARTS_BETWEEN_LOOKS: u32 = 64;
+const PARTS_BETWEEN_LOOKS: u32 = 4;
 
 /// What a caller does if there is no message, or no room.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -142,7 +142,7 @@ impl Core {
             options,
             endpoints: Endpoints::default(),
             last_endpoint: None,
-            leased: None,
+            input: None,
             spinner,
             tasks: Arc::default(),
             ended: None,
@@ -222,9 +222,16 @@ impl Core {
         }
         // They may have changed since the endpoint was bound.
         set_marks(&mut link, &self.options);
-        let at = self.links.insert(link);
+        let at = self.insert(link);
         // It may be gone already, and the signal of that came to nobody.
         self.on_gone(at);
+    }
+
+    fn insert(&mut self, link: Link) -> usize {
+        if let (Some(input), Some(driver)) = (&self.input, &link.driver) {
+            input.join(driver);
+        }
+        self.links.insert(link)
     }
 
     /// If the other end of a link is gone, nothing is sent there any more, and the link is forgotten
@@ -437,16 +444,20 @@ impl Core {
     fn look_again(&mut self, at: usize, then: Then) -> bool {
         self.deferral.begin();
         let only = self.links.only() == Some(at);
-        let Some(slot) = self.links.get_mut(at) else {
+        let Some(Slot { link, .. }) = self.links.get_mut(at) else {
             return false;
         };
-        let link = &mut slot.link;
+        if !only {
+            // The wait looks for input itself.
+            return false;
+        }
+        let ready = &self.ready;
         match &link.driver {
-            // This thread has the input of its only link, so it reads itself.
-            Some(driver) if self.leased == Some(link.id) => {
-                let ready = &self.ready;
+            // This thread waits for the only stream itself, so a look for input is a read.
+            Some(driver) if self.input.as_ref().is_some_and(InputPoll::is_leased) => {
+                self.input.as_ref().inspect(|input| input.touch());
                 if then == Then::Return {
-                    driver.read_on();
+                    driver.read_arrived(false);
                     return link.reader.is_readable();
                 }
                 // As long as parts of a message keep coming, the rest is worth waiting for. The caller
@@ -454,7 +465,7 @@ impl Core {
                 for _ in 0..PARTS_BETWEEN_LOOKS {
                     let mut progress = false;
                     self.spinner.until(|| {
-                        progress = driver.read_on();
+                        progress = driver.read_arrived(false);
                         progress || link.reader.is_readable() || !ready.is_empty()
                     });
                     if link.reader.is_readable() {
@@ -466,8 +477,7 @@ impl Core {
                 }
                 false
             }
-            None if then == Then::Wait && only => {
-                let ready = &self.ready;
+            None if then == Then::Wait => {
                 self.spinner
                     .until(|| link.reader.is_readable() || !ready.is_empty())
                     && link.reader.is_readable()
@@ -553,53 +563,101 @@ impl Core {
             return true;
         }
         // An I/O thread, on which foreign code has called, waits for nothing but its poll.
-        !ztransport::is_io_thread() && self.ready.wait(deadline)
+        let signalled = !ztransport::is_io_thread() && self.ready.wait(deadline);
+        self.wake_tasks();
+        signalled
     }
 
-    /// Like [`wait`](Self::wait), for a message. With a single peer this thread waits for the stream
-    /// itself, which saves the way through the I/O thread.
+    /// This thread took the place in the ready list of the tasks that wait: they look again.
+    fn wake_tasks(&mut self) {
+        self.deferral.begin();
+        self.tasks.wake_by_ref();
+    }
+
+    /// Like [`wait`](Self::wait), for a message. Where peers are behind streams this thread waits for
+    /// these itself and reads them, which saves the way through the I/O thread.
     pub(crate) fn wait_recv(&mut self, deadline: Option<Instant>) -> bool {
         if !deferred::is_empty() || ztransport::is_io_thread() {
-            self.end_lease();
             return self.wait(deadline);
         }
-        let Some(at) = self.links.only() else {
-            self.end_lease();
+        self.open_input();
+        let Some(input) = &mut self.input else {
             return self.wait(deadline);
         };
-        let (Some(slot), Ok(ready)) = (self.links.get_mut(at), self.ready.fd()) else {
-            self.end_lease();
+        if !input.lease() {
             return self.wait(deadline);
+        }
+        let ready = &self.ready;
+        // With a single peer that was tried already, see `look_again`.
+        let found = if self.links.only().is_some() {
+            false
+        } else {
+            self.spinner.until(|| input.look() || !ready.is_empty())
         };
-        let Some(waited) = slot
-            .link
-            .driver
-            .as_ref()
-            .and_then(|d| d.wait(ready, deadline))
-        else {
-            self.end_lease();
-            return self.wait(deadline);
-        };
-        self.leased = Some(slot.link.id);
-        if waited.input {
-            // Not idle any more, so that what is read now signals nobody.
-            slot.link.reader.set_busy();
-            if let Some(driver) = &slot.link.driver {
-                driver.read_on();
+        if !found {
+            if !ready.register_direct(input.waker()) {
+                input.wait(deadline);
+                ready.unregister();
             }
-            self.links.inbound.insert(at);
+            self.wake_tasks();
         }
-        if waited.signal {
-            // Also if the list turns out to be empty: draining is what resets the descriptor.
-            self.process_signals();
+        self.read_arrived();
+        deadline.is_none_or(|deadline| Instant::now() < deadline)
+    }
+
+    /// Sees to it that this thread can wait for its streams itself, if there are any. Without descriptors
+    /// left the I/O thread goes on.
+    fn open_input(&mut self) {
+        if self.input.is_none()
+            && let Some(driver) = self.links.drivers().next()
+            && let Ok(input) = InputPoll::new(driver)
+        {
+            self.links.drivers().for_each(|driver| input.join(driver));
+            self.input = Some(input);
         }
-        waited.input || deadline.is_none_or(|deadline| Instant::now() < deadline)
+    }
+
+    /// Brings in what was found to have arrived.
+    fn read_arrived(&mut self) {
+        while let Some(arrived) = self.input.as_mut().and_then(InputPoll::pop) {
+            // One that is gone is the I/O thread's again.
+            let Some(at) = self.links.of_connection(arrived.connection) else {
+                continue;
+            };
+            let Some(Slot { link, .. }) = self.links.get_mut(at) else {
+                continue;
+            };
+            // A connection that gets a new link each time may have old ones. Its input is signalled.
+            let is_its = link.id == arrived.connection;
+            if is_its {
+                // Not idle any more, so that what is read now signals nobody.
+                link.reader.set_busy();
+            }
+            if let Some(driver) = &link.driver {
+                driver.read_arrived(arrived.hung_up);
+            }
+            if is_its {
+                self.links.inbound.insert(at);
+            }
+        }
+    }
+
+    /// Looks for input if that is up to this thread, without waiting.
+    #[inline(never)]
+    pub(crate) fn look_for_input(&mut self) -> bool {
+        let found = (self.input.as_mut()).is_some_and(|input| input.is_leased() && input.look());
+        if found {
+            self.read_arrived();
+        }
+        found
     }
 
     /// Has `waker` woken at the next signal; `true` if there is one already.
     pub(crate) fn register(&mut self, waker: Waker) -> bool {
         self.deferral.begin();
-        self.end_lease();
+        if let Some(input) = &mut self.input {
+            input.give_back();
+        }
         // Direct: it runs nothing foreign, but hands the tasks over to be woken.
         let signalled = self.ready.register_direct(&self.tasks.join(waker));
         if signalled {
@@ -607,20 +665,6 @@ impl Core {
             self.tasks.wake_by_ref();
         }
         signalled
-    }
-
-    /// Leaves all input to the I/O thread, which signals it. Needed before anything but
-    /// [`wait_recv`](Self::wait_recv) waits for messages.
-    pub(crate) fn end_lease(&mut self) {
-        let Some(id) = self.leased.take() else {
-            return;
-        };
-        self.deferral.begin();
-        if let Some(slot) = self.links.find(id).and_then(|at| self.links.get_mut(at))
-            && let Some(driver) = &slot.link.driver
-        {
-            driver.give_back();
-        }
     }
 
     // ---- Endpoints ----
@@ -660,7 +704,7 @@ impl Core {
             .reactor
             .connect(&endpoint, &options, &self.handle)?;
         if let Some(link) = link {
-            self.links.insert(link);
+            self.insert(link);
         }
         self.endpoints.insert(
             id,

@@ -61,6 +61,7 @@
 //! A socket can be sent to another thread, but not shared: each thread has its own. [`Context`] can be shared.
 #![forbid(unsafe_code)]
 
+mod burst;
 mod context;
 mod core;
 mod endpoints;

@@ -1,19 +1,12 @@
 //! A socket's table of links, and whose turn it is to send and to receive.
 
-use std::{
-    collections::{BTreeSet, HashMap},
-    time::{Duration, Instant},
-};
+use std::collections::{BTreeSet, HashMap};
 
 use zpipe::{Readiness, deferred::Deferral};
 use ztransport::{Driver, Link};
 
-use crate::rotation::Rotation;
+use crate::{burst, rotation::Rotation};
 
-/// Two wake-ups of an engine closer together than this are a burst: then the I/O thread writes, and
-/// finds more to write by the time it runs. A lone message is written by the sending thread, which
-/// saves it the way through another thread.
-const BURST: Duration = Duration::from_micros(100);
 /// Messages, or bytes, between two wake-ups of a burst that make it a stream. A stream is written by
 /// the sending thread, in batches.
 const STREAM_MESSAGES: u64 = 64;
@@ -25,8 +18,7 @@ const BATCH_BYTES: u64 = 256 * 1024;
 #[derive(Debug)]
 pub(crate) struct Slot {
     pub(crate) link: Link,
-    /// When the engine last had to be woken, and what had been written by then.
-    woken: Option<Instant>,
+    /// What had been written when the engine last had to be woken.
     woken_messages: u64,
     woken_bytes: u64,
     /// What had been written when this thread last emptied the pipe.
@@ -37,7 +29,6 @@ impl Slot {
     fn new(link: Link) -> Self {
         Self {
             link,
-            woken: None,
             woken_messages: 0,
             woken_bytes: 0,
             flushed_bytes: 0,
@@ -67,11 +58,7 @@ impl Slot {
         if direct {
             return driver.write();
         }
-        let now = Instant::now();
-        let burst = self
-            .woken
-            .replace(now)
-            .is_some_and(|last| now - last < BURST);
+        let burst = burst::goes_on();
         let messages = writer.written() - self.woken_messages;
         let bytes = writer.written_bytes() - self.woken_bytes;
         self.woken_messages = writer.written();
@@ -126,6 +113,8 @@ pub(crate) struct Links {
     by_connection: BTreeSet<(u64, usize)>,
     /// The exclusive or of all places that are taken: with one link, that link's place.
     places: usize,
+    /// How many of them have an engine behind them.
+    streams: usize,
     /// Links that may have room.
     pub(crate) outbound: Rotation,
     /// Full links that will signal when they have drained to half. They may have room by now.
@@ -138,6 +127,7 @@ impl Links {
     pub(crate) fn insert(&mut self, link: Link) -> usize {
         let id = link.id;
         let connection = connection_of(&link);
+        self.streams += usize::from(link.driver.is_some());
         let slot = Some(Slot::new(link));
         let at = match self.free.pop() {
             Some(at) => {
@@ -161,6 +151,7 @@ impl Links {
     /// Takes a link out of the table.
     pub(crate) fn remove(&mut self, at: usize) -> Option<Link> {
         let Slot { link, .. } = self.slots.get_mut(at)?.take()?;
+        self.streams -= usize::from(link.driver.is_some());
         self.free.push(at);
         self.by_id.remove(&link.id);
         if let Some(id) = connection_of(&link) {
@@ -189,6 +180,13 @@ impl Links {
         let places: Vec<usize> = of_it.map(|(_, at)| *at).collect();
         let links = places.into_iter();
         links.filter_map(|at| self.remove(at)).collect()
+    }
+
+    /// A link of the connection with this number.
+    pub(crate) fn of_connection(&self, id: u64) -> Option<usize> {
+        let outgoing = || self.by_connection.range((id, 0)..=(id, usize::MAX)).next();
+        // Most often the numbers are the same.
+        self.find(id).or_else(|| outgoing().map(|(_, at)| *at))
     }
 
     /// A link was found full. It is out of the circle until it signals: when it has drained to half, or,
@@ -236,6 +234,19 @@ impl Links {
             self.draining.remove(at);
             self.outbound.insert(at);
         }
+    }
+
+    /// The engines behind the links. None is found at once where there is none.
+    pub(crate) fn drivers(&self) -> impl Iterator<Item = &Driver> {
+        let slots = if self.streams > 0 {
+            &self.slots[..]
+        } else {
+            &[]
+        };
+        slots
+            .iter()
+            .flatten()
+            .filter_map(|slot| slot.link.driver.as_ref())
     }
 
     pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = (usize, &mut Slot)> {

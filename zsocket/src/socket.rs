@@ -465,6 +465,8 @@ impl<P: CanReceive> Socket<P> {
         loop {
             let done = self.lend_core(|core| match core.try_recv(message, Then::Wait) {
                 Err(Refusal::WouldBlock) if core.wait_recv(deadline) => None,
+                // The last of what was waited for may have come with the deadline.
+                Err(Refusal::WouldBlock) => Some(core.try_recv(message, Then::Return)),
                 done => Some(done),
             });
             if let Some(done) = done {
@@ -481,13 +483,11 @@ impl<P: CanReceive> Socket<P> {
     #[inline]
     pub fn try_recv_into(&self, message: &mut Message) -> Result<(), Error> {
         deferred::drop_bodies(message);
-        let received = self.lend_core(|core| {
-            let received = core.try_recv(message, Then::Return);
-            if received == Err(Refusal::WouldBlock) {
-                // The caller may wait in any way now.
-                core.end_lease();
+        let received = self.lend_core(|core| match core.try_recv(message, Then::Return) {
+            Err(Refusal::WouldBlock) if core.look_for_input() => {
+                core.try_recv(message, Then::Return)
             }
-            received
+            done => done,
         });
         self.explain(received)
     }

@@ -17,6 +17,7 @@ use crate::{
     endpoint::Endpoint,
     engine::{Caller, Engine, Outcome, events},
     event::SocketHandle,
+    inputs::Inputs,
     io_thread::Command,
     lock::lock,
     net::Stream,
@@ -50,8 +51,8 @@ pub(crate) struct Connection {
     parts: Parts,
     engine: Owned<Engine>,
     incoming: Mutex<Option<Incoming>>,
-    /// The stream while there is traffic, for an application thread that waits for it.
-    readable: Mutex<Option<Arc<Stream>>>,
+    /// The socket's poll for input, on its way to the engine.
+    inputs: Mutex<Option<Arc<Inputs>>>,
     outcomes: Mutex<Vec<Outcome>>,
     /// With the number of the stream that it is about.
     zap_answer: Mutex<Option<(u64, zap::Answer)>>,
@@ -71,7 +72,7 @@ impl Connection {
             engine: Owned::new(make_engine(&parts)),
             parts,
             incoming: Mutex::new(None),
-            readable: Mutex::new(None),
+            inputs: Mutex::new(None),
             outcomes: Mutex::new(Vec::new()),
             zap_answer: Mutex::new(None),
         })
@@ -118,38 +119,26 @@ impl Connection {
         self.drive_here(events::FULL);
     }
 
-    /// Reads on behalf of an application that has the input side, and says whether anything came.
-    pub(crate) fn drive_resumed(self: &Arc<Self>) -> bool {
+    /// Reads on behalf of an application that waits for the stream itself, and says whether anything
+    /// came.
+    pub(crate) fn drive_arrived(self: &Arc<Self>, hung_up: bool) -> bool {
+        let hung_up = if hung_up { events::HANGUP } else { 0 };
         let mut progress = false;
-        self.drive_with(events::READ | events::RESUME, |engine, pending| {
+        self.drive_with(events::READ | hung_up, |engine, pending| {
             engine.handle(self, pending, Caller::Application);
             progress |= engine.take_progress();
         });
         progress
     }
 
-    /// The application is back from waiting, without input.
-    pub(crate) fn resumed(self: &Arc<Self>) {
-        self.drive_here(events::RESUME);
+    /// Has the input reported in the socket's own poll.
+    pub(crate) fn join(self: &Arc<Self>, inputs: &Arc<Inputs>) {
+        *lock(&self.inputs) = Some(Arc::clone(inputs));
+        self.drive_here(events::JOIN);
     }
 
-    /// Gives the input side to this thread, which is about to wait for the stream that is returned. If
-    /// another thread has the engine, that one arranges it as soon as it can; until then the I/O thread
-    /// reads as well. `None` when there is no traffic.
-    pub(crate) fn lease(self: &Arc<Self>) -> Option<Arc<Stream>> {
-        let stream = lock(&self.readable).clone()?;
-        self.drive_here(events::LEASE);
-        Some(stream)
-    }
-
-    /// Called by the engine when traffic begins and ends.
-    pub(crate) fn set_readable(&self, stream: Option<Arc<Stream>>) {
-        *lock(&self.readable) = stream;
-    }
-
-    /// Gives the input side back to the I/O thread.
-    pub(crate) fn end_lease(self: &Arc<Self>) {
-        self.drive_here(events::UNLEASE);
+    pub(crate) fn take_inputs(&self) -> Option<Arc<Inputs>> {
+        lock(&self.inputs).take()
     }
 
     /// Gives the engine a new stream to begin a handshake on.

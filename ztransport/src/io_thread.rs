@@ -15,11 +15,12 @@ use crate::{
     endpoint::Endpoint,
     engine::{Engine, events},
     event::{Event, Letter, SocketHandle},
+    inputs::{Duty, Inputs},
     link::next_id,
     live::Live,
     net::{AcceptError, Accepted, Listener},
     options::Options,
-    poll::{Events, Poll, Ready, Registry},
+    poll::{Interest, Poll, Ready, Registry},
     resolver::{Resolved, Resolver},
     session::{Action, Session},
     timers::{Purpose, Timer, Timers},
@@ -36,6 +37,8 @@ pub(crate) enum Command {
         key: u64,
         found: io::Result<Resolved>,
     },
+    /// A socket has a poll of its own for input, which is nested in this thread's.
+    Watch(Arc<Inputs>),
     /// The socket let go of a link.
     Close { key: u64, linger: Option<Duration> },
     /// Close a listener and, if asked, all it accepted.
@@ -84,6 +87,8 @@ pub(crate) struct ListenerEntry {
 /// Token of the mailbox in the thread's ready list; links begin at 1.
 pub(crate) const MAIL_TOKEN: u64 = 0;
 
+/// Descriptors reported in one go.
+const EVENTS: usize = 256;
 /// Connections accepted in one go, before others have their turn.
 const ACCEPT_BATCH: usize = 64;
 /// How long the thread pauses when the system refuses to let it wait.
@@ -124,6 +129,8 @@ pub(crate) struct IoThread {
     sessions: HashMap<u64, Session>,
     /// The sessions of each listener.
     accepted: HashMap<u64, HashSet<u64>>,
+    /// By their keys in the poll.
+    inputs: HashMap<u64, Arc<Inputs>>,
     live: Arc<Live>,
     stopped: bool,
     stops_when_idle: bool,
@@ -150,6 +157,7 @@ impl IoThread {
             listeners: HashMap::new(),
             sessions: HashMap::new(),
             accepted: HashMap::new(),
+            inputs: HashMap::new(),
             live,
             stopped: false,
             stops_when_idle: false,
@@ -171,7 +179,6 @@ impl IoThread {
     pub(crate) fn run(mut self) {
         IS_IO_THREAD.set(true);
         let waker = self.poll.waker();
-        let mut events = Events::new();
         let mut descriptors = Vec::new();
         let mut signals = Vec::new();
         while !(self.stopped || self.stops_when_idle && self.sessions.is_empty()) {
@@ -184,7 +191,7 @@ impl IoThread {
             };
             let waited = self
                 .poll
-                .wait(&mut events, deadline, |ready| descriptors.push(ready));
+                .wait::<EVENTS>(deadline, |ready| descriptors.push(ready));
             if waited.is_err() {
                 // The kernel is out of memory for the wait. There is nothing to do but to try again,
                 // and not at full speed.
@@ -233,6 +240,8 @@ impl IoThread {
         if let Some(session) = self.sessions.get_mut(&ready.key) {
             let action = session.on_ready(ready);
             self.act(ready.key, action);
+        } else if let Some(inputs) = self.inputs.get(&ready.key).cloned() {
+            self.on_inputs(&inputs);
         } else if self.listeners.contains_key(&ready.key)
             // While accepting pauses, whoever else comes waits with the others.
             && !self.timers.is_set(ready.key, Purpose::Accept)
@@ -241,7 +250,38 @@ impl IoThread {
         }
     }
 
+    /// Streams of a socket have input that the application does not wait for.
+    fn on_inputs(&mut self, inputs: &Inputs) {
+        let mut streams = Vec::new();
+        inputs.take(|ready| streams.push(ready));
+        for ready in streams {
+            self.guard(ready.key, |thread| thread.on_descriptor(ready));
+        }
+    }
+
+    fn on_duty(&mut self, key: u64, duty: Duty) {
+        match duty {
+            Duty::None => {}
+            Duty::Tick(after) => {
+                let timer = Timer {
+                    key,
+                    purpose: Purpose::Lease,
+                    generation: 0,
+                };
+                self.timers.set(Instant::now() + after, timer);
+            }
+            Duty::Forget => {
+                self.inputs.remove(&key);
+                self.timers.remove(key);
+            }
+        }
+    }
+
     fn on_signal(&mut self, token: u64, what: Readiness) {
+        if let Some(inputs) = self.inputs.get(&token) {
+            let duty = inputs.on_signal();
+            return self.on_duty(token, duty);
+        }
         let Some(session) = self.sessions.get_mut(&token) else {
             return;
         };
@@ -281,6 +321,11 @@ impl IoThread {
                 self.sessions.insert(key, session);
                 self.act(key, action);
             }
+            Command::Watch(inputs) => {
+                let (key, duty) = (inputs.key(), inputs.on_signal());
+                self.inputs.insert(key, inputs);
+                self.on_duty(key, duty);
+            }
             Command::Resolved { key, found } => {
                 if let Some(session) = self.sessions.get_mut(&key) {
                     let action = session.on_resolved(found, &self.registry);
@@ -317,6 +362,13 @@ impl IoThread {
     fn on_timer(&mut self, timer: Timer) {
         if timer.purpose == Purpose::Accept {
             return self.accept(timer.key);
+        }
+        if timer.purpose == Purpose::Lease {
+            if let Some(inputs) = self.inputs.get(&timer.key) {
+                let duty = inputs.on_tick();
+                self.on_duty(timer.key, duty);
+            }
+            return;
         }
         if let Some(session) = self.sessions.get_mut(&timer.key) {
             let action = session.on_timer(timer);
@@ -371,7 +423,9 @@ impl IoThread {
     fn listen(&mut self, entry: ListenerEntry) {
         use std::os::fd::AsFd;
         let key = entry.key;
-        let added = self.registry.add(entry.listener.as_fd(), key);
+        let added = self
+            .registry
+            .add(entry.listener.as_fd(), key, Interest::INPUT);
         let endpoint = entry.endpoint.clone();
         entry.handle.emit(|| Event::Listening { endpoint });
         self.listeners.insert(key, entry);

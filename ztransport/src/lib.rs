@@ -83,6 +83,7 @@ mod engine;
 mod error;
 mod event;
 mod inproc;
+mod inputs;
 mod io_thread;
 mod link;
 mod live;
@@ -100,8 +101,9 @@ pub use self::{
     endpoint::{Endpoint, EndpointError, IntoEndpoint},
     error::Error,
     event::{CloseReason, Counters, Event, Letter, SocketHandle},
+    inputs::{Arrived, InputPoll},
     io_thread::is_io_thread,
-    link::{Driver, Link, Waited},
+    link::{Driver, Link},
     live::Holding,
     monitor::EventReceiver,
     options::Options,

@@ -1,21 +1,19 @@
 //! Waiting for many descriptors: edge-triggered epoll and one event descriptor to be woken by.
 //!
-//! Descriptors are registered once for reading and writing and never again touched, so the data path
-//! makes no call but the wait itself. The event descriptor is edge-triggered too: it does not have to
-//! be read to be armed again.
+//! A descriptor is registered when it is opened, and again only when somebody else is to be told of its
+//! input or when its output is full, so the data path makes no call but the wait itself. The event
+//! descriptor is edge-triggered too: it does not have to be read to be armed again.
 
 use std::{
     io,
+    mem::MaybeUninit,
     os::fd::{AsFd, BorrowedFd, OwnedFd},
     sync::Arc,
     task::{Wake, Waker},
     time::{Duration, Instant},
 };
 
-use rustix::{
-    buffer::spare_capacity,
-    event::{EventfdFlags, Timespec, epoll, eventfd},
-};
+use rustix::event::{EventfdFlags, Timespec, epoll, eventfd};
 
 /// What happened to a descriptor.
 #[derive(Clone, Copy, Debug)]
@@ -28,17 +26,8 @@ pub(crate) struct Ready {
 }
 
 pub(crate) struct Poll {
-    epoll: OwnedFd,
+    epoll: Arc<OwnedFd>,
     wake: Arc<WakeFd>,
-}
-
-/// Room for the events of one wait.
-pub(crate) struct Events(Vec<epoll::Event>);
-
-impl Events {
-    pub(crate) fn new() -> Self {
-        Self(Vec::with_capacity(EVENTS_PER_WAIT))
-    }
 }
 
 /// Registers descriptors from any thread.
@@ -52,20 +41,45 @@ struct WakeFd(OwnedFd);
 /// Reported for the event descriptor, and never given to anything else.
 const WAKE_KEY: u64 = u64::MAX;
 
-const INPUT: epoll::EventFlags = epoll::EventFlags::IN.union(epoll::EventFlags::RDHUP);
-const OUTPUT: epoll::EventFlags = epoll::EventFlags::OUT.union(epoll::EventFlags::ET);
+/// What is reported of a descriptor, besides its end, which always is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Interest {
+    pub(crate) input: bool,
+    /// A Unix domain stream that is watched for this reports every message that its peer takes.
+    pub(crate) output: bool,
+}
 
-const EVENTS_PER_WAIT: usize = 256;
+impl Interest {
+    pub(crate) const INPUT: Self = Self {
+        input: true,
+        output: false,
+    };
+    pub(crate) const BOTH: Self = Self {
+        input: true,
+        output: true,
+    };
+
+    fn flags(self) -> epoll::EventFlags {
+        let mut flags = epoll::EventFlags::ET;
+        if self.input {
+            flags |= epoll::EventFlags::IN | epoll::EventFlags::RDHUP;
+        }
+        if self.output {
+            flags |= epoll::EventFlags::OUT;
+        }
+        flags
+    }
+}
 
 impl Poll {
     pub(crate) fn new() -> io::Result<(Self, Registry)> {
-        let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
+        let epoll = Arc::new(epoll::create(epoll::CreateFlags::CLOEXEC)?);
         let flags = EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK;
         let wake = Arc::new(WakeFd(eventfd(0, flags)?));
         let edge = epoll::EventFlags::IN | epoll::EventFlags::ET;
-        epoll::add(&epoll, &wake.0, epoll::EventData::new_u64(WAKE_KEY), edge)?;
+        epoll::add(&*epoll, &wake.0, epoll::EventData::new_u64(WAKE_KEY), edge)?;
         let registry = Registry {
-            epoll: Arc::new(epoll.try_clone()?),
+            epoll: Arc::clone(&epoll),
         };
         Ok((Self { epoll, wake }, registry))
     }
@@ -75,10 +89,10 @@ impl Poll {
         Waker::from(Arc::clone(&self.wake))
     }
 
-    /// Waits for events, at most until the deadline, and reports them.
-    pub(crate) fn wait(
+    /// Waits for events, at most until the deadline, and reports them, at most `N`. The next wait reports
+    /// the others.
+    pub(crate) fn wait<const N: usize>(
         &self,
-        events: &mut Events,
         deadline: Option<Instant>,
         mut report: impl FnMut(Ready),
     ) -> io::Result<()> {
@@ -86,14 +100,14 @@ impl Poll {
             let left = deadline.saturating_duration_since(Instant::now());
             timespec(left)
         });
-        events.0.clear();
-        match epoll::wait(&self.epoll, spare_capacity(&mut events.0), timeout.as_ref()) {
-            Ok(_) => {}
+        let mut room = [const { MaybeUninit::uninit() }; N];
+        let events = match epoll::wait(&*self.epoll, &mut room[..], timeout.as_ref()) {
+            Ok((events, _)) => events,
             Err(rustix::io::Errno::INTR) => return Ok(()),
             Err(error) => return Err(error.into()),
-        }
+        };
         use epoll::EventFlags as Flags;
-        for event in &events.0 {
+        for event in events {
             let (key, flags) = (event.data.u64(), event.flags);
             if key == WAKE_KEY {
                 continue;
@@ -117,32 +131,62 @@ pub(crate) fn timespec(duration: Duration) -> Timespec {
 }
 
 impl Registry {
-    /// Reports what happens to `source` from now on, for as long as it is open.
-    pub(crate) fn add(&self, source: BorrowedFd<'_>, key: u64) -> io::Result<()> {
-        debug_assert_ne!(key, WAKE_KEY);
-        let flags = INPUT | OUTPUT;
-        Ok(epoll::add(
-            self.epoll.as_fd(),
-            source,
-            epoll::EventData::new_u64(key),
-            flags,
-        )?)
-    }
-
-    /// Switches the reports of input off and on. Switching on reports input that is there already.
-    pub(crate) fn watch_input(
+    /// Reports what happens to `source` from now on, for as long as it is open, beginning with what
+    /// holds already. Only changes are reported, and each once.
+    pub(crate) fn add(
         &self,
         source: BorrowedFd<'_>,
         key: u64,
-        watch: bool,
+        interest: Interest,
     ) -> io::Result<()> {
-        let flags = if watch { INPUT | OUTPUT } else { OUTPUT };
+        debug_assert_ne!(key, WAKE_KEY);
+        let data = epoll::EventData::new_u64(key);
+        Ok(epoll::add(
+            self.epoll.as_fd(),
+            source,
+            data,
+            interest.flags(),
+        )?)
+    }
+
+    /// Changes what is reported, and reports what holds already again.
+    pub(crate) fn modify(
+        &self,
+        source: BorrowedFd<'_>,
+        key: u64,
+        interest: Interest,
+    ) -> io::Result<()> {
+        let data = epoll::EventData::new_u64(key);
         Ok(epoll::modify(
             self.epoll.as_fd(),
             source,
-            epoll::EventData::new_u64(key),
-            flags,
+            data,
+            interest.flags(),
         )?)
+    }
+
+    /// Reports nothing any more.
+    pub(crate) fn remove(&self, source: BorrowedFd<'_>) -> io::Result<()> {
+        Ok(epoll::delete(self.epoll.as_fd(), source)?)
+    }
+
+    /// Puts another poll into this one, or takes it out. While it is in, it is reported as readable for
+    /// as long as it has something to report itself: also what was reported before anybody knew the key.
+    pub(crate) fn nest(&self, poll: &Poll, key: u64, watch: bool) -> io::Result<()> {
+        let (epoll, nested) = (self.epoll.as_fd(), poll.epoll.as_fd());
+        if watch {
+            let data = epoll::EventData::new_u64(key);
+            epoll::add(epoll, nested, data, epoll::EventFlags::IN)?;
+        } else {
+            // Not only its reports switched off: those cost whoever sends something here.
+            epoll::delete(epoll, nested)?;
+        }
+        Ok(())
+    }
+
+    /// Whether both register with the same poll.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.epoll, &other.epoll)
     }
 }
 

@@ -17,7 +17,7 @@ use crate::{
     event::Event,
     io_thread::Command,
     net::{self, ConnectError, ConnectState, ResolvedAddress, Stream},
-    poll::{Ready, Registry},
+    poll::{Interest, Ready, Registry},
     resolver::{Question, Resolved, Resolver},
     timers::{Purpose, Timer},
 };
@@ -165,7 +165,8 @@ impl Session {
         match net::connect_start(address, self.source, &options.tuning) {
             Ok((stream, ConnectState::Done)) => self.connected(stream, Some(registry)),
             Ok((stream, ConnectState::InProgress)) => {
-                if let Err(error) = registry.add(stream.as_fd(), self.connection.id) {
+                if let Err(error) = registry.add(stream.as_fd(), self.connection.id, Interest::BOTH)
+                {
                     return self.refused(&ConnectError::Io(error));
                 }
                 let timeout = options.connect_timeout;
@@ -189,7 +190,7 @@ impl Session {
 
     /// Hands a stream to the engine.
     pub(crate) fn run(&mut self, stream: Stream, registry: &Registry) -> Action {
-        if let Err(error) = registry.add(stream.as_fd(), self.connection.id) {
+        if let Err(error) = registry.add(stream.as_fd(), self.connection.id, Interest::BOTH) {
             return self.refused(&ConnectError::Io(error));
         }
         self.start(stream)

@@ -19,6 +19,8 @@ pub(crate) enum Purpose {
     Linger,
     /// Time to see whether an application still drives its engine.
     Tick,
+    /// Time to see whether an application still waits for its input itself.
+    Lease,
     /// A listener may try to accept again.
     Accept,
 }
@@ -40,7 +42,7 @@ impl Purpose {
         match self {
             Self::Reconnect | Self::ConnectTimeout | Self::HandshakeTimeout => Kind::State,
             Self::Linger => Kind::Linger,
-            Self::Tick => Kind::Tick,
+            Self::Tick | Self::Lease => Kind::Tick,
             Self::Accept => Kind::Accept,
         }
     }

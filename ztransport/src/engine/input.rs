@@ -117,7 +117,7 @@ impl Engine {
             ..
         } = established;
         self.translator = Translator::if_needed(encoder, decoder, &mut self.control);
-        connection.set_readable(self.stream.clone());
+        self.watch_traffic(connection);
         connection.handle.counters().established.add(1);
         connection.handle.counters().open.add(1);
         connection.handle.emit(|| Event::HandshakeSucceeded {
@@ -185,7 +185,7 @@ impl Engine {
         if self.paused && !self.scan(connection)? {
             return self.stop_reading(connection);
         }
-        if self.is_left_to_application(by) {
+        if self.is_left_to_application(connection, by) {
             return Ok(());
         }
         let mut budget = BUDGET;
@@ -229,8 +229,7 @@ impl Engine {
             }
             budget = budget.saturating_sub(filled.bytes);
             if budget == 0 {
-                // Others first; the I/O thread comes back to this one.
-                connection.io.notify(Readiness::WRITABLE);
+                self.read_later(connection);
                 return Ok(());
             }
         }
@@ -244,15 +243,6 @@ impl Engine {
             return self.discard(connection);
         }
         Ok(())
-    }
-
-    /// Whether the stream is not for this thread to read.
-    ///
-    /// What the application asks for while the I/O thread has the engine would be read there, and the
-    /// next it asks for as well: both threads would be busy with one stream from then on. The
-    /// application still sees the stream readable, and comes back.
-    pub(super) fn is_left_to_application(&self, by: Caller) -> bool {
-        by == Caller::IoThread && self.attention.input && !self.hung_up
     }
 
     /// Commits what is whole and answers commands. `false` when the inbound pipe is full: the engine

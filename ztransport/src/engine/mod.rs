@@ -18,6 +18,7 @@ mod input;
 mod output;
 mod refusal;
 mod translator;
+mod watch;
 
 use std::{
     io::{self, ErrorKind, IoSlice},
@@ -29,9 +30,10 @@ use zmtp::Handshake;
 use zpipe::{ByteReader, FrameLimits, Limits, Reader, Writer, byte_pipe, deferred, pipe};
 
 use self::{
-    attention::{Attention, OUTPUT_TICK},
+    attention::Attention,
     refusal::{Refusals, Refused},
     translator::Translator,
+    watch::Watch,
 };
 use crate::{
     connection::{Connection, Incoming, Parts},
@@ -59,13 +61,8 @@ pub(crate) mod events {
     pub(crate) const FULL: u32 = 64;
     /// Time to see whether an application that drove the engine still does.
     pub(crate) const TICK: u32 = 128;
-    /// The application will not read itself any more.
-    pub(crate) const UNLEASE: u32 = 256;
-    /// The application is about to wait for input itself.
-    pub(crate) const LEASE: u32 = 2048;
-    /// The application is back from waiting for input. An event, so that it is not lost when another
-    /// thread has the engine at that moment.
-    pub(crate) const RESUME: u32 = 512;
+    /// The socket's poll for input lies in the connection's slot.
+    pub(crate) const JOIN: u32 = 256;
     /// The peer will send nothing more. This is reported once, maybe together with data that came
     /// before, so every read from now on goes on to the end.
     pub(crate) const HANGUP: u32 = 1024;
@@ -90,10 +87,8 @@ const _: () = {
         DESTROY,
         FULL,
         TICK,
-        UNLEASE,
-        RESUME,
+        JOIN,
         HANGUP,
-        LEASE,
         ZAP,
         CONDEMN,
     ];
@@ -128,7 +123,7 @@ pub(crate) enum Outcome {
 }
 
 pub(crate) struct Engine {
-    stream: Option<Arc<Stream>>,
+    stream: Option<Stream>,
     address: PeerAddress,
     /// Counts streams, so that answers of a ZAP handler reach the one they are about.
     attempt: u64,
@@ -158,6 +153,7 @@ pub(crate) struct Engine {
     refusals: Refusals,
     /// Something panicked: nothing happens here any more.
     condemned: bool,
+    watch: Watch,
     /// Kept for its allocation, always empty.
     slices: Vec<IoSlice<'static>>,
 }
@@ -232,6 +228,7 @@ impl Engine {
             attention: Attention::default(),
             refusals: Refusals::default(),
             condemned: false,
+            watch: Watch::default(),
             slices: Vec::new(),
         }
     }
@@ -251,12 +248,8 @@ impl Engine {
         }
         let mut result = Ok(());
         let mut pending = pending;
-        if pending & events::LEASE != 0 {
-            self.begin_lease(connection);
-        }
-        if pending & events::RESUME != 0 {
-            self.attention.blocked = false;
-            self.attention.used = true;
+        if pending & events::JOIN != 0 {
+            self.join(connection);
         }
         if pending & events::ATTACH != 0 && self.attach(connection) {
             pending |= events::READ | events::WRITE;
@@ -274,13 +267,11 @@ impl Engine {
             result = self.on_readable(connection, by);
         }
         if pending & events::FULL != 0 && matches!(self.phase, Phase::Traffic) {
-            self.attention.output = true;
-            self.attention.full += 1;
-            self.tick(connection, OUTPUT_TICK);
+            self.on_full(connection);
             pending |= events::WRITE;
         }
-        if pending & (events::UNLEASE | events::CLOSE) != 0 {
-            self.end_lease(connection);
+        if pending & events::CLOSE != 0 {
+            self.leave_inputs(connection);
         }
         if pending & events::TICK != 0 {
             self.on_tick(connection);
@@ -307,7 +298,7 @@ impl Engine {
         };
         self.more_addresses = more_addresses;
         self.address = stream.peer();
-        self.stream = Some(Arc::new(stream));
+        self.stream = Some(stream);
         self.attempt += 1;
         self.phase = Phase::Handshake(Box::new(Handshake::new(
             connection.options.handshake(&self.address),
@@ -322,7 +313,7 @@ impl Engine {
     fn fail(&mut self, connection: &Connection, reason: CloseReason) {
         let phase = std::mem::replace(&mut self.phase, Phase::Down);
         self.stream = None;
-        connection.set_readable(None);
+        self.watch.reset();
         self.attention.reset();
         self.control.clear();
         self.control_sent = 0;
@@ -430,7 +421,7 @@ impl Engine {
             connection.handle.counters().open.sub(1);
         }
         self.stream = None;
-        connection.set_readable(None);
+        self.watch.reset();
         drop(connection.take_incoming());
         self.take_back_question(connection);
         connection.handle.counters().closed(&CloseReason::Panicked);
@@ -452,7 +443,7 @@ impl Engine {
         }
         let phase = std::mem::replace(&mut self.phase, Phase::Down);
         self.stream = None;
-        connection.set_readable(None);
+        self.watch.reset();
         drop(connection.take_incoming());
         self.translator = None;
         self.take_back_question(connection);

@@ -45,9 +45,20 @@ impl Engine {
 
     /// Writes until the pipe is empty or the stream takes no more.
     pub(super) fn flush(&mut self, connection: &Connection) -> Result<Flushed, CloseReason> {
-        if self.translator.is_some() {
-            return self.flush_translated(connection);
+        let flushed = if self.translator.is_some() {
+            self.flush_translated(connection)?
+        } else {
+            self.flush_plain(connection)?
+        };
+        match flushed {
+            Flushed::Blocked => self.watch_output(connection),
+            Flushed::Idle | Flushed::Closed => self.ignore_output(connection),
+            Flushed::Later => {}
         }
+        Ok(flushed)
+    }
+
+    fn flush_plain(&mut self, connection: &Connection) -> Result<Flushed, CloseReason> {
         let (Some(pipes), Some(stream)) = (&mut self.pipes, &self.stream) else {
             return Ok(Flushed::Idle);
         };
@@ -93,14 +104,13 @@ impl Engine {
             };
             outbound.advance(written);
             if written < total {
-                // The stream is full; when it has room again that is a new edge.
                 return Ok(Flushed::Blocked);
             }
             budget = budget.saturating_sub(written);
             if budget == 0 {
                 // Others first; the I/O thread comes back to this one.
                 connection.io.notify(Readiness::READABLE);
-                return Ok(Flushed::Blocked);
+                return Ok(Flushed::Later);
             }
         }
     }
@@ -124,8 +134,10 @@ impl Engine {
 pub(super) enum Flushed {
     /// Nothing is left; the pipe will say when there is.
     Idle,
-    /// The stream will say when it has room, or the I/O thread comes back.
+    /// The stream is full.
     Blocked,
+    /// Others have their turn; the I/O thread comes back.
+    Later,
     /// Nothing is left and nothing will come.
     Closed,
 }

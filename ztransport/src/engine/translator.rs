@@ -229,7 +229,7 @@ impl Engine {
                 return self.stop_translating(connection, rest.slice(used..));
             }
         }
-        if self.is_left_to_application(by) {
+        if self.is_left_to_application(connection, by) {
             return Ok(());
         }
         let mut buffer = [const { MaybeUninit::uninit() }; READ_SIZE];
@@ -257,8 +257,7 @@ impl Engine {
             }
             budget = budget.saturating_sub(read);
         }
-        // Others first; the I/O thread comes back to this one.
-        connection.io.notify(Readiness::WRITABLE);
+        self.read_later(connection);
         Ok(())
     }
 
@@ -276,7 +275,7 @@ impl Engine {
         self.paused = translator.held.is_some();
         let stopped = self.paused || used < input.len();
         if translator.has_output() {
-            self.flush_translated(connection)?;
+            self.flush(connection)?;
         }
         Ok(stopped.then_some(used))
     }
@@ -292,7 +291,7 @@ impl Engine {
         self.stop_reading(connection)
     }
 
-    /// Writes until the pipe is empty or the stream takes no more.
+    /// What [`Engine::flush`] does where what goes out is not what lies in the rope.
     pub(super) fn flush_translated(
         &mut self,
         connection: &Connection,
@@ -314,7 +313,6 @@ impl Engine {
                 translator.sent += written;
                 if written < whole {
                     translator.release(outbound);
-                    // The stream is full; when it has room again that is a new edge.
                     return Ok(Flushed::Blocked);
                 }
                 budget = budget.saturating_sub(written);
@@ -327,7 +325,7 @@ impl Engine {
             if budget == 0 {
                 // Others first; the I/O thread comes back to this one.
                 connection.io.notify(Readiness::READABLE);
-                return Ok(Flushed::Blocked);
+                return Ok(Flushed::Later);
             }
             let mut slices: Vec<IoSlice<'_>> = std::mem::take(&mut self.slices);
             let total = outbound.gather(&mut slices, WRITE_SLICES, BATCH);

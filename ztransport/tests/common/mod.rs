@@ -4,7 +4,6 @@ pub(crate) mod scripted;
 
 use std::{
     collections::VecDeque,
-    os::fd::{AsFd, OwnedFd},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -16,8 +15,8 @@ use zmtp::{
 };
 use zpipe::{Mailbox, ReadySet, mailbox};
 use ztransport::{
-    CloseReason, Endpoint, Event, EventReceiver, Letter, Link, Options, Question, Reactor,
-    SocketHandle,
+    CloseReason, Endpoint, Event, EventReceiver, InputPoll, Letter, Link, Options, Question,
+    Reactor, SocketHandle,
 };
 
 /// Long enough for a loaded machine; never waited for when all is well.
@@ -100,8 +99,8 @@ pub(crate) struct Side {
     letters: VecDeque<Letter>,
     mailbox: Option<Mailbox<Letter>>,
     ready: ReadySet,
-    /// Becomes readable with `ready`.
-    fd: OwnedFd,
+    /// For those who read the stream themselves.
+    input: Option<InputPoll>,
     pub(crate) reactor: Reactor,
 }
 
@@ -129,7 +128,7 @@ impl Side {
             link: None,
             letters: VecDeque::new(),
             mailbox: Some(mailbox),
-            fd: ready.fd().unwrap().try_clone_to_owned().unwrap(),
+            input: None,
             ready,
             reactor: Reactor::new(1).unwrap(),
         }
@@ -280,16 +279,21 @@ impl Side {
                 continue;
             }
             let driver = link.driver.as_ref().unwrap();
-            match driver.wait(self.fd.as_fd(), Some(deadline)) {
-                Some(waited) if waited.input => {
-                    driver.read_on();
-                }
-                Some(waited) => {
-                    assert!(waited.signal || Instant::now() < deadline, "no message");
-                    self.ready.drain(|_, _| {});
-                }
-                None => self.wait(deadline, "a message"),
+            let input = self.input.get_or_insert_with(|| {
+                let input = InputPoll::new(driver).unwrap();
+                input.join(driver);
+                input
+            });
+            assert!(input.lease());
+            if !self.ready.register(input.waker()) {
+                input.wait(Some(deadline));
+                self.ready.unregister();
             }
+            while let Some(arrived) = input.pop() {
+                driver.read_arrived(arrived.hung_up);
+            }
+            self.ready.drain(|_, _| {});
+            assert!(Instant::now() < deadline, "no message");
         }
     }
 

@@ -1,0 +1,134 @@
+//! Who is told what about a stream.
+//!
+//! The I/O thread's poll has every stream, for input and output until its handshake is complete. After
+//! that the input may be watched in the [`Inputs`] of the socket instead, and the output is watched only
+//! while the stream is full.
+
+use std::{os::fd::AsFd, sync::Arc};
+
+use zpipe::Readiness;
+
+use super::{Caller, Engine, Phase};
+use crate::{connection::Connection, inputs::Inputs, net::Stream, poll::Interest};
+
+/// See the module documentation.
+#[derive(Default)]
+pub(super) struct Watch {
+    /// Where the input of streams with traffic is watched, if not by the I/O thread.
+    inputs: Option<Arc<Inputs>>,
+    /// The present stream's input is watched there.
+    joined: bool,
+    /// The present stream is full, and the I/O thread is told when it has room.
+    output: bool,
+}
+
+impl Watch {
+    /// The stream is gone. The next one is watched by the I/O thread at first.
+    pub(super) fn reset(&mut self) {
+        self.joined = false;
+        self.output = false;
+    }
+}
+
+impl Engine {
+    /// Traffic has begun.
+    pub(super) fn watch_traffic(&mut self, connection: &Connection) {
+        self.watch.output = false;
+        self.join_inputs(connection);
+        self.update_watch(connection);
+    }
+
+    /// From now on the socket has a poll of its own for input.
+    pub(super) fn join(&mut self, connection: &Connection) {
+        let Some(inputs) = connection.take_inputs() else {
+            return;
+        };
+        self.watch.inputs = Some(inputs);
+        if matches!(self.phase, Phase::Traffic) {
+            self.join_inputs(connection);
+            self.update_watch(connection);
+        }
+    }
+
+    fn join_inputs(&mut self, connection: &Connection) {
+        if !self.watch.joined
+            && let (Some(inputs), Some(stream)) = (&self.watch.inputs, &self.stream)
+        {
+            // Without memory for it the I/O thread goes on.
+            self.watch.joined = inputs.add(stream.as_fd(), connection.id).is_ok();
+        }
+    }
+
+    /// The socket does not read any more.
+    pub(super) fn leave_inputs(&mut self, connection: &Connection) {
+        let Some(inputs) = self.watch.inputs.take() else {
+            return;
+        };
+        if std::mem::take(&mut self.watch.joined)
+            && let Some(stream) = &self.stream
+        {
+            inputs.remove(stream.as_fd());
+            self.update_watch(connection);
+        }
+    }
+
+    /// The stream is full: the I/O thread goes on when it has room.
+    pub(super) fn watch_output(&mut self, connection: &Connection) {
+        if !std::mem::replace(&mut self.watch.output, true) {
+            self.update_watch(connection);
+        }
+    }
+
+    /// Everything is written.
+    pub(super) fn ignore_output(&mut self, connection: &Connection) {
+        if std::mem::replace(&mut self.watch.output, false) {
+            self.update_watch(connection);
+        }
+    }
+
+    fn update_watch(&self, connection: &Connection) {
+        if let Some(stream) = &self.stream {
+            let interest = Interest {
+                input: !self.watch.joined,
+                output: self.watch.output,
+            };
+            // Fails only if the stream was never registered, and then it is about to be given up.
+            let _ = connection
+                .registry
+                .modify(stream.as_fd(), connection.id, interest);
+        }
+    }
+
+    /// Whether the stream is not for this thread to read.
+    ///
+    /// What the application asks for while the I/O thread has the engine would be read there, and the
+    /// next it asks for as well: both threads would be busy with one stream from then on. The
+    /// application is told once more instead.
+    pub(super) fn is_left_to_application(&self, connection: &Connection, by: Caller) -> bool {
+        if by == Caller::Application || self.hung_up {
+            return false;
+        }
+        match self.leased() {
+            Some((inputs, stream)) => {
+                inputs.report_again(stream.as_fd(), connection.id);
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// Others have their turn before the rest of the input.
+    pub(super) fn read_later(&self, connection: &Connection) {
+        match self.leased() {
+            Some((inputs, stream)) => inputs.report_again(stream.as_fd(), connection.id),
+            None => connection.io.notify(Readiness::WRITABLE),
+        }
+    }
+
+    /// If the application waits for the stream itself.
+    fn leased(&self) -> Option<(&Inputs, &Stream)> {
+        let inputs = self.watch.inputs.as_ref()?;
+        let stream = self.stream.as_ref()?;
+        (self.watch.joined && inputs.is_leased()).then_some((inputs, stream))
+    }
+}

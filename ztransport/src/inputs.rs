@@ -1,0 +1,579 @@
+//! The input of all of a socket's streams in one poll, which either the I/O thread watches or the
+//! thread that is blocked in the socket's `recv`.
+//!
+//! ```text
+//!   I/O thread ── epoll_wait ──▶ its poll ─┬─ listeners, handshakes, streams of other sockets
+//!                                          └─ a socket's poll ─┬─ stream
+//!   application ── epoll_wait ──────────────────▶ (the same) ──┼─ stream
+//!                                                              └─ waker of the socket's ready list
+//! ```
+//!
+//! A socket's poll is nested in that of its I/O thread. A thread that blocks in `recv` takes a *lease*:
+//! the I/O thread is not told of this poll any more, and the application waits for it, drives whatever
+//! engines have input, and needs nobody to wake it. Taking and giving back cost one system call each,
+//! however many streams there are. An application that has the lease and stays away loses it after a
+//! tick: see [`LEASE_TICK`].
+//!
+//! Both may wait for one poll at the same moment, at the edges of a lease. Each event is reported to one
+//! of them, and whoever gets it drives the engine, so nothing depends on who it is.
+
+use std::{
+    io,
+    os::fd::BorrowedFd,
+    sync::{Arc, Mutex},
+    task::Waker,
+    time::{Duration, Instant},
+};
+
+use zpipe::{Counter, Notifier, Readiness};
+
+use crate::{
+    connection::Parts,
+    io_thread::Command,
+    link::{Driver, next_id},
+    lock::lock,
+    poll::{Interest, Poll, Ready, Registry},
+};
+
+/// How long an application that has the lease may stay away before the I/O thread watches again, at
+/// first, and while the application is blocked in a call.
+const LEASE_TICK: Duration = Duration::from_millis(10);
+const LEASE_TICK_MAX: Duration = Duration::from_millis(100);
+/// Streams reported in one go. Others have their turn after these.
+const EVENTS: usize = 32;
+
+/// What the application, the I/O thread and the engines know of a socket's poll.
+pub(crate) struct Inputs {
+    /// Of this poll in that of the I/O thread.
+    key: u64,
+    poll: Poll,
+    streams: Registry,
+    io_poll: Registry,
+    /// Has the I/O thread call [`on_signal`](Self::on_signal).
+    io: Notifier,
+    /// Locked when the application begins and ends a wait, never for a message.
+    lease: Mutex<Lease>,
+    /// How often the application has looked for input, which is more often than it waits.
+    looks: Counter,
+    /// How many leases ended because the application stayed away.
+    lapses: Counter,
+}
+
+#[derive(Default)]
+struct Lease {
+    /// The I/O thread is not told of input.
+    held: bool,
+    /// The application is waiting right now.
+    blocked: bool,
+    /// How often it had looked at the last tick.
+    looks: u64,
+    tick: Duration,
+    ticking: Ticking,
+    /// The socket is gone.
+    closed: bool,
+}
+
+/// Whether the I/O thread is going to look.
+#[derive(Default, PartialEq, Eq)]
+enum Ticking {
+    #[default]
+    No,
+    /// It has been asked to.
+    Asked,
+    /// Its timer is set.
+    Due,
+}
+
+/// What the I/O thread has to do about a socket's poll.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Duty {
+    None,
+    /// Call [`Inputs::on_tick`] after this time.
+    Tick(Duration),
+    /// Forget it.
+    Forget,
+}
+
+impl Inputs {
+    /// Makes a poll for a socket's streams, nested in that of the I/O thread this connection is on.
+    fn new(connection: &Parts) -> io::Result<Arc<Self>> {
+        let (poll, streams) = Poll::new()?;
+        let key = next_id();
+        let inputs = Arc::new(Self {
+            key,
+            poll,
+            streams,
+            io_poll: connection.registry.clone(),
+            io: connection.io.sibling(key),
+            lease: Mutex::default(),
+            looks: Counter::new(),
+            lapses: Counter::new(),
+        });
+        inputs.io_poll.nest(&inputs.poll, key, true)?;
+        Ok(inputs)
+    }
+
+    pub(crate) fn key(&self) -> u64 {
+        self.key
+    }
+
+    // ---- For engines ----
+
+    /// Reports the stream's input here from now on, beginning with what there is already.
+    pub(crate) fn add(&self, stream: BorrowedFd<'_>, connection: u64) -> io::Result<()> {
+        self.streams.add(stream, connection, Interest::INPUT)
+    }
+
+    /// Reports input that an engine has left in the stream once more.
+    pub(crate) fn report_again(&self, stream: BorrowedFd<'_>, connection: u64) {
+        // Fails only if the stream is not here, and then it is about to be given up.
+        let _ = self.streams.modify(stream, connection, Interest::INPUT);
+    }
+
+    pub(crate) fn remove(&self, stream: BorrowedFd<'_>) {
+        // As above.
+        let _ = self.streams.remove(stream);
+    }
+
+    /// Whether input is for the application to read.
+    pub(crate) fn is_leased(&self) -> bool {
+        lock(&self.lease).held
+    }
+
+    // ---- For the I/O thread ----
+
+    /// Reports what has happened, without waiting.
+    pub(crate) fn take(&self, report: impl FnMut(Ready)) {
+        // A failure, for lack of memory, is nobody's: the events are still there the next time.
+        let _ = self.poll.wait::<EVENTS>(Some(Instant::now()), report);
+    }
+
+    /// The application wants something.
+    pub(crate) fn on_signal(&self) -> Duty {
+        let mut lease = lock(&self.lease);
+        if lease.closed {
+            Duty::Forget
+        } else if lease.ticking == Ticking::Asked {
+            lease.ticking = Ticking::Due;
+            Duty::Tick(LEASE_TICK)
+        } else {
+            Duty::None
+        }
+    }
+
+    /// Time to see whether the application is still there.
+    pub(crate) fn on_tick(&self) -> Duty {
+        let mut lease = lock(&self.lease);
+        let looks = self.looks.value();
+        let looked = std::mem::replace(&mut lease.looks, looks) != looks;
+        if lease.blocked {
+            lease.tick = (lease.tick * 2).min(LEASE_TICK_MAX);
+        } else if looked {
+            lease.tick = LEASE_TICK;
+        } else if lease.held {
+            self.end(&mut lease);
+            self.lapses.add(1);
+        }
+        if lease.held {
+            Duty::Tick(lease.tick)
+        } else {
+            lease.ticking = Ticking::No;
+            Duty::None
+        }
+    }
+
+    // ---- For the application ----
+
+    /// Takes the lease, or keeps it; `false` when that is impossible.
+    fn begin(&self) -> bool {
+        let mut lease = lock(&self.lease);
+        if !lease.held {
+            let watched = self.io_poll.nest(&self.poll, self.key, false);
+            if watched.is_err() {
+                return false;
+            }
+            lease.held = true;
+            lease.tick = LEASE_TICK;
+            self.looks.add(1);
+        }
+        let ask = lease.ticking == Ticking::No;
+        if ask {
+            lease.ticking = Ticking::Asked;
+        }
+        drop(lease);
+        if ask {
+            self.io.notify(Readiness::MAIL);
+        }
+        true
+    }
+
+    fn set_blocked(&self, blocked: bool) {
+        lock(&self.lease).blocked = blocked;
+        self.looks.add(1);
+    }
+
+    fn give_back(&self) {
+        self.end(&mut lock(&self.lease));
+    }
+
+    fn end(&self, lease: &mut Lease) {
+        if std::mem::take(&mut lease.held) {
+            // Reports what is there already. It fails only if the poll is not nested any more.
+            let _ = self.io_poll.nest(&self.poll, self.key, true);
+        }
+    }
+
+    fn close(&self) {
+        lock(&self.lease).closed = true;
+        self.io.notify(Readiness::MAIL);
+    }
+}
+
+/// A socket's wait for the input of its streams.
+///
+/// Streams [`join`](Self::join) it one by one. Then the thread that owns the socket may
+/// [`wait`](Self::wait) for all of them at once and read them itself, while the I/O thread leaves them to
+/// it. Streams that have not joined are read by their I/O threads, which signal the socket's ready list;
+/// so [`waker`](Self::waker) has to be registered with that list during the wait.
+///
+/// The I/O thread takes over some 10 ms after the caller's last call, or at once with
+/// [`give_back`](Self::give_back), which a caller must use before it waits in any other way.
+pub struct InputPoll {
+    inputs: Arc<Inputs>,
+    waker: Waker,
+    arrived: Vec<Arrived>,
+    leased: bool,
+    /// Leases that had ended when this one began.
+    lapses: u64,
+}
+
+/// A stream that has input.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Arrived {
+    /// The number of its connection, see [`Driver::connection`].
+    pub connection: u64,
+    /// Whether the peer will send nothing more.
+    pub hung_up: bool,
+}
+
+impl InputPoll {
+    /// Makes one for sockets with a connection such as this one, on whose I/O thread it depends.
+    ///
+    /// # Errors
+    ///
+    /// The operating system's error when a descriptor cannot be made. Nothing has changed then.
+    pub fn new(driver: &Driver) -> io::Result<Self> {
+        let connection = &driver.connection;
+        let inputs = Inputs::new(connection)?;
+        let waker = inputs.poll.waker();
+        // An I/O thread that is gone has closed everything.
+        let _ = connection
+            .commands
+            .post(Command::Watch(Arc::clone(&inputs)));
+        Ok(Self {
+            inputs,
+            waker,
+            arrived: Vec::new(),
+            leased: false,
+            lapses: 0,
+        })
+    }
+
+    /// Has the connection's input reported here, now and after each reconnection, until its link is
+    /// dropped. Nothing happens to a connection of another I/O thread.
+    pub fn join(&self, driver: &Driver) {
+        if self.inputs.io_poll.is_same(&driver.connection.registry) {
+            driver.connection.join(&self.inputs);
+        }
+    }
+
+    /// Ends a [`wait`](Self::wait).
+    #[must_use]
+    pub fn waker(&self) -> &Waker {
+        &self.waker
+    }
+
+    /// Whether the input is left to this thread, as far as it knows.
+    #[inline]
+    #[must_use]
+    pub fn is_leased(&self) -> bool {
+        self.leased && self.inputs.lapses.value() == self.lapses
+    }
+
+    /// Tells that this thread looks for input, be it in a stream itself, and thus uses its lease.
+    #[inline]
+    pub fn touch(&self) {
+        self.inputs.looks.add(1);
+    }
+
+    /// Takes the lease, or keeps it. `false` if the system refuses; then wait in another way.
+    #[must_use]
+    pub fn lease(&mut self) -> bool {
+        self.lapses = self.inputs.lapses.value();
+        self.leased = self.inputs.begin();
+        self.leased
+    }
+
+    /// Looks for input; whether there is some.
+    pub fn look(&mut self) -> bool {
+        self.touch();
+        self.poll(Some(Instant::now()))
+    }
+
+    /// Blocks until there is input or the waker is used, at most until the deadline. It may also return
+    /// for no reason.
+    pub fn wait(&mut self, deadline: Option<Instant>) {
+        self.inputs.set_blocked(true);
+        self.poll(deadline);
+        self.inputs.set_blocked(false);
+    }
+
+    fn poll(&mut self, deadline: Option<Instant>) -> bool {
+        let arrived = &mut self.arrived;
+        let waited = self.inputs.poll.wait::<EVENTS>(deadline, |ready| {
+            arrived.push(Arrived {
+                connection: ready.key,
+                hung_up: ready.hung_up,
+            });
+        });
+        if waited.is_err() {
+            // Out of memory for the wait. The caller comes back, and not at full speed.
+            std::thread::yield_now();
+        }
+        !self.arrived.is_empty()
+    }
+
+    /// Takes one of the streams that were found to have input.
+    pub fn pop(&mut self) -> Option<Arrived> {
+        self.arrived.pop()
+    }
+
+    /// Leaves the input to the I/O thread again.
+    pub fn give_back(&mut self) {
+        if std::mem::take(&mut self.leased) {
+            self.inputs.give_back();
+        }
+    }
+}
+
+impl Drop for InputPoll {
+    fn drop(&mut self) {
+        self.give_back();
+        self.inputs.close();
+    }
+}
+
+impl std::fmt::Debug for InputPoll {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("InputPoll")
+            .field("leased", &self.leased)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        io::{Read, Write},
+        net::TcpStream,
+    };
+
+    use zmtp::SocketType;
+    use zpipe::{Mailbox, ReadySet, mailbox};
+
+    use super::*;
+    use crate::{Endpoint, Letter, Link, Options, Reactor, SocketHandle, engine::events};
+
+    const DEADLINE: Duration = Duration::from_secs(10);
+
+    /// A PULL that scripted PUSHes can connect to.
+    struct Pull {
+        _reactor: Reactor,
+        ready: ReadySet,
+        mailbox: Mailbox<Letter>,
+        endpoint: Endpoint,
+    }
+
+    fn pull() -> Pull {
+        let reactor = Reactor::new(1).unwrap();
+        let ready = ReadySet::new();
+        let (letters, mailbox) = mailbox(ready.notifier(0));
+        let handle = SocketHandle::new(letters, ready.notifier(0));
+        let endpoint = "tcp://127.0.0.1:*".parse().unwrap();
+        let options = Arc::new(Options::new(SocketType::Pull));
+        let bound = reactor.bind(&endpoint, &options, &handle).unwrap();
+        Pull {
+            _reactor: reactor,
+            ready,
+            mailbox,
+            endpoint: bound.endpoint,
+        }
+    }
+
+    impl Pull {
+        fn peer(&mut self) -> (Link, TcpStream) {
+            let address = self.endpoint.to_string().replace("tcp://", "");
+            let mut peer = TcpStream::connect(address).unwrap();
+            peer.set_read_timeout(Some(DEADLINE)).unwrap();
+            let mut push = zmtp::Handshake::new(zmtp::HandshakeConfig::new(SocketType::Push));
+            let mut buffer = [0; 256];
+            while !push.is_complete() {
+                peer.write_all(push.transmit()).unwrap();
+                push.advance_transmit(push.transmit().len());
+                let read = peer.read(&mut buffer).unwrap();
+                assert_ne!(read, 0);
+                push.handle_input(&buffer[..read]).unwrap();
+            }
+            peer.write_all(push.transmit()).unwrap();
+            let deadline = Instant::now() + DEADLINE;
+            loop {
+                for letter in self.mailbox.take() {
+                    if let Letter::Attach(link) = letter {
+                        return (*link, peer);
+                    }
+                }
+                assert!(self.ready.wait(Some(deadline)), "no link");
+                self.ready.drain(|_, _| {});
+            }
+        }
+    }
+
+    fn driver(link: &Link) -> &Driver {
+        link.driver.as_ref().unwrap()
+    }
+
+    /// Waits with the lease. If the I/O thread had an engine when it joined, it arranges that when it
+    /// lets go.
+    fn arrived(input: &mut InputPoll, links: &[&Link]) -> Vec<u64> {
+        let deadline = Instant::now() + DEADLINE;
+        let mut all = Vec::new();
+        while all.len() < links.len() {
+            assert!(Instant::now() < deadline, "only {all:?}");
+            assert!(input.lease());
+            input.wait(Some(deadline));
+            while let Some(arrived) = input.pop() {
+                all.push(arrived.connection);
+            }
+        }
+        all.sort_unstable();
+        all
+    }
+
+    /// A socket may be moved to another thread, and so may its wait.
+    const _: fn() = || {
+        fn is_send<T: Send>() {}
+        is_send::<InputPoll>();
+    };
+
+    #[test]
+    fn one_wait_is_for_all_streams() {
+        let mut pull = pull();
+        let mut peers: Vec<_> = (0..3).map(|_| pull.peer()).collect();
+        let mut input = InputPoll::new(driver(&peers[0].0)).unwrap();
+        peers.iter().for_each(|(link, _)| input.join(driver(link)));
+        assert!(input.lease());
+        for (_, peer) in &mut peers {
+            peer.write_all(b"\x00\x02hi").unwrap();
+        }
+        let links: Vec<_> = peers.iter().map(|(link, _)| link).collect();
+        let ids: Vec<_> = links.iter().map(|link| driver(link).connection()).collect();
+        assert_eq!(arrived(&mut input, &links), ids);
+        for (link, _) in &mut peers {
+            assert!(driver(link).read_arrived(false), "nothing came");
+            assert!(!driver(link).read_arrived(false));
+            assert_eq!(link.reader.next_frame().unwrap().body.as_slice(), b"hi");
+        }
+    }
+
+    #[test]
+    fn the_io_thread_leaves_a_stream_to_the_application_that_waits_for_it() {
+        let mut pull = pull();
+        let (mut link, mut peer) = pull.peer();
+        let mut input = InputPoll::new(driver(&link)).unwrap();
+        input.join(driver(&link));
+        assert!(input.lease());
+        peer.write_all(b"\x00\x01h").unwrap();
+        arrived(&mut input, &[&link]);
+        driver(&link).connection.drive(events::READ);
+        assert!(!link.reader.is_readable(), "read by the I/O thread");
+        // Nor is it forgotten.
+        arrived(&mut input, &[&link]);
+        assert!(driver(&link).read_arrived(false));
+        assert!(link.reader.is_readable());
+    }
+
+    #[test]
+    fn parts_of_a_message_count_as_progress() {
+        let mut pull = pull();
+        let (mut link, mut peer) = pull.peer();
+        let mut input = InputPoll::new(driver(&link)).unwrap();
+        input.join(driver(&link));
+        assert!(input.lease());
+        peer.write_all(b"\x00\x02h").unwrap();
+        arrived(&mut input, &[&link]);
+        assert!(driver(&link).read_arrived(false));
+        assert!(!link.reader.is_readable());
+    }
+
+    #[test]
+    fn an_application_that_stays_away_loses_the_lease() {
+        let mut pull = pull();
+        let (mut link, mut peer) = pull.peer();
+        let mut input = InputPoll::new(driver(&link)).unwrap();
+        input.join(driver(&link));
+        assert!(input.lease());
+        peer.write_all(b"\x00\x02hi").unwrap();
+        // Whoever reads signals the ready list, and that is not this thread.
+        if link.reader.set_idle() {
+            assert!(pull.ready.wait(Some(Instant::now() + DEADLINE)));
+        }
+        assert!(link.reader.is_readable());
+        assert!(!input.is_leased());
+        // And can have it back.
+        assert!(input.lease() && input.is_leased());
+        peer.write_all(b"\x00\x02hi").unwrap();
+        arrived(&mut input, &[&link]);
+    }
+
+    #[test]
+    fn what_is_there_when_the_lease_is_given_back_is_read() {
+        let mut pull = pull();
+        let (mut link, mut peer) = pull.peer();
+        let mut input = InputPoll::new(driver(&link)).unwrap();
+        input.join(driver(&link));
+        assert!(input.lease());
+        peer.write_all(b"\x00\x02hi").unwrap();
+        input.give_back();
+        if link.reader.set_idle() {
+            assert!(pull.ready.wait(Some(Instant::now() + DEADLINE)));
+        }
+        assert!(link.reader.is_readable());
+    }
+
+    #[test]
+    fn streams_go_back_to_the_io_thread_when_the_socket_goes() {
+        let mut pull = pull();
+        let (link, mut peer) = pull.peer();
+        let mut input = InputPoll::new(driver(&link)).unwrap();
+        input.join(driver(&link));
+        assert!(input.lease());
+        let inputs = Arc::downgrade(&input.inputs);
+        drop(input);
+        let Link {
+            writer,
+            reader,
+            driver,
+            ..
+        } = link;
+        drop((writer, reader));
+        driver.unwrap().linger(None);
+        // The end of the stream is seen, and nothing is kept.
+        assert_eq!(peer.read(&mut [0; 64]).unwrap(), 0);
+        drop(peer);
+        let deadline = Instant::now() + DEADLINE;
+        while inputs.strong_count() > 0 {
+            assert!(Instant::now() < deadline, "kept");
+            std::thread::yield_now();
+        }
+    }
+}
