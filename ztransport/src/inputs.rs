@@ -438,12 +438,32 @@ mod tests {
         }
     }
 
+    impl Pull {
+        /// Waits for what somebody else reads.
+        fn await_input(&mut self, link: &mut Link) {
+            let deadline = Instant::now() + DEADLINE;
+            while link.reader.set_idle() {
+                // What is signalled may also be about the link itself.
+                assert!(self.ready.wait(Some(deadline)), "no input");
+                self.ready.drain(|_, _| {});
+            }
+            assert!(link.reader.is_readable());
+        }
+    }
+
     fn driver(link: &Link) -> &Driver {
         link.driver.as_ref().unwrap()
     }
 
-    /// Waits with the lease. If the I/O thread had an engine when it joined, it arranges that when it
-    /// lets go.
+    /// If the I/O thread has the engine just then, it arranges that when it lets go.
+    fn join(input: &InputPoll, link: &Link) {
+        input.join(driver(link));
+        while driver(link).connection.pending().is_none() {
+            std::thread::yield_now();
+        }
+    }
+
+    /// Waits with the lease.
     fn arrived(input: &mut InputPoll, links: &[&Link]) -> Vec<u64> {
         let deadline = Instant::now() + DEADLINE;
         let mut all = Vec::new();
@@ -470,7 +490,7 @@ mod tests {
         let mut pull = pull();
         let mut peers: Vec<_> = (0..3).map(|_| pull.peer()).collect();
         let mut input = InputPoll::new(driver(&peers[0].0)).unwrap();
-        peers.iter().for_each(|(link, _)| input.join(driver(link)));
+        peers.iter().for_each(|(link, _)| join(&input, link));
         assert!(input.lease());
         for (_, peer) in &mut peers {
             peer.write_all(b"\x00\x02hi").unwrap();
@@ -490,7 +510,7 @@ mod tests {
         let mut pull = pull();
         let (mut link, mut peer) = pull.peer();
         let mut input = InputPoll::new(driver(&link)).unwrap();
-        input.join(driver(&link));
+        join(&input, &link);
         assert!(input.lease());
         peer.write_all(b"\x00\x01h").unwrap();
         arrived(&mut input, &[&link]);
@@ -507,7 +527,7 @@ mod tests {
         let mut pull = pull();
         let (mut link, mut peer) = pull.peer();
         let mut input = InputPoll::new(driver(&link)).unwrap();
-        input.join(driver(&link));
+        join(&input, &link);
         assert!(input.lease());
         peer.write_all(b"\x00\x02h").unwrap();
         arrived(&mut input, &[&link]);
@@ -520,14 +540,11 @@ mod tests {
         let mut pull = pull();
         let (mut link, mut peer) = pull.peer();
         let mut input = InputPoll::new(driver(&link)).unwrap();
-        input.join(driver(&link));
+        join(&input, &link);
         assert!(input.lease());
         peer.write_all(b"\x00\x02hi").unwrap();
         // Whoever reads signals the ready list, and that is not this thread.
-        if link.reader.set_idle() {
-            assert!(pull.ready.wait(Some(Instant::now() + DEADLINE)));
-        }
-        assert!(link.reader.is_readable());
+        pull.await_input(&mut link);
         assert!(!input.is_leased());
         // And can have it back.
         assert!(input.lease() && input.is_leased());
@@ -540,14 +557,11 @@ mod tests {
         let mut pull = pull();
         let (mut link, mut peer) = pull.peer();
         let mut input = InputPoll::new(driver(&link)).unwrap();
-        input.join(driver(&link));
+        join(&input, &link);
         assert!(input.lease());
         peer.write_all(b"\x00\x02hi").unwrap();
         input.give_back();
-        if link.reader.set_idle() {
-            assert!(pull.ready.wait(Some(Instant::now() + DEADLINE)));
-        }
-        assert!(link.reader.is_readable());
+        pull.await_input(&mut link);
     }
 
     #[test]
@@ -555,7 +569,7 @@ mod tests {
         let mut pull = pull();
         let (link, mut peer) = pull.peer();
         let mut input = InputPoll::new(driver(&link)).unwrap();
-        input.join(driver(&link));
+        join(&input, &link);
         assert!(input.lease());
         let inputs = Arc::downgrade(&input.inputs);
         drop(input);
