@@ -80,13 +80,14 @@
 //!
 //! # Unsafe code
 //!
-//! All of it is in [`sys`] (declarations) and [`zmq`] (calls), each with the reason why it is
-//! sound.
+//! All of it is in [`sys`] (declarations), [`zmq`] (calls) and [`process`] (forking and the size of the heap),
+//! each with the reason why it is sound.
 
 mod frames;
 mod libzmq;
 mod ours;
 mod peer;
+pub mod process;
 mod scenario;
 pub mod sys;
 pub mod zmq;
