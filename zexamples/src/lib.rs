@@ -17,9 +17,11 @@
 //! | `local_thr`, `remote_thr`, `local_lat`, `remote_lat`, `inproc_thr`, `inproc_lat` | libzmq's performance tools: same names, arguments and output |
 //! | `versus` | The same roles through libzmq and through zlayers, interleaved, as a table of medians; also with many links, sockets, clients, … |
 //! | `idle_connections` | Memory of ten thousand idle connections; with `--cycles`, what is left of connections that came and went |
-//! | `soak` | Random sizes, high-water marks, pauses and reconnects, all transports at once; nothing lost, doubled, reordered or damaged |
+//! | `soak` | Random sizes, high-water marks, pauses and reconnects, all transports at once, beside hostile peers, panics, forks, cut connections and a lack of descriptors; nothing lost, doubled, reordered or damaged, and nothing grows |
 //!
-//! Each program explains itself at the head of its file and with `--help`.
+//! Each program explains itself at the head of its file and with `--help`. They exit with 0 if all is well and with 2
+//! on an error; `tour`, `soak` and `versus` with 1 if they did their work and found what must not be: a
+//! message lost, a run of ours that failed.
 //!
 //! This library holds what they have in common: the roles of the performance tools ([`perf`]),
 //! the bookkeeping that proves delivery ([`Ledger`]), child processes that cannot outlive their
@@ -30,6 +32,7 @@
 #![forbid(unsafe_code)]
 
 mod child;
+mod conclude;
 mod error;
 mod footprint;
 mod ledger;
@@ -42,6 +45,7 @@ mod transport;
 pub mod units;
 
 pub use child::{Child, Parent};
+pub use conclude::{conclude, say};
 pub use error::{Error, Result};
 pub use footprint::{Footprint, raise_descriptor_limit};
 pub use ledger::{Ledger, Verdict};

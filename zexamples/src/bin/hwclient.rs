@@ -11,15 +11,21 @@
 //!
 //! Any ØMQ program may be the server; `hwserver` is ours. Start them in either order.
 
-use std::env;
+use std::{env, process};
 
 use zsocket::{Context, Error, Req};
 
-fn main() -> Result<(), Error> {
+fn main() {
     let endpoint = env::args()
         .nth(1)
         .unwrap_or_else(|| String::from("tcp://localhost:5555"));
+    if let Err(error) = ask(&endpoint) {
+        eprintln!("hwclient: {error}");
+        process::exit(2);
+    }
+}
 
+fn ask(endpoint: &str) -> Result<(), Error> {
     let context = Context::new();
     let requester = context.socket::<Req>()?;
     println!("Connecting to {endpoint}");

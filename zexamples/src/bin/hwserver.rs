@@ -9,15 +9,21 @@
 //!
 //! Any ØMQ program may be the client; `hwclient` is ours. Start them in either order.
 
-use std::env;
+use std::{env, process};
 
 use zsocket::{Context, Error, Rep};
 
-fn main() -> Result<(), Error> {
+fn main() {
     let endpoint = env::args()
         .nth(1)
         .unwrap_or_else(|| String::from("tcp://*:5555"));
+    if let Err(error) = serve(&endpoint) {
+        eprintln!("hwserver: {error}");
+        process::exit(2);
+    }
+}
 
+fn serve(endpoint: &str) -> Result<(), Error> {
     let context = Context::new();
     let responder = context.socket::<Rep>()?;
     println!("Listening on {}", responder.bind(endpoint)?);

@@ -10,9 +10,11 @@
 //!
 //! `--lib libzmq` does the same through libzmq.
 
+use std::process::ExitCode;
+
 use clap::Parser;
-use zexamples::Result;
 use zexamples::perf::{self, Load, Tuning};
+use zexamples::{Result, conclude};
 
 /// Makes round trips between two threads and prints how long a message takes.
 #[derive(Parser)]
@@ -28,12 +30,16 @@ struct Cli {
     tuning: Tuning,
 }
 
-fn main() -> Result<()> {
+fn main() -> ExitCode {
+    conclude("inproc_lat", run(Cli::parse()).map(|()| true))
+}
+
+fn run(cli: Cli) -> Result<()> {
     let Cli {
         size,
         count,
         tuning,
-    } = Cli::parse();
+    } = cli;
     print!("{}", perf::inproc_lat(Load { size, count }, tuning)?);
     Ok(())
 }

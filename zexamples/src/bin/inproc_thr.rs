@@ -11,9 +11,11 @@
 //!
 //! `--lib libzmq` does the same through libzmq.
 
+use std::process::ExitCode;
+
 use clap::Parser;
-use zexamples::Result;
 use zexamples::perf::{self, Load, Tuning};
+use zexamples::{Result, conclude};
 
 /// Passes messages from thread to thread and prints how fast they arrived.
 #[derive(Parser)]
@@ -29,12 +31,16 @@ struct Cli {
     tuning: Tuning,
 }
 
-fn main() -> Result<()> {
+fn main() -> ExitCode {
+    conclude("inproc_thr", run(Cli::parse()).map(|()| true))
+}
+
+fn run(cli: Cli) -> Result<()> {
     let Cli {
         size,
         count,
         tuning,
-    } = Cli::parse();
+    } = cli;
     print!("{}", perf::inproc_thr(Load { size, count }, tuning)?);
     Ok(())
 }

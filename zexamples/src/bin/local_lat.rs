@@ -7,9 +7,11 @@
 //!
 //! `remote_lat` is the other half and shows a session.
 
+use std::process::ExitCode;
+
 use clap::Parser;
-use zexamples::Result;
 use zexamples::perf::{self, Load, Tuning};
+use zexamples::{Result, conclude};
 
 /// Sends requests back.
 #[derive(Parser)]
@@ -28,13 +30,17 @@ struct Cli {
     tuning: Tuning,
 }
 
-fn main() -> Result<()> {
+fn main() -> ExitCode {
+    conclude("local_lat", run(Cli::parse()).map(|()| true))
+}
+
+fn run(cli: Cli) -> Result<()> {
     let Cli {
         endpoint,
         size,
         count,
         tuning,
-    } = Cli::parse();
+    } = cli;
     perf::local_lat(
         &endpoint,
         Load { size, count },

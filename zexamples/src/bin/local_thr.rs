@@ -12,9 +12,11 @@
 //!
 //! `--lib libzmq` plays the same role through libzmq; either half talks to either library.
 
+use std::process::ExitCode;
+
 use clap::Parser;
-use zexamples::Result;
 use zexamples::perf::{self, Load, Tuning};
+use zexamples::{Result, conclude};
 
 /// Receives messages and prints how fast they arrived.
 #[derive(Parser)]
@@ -33,13 +35,17 @@ struct Cli {
     tuning: Tuning,
 }
 
-fn main() -> Result<()> {
+fn main() -> ExitCode {
+    conclude("local_thr", run(Cli::parse()).map(|()| true))
+}
+
+fn run(cli: Cli) -> Result<()> {
     let Cli {
         endpoint,
         size,
         count,
         tuning,
-    } = Cli::parse();
+    } = cli;
     print!(
         "{}",
         perf::local_thr(&endpoint, Load { size, count }, tuning, |_| Ok(()))?

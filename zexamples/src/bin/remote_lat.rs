@@ -12,9 +12,11 @@
 //!
 //! `--lib libzmq` plays the same role through libzmq; either half talks to either library.
 
+use std::process::ExitCode;
+
 use clap::Parser;
-use zexamples::Result;
 use zexamples::perf::{self, Load, Tuning};
+use zexamples::{Result, conclude};
 
 /// Makes round trips and prints how long a message takes.
 #[derive(Parser)]
@@ -33,13 +35,17 @@ struct Cli {
     tuning: Tuning,
 }
 
-fn main() -> Result<()> {
+fn main() -> ExitCode {
+    conclude("remote_lat", run(Cli::parse()).map(|()| true))
+}
+
+fn run(cli: Cli) -> Result<()> {
     let Cli {
         endpoint,
         size,
         count,
         tuning,
-    } = Cli::parse();
+    } = cli;
     print!(
         "{}",
         perf::remote_lat(&endpoint, Load { size, count }, tuning)?

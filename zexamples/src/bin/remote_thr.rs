@@ -8,9 +8,11 @@
 //! It ends when every message has been delivered. `local_thr` is the other half and shows a
 //! session.
 
+use std::process::ExitCode;
+
 use clap::Parser;
-use zexamples::Result;
 use zexamples::perf::{self, Load, Tuning};
+use zexamples::{Result, conclude};
 
 /// Sends messages as fast as possible.
 #[derive(Parser)]
@@ -29,12 +31,16 @@ struct Cli {
     tuning: Tuning,
 }
 
-fn main() -> Result<()> {
+fn main() -> ExitCode {
+    conclude("remote_thr", run(Cli::parse()).map(|()| true))
+}
+
+fn run(cli: Cli) -> Result<()> {
     let Cli {
         endpoint,
         size,
         count,
         tuning,
-    } = Cli::parse();
+    } = cli;
     perf::remote_thr(&endpoint, Load { size, count }, tuning, || Ok(()))
 }

@@ -66,7 +66,9 @@ use std::time::{Duration, Instant};
 
 use clap::{Parser, Subcommand};
 use zexamples::perf::Library;
-use zexamples::{Child, Footprint, Result, Table, machine, raise_descriptor_limit, units};
+use zexamples::{
+    Child, Footprint, Result, Table, conclude, machine, raise_descriptor_limit, say, units,
+};
 
 use end::End;
 
@@ -119,13 +121,7 @@ fn main() -> ExitCode {
         Some(Role::Peer { lib, endpoint }) => with_end(lib, |end| peer::follow(end, &endpoint)),
         None => with_end(plan.lib, |end| measure(end, &plan)),
     };
-    match result {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("idle_connections: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    conclude("idle_connections", result.map(|()| true))
 }
 
 fn with_end(lib: Library, f: impl FnOnce(&mut dyn End) -> Result<()>) -> Result<()> {
@@ -144,7 +140,7 @@ fn measure(server: &mut dyn End, plan: &Plan) -> Result<()> {
         )
         .into());
     }
-    println!("{}\n", machine::describe().join("\n"));
+    say(machine::describe().join("\n") + "\n");
     let endpoint = server.bind("tcp://127.0.0.1:*")?;
     let lib = plan.lib.to_string();
     let mut client = Child::spawn_self(["peer", &lib, &endpoint], PATIENCE)?;
@@ -183,24 +179,24 @@ fn idle(server: &mut dyn End, client: &mut Child, plan: &Plan) -> Result<()> {
     client.answer("disconnected")?;
     let after = settled(client, before)?;
 
-    println!(
+    say(format_args!(
         "{count} idle tcp connections through {} in {:.2} s\n",
         plan.lib,
         elapsed.as_secs_f64()
-    );
-    println!(
+    ));
+    say(format_args!(
         "{}",
         table([
             ("before", before),
             ("connected", open),
             ("disconnected", after)
         ])
-    );
+    ));
     let per_connection = [0, 1].map(|end| growth(before[end], open[end]) / count.cast_signed());
-    println!(
+    say(format_args!(
         "memory per connection: {} B at the end that accepts, {} B at the end that connects",
         per_connection[0], per_connection[1]
-    );
+    ));
     for end in [0, 1] {
         let opened = open[end]
             .descriptors
@@ -236,18 +232,18 @@ fn cycle(server: &mut dyn End, client: &mut Child, cycles: u64, attended: bool) 
     server.receive()?;
     let served = footprints(client)?;
 
-    println!(
+    say(format_args!(
         "{cycles} times connected and disconnected in {:.2} s, and still serving\n",
         elapsed.as_secs_f64()
-    );
-    println!(
+    ));
+    say(format_args!(
         "{}",
         table([
             ("before", before),
             ("after", after),
             ("a message later", served)
         ])
-    );
+    ));
     for end in [0, 1] {
         let growth = growth(before[end], after[end]);
         if growth > SLACK {

@@ -56,7 +56,8 @@ use std::time::{Duration, Instant};
 
 use clap::{Parser, Subcommand};
 use zexamples::{
-    Endpoints, Percentiles, Progress, Result, Table, Transport, Verdict, machine, units,
+    Endpoints, Percentiles, Progress, Result, Table, Transport, Verdict, conclude, machine, say,
+    units,
 };
 
 /// Sends messages through everything and checks each one.
@@ -123,30 +124,27 @@ struct Outcome {
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let result = match cli.role {
-        Some(Role::Work { id, sink, sources }) => roles::worker_process(id, &sink, &sources),
-        Some(Role::Serve { id, endpoint }) => roles::server_process(id, &endpoint),
+        Some(Role::Work { id, sink, sources }) => {
+            roles::worker_process(id, &sink, &sources).map(|()| true)
+        }
+        Some(Role::Serve { id, endpoint }) => roles::server_process(id, &endpoint).map(|()| true),
         None => guide(cli.messages),
     };
-    match result {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("tour: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    conclude("tour", result)
 }
 
-fn guide(messages: u64) -> Result<()> {
+/// Returns whether everything arrived once and in order.
+fn guide(messages: u64) -> Result<bool> {
     let endpoints = Endpoints::new()?;
     let stops = STOPS.len() as u64;
     let round_trips = (messages / 100).clamp(100, 20_000);
     let total = messages + round_trips * stops;
 
-    println!("{}", machine::describe().join("\n"));
-    println!(
+    say(machine::describe().join("\n"));
+    say(format_args!(
         "{messages} messages through pipelines, {} round trips\n",
         round_trips * stops
-    );
+    ));
 
     let started = Instant::now();
     let progress = Progress::new(total, "messages");
@@ -179,15 +177,15 @@ fn guide(messages: u64) -> Result<()> {
     }
     progress.finish();
 
-    println!("{table}");
-    println!(
+    say(table);
+    say(format_args!(
         "{total} messages and round trips in {:.1} s",
         started.elapsed().as_secs_f64()
-    );
-    match violations {
-        0 => Ok(()),
-        violations => Err(format!("{violations} violations").into()),
+    ));
+    if violations > 0 {
+        say(format_args!("{violations} violations"));
     }
+    Ok(violations == 0)
 }
 
 /// Adds a row and returns the number of violations.

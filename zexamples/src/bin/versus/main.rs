@@ -35,7 +35,8 @@ use std::time::{Duration, Instant};
 
 use clap::{Parser, Subcommand};
 use zexamples::{
-    Endpoints, Result, Spread, Table, Transport, machine, raise_descriptor_limit, units,
+    Endpoints, Result, Spread, Table, Transport, conclude, machine, raise_descriptor_limit, say,
+    units,
 };
 
 use measure::{Bench, Runs};
@@ -124,14 +125,7 @@ fn main() -> ExitCode {
         Some(Role::Shape(args)) => role::play_shape(&args).map(|()| true),
         None => compare(&cli.plan),
     };
-    match result {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE,
-        Err(error) => {
-            eprintln!("versus: {error}");
-            ExitCode::from(2)
-        }
-    }
+    conclude("versus", result)
 }
 
 impl Plan {
@@ -198,13 +192,13 @@ fn compare(plan: &Plan) -> Result<bool> {
         if table.is_empty() {
             eprintln!("{test}: not over this transport");
         } else if plan.markdown {
-            println!("{}", table.to_markdown());
+            say(table.to_markdown());
         } else {
-            println!("{table}");
+            say(table);
         }
     }
     for (side, failure) in &failures {
-        println!("FAILED, {side}: {failure}");
+        say(format_args!("FAILED, {side}: {failure}"));
     }
     eprintln!("{:.0} s", started.elapsed().as_secs_f64());
     Ok(failures.iter().all(|(side, _)| *side != Side::OURS))
@@ -221,10 +215,10 @@ fn head(plan: &Plan) {
         plan.rounds
     ));
     if plan.markdown {
-        lines.iter().for_each(|line| println!("- {line}"));
-        println!();
+        lines.iter().for_each(|line| say(format_args!("- {line}")));
+        say("");
     } else {
-        println!("{}\n", lines.join("\n"));
+        say(lines.join("\n") + "\n");
     }
     if cfg!(debug_assertions) {
         eprintln!("this is a debug build: the figures say nothing");
