@@ -15,6 +15,8 @@ pub struct Footprint {
     pub resident: u64,
     /// Open file descriptors.
     pub descriptors: u64,
+    /// Threads.
+    pub threads: u64,
 }
 
 impl Footprint {
@@ -26,8 +28,9 @@ impl Footprint {
         let status = fs::read_to_string("/proc/self/status")?;
         let entries = fs::read_dir("/proc/self/fd")?.count();
         Ok(Self {
-            anonymous: field(&status, "RssAnon")?,
-            resident: field(&status, "VmRSS")?,
+            anonymous: kib(&status, "RssAnon")?,
+            resident: kib(&status, "VmRSS")?,
+            threads: field(&status, "Threads")?.parse()?,
             // One of the entries is the directory that is being read.
             descriptors: entries.saturating_sub(1) as u64,
         })
@@ -36,7 +39,10 @@ impl Footprint {
     /// As one line of words, for another process.
     #[must_use]
     pub fn to_words(self) -> String {
-        format!("{} {} {}", self.anonymous, self.resident, self.descriptors)
+        format!(
+            "{} {} {} {}",
+            self.anonymous, self.resident, self.descriptors, self.threads
+        )
     }
 
     /// What [`to_words`](Self::to_words) wrote.
@@ -48,23 +54,34 @@ impl Footprint {
             .split_whitespace()
             .map(str::parse)
             .collect::<Result<_, _>>()?;
-        let [anonymous, resident, descriptors] = *numbers.as_slice() else {
+        let [anonymous, resident, descriptors, threads] = *numbers.as_slice() else {
             return Err(format!("not a footprint: {words:?}").into());
         };
         Ok(Self {
             anonymous,
             resident,
             descriptors,
+            threads,
         })
     }
 }
 
-fn field(status: &str, name: &str) -> Result<u64> {
-    let kib = status.lines().find_map(|line| {
-        let value = line.strip_prefix(name)?.strip_prefix(':')?;
-        value.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()
-    });
-    Ok(kib.ok_or_else(|| format!("/proc/self/status has no {name}"))? * 1024)
+fn field<'s>(status: &'s str, name: &str) -> Result<&'s str> {
+    let value = status
+        .lines()
+        .find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+    Ok(value
+        .ok_or_else(|| format!("/proc/self/status has no {name}"))?
+        .trim())
+}
+
+/// A field in bytes.
+fn kib(status: &str, name: &str) -> Result<u64> {
+    let value = field(status, name)?;
+    let number = value
+        .strip_suffix("kB")
+        .ok_or_else(|| format!("{name} is not in kB: {value}"))?;
+    Ok(number.trim().parse::<u64>()? * 1024)
 }
 
 /// Lets this process, and the children that it starts, open as many descriptors as the system
@@ -92,10 +109,12 @@ mod tests {
 
     #[test]
     fn fields_are_in_kib() {
-        let status = "VmRSS:\t    2048 kB\nRssAnon:\t     100 kB\n";
-        assert_eq!(field(status, "VmRSS").unwrap(), 2048 * 1024);
-        assert_eq!(field(status, "RssAnon").unwrap(), 100 * 1024);
-        assert!(field(status, "Rss").is_err());
+        let status = "VmRSS:\t    2048 kB\nRssAnon:\t     100 kB\nThreads:\t3\n";
+        assert_eq!(kib(status, "VmRSS").unwrap(), 2048 * 1024);
+        assert_eq!(kib(status, "RssAnon").unwrap(), 100 * 1024);
+        assert_eq!(field(status, "Threads").unwrap(), "3");
+        assert!(kib(status, "Rss").is_err());
+        assert!(kib(status, "Threads").is_err());
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The books that prove delivery: exactly once, and in order.
 
 use std::fmt;
+use std::ops::AddAssign;
 
 /// What has arrived of a number of streams.
 ///
@@ -173,6 +174,16 @@ impl Verdict {
     #[must_use]
     pub fn violations(&self) -> u64 {
         self.lost + self.duplicated + self.reordered + self.invented
+    }
+}
+
+impl AddAssign for Verdict {
+    fn add_assign(&mut self, other: Self) {
+        self.received += other.received;
+        self.lost += other.lost;
+        self.duplicated += other.duplicated;
+        self.reordered += other.reordered;
+        self.invented += other.invented;
     }
 }
 

@@ -1,6 +1,7 @@
 //! The programs, run as a user runs them, for a short time.
 
 use std::path::Path;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use zexamples::{Child, Endpoints, Result, Transport};
@@ -142,13 +143,61 @@ fn the_tour_finds_everything_in_order() {
     assert_eq!(clean, 10, "{lines:?}");
 }
 
-#[test]
-fn a_short_soak_loses_nothing() {
-    let lines = output(SOAK, &["--seconds", "3", "--seed", "1"]).unwrap();
+/// Checks the rows of the transports.
+fn check_soak(lines: &[String]) {
     for transport in ["tcp ", "ipc ", "inproc "] {
         let row = lines.iter().find(|line| line.starts_with(transport));
         assert!(row.is_some_and(|row| row.ends_with("yes")), "{lines:?}");
     }
+    assert!(
+        lines.iter().any(|line| line.ends_with(" 0 violations")),
+        "{lines:?}"
+    );
+}
+
+#[test]
+fn a_short_soak_loses_nothing() {
+    let args = ["--seconds", "3", "--seed", "1", "--troubles", "none"];
+    check_soak(&output(SOAK, &args).unwrap());
+}
+
+#[test]
+fn trouble_costs_the_others_nothing() {
+    let troubles = "descriptors,storms";
+    let args = ["--seconds", "3", "--seed", "1", "--troubles", troubles];
+    let lines = output(SOAK, &args).unwrap();
+    check_soak(&lines);
+    assert!(
+        lines.iter().any(|line| line.starts_with("storms: ")),
+        "{lines:?}"
+    );
+}
+
+#[test]
+fn errors_are_printed_for_people_and_have_a_status_of_their_own() {
+    let tool = Command::new(LOCAL_THR)
+        .args(["tcp://nowhere", "64", "1000"])
+        .output()
+        .unwrap();
+    assert_eq!(tool.status.code(), Some(2));
+    let words = String::from_utf8(tool.stderr).unwrap();
+    assert!(words.starts_with("local_thr: "), "{words}");
+    assert!(!words.contains("Error"), "{words}");
+}
+
+#[test]
+fn a_reader_that_has_seen_enough_is_no_error() {
+    let mut tour = Command::new(TOUR)
+        .args(["--messages", "100"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(tour.stdout.take());
+    let output = tour.wait_with_output().unwrap();
+    let words = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success(), "{words}");
+    assert!(!words.contains("panicked"), "{words}");
 }
 
 #[test]

@@ -1,27 +1,25 @@
 //! What the threads of one transport share.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
-use zexamples::{Endpoints, Transport};
-use zsocket::Context;
+use zexamples::{Result, Transport};
+use zsocket::{Socket, TypedPattern};
+
+use crate::books::Books;
+use crate::stage::{Stage, lock};
 
 /// One transport.
 pub(crate) struct Lane {
     pub(crate) transport: Transport,
-    pub(crate) context: Context,
-    endpoints: Arc<Endpoints>,
-    stopping: AtomicBool,
+    pub(crate) stage: Arc<Stage>,
     served: AtomicBool,
+    ended: AtomicBool,
     sockets: AtomicU64,
-    /// Messages per stream.
-    sent: Mutex<Vec<u64>>,
-    /// Messages in all streams, once that is known.
-    expected: AtomicU64,
-    received: AtomicU64,
+    books: Mutex<Books>,
 }
 
-/// What a receiver has seen beside the ledger.
+/// What a receiver has seen beside the books.
 #[derive(Debug, Default)]
 pub(crate) struct Totals {
     pub(crate) bytes: u64,
@@ -40,32 +38,32 @@ impl Totals {
 }
 
 impl Lane {
-    pub(crate) fn new(transport: Transport, context: Context, endpoints: Arc<Endpoints>) -> Self {
+    pub(crate) fn new(transport: Transport, stage: Arc<Stage>) -> Self {
         Self {
             transport,
-            context,
-            endpoints,
-            stopping: AtomicBool::new(false),
+            stage,
             served: AtomicBool::new(false),
+            ended: AtomicBool::new(false),
             sockets: AtomicU64::new(0),
-            sent: Mutex::default(),
-            expected: AtomicU64::new(u64::MAX),
-            received: AtomicU64::new(0),
+            books: Mutex::default(),
         }
     }
 
-    /// An endpoint to bind to.
-    pub(crate) fn endpoint(&self) -> String {
-        self.endpoints.fresh(self.transport)
+    /// A new socket, which is counted.
+    pub(crate) fn socket<P: TypedPattern>(&self) -> Result<Socket<P>> {
+        self.sockets.fetch_add(1, Ordering::Relaxed);
+        self.stage.insist(|| self.stage.context.socket::<P>())
     }
 
-    /// Tells the senders and requesters to come to an end.
-    pub(crate) fn stop(&self) {
-        self.stopping.store(true, Ordering::Relaxed);
+    /// Binds a socket to an endpoint of its own, and returns which.
+    pub(crate) fn bind<P: TypedPattern>(&self, socket: &Socket<P>) -> Result<String> {
+        let endpoint = self.stage.endpoints.fresh(self.transport);
+        let bound = self.stage.insist(|| socket.bind(endpoint.as_str()))?;
+        Ok(bound.to_string())
     }
 
     pub(crate) fn stopping(&self) -> bool {
-        self.stopping.load(Ordering::Relaxed)
+        self.stage.stopping()
     }
 
     /// Tells the responder that nobody asks any more.
@@ -77,55 +75,22 @@ impl Lane {
         self.served.load(Ordering::Relaxed)
     }
 
-    /// Counts a socket.
-    pub(crate) fn made_socket(&self) {
-        self.sockets.fetch_add(1, Ordering::Relaxed);
-    }
-
     pub(crate) fn sockets(&self) -> u64 {
         self.sockets.load(Ordering::Relaxed)
     }
 
-    /// Begins a stream.
-    pub(crate) fn new_stream(&self) -> u32 {
-        let mut sent = self.streams();
-        sent.push(0);
-        // A stream takes longer than a microsecond, so there are fewer than that.
-        (sent.len() - 1) as u32
-    }
-
-    /// Notes what a stream has sent in the end.
-    pub(crate) fn end_stream(&self, stream: u32, messages: u64) {
-        self.streams()[stream as usize] = messages;
-    }
-
-    /// Messages per stream.
-    pub(crate) fn sent(&self) -> Vec<u64> {
-        self.streams().clone()
+    pub(crate) fn books(&self) -> MutexGuard<'_, Books> {
+        lock(&self.books)
     }
 
     /// All senders have ended: the receivers may, too, when they have everything.
-    pub(crate) fn expect_all(&self) {
-        let all = self.streams().iter().sum();
-        self.expected.store(all, Ordering::Relaxed);
-    }
-
-    /// Counts a message that has arrived.
-    pub(crate) fn arrived(&self) {
-        self.received.fetch_add(1, Ordering::Relaxed);
-    }
-
-    pub(crate) fn received(&self) -> u64 {
-        self.received.load(Ordering::Relaxed)
+    pub(crate) fn all_sent(&self) {
+        self.ended.store(true, Ordering::Relaxed);
     }
 
     /// Whether all senders have ended, and whether all that they sent is there.
     pub(crate) fn complete(&self) -> (bool, bool) {
-        let expected = self.expected.load(Ordering::Relaxed);
-        (expected != u64::MAX, self.received() >= expected)
-    }
-
-    fn streams(&self) -> MutexGuard<'_, Vec<u64>> {
-        self.sent.lock().unwrap_or_else(PoisonError::into_inner)
+        let ended = self.ended.load(Ordering::Relaxed);
+        (ended, ended && self.books().complete())
     }
 }

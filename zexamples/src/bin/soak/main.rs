@@ -1,8 +1,9 @@
-//! A minute of everything that usually goes right and sometimes does not.
+//! Everything that usually goes right, and all that goes wrong, at the same time.
 //!
 //! ```console
-//! $ soak
-//! $ soak --seconds 600 --seed 42
+//! $ soak                                   # a minute of it
+//! $ soak --minutes 20 --seed 42
+//! $ soak --troubles hostile,storms         # only these; --troubles none for a quiet sea
 //! ```
 //!
 //! Over all three transports at once, in one context:
@@ -20,56 +21,131 @@
 //! delivered, so at the end every message of every stream must have arrived once, undamaged and
 //! in order, and the context must have nothing left to do. Anything else makes the exit status non-zero.
 //!
-//! The seed decides sizes, marks and pauses; how threads interleave is up to the machine.
+//! Meanwhile there is trouble, each kind of which can be left out:
 //!
-//! A run on the machine named in it:
+//! | trouble | what | what must hold |
+//! |---|---|---|
+//! | `hostile` | peers at the same sockets that send garbage, half handshakes, frames that are too large or never end, floods of messages, non-requests and PINGs, and that reset; a REQ whose server floods it with non-replies; a PUSH whose peers send | nobody else notices; what is refused is closed; a call with a time limit keeps it |
+//! | `panics` | bodies whose owner panics when it is dropped, wakers that panic | a panic costs at most its own message |
+//! | `forks` | a process that forks; its children leave, use or drop the sockets that they inherit | a child ends soon and gets nothing; the parent does not notice |
+//! | `descriptors` | the limit of descriptors is lowered to what is open, and raised again | calls fail, and work again; no connection is lost |
+//! | `storms` | proxies that cut connections, listeners that unbind and bind again | each message arrives once, or is one that the proxy has swallowed; each request is answered or reported as lost |
 //!
-//! ```text
-//! zlayers 0.1.0, rustc 1.95.0 (59807616e 2026-04-14) (release build)
-//! libzmq 4.3.5
-//! Linux 6.18.44
-//! AMD EPYC, 2 cores
-//! 60 s, --seed 16589330418406333963
+//! Memory, threads and descriptors are looked at twice a second. The median of the last fifth of the time must
+//! not lie above that of the second fifth by more than a tolerance, and when everything has ended, all of it must
+//! have come back.
 //!
-//!         sockets  streams  messages    volume   largest  requests   msg/s  exactly once, in order, undamaged
-//! ──────  ───────  ───────  ────────  ────────  ────────  ────────  ──────  ─────────────────────────────────
-//! tcp        6172     3556   1268946  42.8 GiB  8.00 MiB    100881  21.1 k                                yes
-//! ipc        4945     2100    802374  27.1 GiB  7.80 MiB     93431  13.3 k                                yes
-//! inproc    17822     4626   1620765  55.2 GiB  8.03 MiB    384781  26.9 k                                yes
-//!
-//! 60.2 s
-//! ```
+//! The seed decides sizes, marks, pauses and attacks; how threads interleave is up to the machine.
 
+mod books;
 mod lane;
 mod receiver;
 mod requests;
 mod sender;
+mod stage;
+mod troubles;
+mod watch;
 mod wire;
 
-use std::process::ExitCode;
+use std::process::{self, ExitCode};
 use std::sync::Arc;
-use std::sync::mpsc::channel;
+use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use clap::Parser;
+use clap::builder::PossibleValue;
+use clap::{Parser, Subcommand, ValueEnum};
 use fastrand::Rng;
-use zexamples::{Endpoints, Ledger, Progress, Result, Table, Transport, Verdict, machine, units};
+use zexamples::{Progress, Result, Table, Transport, conclude, machine, say, units};
 use zsocket::Context;
 
 use lane::{Lane, Totals};
+use stage::Stage;
+use troubles::{Target, Trouble};
+use watch::Sample;
 use wire::Pool;
 
-/// Sends random messages through sockets that come and go, and checks each one.
+/// Sends random messages through sockets that come and go, makes trouble, and checks each message.
 #[derive(Parser)]
 #[command(version)]
 struct Cli {
+    #[command(flatten)]
+    plan: Plan,
+    #[command(subcommand)]
+    role: Option<Role>,
+}
+
+#[derive(clap::Args)]
+struct Plan {
+    /// How long to send [default: a minute]
+    #[arg(long, value_parser = clap::value_parser!(u64).range(1..), conflicts_with = "minutes")]
+    seconds: Option<u64>,
     /// How long to send
-    #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..))]
-    seconds: u64,
+    #[arg(long, value_parser = clap::value_parser!(u64).range(1..))]
+    minutes: Option<u64>,
     /// Repeats the random choices of an earlier run
     #[arg(long)]
     seed: Option<u64>,
+    /// What shall go wrong meanwhile
+    #[arg(long, value_enum, value_delimiter = ',', default_value = "all")]
+    troubles: Vec<Choice>,
+}
+
+impl Plan {
+    fn seconds(&self) -> u64 {
+        match self.minutes {
+            Some(minutes) => minutes * 60,
+            None => self.seconds.unwrap_or(60),
+        }
+    }
+
+    fn troubles(&self) -> Vec<Trouble> {
+        Trouble::ALL
+            .into_iter()
+            .filter(|&trouble| {
+                self.troubles.contains(&Choice::All)
+                    || self.troubles.contains(&Choice::One(trouble))
+            })
+            .collect()
+    }
+}
+
+/// What can be said to `--troubles`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Choice {
+    All,
+    None,
+    One(Trouble),
+}
+
+impl ValueEnum for Choice {
+    fn value_variants<'a>() -> &'a [Self] {
+        const CHOICES: [Choice; 7] = [
+            Choice::All,
+            Choice::None,
+            Choice::One(Trouble::Hostile),
+            Choice::One(Trouble::Panics),
+            Choice::One(Trouble::Forks),
+            Choice::One(Trouble::Descriptors),
+            Choice::One(Trouble::Storms),
+        ];
+        &CHOICES
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        match self {
+            Self::All => Some(PossibleValue::new("all")),
+            Self::None => Some(PossibleValue::new("none")),
+            Self::One(trouble) => trouble.to_possible_value(),
+        }
+    }
+}
+
+/// What the child process does.
+#[derive(Subcommand)]
+enum Role {
+    #[command(hide = true)]
+    Forker,
 }
 
 /// Nothing may stand still for longer.
@@ -81,65 +157,110 @@ const CONNECTING: usize = 2;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    match soak(&cli) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("soak: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    let result = match cli.role {
+        Some(Role::Forker) => troubles::fork_again_and_again().map(|()| true),
+        None => soak(&cli.plan),
+    };
+    conclude("soak", result)
 }
 
-fn soak(cli: &Cli) -> Result<()> {
-    let mut seeds = Rng::with_seed(cli.seed.unwrap_or_else(|| fastrand::u64(..)));
-    println!("{}", machine::describe().join("\n"));
-    println!("{} s, --seed {}\n", cli.seconds, seeds.get_seed());
+/// Returns whether nothing happened that must not.
+fn soak(plan: &Plan) -> Result<bool> {
+    let mut seeds = Rng::with_seed(plan.seed.unwrap_or_else(|| fastrand::u64(..)));
+    let (seconds, troubles) = (plan.seconds(), plan.troubles());
+    let names: Vec<String> = troubles.iter().map(Trouble::to_string).collect();
+    say(machine::describe().join("\n"));
+    say(format_args!(
+        "{seconds} s, --seed {}, troubles: {}\n",
+        seeds.get_seed(),
+        if names.is_empty() {
+            String::from("none")
+        } else {
+            names.join(", ")
+        }
+    ));
+    troubles::be_silent_about_planned_ones();
 
-    let endpoints = Arc::new(Endpoints::new()?);
-    let context = Context::builder().io_threads(2).build()?;
     let pool = Pool::new(&mut seeds);
-    let lanes: Vec<RunningLane> = Transport::ALL
-        .into_iter()
-        .map(|transport| RunningLane::start(transport, &context, &endpoints, &pool, &mut seeds))
-        .collect::<Result<_>>()?;
-
-    let progress = Progress::new(cli.seconds, "s");
-    progress.section("sending");
-    let start = Instant::now();
-    for second in 1..=cli.seconds {
-        thread::sleep(
-            (start + Duration::from_secs(second)).saturating_duration_since(Instant::now()),
-        );
-        progress.add(1);
+    let before = Sample::now()?;
+    let stage = Arc::new(Stage::new(Context::builder().io_threads(2).build()?)?);
+    let mut lanes = Vec::new();
+    let mut targets = Vec::new();
+    for transport in Transport::ALL {
+        let (lane, target) = RunningLane::start(transport, &stage, &pool, &mut seeds)?;
+        lanes.push(lane);
+        targets.push(target);
     }
-    progress.section("draining");
-    lanes.iter().for_each(|lane| lane.lane.stop());
+    let troublemakers: Vec<_> = troubles
+        .into_iter()
+        .flat_map(|trouble| troubles::start(trouble, &stage, &targets, &pool, &mut seeds))
+        .collect();
+    drop(targets);
+    let watched = Arc::clone(&stage);
+    let watcher = thread::spawn(move || watch::watch(&watched));
+
+    let start = Instant::now();
+    wait(seconds, start);
+    stage.stop();
+    eprintln!("draining ...");
+    let (finished, unfinished) = channel::<()>();
+    let watchdog = thread::spawn(move || {
+        if unfinished.recv_timeout(PATIENCE * 5) == Err(RecvTimeoutError::Timeout) {
+            eprintln!("soak: it does not end: a call hangs");
+            process::exit(1);
+        }
+    });
+    for (name, thread) in troublemakers {
+        if let Err(error) = join(thread) {
+            stage.log.violation(&format!("{name}: {error}"));
+        }
+    }
     let mut table = Table::new([
         "",
         "sockets",
         "streams",
         "messages",
+        "swallowed",
         "volume",
         "largest",
         "requests",
         "msg/s",
         "exactly once, in order, undamaged",
     ]);
-    let mut violations = 0;
     for lane in lanes {
-        violations += lane.finish(&mut table, start);
+        lane.finish(&mut table, start);
+    }
+    let samples = watcher.join().map_err(|_| "the watcher panicked")?;
+    say(format_args!("{table}\n{}", stage.log.table()));
+    if let Err(report) = stage.context.term_timeout(PATIENCE) {
+        stage.log.violation(&report.to_string());
+    }
+    let mut violations = stage.log.violations();
+    drop((stage, finished));
+    watchdog.join().map_err(|_| "the watchdog panicked")?;
+    let (table, grown) = watch::judge(&before, &samples, &watch::settle(&before)?);
+    say(table);
+    for what in grown {
+        violations += 1;
+        eprintln!("soak: {what}");
+    }
+    say(format_args!(
+        "{:.1} s, {violations} violations",
+        start.elapsed().as_secs_f64()
+    ));
+    Ok(violations == 0)
+}
+
+fn wait(seconds: u64, start: Instant) {
+    let progress = Progress::new(seconds, "s");
+    progress.section("sending");
+    for second in 1..=seconds {
+        thread::sleep(
+            (start + Duration::from_secs(second)).saturating_duration_since(Instant::now()),
+        );
+        progress.add(1);
     }
     progress.finish();
-    println!("{table}");
-    if let Err(report) = context.term_timeout(PATIENCE) {
-        eprintln!("soak: {report}");
-        violations += 1;
-    }
-    println!("{:.1} s", start.elapsed().as_secs_f64());
-    match violations {
-        0 => Ok(()),
-        violations => Err(format!("{violations} violations").into()),
-    }
 }
 
 type Thread<T> = thread::JoinHandle<Result<T>>;
@@ -147,7 +268,7 @@ type Thread<T> = thread::JoinHandle<Result<T>>;
 /// The threads of one transport.
 struct RunningLane {
     lane: Arc<Lane>,
-    receivers: Vec<Thread<(Ledger, Totals)>>,
+    receivers: Vec<Thread<Totals>>,
     senders: Vec<Thread<()>>,
     requester: Thread<u64>,
     responder: Thread<()>,
@@ -156,17 +277,16 @@ struct RunningLane {
 impl RunningLane {
     fn start(
         transport: Transport,
-        context: &Context,
-        endpoints: &Arc<Endpoints>,
+        stage: &Arc<Stage>,
         pool: &Pool,
         seeds: &mut Rng,
-    ) -> Result<Self> {
-        let lane = Arc::new(Lane::new(transport, context.clone(), Arc::clone(endpoints)));
+    ) -> Result<(Self, Target)> {
+        let lane = Arc::new(Lane::new(transport, Arc::clone(stage)));
         let mut rng = || Rng::with_seed(seeds.u64(..));
         let mut orders = Vec::new();
         let mut addresses = Vec::new();
         let mut receivers = Vec::new();
-        for _ in 0..RECEIVERS {
+        for number in 0..RECEIVERS {
             let (order, incoming) = channel();
             orders.push(order);
             let mut rng = rng();
@@ -174,7 +294,7 @@ impl RunningLane {
             addresses.push(address);
             let lane = Arc::clone(&lane);
             receivers.push(thread::spawn(move || {
-                receiver::run(&lane, &pull, &incoming, rng)
+                receiver::run(&lane, number, &pull, &incoming, rng)
             }));
         }
         let mut senders: Vec<Thread<()>> = Vec::new();
@@ -191,68 +311,70 @@ impl RunningLane {
         }));
 
         let (rep, address) = requests::bind(&lane)?;
+        let target = Target {
+            lane: Arc::clone(&lane),
+            pulls: addresses,
+            rep: address.clone(),
+        };
         let serving = Arc::clone(&lane);
         let responder = thread::spawn(move || requests::respond(&serving, &rep));
         let (asking, pool, rng) = (Arc::clone(&lane), pool.clone(), rng());
         let requester = thread::spawn(move || requests::request(&asking, &pool, &address, rng));
-        Ok(Self {
+        let running = Self {
             lane,
             receivers,
             senders,
             requester,
             responder,
-        })
+        };
+        Ok((running, target))
     }
 
-    /// Waits for everybody, adds a row, and returns the number of violations.
-    fn finish(self, table: &mut Table, start: Instant) -> u64 {
-        let transport = self.lane.transport;
-        let mut violations = 0;
-        let mut failed = |error: zexamples::Error| {
-            eprintln!("soak: {transport}: {error}");
-            violations += 1;
-        };
+    /// Waits for everybody, notes violations, and adds a row.
+    fn finish(self, table: &mut Table, start: Instant) {
+        let lane = &self.lane;
+        let log = &lane.stage.log;
+        let failed = |error| log.violation(&format!("{}: {error}", lane.transport));
         self.senders
             .into_iter()
             .filter_map(|thread| join(thread).err())
-            .for_each(&mut failed);
-        self.lane.expect_all();
+            .for_each(failed);
+        lane.all_sent();
         let requests = join(self.requester).unwrap_or_else(|error| {
             failed(error);
             0
         });
-        self.lane.stop_serving();
-        join(self.responder).unwrap_or_else(&mut failed);
+        lane.stop_serving();
+        join(self.responder).unwrap_or_else(failed);
 
-        let mut ledger = Ledger::new();
         let mut totals = Totals::default();
         for receiver in self.receivers {
             match join(receiver) {
-                Ok((theirs, more)) => {
-                    ledger.merge(theirs);
-                    totals.add(&more);
-                }
+                Ok(more) => totals.add(&more),
                 Err(error) => failed(error),
             }
         }
-        let verdict: Verdict = ledger.settle(&self.lane.sent());
-        violations += verdict.violations() + totals.damaged;
-        let checked = match violations {
-            0 => String::from("yes"),
-            _ => format!("{verdict}, {} damaged", totals.damaged),
+        let mut books = lane.books();
+        let verdict = books.settle();
+        let checked = if verdict.is_clean() && totals.damaged == 0 {
+            String::from("yes")
+        } else {
+            let verdict = format!("{verdict}, {} damaged", totals.damaged);
+            log.violation(&format!("{}: {verdict}", lane.transport));
+            verdict
         };
         table.row([
-            transport.to_string(),
-            self.lane.sockets().to_string(),
-            self.lane.sent().len().to_string(),
-            verdict.received.to_string(),
+            lane.transport.to_string(),
+            lane.sockets().to_string(),
+            books.streams().to_string(),
+            books.received().to_string(),
+            books.swallowed().to_string(),
             units::bytes(totals.bytes),
             units::bytes(totals.largest),
             requests.to_string(),
-            units::rate(verdict.received as f64 / start.elapsed().as_secs_f64()),
+            units::rate(books.received() as f64 / start.elapsed().as_secs_f64()),
             checked,
         ]);
-        violations
     }
 }
 

@@ -1,10 +1,11 @@
 //! PULL sockets that stay.
 
 use std::sync::mpsc::Receiver;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use fastrand::Rng;
-use zexamples::{Ledger, Result};
+use zexamples::{Result, Transport};
 use zsocket::{Error, Message, Pull, Socket};
 
 use crate::PATIENCE;
@@ -29,25 +30,25 @@ const GLANCE: Duration = Duration::from_millis(20);
 
 /// Makes the socket, and says where it is bound.
 pub(crate) fn bind(lane: &Lane, rng: &mut Rng) -> Result<(Socket<Pull>, String)> {
-    let pull = lane.context.socket::<Pull>()?;
-    lane.made_socket();
+    let pull = lane.socket::<Pull>()?;
     pull.set_recv_hwm(random_hwm(rng))?;
     pull.set_recv_timeout(Some(GLANCE))?;
     // A port that a sender has left may belong to the next one a moment later, and then the
     // connection would be to the wrong one.
     pull.set_reconnect_interval(None)?;
-    let endpoint = pull.bind(lane.endpoint())?.to_string();
+    pull.set_max_frame_size(Some(wire::LIMIT))?;
+    let endpoint = lane.bind(&pull)?;
     Ok((pull, endpoint))
 }
 
 /// Receives and checks until everything is there, or nothing comes any more.
 pub(crate) fn run(
     lane: &Lane,
+    number: usize,
     pull: &Socket<Pull>,
     orders: &Receiver<Order>,
     mut rng: Rng,
-) -> Result<(Ledger, Totals)> {
-    let mut ledger = Ledger::new();
+) -> Result<Totals> {
     let mut totals = Totals::default();
     let mut message = Message::new();
     let mut leaving = Vec::new();
@@ -58,7 +59,7 @@ pub(crate) fn run(
                 Order::Connect(endpoint) => {
                     // Marks count for connections that begin later.
                     pull.set_recv_hwm(random_hwm(&mut rng))?;
-                    pull.connect(endpoint)?;
+                    connect(lane, pull, &endpoint)?;
                 }
                 Order::DisconnectAfter {
                     endpoint,
@@ -70,7 +71,7 @@ pub(crate) fn run(
             }
         }
         for (endpoint, ..) in leaving.extract_if(.., |(_, stream, messages)| {
-            ledger.count(*stream as usize) >= *messages
+            lane.books().arrived(*stream) >= *messages
         }) {
             // Everything that can come from there has come.
             match pull.disconnect(endpoint) {
@@ -80,14 +81,14 @@ pub(crate) fn run(
         }
         match pull.recv_into(&mut message) {
             Ok(()) => {
-                record(lane, &message, &mut ledger, &mut totals);
+                record(lane, number, &message, &mut totals);
                 pause(&mut rng);
             }
             Err(Error::WouldBlock) => {
                 let (known, complete) = lane.complete();
                 // One too many would come right behind the others, before this silence.
                 if complete || (known && quiet.too_long(lane)) {
-                    return Ok((ledger, totals));
+                    return Ok(totals);
                 }
             }
             Err(error) => return Err(error.into()),
@@ -95,15 +96,42 @@ pub(crate) fn run(
     }
 }
 
-fn record(lane: &Lane, message: &Message, ledger: &mut Ledger, totals: &mut Totals) {
+/// Connects. The socket gives an endpoint up when the first attempt fails, so that must not happen for
+/// lack of descriptors: it waits for what becomes of the attempt. A sender with nothing to say may be gone
+/// already.
+fn connect(lane: &Lane, pull: &Socket<Pull>, endpoint: &str) -> Result<()> {
+    let _enough = lane.stage.enough_descriptors();
+    let outcomes = || {
+        let connections = pull.stats().connections;
+        connections.established + connections.connect_failed
+    };
+    let before = outcomes();
+    pull.connect(endpoint)?;
+    if lane.transport == Transport::Inproc {
+        return Ok(());
+    }
+    // An attempt that ends in the handshake is counted elsewhere, hence the limit.
+    let deadline = Instant::now() + Duration::from_secs(2);
+    while outcomes() == before && Instant::now() < deadline {
+        thread::sleep(Duration::from_micros(200));
+    }
+    Ok(())
+}
+
+fn record(lane: &Lane, number: usize, message: &Message, totals: &mut Totals) {
+    if wire::is_strange(message) {
+        lane.stage
+            .log
+            .count("hostile: messages of strangers received");
+        return;
+    }
     let bytes = message.byte_len() as u64;
     totals.bytes += bytes;
     totals.largest = totals.largest.max(bytes);
     match wire::check(message) {
-        Some((stream, seq)) => ledger.record(stream as usize, 0, seq),
+        Some((stream, seq)) => lane.books().record(stream, number, seq),
         None => totals.damaged += 1,
     }
-    lane.arrived();
 }
 
 /// Since when no message has arrived on the lane.
@@ -115,13 +143,13 @@ struct Quiet {
 impl Quiet {
     fn since_now(lane: &Lane) -> Self {
         Self {
-            received: lane.received(),
+            received: lane.books().received(),
             since: Instant::now(),
         }
     }
 
     fn too_long(&mut self, lane: &Lane) -> bool {
-        if self.received != lane.received() {
+        if self.received != lane.books().received() {
             *self = Self::since_now(lane);
         }
         self.since.elapsed() > PATIENCE / 2

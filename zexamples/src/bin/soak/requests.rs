@@ -1,6 +1,6 @@
 //! REQ sockets that come and go, and a REP socket that stays.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use fastrand::Rng;
 use zexamples::Result;
@@ -16,10 +16,10 @@ const GLANCE: Duration = Duration::from_millis(100);
 
 /// Makes the responder's socket, and says where it is bound.
 pub(crate) fn bind(lane: &Lane) -> Result<(Socket<Rep>, String)> {
-    let rep = lane.context.socket::<Rep>()?;
-    lane.made_socket();
+    let rep = lane.socket::<Rep>()?;
     rep.set_recv_timeout(Some(GLANCE))?;
-    let endpoint = rep.bind(lane.endpoint())?.to_string();
+    rep.set_max_frame_size(Some(wire::LIMIT))?;
+    let endpoint = lane.bind(&rep)?;
     Ok((rep, endpoint))
 }
 
@@ -39,17 +39,18 @@ pub(crate) fn respond(lane: &Lane, rep: &Socket<Rep>) -> Result<()> {
 pub(crate) fn request(lane: &Lane, pool: &Pool, responder: &str, mut rng: Rng) -> Result<u64> {
     let mut answered = 0;
     while !lane.stopping() {
-        let req = lane.context.socket::<Req>()?;
-        lane.made_socket();
+        let req = lane.socket::<Req>()?;
         req.set_send_hwm(random_hwm(&mut rng))?;
         req.set_recv_hwm(random_hwm(&mut rng))?;
         req.set_send_timeout(Some(PATIENCE))?;
         req.set_recv_timeout(Some(PATIENCE))?;
-        req.connect(responder)?;
+        lane.stage.insist(|| req.connect(responder))?;
         for _ in 0..rng.u32(1..=50) {
             let request = wire::message(0, answered, pool, &mut rng);
+            let start = Instant::now();
             req.send(request.clone()).map_err(Error::from)?;
             let reply = req.recv()?;
+            lane.stage.log.took("requests answered", start.elapsed());
             if reply != request || wire::check(&reply).is_none() {
                 return Err(format!("request {answered} got the answer to something else").into());
             }

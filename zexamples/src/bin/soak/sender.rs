@@ -29,9 +29,9 @@ pub(crate) fn connecting(
                 targets.swap_remove(rng.usize(..targets.len()));
             }
             for target in &targets {
-                push.connect(target.as_str())?;
+                lane.stage.insist(|| push.connect(target.as_str()))?;
             }
-            let stream = lane.new_stream();
+            let stream = lane.books().begin(true);
             send(lane, &push, stream, pool, &mut rng)?;
             if again > 0 {
                 for target in &targets {
@@ -53,12 +53,12 @@ pub(crate) fn binding(
 ) -> Result<()> {
     while !lane.stopping() {
         let push = open(lane, &mut rng)?;
-        let endpoint = push.bind(lane.endpoint())?.to_string();
+        let endpoint = lane.bind(&push)?;
         let receiver = &receivers[rng.usize(..receivers.len())];
         receiver
             .send(Order::Connect(endpoint.clone()))
             .map_err(|_| "a receiver is gone")?;
-        let stream = lane.new_stream();
+        let stream = lane.books().begin(true);
         let messages = send(lane, &push, stream, pool, &mut rng)?;
         push.close();
         receiver
@@ -72,9 +72,8 @@ pub(crate) fn binding(
     Ok(())
 }
 
-fn open(lane: &Lane, rng: &mut Rng) -> Result<Socket<Push>> {
-    let push = lane.context.socket::<Push>()?;
-    lane.made_socket();
+pub(crate) fn open(lane: &Lane, rng: &mut Rng) -> Result<Socket<Push>> {
+    let push = lane.socket::<Push>()?;
     push.set_send_hwm(random_hwm(rng))?;
     push.set_send_timeout(Some(PATIENCE))?;
     Ok(push)
@@ -102,13 +101,13 @@ fn send(lane: &Lane, push: &Socket<Push>, stream: u32, pool: &Pool, rng: &mut Rn
     while messages < limit && !lane.stopping() {
         let message = wire::message(stream, messages, pool, rng);
         if let Err(error) = push.send(message).map_err(Error::from) {
-            lane.end_stream(stream, messages);
+            lane.books().end(stream, messages, 0);
             return Err(format!("stream {stream}, message {messages}: {error}").into());
         }
         messages += 1;
         pause(rng);
     }
-    lane.end_stream(stream, messages);
+    lane.books().end(stream, messages, 0);
     Ok(messages)
 }
 

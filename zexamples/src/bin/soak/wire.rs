@@ -1,19 +1,25 @@
 //! What a message looks like.
 //!
 //! ```text
-//!   first frame:  stream 4 │ number 8 │ frames 4 │ checksum 4 │ body …      further frames: body …
+//!   first frame:  magic 8 │ stream 4 │ number 8 │ frames 4 │ checksum 4 │ body …     further frames: body …
 //! ```
 //!
 //! Numbers are little-endian. The checksum (CRC-32) covers what stands before it, and the length and
 //! the body of every frame.
+//!
+//! What does not begin with the magic was sent by a stranger: to a socket that also serves the first version of
+//! the protocol, garbage can be a message. If it was one of ours, then it is missing in the end.
 
 use crc32fast::Hasher;
 use fastrand::Rng;
 use zsocket::{Bytes, Frame, Message};
 
-const HEADER: usize = 20;
-const CHECKED: usize = 16;
+const MAGIC: &[u8; 8] = b"zl soak\n";
+const HEADER: usize = 28;
+const CHECKED: usize = 24;
 const LARGEST: usize = 4 << 20;
+/// A frame that is larger is nobody's but a stranger's.
+pub(crate) const LIMIT: u64 = 64 << 20;
 
 /// Random bytes to cut bodies from.
 #[derive(Clone)]
@@ -51,6 +57,7 @@ pub(crate) fn message(stream: u32, seq: u64, pool: &Pool, rng: &mut Rng) -> Mess
         })
         .collect();
     let mut head = Vec::with_capacity(HEADER + bodies[0].len());
+    head.extend(MAGIC);
     head.extend(stream.to_le_bytes());
     head.extend(seq.to_le_bytes());
     head.extend((bodies.len() as u32).to_le_bytes());
@@ -69,11 +76,19 @@ pub(crate) fn message(stream: u32, seq: u64, pool: &Pool, rng: &mut Rng) -> Mess
     message
 }
 
+/// Whether a stranger sent it.
+pub(crate) fn is_strange(message: &Message) -> bool {
+    message
+        .first()
+        .is_none_or(|frame| !frame.starts_with(MAGIC))
+}
+
 /// The stream and the number of a message, or `None` if anything in it is not as it was sent.
 pub(crate) fn check(message: &Message) -> Option<(u32, u64)> {
     let first = message.first()?;
     let (header, body) = first.split_at_checked(HEADER)?;
-    let (stream, rest) = header.split_first_chunk()?;
+    let rest = header.strip_prefix(MAGIC)?;
+    let (stream, rest) = rest.split_first_chunk()?;
     let (seq, rest) = rest.split_first_chunk()?;
     let (frames, sum) = rest.split_first_chunk()?;
     let bodies = [body]
@@ -120,6 +135,7 @@ mod tests {
         for seq in 0..300 {
             let message = message(7, seq, &pool, &mut rng);
             assert_eq!(check(&message), Some((7, seq)));
+            assert!(!is_strange(&message));
 
             let mut damaged = message.clone();
             let index = rng.usize(..damaged.len());
@@ -134,6 +150,7 @@ mod tests {
             assert_eq!(check(&longer), None);
         }
         assert_eq!(check(&Message::from("short")), None);
+        assert!(is_strange(&Message::from("short")));
     }
 
     #[test]

@@ -1,0 +1,213 @@
+//! Foreign code that panics: the owners of message bodies when they are dropped, and wakers.
+//!
+//! One panic may cost the message it comes from. The sockets, their connections and everybody else
+//! must go on.
+
+use std::collections::BTreeMap;
+use std::panic::{self, AssertUnwindSafe, catch_unwind, panic_any};
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use fastrand::Rng;
+use zexamples::{Ledger, Result, Transport};
+use zsocket::{Bytes, Error, Frame, Message, Pull, Push, Socket};
+
+use crate::PATIENCE;
+use crate::stage::Stage;
+
+/// What is thrown here.
+struct Planned;
+
+/// Keeps the panics that are planned off the terminal.
+pub(crate) fn be_silent_about_planned_ones() {
+    let others = panic::take_hook();
+    panic::set_hook(Box::new(move |info| {
+        if !info.payload().is::<Planned>() {
+            others(info);
+        }
+    }));
+}
+
+/// The bytes of a body, whose end may be a panic.
+struct Owner {
+    bytes: Vec<u8>,
+    panics: bool,
+}
+
+impl AsRef<[u8]> for Owner {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+impl Drop for Owner {
+    fn drop(&mut self) {
+        // A second panic while the first one unwinds would abort, whoever it is that drops.
+        if self.panics && !thread::panicking() {
+            panic_any(Planned);
+        }
+    }
+}
+
+struct PanickingWaker;
+
+impl Wake for PanickingWaker {
+    fn wake(self: Arc<Self>) {
+        panic_any(Planned);
+    }
+}
+
+/// Sends such bodies from one thread to another until the end.
+pub(super) fn run(stage: &Stage, transport: Transport, mut rng: Rng) -> Result<()> {
+    let pull = stage.insist(|| stage.context.socket::<Pull>())?;
+    let endpoint = stage.endpoints.fresh(transport);
+    let endpoint = stage.insist(|| pull.bind(endpoint.as_str()))?.to_string();
+    let over = AtomicBool::new(false);
+    let rng_of_receiver = Rng::with_seed(rng.u64(..));
+    thread::scope(|scope| {
+        let receiver = scope.spawn(|| receive(stage, pull, &over, rng_of_receiver));
+        let sent = send(stage, &endpoint, &mut rng);
+        over.store(true, Ordering::Relaxed);
+        let received = receiver
+            .join()
+            .unwrap_or_else(|_| Err("a panic came out of a call for another one".into()));
+        sent.and(received)
+    })
+}
+
+/// Runs `f`, and says whether a planned panic came out of it.
+fn catch<T>(stage: &Stage, what: &'static str, f: impl FnOnce() -> T) -> Option<T> {
+    match catch_unwind(AssertUnwindSafe(f)) {
+        Ok(value) => Some(value),
+        Err(payload) if payload.is::<Planned>() => {
+            stage.log.count(what);
+            None
+        }
+        Err(payload) => panic::resume_unwind(payload),
+    }
+}
+
+fn send(stage: &Stage, endpoint: &str, rng: &mut Rng) -> Result<()> {
+    let mut generation = 0u32;
+    while !stage.stopping() {
+        let push = stage.insist(|| stage.context.socket::<Push>())?;
+        push.set_send_hwm(rng.u32(1..200))?;
+        push.set_send_timeout(Some(PATIENCE))?;
+        push.set_linger(Some(PATIENCE))?;
+        stage.insist(|| push.connect(endpoint))?;
+        for seq in 0..rng.u64(..500) {
+            let message = message(generation, seq, rng);
+            let sent = catch(stage, "panics: that came out of a send", || {
+                push.send(message).map_err(Error::from)
+            });
+            match sent.unwrap_or(Ok(())) {
+                Ok(()) => stage.log.count("panics: messages sent"),
+                Err(error) => return Err(format!("sending beside panics: {error}").into()),
+            }
+            if stage.stopping() {
+                break;
+            }
+        }
+        catch(stage, "panics: that came out of a close", || push.close());
+        generation += 1;
+        stage.pause(Duration::from_millis(5));
+    }
+    Ok(())
+}
+
+fn message(generation: u32, seq: u64, rng: &mut Rng) -> Message {
+    let mut head = generation.to_le_bytes().to_vec();
+    head.extend(seq.to_le_bytes());
+    let owner = Owner {
+        bytes: vec![seq as u8; rng.usize(1..40 << 10)],
+        panics: rng.u32(..20) == 0,
+    };
+    let mut message = Message::single(head);
+    message.push_back(Frame::from(Bytes::from_owner(owner)));
+    message
+}
+
+fn receive(stage: &Stage, pull: Socket<Pull>, over: &AtomicBool, mut rng: Rng) -> Result<()> {
+    let mut books = Books::default();
+    let mut last = Instant::now();
+    loop {
+        if rng.u32(..50) == 0 {
+            wait_with_a_panicking_waker(stage, &pull, &mut books);
+        }
+        let received = catch(stage, "panics: that came out of a recv", || {
+            pull.recv_timeout(Duration::from_millis(100))
+        });
+        match received {
+            Some(Ok(message)) => {
+                last = Instant::now();
+                books.record(stage, &message);
+                // Over inproc the body is the sender's own.
+                catch(stage, "panics: of the receiver's own drop", || {
+                    drop(message);
+                });
+            }
+            None => last = Instant::now(),
+            Some(Err(Error::WouldBlock)) => {
+                if over.load(Ordering::Relaxed) {
+                    break;
+                }
+                if last.elapsed() > PATIENCE {
+                    return Err("nothing arrives any more beside panics".into());
+                }
+            }
+            Some(Err(error)) => return Err(format!("receiving beside panics: {error}").into()),
+        }
+    }
+    catch(stage, "panics: that came out of a close", || pull.close());
+    Ok(())
+}
+
+/// Leaves a waker behind that panics when the next message arrives.
+fn wait_with_a_panicking_waker(stage: &Stage, pull: &Socket<Pull>, books: &mut Books) {
+    let waker = Waker::from(Arc::new(PanickingWaker));
+    let polled = catch(stage, "panics: that came out of a recv", || {
+        let receiving = pin!(pull.recv_async());
+        receiving.poll(&mut Context::from_waker(&waker))
+    });
+    stage.log.count("panics: wakers");
+    if let Some(Poll::Ready(Ok(message))) = polled {
+        books.record(stage, &message);
+        catch(stage, "panics: of the receiver's own drop", || {
+            drop(message);
+        });
+    }
+}
+
+/// The messages of the last few senders.
+#[derive(Default)]
+struct Books(BTreeMap<u32, Ledger>);
+
+impl Books {
+    fn record(&mut self, stage: &Stage, message: &Message) {
+        let Some((generation, seq)) = check(message) else {
+            stage.log.violation("a message beside panics is damaged");
+            return;
+        };
+        stage.log.count("panics: messages received");
+        let ledger = self.0.entry(generation).or_default();
+        ledger.record(0, 0, seq);
+        if ledger.settle(&[]).duplicated > 0 {
+            stage.log.violation("a message beside panics arrived twice");
+        }
+        while self.0.len() > 8 {
+            self.0.pop_first();
+        }
+    }
+}
+
+fn check(message: &Message) -> Option<(u32, u64)> {
+    let (generation, seq) = message.first()?.split_first_chunk()?;
+    let seq = u64::from_le_bytes(seq.try_into().ok()?);
+    let body = message.get(1)?;
+    let intact = message.len() == 2 && body.iter().all(|&byte| byte == seq as u8);
+    intact.then(|| (u32::from_le_bytes(*generation), seq))
+}
