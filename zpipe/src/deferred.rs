@@ -507,9 +507,9 @@ mod tests {
     #[test]
     fn a_task_waits_for_the_scope_and_a_thread_does_not() {
         let log = Log::default();
-        let tasks = ReadySet::new();
+        let mut tasks = ReadySet::new();
         assert!(!tasks.register(&waker(note(&log, "task"))));
-        let threads = ReadySet::new();
+        let mut threads = ReadySet::new();
         assert!(!threads.register_direct(&waker(note(&log, "thread"))));
         taken(&log);
         let scope = Scope::open();
@@ -524,7 +524,7 @@ mod tests {
     #[test]
     fn a_waker_goes_with_its_set_and_not_with_the_last_notifier() {
         let log = Log::default();
-        let set = ReadySet::new();
+        let mut set = ReadySet::new();
         let notifier = set.notifier(0);
         assert!(!set.register(&waker(note(&log, "task"))));
         assert!(taken(&log).is_empty());
@@ -536,13 +536,10 @@ mod tests {
     /// A task that is woken while its waker is replaced.
     #[test]
     fn no_waker_is_dropped_under_the_lock_of_its_slot() {
-        let set = Arc::new(ReadySet::new());
-        let again = Arc::clone(&set);
-        assert!(!set.register(&waker(move |_| {
-            again.register(Waker::noop());
-        })));
-        assert!(!set.register(Waker::noop()));
-        set.unregister();
+        let mut set = ReadySet::new();
+        let again = set.notifier(0);
+        assert!(!set.register(&waker(move |_| again.notify(Readiness::READABLE))));
+        assert!(set.register(Waker::noop()), "signalled by the first waker");
     }
 
     #[test]

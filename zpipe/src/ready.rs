@@ -134,7 +134,17 @@ impl ReadySet {
     /// Blocks this thread until something is queued or the deadline has passed; says whether
     /// something is queued. `None` waits for ever. Without a signal in between it may also return
     /// early with `false` only when the deadline has passed.
-    pub fn wait(&self, deadline: Option<Instant>) -> bool {
+    ///
+    /// There is one waiter at a time, since a signal wakes one:
+    ///
+    /// ```compile_fail,E0596
+    /// let set = zpipe::ReadySet::new();
+    /// std::thread::scope(|scope| {
+    ///     scope.spawn(|| set.wait(None));
+    ///     scope.spawn(|| set.wait(None));
+    /// });
+    /// ```
+    pub fn wait(&mut self, deadline: Option<Instant>) -> bool {
         block_on_waiter(&self.inner.waiter, deadline, || !self.acquire_is_empty())
     }
 
@@ -142,7 +152,7 @@ impl ReadySet {
     /// it, when something is queued already. One waker at a time: the last one wins.
     ///
     /// The waker runs, and is dropped, as foreign code: see [`deferred`](crate::deferred).
-    pub fn register(&self, waker: &Waker) -> bool {
+    pub fn register(&mut self, waker: &Waker) -> bool {
         self.inner.waiter.register(waker);
         self.take_back_if_signalled()
     }
@@ -151,7 +161,7 @@ impl ReadySet {
     /// writes to a descriptor, or hands tasks to [`deferred`](crate::deferred). It is used at once, whatever
     /// the thread that signals holds, so it must neither panic nor wait for a lock that somebody holds who
     /// signals.
-    pub fn register_direct(&self, waker: &Waker) -> bool {
+    pub fn register_direct(&mut self, waker: &Waker) -> bool {
         self.inner.waiter.register_direct(waker);
         self.take_back_if_signalled()
     }

@@ -587,7 +587,7 @@ impl Core {
         if !input.lease() {
             return self.wait(deadline);
         }
-        let ready = &self.ready;
+        let ready = &mut self.ready;
         // With a single peer that was tried already, see `look_again`.
         let found = if self.links.only().is_some() {
             false
