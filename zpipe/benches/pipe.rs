@@ -20,7 +20,7 @@ use zmtp::{
     Frame,
     header::{self, Flags},
 };
-use zpipe::{FrameLimits, Limits, ReadySet, Scan, byte_pipe, pipe};
+use zpipe::{FrameLimits, Limits, ReadySet, Scan, byte_pipe, ingest_pipe, pipe};
 
 const SIZES: [usize; 4] = [16, 64, 256, 1024];
 /// Messages that are sent before the first is received.
@@ -84,7 +84,7 @@ fn one_thread(c: &mut Criterion) {
         });
 
         group.bench_function(BenchmarkId::new("zpipe input", size), |b| {
-            let (mut writer, mut reader) = pipe(limits(), None, None);
+            let (mut writer, mut reader) = ingest_pipe(limits(), None, None);
             let wire = wire(body);
             let rules = FrameLimits::default();
             b.iter(|| {

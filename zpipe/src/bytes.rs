@@ -17,10 +17,10 @@ use zmtp::header::{self, FrameHeader};
 
 use crate::{
     chunk::{Chunk, Mark},
-    deferred,
     pipe::Shared,
     reader::give_back,
     ready::Notifier,
+    spent::Spent,
     sync::Arc,
 };
 
@@ -55,6 +55,8 @@ pub struct ByteReader {
     cursor_bytes: u64,
     /// Where the last gather ended, if it ended at a mark that is at the end of a message.
     gathered: Option<Gathered>,
+    /// Bodies that the boundary has passed in the present call.
+    spent: Spent,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -101,16 +103,19 @@ impl Position {
         let Ok(Some((header, header_len))) = header::decode(input) else {
             unreachable!("only whole frames are committed");
         };
-        let size = header.size as usize;
         self.off += header_len;
         match self.next_splice(mark) {
             Some((offset, len)) if offset == self.off => {
-                debug_assert_eq!(len, size);
+                assert_eq!(len as u64, header.size, "a splice is its frame's body");
                 self.splice += 1;
             }
-            _ => self.off += size,
+            _ => {
+                let left = (mark.len() - self.off) as u64;
+                assert!(header.size <= left, "only whole frames are committed");
+                self.off += header.size as usize;
+            }
         }
-        (header, (header_len + size) as u64)
+        (header, header_len as u64 + header.size)
     }
 
     /// Offset and length of the next splice, if there is one below the mark.
@@ -142,6 +147,7 @@ impl ByteReader {
             splice_taken: 0,
             cursor_bytes: 0,
             gathered: None,
+            spent: Spent::default(),
         }
     }
 
@@ -229,18 +235,19 @@ impl ByteReader {
     /// If there are fewer bytes after the cursor.
     #[must_use = "`true` obliges the caller to wake the writer"]
     pub fn advance_quietly(&mut self, count: usize) -> bool {
-        self.cursor_bytes += count as u64;
         match self.gathered.take() {
             // Nothing but whole messages, all of them counted by the mark: no need to look inside.
             Some(gathered) if gathered.bytes == count as u64 => {
                 self.cursor = gathered.end;
+                self.cursor_bytes += count as u64;
                 self.splice_taken = 0;
                 self.move_boundary(gathered.end);
                 self.messages = gathered.messages;
                 self.bytes = self.cursor_bytes;
             }
             _ => {
-                self.move_cursor(count);
+                (self.cursor, self.splice_taken) = self.after(count);
+                self.cursor_bytes += count as u64;
                 self.settle();
                 if !self.is_mid_message() {
                     // A splice without bytes has been taken with its message, though the cursor had
@@ -249,37 +256,41 @@ impl ByteReader {
                 }
             }
         }
-        self.shared.release(self.messages, self.bytes)
+        let wake = self.shared.release(self.messages, self.bytes);
+        if !self.spent.is_empty() {
+            self.spent.drop_all();
+        }
+        wake
     }
 
-    fn move_cursor(&mut self, mut count: usize) {
+    /// Where the cursor is `count` bytes further on, and how many bytes of the splice there are taken.
+    fn after(&self, mut count: usize) -> (Position, usize) {
+        let (mut at, mut splice_taken) = (self.cursor, self.splice_taken);
         while count > 0 {
-            let mark = self.cursor.mark();
-            match self.cursor.next_splice(mark) {
-                Some((offset, len)) if offset == self.cursor.off => {
-                    let rest = len - self.splice_taken;
+            let mark = at.mark();
+            match at.next_splice(mark) {
+                Some((offset, len)) if offset == at.off => {
+                    let rest = len - splice_taken;
                     let step = rest.min(count);
                     count -= step;
-                    self.splice_taken += step;
+                    splice_taken += step;
                     if step == rest {
-                        self.cursor.splice += 1;
-                        self.splice_taken = 0;
+                        at.splice += 1;
+                        splice_taken = 0;
                     }
                 }
                 splice => {
                     let end = splice.map_or(mark.len(), |(offset, _)| offset);
-                    let step = (end - self.cursor.off).min(count);
+                    let step = (end - at.off).min(count);
                     count -= step;
-                    self.cursor.off += step;
+                    at.off += step;
                     if step == 0 {
-                        self.cursor = self
-                            .cursor
-                            .next_chunk(mark)
-                            .expect("the cursor never passes what was committed");
+                        at = (at.next_chunk(mark)).expect("no more bytes than were committed");
                     }
                 }
             }
         }
+        (at, splice_taken)
     }
 
     /// Moves the boundary over all whole messages before the cursor, frame by frame.
@@ -308,24 +319,29 @@ impl ByteReader {
         }
     }
 
-    /// Drops and gives back everything before `to`.
+    /// Gives back everything before `to`, except the bodies: they are spent.
     fn move_boundary(&mut self, to: Position) {
         while self.boundary.chunk != to.chunk {
-            let mark = self.boundary.mark();
-            // SAFETY: closed, since the boundary leaves it; see `take_splices` for the entries.
-            let next = unsafe { self.boundary.chunk.as_ref() }.successor();
-            self.take_splices(mark.splices());
-            let done = std::mem::replace(
-                &mut self.boundary,
-                Position {
+            let done = self.boundary;
+            // SAFETY: closed, since the boundary leaves it; its entries are below its mark's count, and
+            // the boundary passes each entry once.
+            unsafe {
+                let chunk = done.chunk.as_ref();
+                let next = chunk.successor();
+                chunk.take_splices(done.splice..done.mark().splices(), &mut self.spent);
+                self.boundary = Position {
                     chunk: next,
                     off: 0,
                     splice: 0,
-                },
-            );
-            give_back(&self.shared, done.chunk, next);
+                };
+                give_back(&self.shared, done.chunk, next);
+            }
         }
-        self.take_splices(to.splice);
+        // SAFETY: as above.
+        unsafe {
+            let chunk = to.chunk.as_ref();
+            chunk.take_splices(self.boundary.splice..to.splice, &mut self.spent);
+        }
         self.boundary = to;
     }
 
@@ -338,13 +354,6 @@ impl ByteReader {
             };
             self.move_boundary(next);
             self.cursor = next;
-        }
-    }
-
-    fn take_splices(&mut self, end: u32) {
-        for index in self.boundary.splice..end {
-            // SAFETY: below the mark's count, and the boundary passes each entry once.
-            deferred::drop_body(unsafe { self.boundary.chunk.as_ref().take_splice(index) });
         }
     }
 
@@ -496,5 +505,22 @@ impl std::fmt::Debug for ByteReader {
             .field("messages", &self.messages)
             .field("pending", &self.pending())
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use zmtp::header::Flags;
+
+    use crate::{Limits, byte_pipe};
+
+    #[test]
+    #[should_panic(expected = "only whole frames are committed")]
+    fn a_frame_is_never_counted_beyond_the_mark() {
+        let (mut writer, mut reader) = byte_pipe(Limits::default(), None, None);
+        let rope = &mut writer.rope;
+        rope.append(Flags::NONE, b"cut off");
+        rope.commit_at(rope.off - 1, 0, 1, rope.open_bytes);
+        reader.advance(3);
     }
 }

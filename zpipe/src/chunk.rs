@@ -17,7 +17,7 @@ use std::{ops::Range, ptr::NonNull};
 use bytes::Bytes;
 
 use crate::{
-    deferred,
+    spent::Spent,
     sync::{AtomicPtr, AtomicU64, Ordering},
 };
 
@@ -126,18 +126,26 @@ impl Chunk {
         NonNull::from(Box::leak(chunk))
     }
 
-    /// Frees a chunk together with the splice entries in the given range.
+    /// Frees a chunk.
     ///
     /// # Safety
     ///
-    /// `chunk` came from [`Chunk::alloc`], nobody else will use it again, the entries in the range
-    /// are in place and no others are.
-    pub(crate) unsafe fn free(chunk: NonNull<Self>, splices: Range<u32>) {
+    /// `chunk` came from [`Chunk::alloc`], nobody else will use it again, and all its splice entries
+    /// have been taken (one that is not is leaked).
+    pub(crate) unsafe fn free(chunk: NonNull<Self>) {
         // SAFETY: the caller owns the chunk, which was made by `Box::leak`.
-        let chunk = unsafe { Box::from_raw(chunk.as_ptr()) };
-        for index in splices {
-            // SAFETY: in place and not yet taken, by contract.
-            deferred::drop_body(unsafe { chunk.take_splice(index) });
+        drop(unsafe { Box::from_raw(chunk.as_ptr()) });
+    }
+
+    /// Moves the bodies of the entries in the given range out.
+    ///
+    /// # Safety
+    ///
+    /// As for [`take_splice`](Self::take_splice), for each of them.
+    pub(crate) unsafe fn take_splices(&self, range: Range<u32>, spent: &mut Spent) {
+        for index in range {
+            // SAFETY: by contract.
+            spent.push(unsafe { self.take_splice(index) });
         }
     }
 
@@ -161,9 +169,19 @@ impl Chunk {
         Mark(self.mark.load(Ordering::Acquire))
     }
 
+    /// Publishes a mark.
+    ///
+    /// Not a method: once the reader sees a closed mark it may free the chunk, even before this call
+    /// has returned, and memory behind a `&self` must not go away that soon.
+    ///
+    /// # Safety
+    ///
+    /// The caller is the writer, and the chunk's present mark is not closed. If `mark` is, and the
+    /// reader can reach the chunk, then this is the caller's last use of it.
     #[inline(always)]
-    pub(crate) fn store_mark(&self, mark: Mark) {
-        self.mark.store(mark.0, Ordering::Release);
+    pub(crate) unsafe fn store_mark(chunk: NonNull<Self>, mark: Mark) {
+        // SAFETY: an open chunk is in place until the store, and only the atomic field is borrowed.
+        unsafe { (*chunk.as_ptr()).mark.store(mark.0, Ordering::Release) };
     }
 
     #[inline]
@@ -412,7 +430,8 @@ mod tests {
             assert_eq!(c.splice(1).offset, 18);
             drop(c.take_splice(1));
             assert_eq!(c.splice(0).body, body);
-            Chunk::free(chunk, 0..1);
+            c.take_splices(0..1, &mut Spent::default());
+            Chunk::free(chunk);
         }
         assert!(body.is_unique());
     }

@@ -8,9 +8,9 @@
 //! queued a second time in between.
 //!
 //! ```text
-//!            Writer                                             Reader / ByteReader
-//!  append, append_spliced                                  next_frame  │  gather (for writev)
-//!  fill_rope (from a socket), scan                         release     │  advance
+//!  Writer: append, append_spliced                          Reader        ByteReader
+//!  Ingest: fill_rope (from a stream), scan                 next_frame  │  gather (for writev)
+//!                                                          release     │  advance
 //!               │                                                ▲
 //!               ▼          committed ▼       ▼ appended          │
 //!     ┌───────────────────┐   ┌──────────────────────────┐       │
@@ -24,9 +24,9 @@
 //!
 //! # Parts
 //!
-//! - [`pipe`] and [`byte_pipe`] make a [`Writer`] with a [`Reader`] of frames, or with a
-//!   [`ByteReader`] of bytes in wire format. The writer appends frames itself, or is filled from a
-//!   stream of bytes.
+//! - [`pipe`] makes a [`Writer`] that appends frames, with a [`Reader`] of frames; [`byte_pipe`] one
+//!   with a [`ByteReader`] of bytes in wire format; [`ingest_pipe`] an [`Ingest`] that is filled from a
+//!   stream of bytes in wire format, with a [`Reader`].
 //! - [`ReadySet`] tells one consumer which of its many pipes want attention, and lets it wait: as a
 //!   parked thread, as a task, or through a file descriptor that is made when first asked for.
 //! - [`mailbox`] carries the rare other things from many threads to one.
@@ -63,7 +63,7 @@
 //! 1. [`Writer::has_room`] is true exactly if, at one moment during the call, fewer than *n* messages
 //!    and fewer than *b* bytes were committed and not released. A writer that asks before each
 //!    message thus never has more than *n* messages in the pipe, and less than *b* bytes and one
-//!    message. [`Writer::scan`] asks by itself.
+//!    message. [`Ingest::scan`] asks by itself.
 //! 2. A writer for which [`Writer::block`] returned `true` is signalled once, when the messages in the
 //!    pipe are down to half of *n*, rounded up (for *n* = 1 to none), when the limits change, or when
 //!    the reader is gone. If only bytes fill the pipe, it is half of the messages in it that count.
@@ -71,7 +71,7 @@
 //! 3. Bytes are counted as framed, headers and splices included, and released message by message.
 //!
 //! Lowered limits discard nothing, and a writer follows limits that the reader has changed when it
-//! next finds the pipe full by the old ones.
+//! next finds the pipe full by the old ones. Either end changes both limits as one.
 //!
 //! # Wake-ups
 //!
@@ -83,8 +83,15 @@
 //! [`ReadySet`]. Signals are hints to look, never counts: several may become one, and one may come
 //! although there is nothing to do any more.
 //!
-//! Either end may go at any time. The reader gets what was committed before [`Reader::is_closed`] is
-//! true; an idle reader or a blocked writer is woken.
+//! Either end may go at any time, and the other is signalled. The reader gets what was committed before
+//! [`Reader::is_closed`] is true. A writer without a reader always has room: what it commits is thrown
+//! away, and counted by [`Writer::pending`].
+//!
+//! # Foreign code
+//!
+//! A spliced body may have an owner of any kind, whose `Drop` is foreign code, as a task's waker is. It
+//! runs after all state of the pipe is in order and published, as [`deferred`] says: a panic in it
+//! ends there, no body is dropped twice or leaked, no wake-up is lost, and the pipe goes on.
 //!
 //! # Memory
 //!
@@ -99,7 +106,9 @@
 //! each of them: content, counts, room, signals, memory (`tests/model`). Every hand-over between
 //! threads is checked in all interleavings that loom tells apart with up to four preemptions
 //! (`tests/loom`); atomics, cells and locks come from one module so that loom can take their place.
-//! Real threads then move millions of numbered messages (`tests/stress.rs`).
+//! Real threads then move millions of numbered messages (`tests/stress.rs`). What a caller can do wrong
+//! and what panicking bodies do is tried in `tests/misuse.rs` and `tests/foreign.rs`. Miri runs all of
+//! this but loom, in smaller numbers, under Stacked and under Tree Borrows.
 //!
 //! # Examples
 //!
@@ -146,6 +155,10 @@ mod owned;
 mod pipe;
 mod reader;
 mod ready;
+mod room;
+mod rope;
+mod scan;
+mod spent;
 mod spin;
 mod sync;
 mod wait;
@@ -155,12 +168,13 @@ pub use self::{
     bytes::ByteReader,
     channel::channel,
     counter::Counter,
-    ingest::{Filled, FrameLimits, Scan, Scanned},
+    ingest::{Filled, Ingest},
     mailbox::{Mailbox, Sender, mailbox},
     owned::Owned,
-    pipe::{Limits, SPLICE_MIN, byte_pipe, pipe},
+    pipe::{Limits, SPLICE_MIN, byte_pipe, ingest_pipe, pipe},
     reader::{Body, FrameRef, Reader},
     ready::{Notifier, Readiness, ReadySet},
+    scan::{FrameLimits, Scan, Scanned},
     spin::Spinner,
     writer::Writer,
 };

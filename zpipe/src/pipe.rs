@@ -24,9 +24,16 @@ use std::ptr::NonNull;
 use crate::{
     bytes::ByteReader,
     chunk::Chunk,
+    ingest::Ingest,
     reader::Reader,
     ready::{Notifier, Readiness},
-    sync::{Arc, AtomicBool, AtomicPtr, AtomicU32, AtomicU64, OnceLock, Ordering, Padded, publish},
+    rope::Rope,
+    spent::Spent,
+    sync::{
+        Arc, AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Mutex, OnceLock, Ordering, Padded,
+        publish,
+    },
+    wait::lock,
     writer::Writer,
 };
 
@@ -79,9 +86,13 @@ pub(crate) struct Shared {
     pub(crate) producer: Padded<Producer>,
     /// A chunk on its way back to the writer.
     pub(crate) spare: AtomicPtr<Chunk>,
-    /// Where the reader was when it went: its chunk and how many of that chunk's splices it took.
-    pub(crate) left_chunk: AtomicPtr<Chunk>,
-    pub(crate) left_splices: AtomicU32,
+    /// Where the reader was when it went: its chunk and how many of that chunk's splices it took. The
+    /// writer moves it on.
+    left_chunk: AtomicPtr<Chunk>,
+    left_splices: AtomicU32,
+    /// Either end may change them, so both limits lie behind one lock: they are never seen half
+    /// changed, and the last change wins whole. Only taken when they change.
+    limits: Mutex<Limits>,
     /// Signalled when the reader should look. Set before the reader is idle for the first time.
     reader: OnceLock<Notifier>,
     /// Signalled when the writer should look. Set before the writer blocks for the first time.
@@ -102,9 +113,8 @@ pub(crate) struct Producer {
     /// none is blocked.
     resume_at: AtomicU64,
     gone: AtomicBool,
-    /// The limits may be changed from either end, so they are shared.
-    pub(crate) limit_messages: AtomicU64,
-    pub(crate) limit_bytes: AtomicU64,
+    /// Counts changes of the limits, so that the writer knows when to look at them.
+    limits_version: AtomicU64,
 }
 
 /// Makes a pipe and returns its two ends, the reading one as [`Reader`].
@@ -134,7 +144,35 @@ pub fn pipe(
     // SAFETY: the chunk is fresh, and each end is made exactly once.
     unsafe {
         (
-            Writer::new(Arc::clone(&shared), chunk),
+            Writer::new(Rope::new(Arc::clone(&shared), chunk)),
+            Reader::new(shared, chunk),
+        )
+    }
+}
+
+/// Makes a pipe like [`pipe`] whose writing end is filled from a stream of bytes.
+///
+/// # Examples
+///
+/// ```
+/// use zpipe::{FrameLimits, Limits, ingest_pipe};
+///
+/// let (mut ingest, mut reader) = ingest_pipe(Limits::default(), None, None);
+/// ingest.fill_from(b"\x00\x05hello");
+/// ingest.scan(&FrameLimits::default());
+/// assert_eq!(reader.next_frame().unwrap().body.as_slice(), b"hello");
+/// ```
+#[must_use]
+pub fn ingest_pipe(
+    limits: Limits,
+    writer: Option<Notifier>,
+    reader: Option<Notifier>,
+) -> (Ingest, Reader) {
+    let (shared, chunk) = Shared::new(limits, writer, reader);
+    // SAFETY: as in `pipe`.
+    unsafe {
+        (
+            Ingest::new(Rope::new(Arc::clone(&shared), chunk)),
             Reader::new(shared, chunk),
         )
     }
@@ -151,7 +189,7 @@ pub fn byte_pipe(
     // SAFETY: as in `pipe`.
     unsafe {
         (
-            Writer::new(Arc::clone(&shared), chunk),
+            Writer::new(Rope::new(Arc::clone(&shared), chunk)),
             ByteReader::new(shared, chunk),
         )
     }
@@ -173,12 +211,12 @@ impl Shared {
             producer: Padded(Producer {
                 resume_at: AtomicU64::new(NEVER),
                 gone: AtomicBool::new(false),
-                limit_messages: AtomicU64::new(limits.messages),
-                limit_bytes: AtomicU64::new(limits.bytes),
+                limits_version: AtomicU64::new(0),
             }),
             spare: AtomicPtr::new(std::ptr::null_mut()),
             left_chunk: AtomicPtr::new(std::ptr::null_mut()),
             left_splices: AtomicU32::new(0),
+            limits: Mutex::new(limits),
             reader: OnceLock::new(),
             writer: OnceLock::new(),
         };
@@ -230,12 +268,12 @@ impl Shared {
 
     /// Writer side: asks to be told at `target` consumed messages. `false` when that point or the
     /// reader's end is there already, or when the target was derived from limits that have changed.
-    pub(crate) fn block_until(&self, target: u64, limits: Limits) -> bool {
+    pub(crate) fn block_until(&self, target: u64, limits_version: u64) -> bool {
         self.producer.resume_at.swap(target, Ordering::AcqRel);
         publish();
         if self.reader_gone()
             || self.consumer.consumed.load(Ordering::Acquire) >= target
-            || self.limits() != limits
+            || self.limits_version() != limits_version
         {
             self.take_blocked();
             return false;
@@ -266,12 +304,10 @@ impl Shared {
 
     /// Either side: a changed limit may free a blocked writer, so it is told to look again.
     pub(crate) fn set_limits(&self, limits: Limits) {
-        self.producer
-            .limit_messages
-            .store(limits.messages, Ordering::Relaxed);
-        self.producer
-            .limit_bytes
-            .store(limits.bytes, Ordering::Relaxed);
+        let mut present = lock(&self.limits);
+        *present = limits;
+        (self.producer.limits_version).fetch_add(1, Ordering::Release);
+        drop(present);
         publish();
         if self.take_blocked() {
             self.wake_writer();
@@ -279,10 +315,12 @@ impl Shared {
     }
 
     pub(crate) fn limits(&self) -> Limits {
-        Limits {
-            messages: self.producer.limit_messages.load(Ordering::Relaxed),
-            bytes: self.producer.limit_bytes.load(Ordering::Relaxed),
-        }
+        *lock(&self.limits)
+    }
+
+    /// Changes when the limits do.
+    pub(crate) fn limits_version(&self) -> u64 {
+        self.producer.limits_version.load(Ordering::Acquire)
     }
 
     pub(crate) fn reader_gone(&self) -> bool {
@@ -296,22 +334,37 @@ impl Shared {
     /// Reader side, last act. The chunks stay until the writer is gone too, since it may be
     /// writing.
     pub(crate) fn leave_reader(&self, chunk: NonNull<Chunk>, splices_taken: u32) {
-        self.left_splices.store(splices_taken, Ordering::Relaxed);
-        self.left_chunk.store(chunk.as_ptr(), Ordering::Relaxed);
+        self.leave_at(chunk, splices_taken);
         self.consumer.gone.store(true, Ordering::Release);
-        publish();
+        // A writer that goes on committing finds out when it finds the reader idle.
+        self.set_idle();
         self.take_blocked();
         // Also a writer that is not blocked wants to know that its peer is gone.
         self.wake_writer();
+    }
+
+    /// Where the reader was when it went. Only for a writer that has seen that it is gone.
+    pub(crate) fn left_at(&self) -> (NonNull<Chunk>, u32) {
+        let chunk = NonNull::new(self.left_chunk.load(Ordering::Relaxed));
+        let chunk = chunk.expect("a reader that is gone has left its place");
+        (chunk, self.left_splices.load(Ordering::Relaxed))
+    }
+
+    /// Says from where on the rope has not been read: for a reader that goes, and for a writer that
+    /// throws away what nobody will read.
+    pub(crate) fn leave_at(&self, chunk: NonNull<Chunk>, splices_taken: u32) {
+        self.left_splices.store(splices_taken, Ordering::Relaxed);
+        self.left_chunk.store(chunk.as_ptr(), Ordering::Relaxed);
     }
 
     /// Writer side, last act.
     pub(crate) fn leave_writer(&self) {
         self.producer.gone.store(true, Ordering::Release);
         publish();
-        if self.take_idle() {
-            self.wake_reader();
-        }
+        self.take_idle();
+        // Also a reader that does not look idle: the wake-up that a quiet commit owed it may never
+        // have been made.
+        self.wake_reader();
     }
 }
 
@@ -319,8 +372,9 @@ impl Drop for Shared {
     fn drop(&mut self) {
         if let Some(spare) = NonNull::new(self.spare.load(Ordering::Acquire)) {
             // SAFETY: both ends are gone; the reader took all splices before it gave the chunk back.
-            unsafe { Chunk::free(spare, 0..0) };
+            unsafe { Chunk::free(spare) };
         }
+        let mut spent = Spent::default();
         let mut taken = self.left_splices.load(Ordering::Relaxed);
         let mut next = NonNull::new(self.left_chunk.load(Ordering::Acquire));
         while let Some(chunk) = next {
@@ -333,9 +387,13 @@ impl Drop for Shared {
                 } else {
                     None
                 };
-                Chunk::free(chunk, taken..mark.splices());
+                chunk
+                    .as_ref()
+                    .take_splices(taken..mark.splices(), &mut spent);
+                Chunk::free(chunk);
             }
             taken = 0;
         }
+        spent.drop_all();
     }
 }

@@ -173,16 +173,27 @@ impl Reader {
             if !self.is_readable() {
                 return None;
             }
-            // SAFETY: below the mark.
+            // SAFETY: below the mark; the chunk is not given back before the next call.
             let bytes = unsafe { self.chunk.as_ref().bytes(self.off, self.len - self.off) };
             let Ok(Some((header, header_len))) = header::decode(bytes) else {
                 unreachable!("only whole frames are committed");
             };
-            let size = header.size as usize;
             let body_at = self.off + header_len;
-            self.bytes += (header_len + size) as u64;
             let spliced = body_at == self.splice_at;
-            self.off = if spliced { body_at } else { body_at + size };
+            // Checked although it cannot be otherwise: nobody shall ever see what lies beyond the mark.
+            let inline = if spliced {
+                &[]
+            } else {
+                let body = usize::try_from(header.size)
+                    .ok()
+                    .and_then(|size| bytes[header_len..].get(..size));
+                let Some(body) = body else {
+                    unreachable!("only whole frames are committed");
+                };
+                body
+            };
+            self.bytes += header_len as u64 + header.size;
+            self.off = body_at + inline.len();
             if header.flags.is_command() {
                 if spliced {
                     deferred::drop_body(self.take_splice());
@@ -195,8 +206,7 @@ impl Reader {
             let body = if spliced {
                 Body::Spliced(self.take_splice())
             } else {
-                // SAFETY: below the mark; the chunk is not given back before the next call.
-                Body::Inline(unsafe { self.chunk.as_ref().bytes(body_at, size) })
+                Body::Inline(inline)
             };
             return Some(FrameRef {
                 flags: header.flags,
@@ -254,11 +264,12 @@ impl Reader {
             frame.body.store(message.reuse_frame(index));
             index += 1;
             if !more {
-                message.truncate(index);
+                if message.len() > index {
+                    drop_rest(message, index);
+                }
                 return true;
             }
         }
-        debug_assert_eq!(index, 0, "only whole messages are committed");
         false
     }
 
@@ -345,6 +356,17 @@ impl std::fmt::Debug for Reader {
     }
 }
 
+/// Cuts a message off, and drops the bodies behind the cut as foreign code.
+#[cold]
+fn drop_rest(message: &mut Message, len: usize) {
+    for frame in &mut message.frames_mut()[len..] {
+        if frame.is_shared() {
+            deferred::drop_body(std::mem::take(frame).into_bytes());
+        }
+    }
+    message.truncate(len);
+}
+
 /// Hands a finished chunk, `next` being the one after it, to the writer through the spare slot; one
 /// that still lies there is freed. So is a chunk much larger than the next: the writer has no use
 /// for that size any more.
@@ -352,12 +374,28 @@ pub(crate) fn give_back(shared: &Shared, chunk: NonNull<Chunk>, next: NonNull<Ch
     // SAFETY: the reader has been through the one and is in the other.
     unsafe {
         if chunk.as_ref().capacity() >= 2 * next.as_ref().capacity() {
-            return Chunk::free(chunk, 0..0);
+            return Chunk::free(chunk);
         }
     }
     let old = shared.spare.swap(chunk.as_ptr(), Ordering::AcqRel);
     if let Some(old) = NonNull::new(old) {
         // SAFETY: taken out of the slot, the old chunk is ours alone; its splices were taken.
-        unsafe { Chunk::free(old, 0..0) };
+        unsafe { Chunk::free(old) };
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use crate::{Limits, ingest_pipe};
+
+    #[test]
+    #[should_panic(expected = "only whole frames are committed")]
+    fn a_frame_is_never_read_beyond_the_mark() {
+        let (mut ingest, mut reader) = ingest_pipe(Limits::default(), None, None);
+        let rope = &mut ingest.rope;
+        rope.append(Flags::NONE, b"cut off");
+        rope.commit_at(rope.off - 1, 0, 1, rope.open_bytes);
+        reader.next_frame();
     }
 }

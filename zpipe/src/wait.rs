@@ -196,7 +196,7 @@ impl Event {
 }
 
 /// Locks a mutex whose data cannot be left half-changed: a panic elsewhere does not matter.
-fn lock<T>(mutex: &Mutex<T>) -> impl std::ops::DerefMut<Target = T> + '_ {
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> impl std::ops::DerefMut<Target = T> + '_ {
     mutex
         .lock()
         .unwrap_or_else(std::sync::PoisonError::into_inner)

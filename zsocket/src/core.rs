@@ -343,6 +343,10 @@ impl Core {
         }
         // This thread has nothing better to do than to empty it.
         slot.flush();
+        if slot.link.writer.is_closed() {
+            // Found out just now. It has room for ever, for what nobody will read.
+            return self.lose(at);
+        }
         if slot.link.writer.has_room() {
             return;
         }

@@ -50,8 +50,8 @@ impl Slot {
     /// The reading end was idle: the engine if it is free, the I/O thread, or the inproc peer.
     #[inline(never)]
     fn start(&mut self, direct: bool) {
-        let writer = &self.link.writer;
-        let Some(driver) = &self.link.driver else {
+        let writer = &mut self.link.writer;
+        let Some(driver) = self.link.driver.as_ref().filter(|_| !writer.is_closed()) else {
             return writer.wake_reader();
         };
         self.flushed_bytes = writer.written_bytes();

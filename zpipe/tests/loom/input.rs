@@ -2,7 +2,7 @@
 
 use loom::thread;
 use zmtp::header::Flags;
-use zpipe::{FrameLimits, Limits, Reader, Scan, Writer, pipe};
+use zpipe::{FrameLimits, Ingest, Limits, Reader, Scan, ingest_pipe};
 
 use crate::model;
 
@@ -17,7 +17,7 @@ fn frame(flags: Flags, n: u8, len: u8, wire: &mut Vec<u8>) {
 }
 
 /// Puts bytes in and scans until there are no more.
-fn feed(writer: &mut Writer, wire: &[u8], split: usize) {
+fn feed(writer: &mut Ingest, wire: &[u8], split: usize) {
     for part in wire.chunks(split) {
         writer.fill_from(part);
         loop {
@@ -42,7 +42,7 @@ fn read(reader: &mut Reader, next: &mut u8) {
 #[test]
 fn frames_that_end_in_another_chunk() {
     model(|| {
-        let (mut writer, mut reader) = pipe(UNLIMITED, None, None);
+        let (mut writer, mut reader) = ingest_pipe(UNLIMITED, None, None);
         let mut wire = Vec::new();
         for n in 0..4 {
             frame(Flags::NONE, n, 20, &mut wire);
@@ -59,7 +59,7 @@ fn frames_that_end_in_another_chunk() {
 #[test]
 fn large_bodies_between_small_ones() {
     model(|| {
-        let (mut writer, mut reader) = pipe(UNLIMITED, None, None);
+        let (mut writer, mut reader) = ingest_pipe(UNLIMITED, None, None);
         let mut wire = Vec::new();
         frame(Flags::NONE, 0, 8, &mut wire);
         frame(Flags::NONE, 1, 60, &mut wire);
@@ -76,7 +76,7 @@ fn large_bodies_between_small_ones() {
 #[test]
 fn commands_are_dropped_beside_the_reader() {
     model(|| {
-        let (mut writer, mut reader) = pipe(UNLIMITED, None, None);
+        let (mut writer, mut reader) = ingest_pipe(UNLIMITED, None, None);
         let mut wire = Vec::new();
         frame(Flags::NONE, 0, 18, &mut wire);
         frame(Flags::COMMAND, 0xCC, 14, &mut wire);
@@ -99,7 +99,7 @@ fn room_that_the_reader_makes_is_used_at_once() {
             messages: 1,
             bytes: 0,
         };
-        let (mut writer, mut reader) = pipe(limits, None, None);
+        let (mut writer, mut reader) = ingest_pipe(limits, None, None);
         let mut wire = Vec::new();
         frame(Flags::NONE, 0, 8, &mut wire);
         frame(Flags::NONE, 1, 8, &mut wire);

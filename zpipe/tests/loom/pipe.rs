@@ -367,6 +367,61 @@ fn a_raised_mark_resumes_the_writer() {
 }
 
 #[test]
+fn limits_change_as_one_from_both_ends() {
+    model(|| {
+        let by_messages = Limits {
+            messages: 1,
+            bytes: 0,
+        };
+        let by_bytes = Limits {
+            messages: 0,
+            bytes: 1,
+        };
+        let (mut writer, mut reader) = pipe(by_bytes, None, None);
+        send(&mut writer, 0);
+        let thread = thread::spawn(move || {
+            reader.set_limits(by_messages);
+            let seen = reader.limits();
+            assert!(seen == by_messages || seen == by_bytes);
+            reader
+        });
+        // Under either there is no room.
+        assert!(!writer.has_room() && writer.block());
+        writer.set_limits(by_bytes);
+        assert!(!writer.has_room());
+        let seen = writer.limits();
+        assert!(seen == by_messages || seen == by_bytes);
+        let reader = thread.join().unwrap();
+        assert_eq!(writer.limits(), reader.limits());
+        assert!(!writer.has_room());
+    });
+}
+
+#[test]
+fn what_is_committed_for_a_reader_that_is_gone_is_dropped() {
+    model(|| {
+        let handle = Bytes::from(vec![7; 32]);
+        let (mut writer, mut reader) = pipe(UNLIMITED, None, None);
+        let mut splice = |writer: &mut Writer| {
+            writer.append_spliced(Flags::NONE, handle.clone());
+            writer.commit();
+        };
+        splice(&mut writer);
+        let thread = thread::spawn(move || {
+            drop(reader.next_frame());
+            drop(reader);
+        });
+        splice(&mut writer);
+        send(&mut writer, 0);
+        thread.join().unwrap();
+        assert!(writer.has_room());
+        splice(&mut writer);
+        assert!(handle.is_unique(), "at once, and not when the writer goes");
+        assert!((3..=4).contains(&writer.pending()));
+    });
+}
+
+#[test]
 fn a_writer_that_goes_wakes_the_idle_reader() {
     model(|| {
         let mut set = ReadySet::new();

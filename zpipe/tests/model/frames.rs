@@ -66,6 +66,9 @@ impl Writing {
                     let message = std::mem::take(&mut self.open);
                     let bytes = message.iter().map(OracleFrame::wire_len).sum::<usize>();
                     flow.committed(1, bytes as u64);
+                    if flow.reader_gone {
+                        flow.check_handles();
+                    }
                     done = Some(message);
                 }
             }

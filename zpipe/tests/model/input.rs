@@ -2,14 +2,14 @@
 
 use std::collections::VecDeque;
 
-use zmtp::Error;
-use zpipe::{Filled, FrameLimits, Limits, Reader, Scan, Writer, pipe};
+use zmtp::{Error, Message};
+use zpipe::{Filled, FrameLimits, Ingest, Limits, Reader, Scan, ingest_pipe};
 
 use super::oracle::{Flow, OracleFrame, READER, Step, Until, WRITER, body, limits, size};
 
 struct InputModel {
     flow: Flow,
-    writer: Option<Writer>,
+    writer: Option<Ingest>,
     reader: Option<Reader>,
     rules: FrameLimits,
     /// What the peer sends next, and how much of it has been put into the pipe.
@@ -41,7 +41,7 @@ struct InputModel {
 pub(crate) fn run(messages: u64, steps: &[Step]) {
     let first = Limits { messages, bytes: 0 };
     let flow = Flow::new(first);
-    let (writer, reader) = pipe(
+    let (writer, reader) = ingest_pipe(
         first,
         Some(flow.set.notifier(WRITER)),
         Some(flow.set.notifier(READER)),
@@ -351,8 +351,9 @@ impl InputModel {
                 command: false,
                 body: body(size(a), self.counter),
             };
-            writer.append(frame.flags(), &frame.body);
-            writer.commit();
+            if writer.push_message(&mut Message::from(frame.body.clone())) {
+                writer.wake_reader();
+            }
             self.queue.push_back(frame);
             self.flow.committed(1, 0);
         }

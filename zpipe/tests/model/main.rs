@@ -12,16 +12,17 @@ use std::io;
 use oracle::{OracleFrame, Step, limits};
 use proptest::prelude::*;
 use zmtp::header::Flags;
-use zpipe::{FrameLimits, ReadySet, Scan, Writer, byte_pipe, pipe};
+use zpipe::{FrameLimits, ReadySet, Scan, Writer, byte_pipe, ingest_pipe, pipe};
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
-    prop::collection::vec(any::<Step>(), 0..200)
+    prop::collection::vec(any::<Step>(), 0..if cfg!(miri) { 100 } else { 200 })
 }
 
 fn config() -> ProptestConfig {
     ProptestConfig {
         max_shrink_iters: 20_000,
         failure_persistence: None,
+        cases: if cfg!(miri) { 12 } else { 256 },
         ..ProptestConfig::default()
     }
 }
@@ -65,6 +66,7 @@ fn cost_after_burst(burst: impl FnOnce(&mut Writer, &mut ReadySet)) -> (isize, i
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "about memory, and long")]
 fn an_idle_pipe_is_small_again_after_a_burst() {
     let (new, trimmed) = cost_after_burst(|_, _| ());
     assert_eq!(new, trimmed);
@@ -80,6 +82,7 @@ fn an_idle_pipe_is_small_again_after_a_burst() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "about memory, and long")]
 fn an_idle_byte_pipe_is_small_again_after_a_burst() {
     let before = allocation::live();
     let (mut writer, mut reader) = byte_pipe(limits(0, 0), None, None);
@@ -96,10 +99,84 @@ fn an_idle_byte_pipe_is_small_again_after_a_burst() {
     assert_eq!(allocation::live() - before, new);
 }
 
+#[test]
+#[cfg_attr(miri, ignore = "about memory, and long")]
+fn a_whole_body_costs_the_input_behind_it_nothing() {
+    let (mut ingest, mut reader) = ingest_pipe(limits(0, 0), None, None);
+    let rules = FrameLimits::default();
+    let mut wire = Vec::new();
+    let large = OracleFrame {
+        more: false,
+        command: false,
+        body: vec![7; 20 << 20],
+    };
+    large.encode(&mut wire);
+    let (front, rest) = wire.split_at(1000);
+    ingest.fill_from(front);
+    assert_eq!(ingest.scan(&rules).stop, Scan::NeedInput);
+    ingest.fill_from(rest);
+    let before = allocation::live();
+    ingest.fill_from(b"\x00\x01x");
+    let cost = allocation::live() - before;
+    assert!(cost < 4096, "{cost} bytes for three");
+    assert_eq!(ingest.scan(&rules).messages, 2);
+    assert_eq!(reader.next_frame().unwrap().body.as_slice(), large.body);
+    assert_eq!(reader.next_frame().unwrap().body.as_slice(), b"x");
+}
+
+#[test]
+#[cfg_attr(miri, ignore = "about memory, and long")]
+fn a_pipe_without_a_reader_keeps_nothing() {
+    let (mut writer, reader) = pipe(limits(0, 0), None, None);
+    for _ in 0..100 {
+        writer.append(Flags::NONE, &[7; 100]);
+        writer.commit();
+    }
+    drop(reader);
+    let before = allocation::live();
+    for _ in 0..100_000 {
+        assert!(writer.has_room());
+        writer.append(Flags::MORE, &[7; 100]);
+        writer.append_spliced(Flags::NONE, vec![7; 1000].into());
+        writer.commit();
+    }
+    assert_eq!((writer.written(), writer.pending()), (100_100, 100_100));
+    let cost = allocation::live() - before;
+    assert!(cost < 256 * 1024, "{cost} bytes kept");
+}
+
+#[test]
+#[cfg_attr(miri, ignore = "about memory, and long")]
+fn input_without_a_reader_is_read_and_not_kept() {
+    let first = limits(1, 0);
+    let (mut ingest, reader) = ingest_pipe(first, None, None);
+    drop(reader);
+    let mut wire = Vec::new();
+    for _ in 0..1000 {
+        let frame = OracleFrame {
+            more: false,
+            command: false,
+            body: vec![7; 100],
+        };
+        frame.encode(&mut wire);
+    }
+    let before = allocation::live();
+    for _ in 0..100 {
+        ingest.fill_from(&wire);
+        let scanned = ingest.scan(&FrameLimits::default());
+        assert_eq!((scanned.messages, scanned.stop), (1000, Scan::NeedInput));
+        assert!(scanned.reader_was_idle);
+        ingest.wake_reader();
+    }
+    assert_eq!(ingest.pending(), 100_000);
+    let cost = allocation::live() - before;
+    assert!(cost < 512 * 1024, "{cost} bytes kept");
+}
+
 /// Feeds a hundred times these bytes, all commands, and says what that costs at most, in bytes.
 fn cost_of_commands(commands: &[u8], step: usize) -> isize {
     let before = allocation::live();
-    let (mut writer, mut reader) = pipe(limits(0, 0), None, None);
+    let (mut writer, mut reader) = ingest_pipe(limits(0, 0), None, None);
     let rules = FrameLimits::default();
     let mut cost = 0;
     for _ in 0..100 {
@@ -114,13 +191,14 @@ fn cost_of_commands(commands: &[u8], step: usize) -> isize {
         }
     }
     writer.trim();
-    writer.append(Flags::NONE, b"a message");
-    writer.commit();
+    writer.fill_from(b"\x00\x09a message");
+    assert_eq!(writer.scan(&rules).messages, 1);
     assert_eq!(reader.next_frame().unwrap().body.as_slice(), b"a message");
     cost
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "about memory, and long")]
 fn commands_alone_take_no_memory() {
     let mut commands = Vec::new();
     for len in [6, 20, 60_000, 0, 30_000, 255, 64_000, 1] {

@@ -263,10 +263,6 @@ impl Engine {
                         self.paused = true;
                         break Ok(false);
                     }
-                    if pipes.inbound.is_closed() {
-                        // Without a reader it never gets room. What comes from now on is discarded.
-                        break Ok(false);
-                    }
                 }
                 Scan::Command(body) => match Command::decode(body) {
                     Ok(Command::Ping { context, .. }) => {

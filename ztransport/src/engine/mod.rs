@@ -27,7 +27,9 @@ use std::{
 };
 
 use zmtp::Handshake;
-use zpipe::{ByteReader, FrameLimits, Limits, Reader, Writer, byte_pipe, deferred, pipe};
+use zpipe::{
+    ByteReader, FrameLimits, Ingest, Limits, Reader, Writer, byte_pipe, deferred, ingest_pipe,
+};
 
 use self::{
     attention::Attention,
@@ -159,7 +161,7 @@ pub(crate) struct Engine {
 }
 
 pub(crate) struct Pipes {
-    pub(crate) inbound: Writer,
+    pub(crate) inbound: Ingest,
     pub(crate) outbound: ByteReader,
     /// Shared with the socket.
     pub(crate) losses: Arc<Losses>,
@@ -198,7 +200,7 @@ pub(crate) fn make_pipes(connection: &Parts, link: u64) -> (Pipes, Writer, Reade
         Some(socket.clone()),
         Some(io.clone()),
     );
-    let (inbound, reader) = pipe(limits(options.recv_hwm), Some(io), Some(socket));
+    let (inbound, reader) = ingest_pipe(limits(options.recv_hwm), Some(io), Some(socket));
     let pipes = Pipes {
         inbound,
         outbound,

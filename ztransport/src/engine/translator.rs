@@ -19,7 +19,7 @@ use std::{io::IoSlice, mem::MaybeUninit, sync::Arc};
 
 use bytes::Bytes;
 use zmtp::{Command, Decoder, Encoder, Item, Limits, Message};
-use zpipe::{ByteReader, Readiness, Writer};
+use zpipe::{ByteReader, Ingest, Readiness};
 
 use super::{
     BUDGET, Caller, Engine, MAX_CONTROL, no_block,
@@ -91,17 +91,13 @@ impl Translator {
 
     /// Decodes input, commits what is whole, and returns how much that was. When that is not all
     /// because the pipe is full, the engine hears from the pipe when it has drained.
-    fn decode(&mut self, input: &[u8], inbound: &mut Writer) -> Result<usize, CloseReason> {
+    fn decode(&mut self, input: &[u8], inbound: &mut Ingest) -> Result<usize, CloseReason> {
         let mut at = 0;
         let mut wake = false;
         let result = loop {
             if let Some(mut message) = self.held.take() {
                 if inbound.has_room() {
-                    inbound.append_message(&mut message);
-                    wake |= inbound.commit_quietly();
-                } else if inbound.is_closed() {
-                    // Without a reader it never gets room. What comes from now on is discarded.
-                    break Ok(at);
+                    wake |= inbound.push_message(&mut message);
                 } else {
                     self.held = Some(message);
                     if inbound.block() {
@@ -262,7 +258,7 @@ impl Engine {
     }
 
     /// Brings input to the socket and answers commands. Tells how much of it was used if that was not
-    /// all, because the inbound pipe is full or has no reader any more.
+    /// all, because the inbound pipe is full.
     fn translate(
         &mut self,
         connection: &Connection,
