@@ -379,6 +379,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "has no poll with a time")]
     fn fd_is_readable_exactly_while_something_is_queued() {
         let readable = |set: &ReadySet| {
             let fd = set.fd().unwrap();
