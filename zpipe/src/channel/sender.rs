@@ -37,10 +37,12 @@ struct Room {
 
 impl Awaited for Room {
     fn look(&mut self) -> Option<Result<(), Closed>> {
+        // In this order, since without a receiver there is always room.
+        let has_room = self.writer.has_room();
         if self.is_closed || self.writer.is_closed() {
             Some(Err(Closed))
         } else {
-            self.writer.has_room().then_some(Ok(()))
+            has_room.then_some(Ok(()))
         }
     }
 
