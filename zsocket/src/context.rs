@@ -73,7 +73,7 @@ pub struct ContextBuilder {
 }
 
 impl ContextBuilder {
-    /// How many threads move data. Default 1; with 0, only inproc works. `ZMQ_IO_THREADS`.
+    /// How many threads move data: at most 1024. Default 1; with 0, only inproc works. `ZMQ_IO_THREADS`.
     #[must_use]
     pub const fn io_threads(mut self, threads: usize) -> Self {
         self.io_threads = threads;
@@ -91,8 +91,15 @@ impl ContextBuilder {
     ///
     /// # Errors
     ///
-    /// [`Error::Io`] when the system has no threads or descriptors left.
+    /// [`Error::InvalidOption`] for too many threads. [`Error::Io`] when the system has no threads or
+    /// descriptors left; those that have been made are given back by then.
     pub fn build(self) -> Result<Context, Error> {
+        if self.io_threads > Reactor::MAX_IO_THREADS {
+            return Err(Error::InvalidOption {
+                option: "io_threads",
+                expected: "at most 1024",
+            });
+        }
         let shared = Shared {
             reactor: Reactor::new(self.io_threads)?,
             max_sockets: self.max_sockets,

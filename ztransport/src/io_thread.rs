@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use zpipe::{Mailbox, Readiness, ReadySet, deferred};
+use zpipe::{Counter, Mailbox, Readiness, ReadySet, deferred};
 
 use crate::{
     connection::{Connection, Parts},
@@ -18,7 +18,7 @@ use crate::{
     inputs::{Duty, Inputs},
     link::next_id,
     live::Live,
-    net::{AcceptError, Accepted, Listener},
+    net::{AcceptError, Accepted, Listener, Stream},
     options::Options,
     poll::{Interest, Poll, Ready, Registry},
     resolver::{Resolved, Resolver},
@@ -31,7 +31,9 @@ pub(crate) enum Command {
     /// Accept connections.
     Listen(ListenerEntry),
     /// Connect, and connect again.
-    Connect(Arc<Connection>),
+    Connect(Arc<Connection>, Place),
+    /// Serve a connection that a listener on another thread has accepted.
+    Serve(Handover),
     /// A name has been looked up.
     Resolved {
         key: u64,
@@ -45,7 +47,14 @@ pub(crate) enum Command {
     Unlisten {
         key: u64,
         accepted_too: bool,
-        done: Option<mpsc::SyncSender<()>>,
+        done: Done,
+    },
+    /// A listener on another thread was closed: the part of those it accepted.
+    EndAccepted {
+        listener: u64,
+        /// See [`events`].
+        event: u32,
+        done: Done,
     },
     /// End the thread; everything is closed.
     Stop,
@@ -64,7 +73,9 @@ impl Command {
     fn key(&self) -> u64 {
         match self {
             Self::Listen(entry) => entry.key,
-            Self::Connect(connection) => connection.id,
+            Self::Connect(connection, _) => connection.id,
+            Self::Serve(handover) => handover.connection.id,
+            Self::EndAccepted { listener, .. } => *listener,
             Self::Resolved { key, .. } | Self::Close { key, .. } | Self::Unlisten { key, .. } => {
                 *key
             }
@@ -75,6 +86,18 @@ impl Command {
     }
 }
 
+/// Nothing is sent: all threads that were asked are done when their clones are dropped, whatever became
+/// of them.
+pub(crate) type Done = mpsc::Sender<()>;
+
+/// An accepted connection on its way to its thread.
+pub(crate) struct Handover {
+    connection: Arc<Connection>,
+    stream: Stream,
+    listener: u64,
+    place: Place,
+}
+
 /// A listener and whom it serves.
 pub(crate) struct ListenerEntry {
     pub(crate) key: u64,
@@ -82,6 +105,7 @@ pub(crate) struct ListenerEntry {
     pub(crate) endpoint: Endpoint,
     pub(crate) handle: SocketHandle,
     pub(crate) options: Arc<Options>,
+    pub(crate) _place: Place,
 }
 
 /// Token of the mailbox in the thread's ready list; links begin at 1.
@@ -109,20 +133,54 @@ pub fn is_io_thread() -> bool {
 }
 
 /// What others need to deal with an I/O thread.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Remote {
     pub(crate) commands: zpipe::Sender<Command>,
     pub(crate) io: zpipe::Notifier,
     pub(crate) registry: Registry,
+    /// Connections and listeners that are there or on their way.
+    load: Arc<Counter>,
+}
+
+/// A part of a thread's load, for as long as it lives.
+#[derive(Debug)]
+pub(crate) struct Place {
+    load: Arc<Counter>,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.load.sub(1);
+    }
+}
+
+/// Load of a thread that has ended, so that nothing is given to it.
+const ENDED: u64 = 1 << 40;
+
+impl Remote {
+    /// Counts something new to this thread's load.
+    pub(crate) fn take_place(&self) -> Place {
+        self.load.add(1);
+        Place {
+            load: Arc::clone(&self.load),
+        }
+    }
+
+    pub(crate) fn load(&self) -> u64 {
+        self.load.value()
+    }
 }
 
 pub(crate) struct IoThread {
     poll: Poll,
     registry: Registry,
+    /// All threads of the reactor, this one included.
+    threads: Arc<[Remote]>,
+    /// Which of them this one is.
+    index: usize,
     ready: ReadySet,
     mailbox: Mailbox<Command>,
     commands: zpipe::Sender<Command>,
-    io: zpipe::Notifier,
     timers: Timers,
     resolver: Resolver,
     listeners: HashMap<u64, ListenerEntry>,
@@ -145,13 +203,20 @@ impl IoThread {
         let ready = ReadySet::new();
         let io = ready.notifier(MAIL_TOKEN);
         let (commands, mailbox) = zpipe::mailbox(io.clone());
+        let remote = Remote {
+            commands: commands.clone(),
+            io,
+            registry: registry.clone(),
+            load: Arc::default(),
+        };
         let thread = Self {
             poll,
             registry,
+            threads: Arc::new([remote.clone()]),
+            index: 0,
             ready,
             mailbox,
-            commands: commands.clone(),
-            io: io.clone(),
+            commands,
             timers: Timers::default(),
             resolver,
             listeners: HashMap::new(),
@@ -164,15 +229,13 @@ impl IoThread {
             #[cfg(test)]
             dies: false,
         };
-        let registry = thread.registry.clone();
-        Ok((
-            thread,
-            Remote {
-                commands,
-                io,
-                registry,
-            },
-        ))
+        Ok((thread, remote))
+    }
+
+    /// Tells the thread, before it runs, among whom it shares out what it accepts.
+    pub(crate) fn join(&mut self, threads: &Arc<[Remote]>, index: usize) {
+        self.threads = Arc::clone(threads);
+        self.index = index;
     }
 
     /// Runs until it is told to stop.
@@ -314,9 +377,9 @@ impl IoThread {
     fn on_command(&mut self, command: Command) {
         match command {
             Command::Listen(entry) => self.listen(entry),
-            Command::Connect(connection) => {
+            Command::Connect(connection, place) => {
                 let key = connection.id;
-                let mut session = Session::outgoing(connection);
+                let mut session = Session::outgoing(connection, place);
                 let action = session.connect();
                 self.sessions.insert(key, session);
                 self.act(key, action);
@@ -344,11 +407,16 @@ impl IoThread {
                 accepted_too,
                 done,
             } => {
-                self.unlisten(key, accepted_too);
-                if let Some(done) = done {
-                    // Nobody waits any more if the caller gave up.
-                    let _ = done.try_send(());
-                }
+                self.unlisten(key, accepted_too, done);
+            }
+            Command::Serve(handover) => self.begin(handover),
+            Command::EndAccepted {
+                listener,
+                event,
+                done,
+            } => {
+                self.end_accepted(listener, event);
+                drop(done);
             }
             Command::Stop => self.stopped = true,
             Command::StopWhenIdle => self.stops_when_idle = true,
@@ -421,19 +489,12 @@ impl IoThread {
     }
 
     fn listen(&mut self, entry: ListenerEntry) {
-        use std::os::fd::AsFd;
         let key = entry.key;
-        let added = self
-            .registry
-            .add(entry.listener.as_fd(), key, Interest::INPUT);
         let endpoint = entry.endpoint.clone();
         entry.handle.emit(|| Event::Listening { endpoint });
         self.listeners.insert(key, entry);
-        match added {
-            // Whoever connected before the descriptor was registered may wait already.
-            Ok(()) => self.accept(key),
-            Err(error) => self.pause(key, &error),
-        }
+        // Whoever has connected meanwhile was announced when nobody here knew the listener.
+        self.accept(key);
     }
 
     fn accept(&mut self, key: u64) {
@@ -483,27 +544,57 @@ impl IoThread {
         let (endpoint, peer) = (entry.endpoint.clone(), accepted.peer);
         entry.handle.emit(|| Event::Accepted { endpoint, peer });
         let id = next_id();
+        // Itself, if it is alone.
+        let least = self.threads.iter().enumerate();
+        let Some((index, thread)) = least.min_by_key(|(_, thread)| thread.load()) else {
+            return;
+        };
         let parts = Parts {
             id,
             handle: entry.handle.clone(),
             options: Arc::clone(&entry.options),
             endpoint: entry.endpoint.clone(),
             outgoing: false,
-            io: self.io.sibling(id),
-            commands: self.commands.clone(),
-            registry: self.registry.clone(),
+            io: thread.io.sibling(id),
+            commands: thread.commands.clone(),
+            registry: thread.registry.clone(),
         };
         let connection = Connection::new(parts, |c| Engine::new(&c.options, None));
         self.live.add(&connection);
-        let mut session = Session::accepted(connection, listener);
-        let action = session.run(accepted.stream, &self.registry);
+        let handover = Handover {
+            connection,
+            stream: accepted.stream,
+            listener,
+            place: thread.take_place(),
+        };
+        if index == self.index {
+            return self.begin(handover);
+        }
+        if let Err(refused) = thread.commands.post(Command::Serve(handover)) {
+            // That thread has ended, and with it the connection.
+            drop(refused);
+            self.live.remove(id);
+        }
+    }
+
+    /// Begins to serve an accepted connection.
+    fn begin(&mut self, handover: Handover) {
+        let Handover {
+            connection,
+            stream,
+            listener,
+            place,
+        } = handover;
+        let id = connection.id;
+        let mut session = Session::accepted(connection, listener, place);
+        let action = session.run(stream, &self.registry);
         self.accepted.entry(listener).or_default().insert(id);
         self.sessions.insert(id, session);
         self.act(id, action);
         self.take_outcomes(id);
     }
 
-    fn unlisten(&mut self, key: u64, accepted_too: bool) {
+    fn unlisten(&mut self, key: u64, accepted_too: bool, done: Done) {
         self.timers.remove(key);
         if let Some(entry) = self.listeners.remove(&key) {
             let ListenerEntry {
@@ -521,8 +612,24 @@ impl IoThread {
             // Ends only those that have no pipes yet: the socket has not met them.
             events::CLOSE
         };
+        // Behind those that were handed over: the mailbox keeps the order.
+        for (index, thread) in self.threads.iter().enumerate() {
+            if index != self.index {
+                // One that has ended has no connections.
+                let _ = thread.commands.post(Command::EndAccepted {
+                    listener: key,
+                    event,
+                    done: done.clone(),
+                });
+            }
+        }
+        self.end_accepted(key, event);
+    }
+
+    /// Handles an event for all connections here that a listener accepted.
+    fn end_accepted(&mut self, listener: u64, event: u32) {
         // Those that live on are on their own now.
-        for key in self.accepted.remove(&key).unwrap_or_default() {
+        for key in self.accepted.remove(&listener).unwrap_or_default() {
             if let Some(session) = self.sessions.get(&key) {
                 session.connection.drive(event);
             }
@@ -535,11 +642,13 @@ impl Drop for IoThread {
     /// Closes everything, also what nobody has looked at yet. So too when the thread panics: nobody must
     /// wait for connections that are no longer looked after, and the sockets hear of it.
     fn drop(&mut self) {
+        self.threads[self.index].load.add(ENDED);
         let mut connections: Vec<_> = self.sessions.drain().map(|(_, s)| s.connection).collect();
         let mut listeners: Vec<_> = self.listeners.drain().map(|(_, entry)| entry).collect();
         for command in self.mailbox.close() {
             match command {
-                Command::Connect(connection) => connections.push(connection),
+                Command::Connect(connection, _) => connections.push(connection),
+                Command::Serve(handover) => connections.push(handover.connection),
                 Command::Listen(entry) => listeners.push(entry),
                 _ => {}
             }
@@ -592,7 +701,7 @@ mod tests {
                 registry: remote.registry.clone(),
             };
             let connection = Connection::new(parts, |c| Engine::new(&c.options, None));
-            let session = Session::accepted(connection, listener);
+            let session = Session::accepted(connection, listener, remote.take_place());
             thread.sessions.insert(id, session);
             thread.accepted.entry(listener).or_default().insert(id);
         }
@@ -606,7 +715,7 @@ mod tests {
         let rounds = (0..5).map(|_| {
             let begin = now();
             for _ in 0..100 {
-                thread.unlisten(next_id(), true);
+                thread.unlisten(next_id(), true, mpsc::channel().0);
             }
             now() - begin
         });
@@ -627,7 +736,7 @@ mod tests {
         let one = *thread.sessions.keys().next().unwrap();
         thread.remove(one);
         assert!(!thread.accepted[&listener].contains(&one));
-        thread.unlisten(listener, true);
+        thread.unlisten(listener, true, mpsc::channel().0);
         assert!(thread.sessions.is_empty() && thread.accepted.is_empty());
     }
 }

@@ -3,12 +3,11 @@
 use std::{
     collections::HashMap,
     io,
+    os::fd::AsFd,
     sync::{Arc, Mutex, mpsc},
     thread::JoinHandle,
     time::{Duration, Instant},
 };
-
-use zpipe::Counter;
 
 use crate::{
     allocator,
@@ -24,6 +23,7 @@ use crate::{
     lock::lock,
     net::{BindError, Listener},
     options::Options,
+    poll::Interest,
     resolver::{Question, Resolver},
 };
 
@@ -48,8 +48,6 @@ pub struct Reactor {
 #[derive(Debug)]
 struct Thread {
     remote: Remote,
-    /// Endpoints given to this thread so far.
-    load: Counter,
     join: Option<JoinHandle<()>>,
 }
 
@@ -63,43 +61,58 @@ pub struct Bound {
 }
 
 impl Reactor {
+    /// The most I/O threads that a reactor may have.
+    pub const MAX_IO_THREADS: usize = 1024;
+
     /// Starts the given number of I/O threads. With none, only inproc works.
     ///
     /// # Errors
     ///
-    /// The operating system's error when a thread or its descriptors cannot be made.
+    /// The operating system's error when a thread or its descriptors cannot be made; those that have
+    /// been made are gone by then. `InvalidInput` for more than
+    /// [`MAX_IO_THREADS`](Self::MAX_IO_THREADS).
     pub fn new(io_threads: usize) -> io::Result<Self> {
         Self::with_resolver(io_threads, &Resolver::new(Question::look_up))
     }
 
     pub(crate) fn with_resolver(io_threads: usize, resolver: &Resolver) -> io::Result<Self> {
+        if io_threads > Self::MAX_IO_THREADS {
+            let text = format!("more than {} I/O threads", Self::MAX_IO_THREADS);
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
+        }
         if io_threads > 0 {
             allocator::expect_large_messages();
         }
         let live = Arc::new(Live::default());
-        let mut threads = Vec::with_capacity(io_threads);
-        for index in 0..io_threads {
-            let (thread, remote) = IoThread::new(Arc::clone(&live), resolver.clone())?;
-            let name = format!("zlayers-io-{index}");
+        let (mut states, mut remotes) = (Vec::new(), Vec::new());
+        for _ in 0..io_threads {
+            let (state, remote) = IoThread::new(Arc::clone(&live), resolver.clone())?;
+            states.push(state);
+            remotes.push(remote);
+        }
+        let all: Arc<[Remote]> = remotes.into();
+        // Dropped on failure, which ends the threads that have been started.
+        let mut reactor = Self {
+            threads: Vec::new(),
+            inproc: Inproc::default(),
+            live,
+            listeners: Mutex::default(),
+        };
+        for (index, mut state) in states.into_iter().enumerate() {
+            state.join(&all, index);
             let join = std::thread::Builder::new()
-                .name(name)
-                .spawn(move || thread.run())?;
-            threads.push(Thread {
-                remote,
-                load: Counter::new(),
+                .name(format!("zlayers-io-{index}"))
+                .spawn(move || state.run())?;
+            reactor.threads.push(Thread {
+                remote: all[index].clone(),
                 join: Some(join),
             });
         }
-        let (inproc, listeners) = (Inproc::default(), Mutex::default());
-        Ok(Self {
-            threads,
-            inproc,
-            live,
-            listeners,
-        })
+        Ok(reactor)
     }
 
-    /// Binds a socket to an endpoint. A relative ipc path is made absolute first. Connections that come in arrive at the socket as
+    /// Binds a socket to an endpoint. A relative ipc path is made absolute first. Connections that come
+    /// in are shared out among the I/O threads, and arrive at the socket as
     /// [`Letter::Attach`](crate::Letter::Attach) once their handshake is complete.
     ///
     /// # Errors
@@ -124,7 +137,11 @@ impl Reactor {
         }
         let (index, thread) = self.least_loaded()?;
         let (listener, resolved) = Listener::bind(endpoint, &options.tuning)?;
-        thread.load.add(1);
+        let registered = thread
+            .remote
+            .registry
+            .add(listener.as_fd(), key, Interest::INPUT);
+        registered.map_err(|error| BindError::from_io(endpoint, error))?;
         lock(&self.listeners).insert(key, index);
         let entry = ListenerEntry {
             key,
@@ -132,6 +149,7 @@ impl Reactor {
             endpoint: resolved.clone(),
             handle: handle.clone(),
             options: Arc::clone(options),
+            _place: thread.remote.take_place(),
         };
         if thread.remote.commands.post(Command::Listen(entry)).is_err() {
             lock(&self.listeners).remove(&key);
@@ -166,7 +184,6 @@ impl Reactor {
             return Ok((id, Some(self.inproc.connect(id, name, options, handle))));
         }
         let (_, thread) = self.least_loaded()?;
-        thread.load.add(1);
         let parts = Parts {
             id,
             handle: handle.clone(),
@@ -199,7 +216,8 @@ impl Reactor {
             peer: None,
             losses: Some(losses),
         });
-        if (thread.remote.commands.post(Command::Connect(connection))).is_err() {
+        let command = Command::Connect(connection, thread.remote.take_place());
+        if thread.remote.commands.post(command).is_err() {
             self.live.remove(id);
             return Err(Error::IoThreadLost);
         }
@@ -224,19 +242,19 @@ impl Reactor {
             self.inproc.unbind(id);
             return;
         };
-        let (done, wait) = mpsc::sync_channel(1);
+        let (done, wait) = mpsc::channel();
         self.send(
             thread,
             Command::Unlisten {
                 key: id,
                 accepted_too,
-                done: Some(done),
+                done,
             },
         );
         if is_io_thread() {
             return;
         }
-        // An I/O thread answers within microseconds; the limit is for one that has died.
+        // The I/O threads are done within microseconds; the limit is for one that is stuck.
         let _ = wait.recv_timeout(UNBIND_PATIENCE);
     }
 
@@ -263,7 +281,7 @@ impl Reactor {
             .threads
             .iter()
             .enumerate()
-            .min_by_key(|(_, thread)| thread.load.value());
+            .min_by_key(|(_, thread)| thread.remote.load());
         least.ok_or(Error::NoIoThread)
     }
 
@@ -295,3 +313,6 @@ impl Drop for Reactor {
 
 #[cfg(test)]
 mod tests;
+
+#[cfg(test)]
+mod placement;

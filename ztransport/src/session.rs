@@ -15,7 +15,7 @@ use crate::{
     endpoint::Endpoint,
     engine::{Outcome, events},
     event::Event,
-    io_thread::Command,
+    io_thread::{Command, Place},
     net::{self, ConnectError, ConnectState, ResolvedAddress, Stream},
     poll::{Interest, Ready, Registry},
     resolver::{Question, Resolved, Resolver},
@@ -41,6 +41,7 @@ pub(crate) struct Session {
     source: Option<SocketAddr>,
     /// Whether the socket has let go.
     closing: bool,
+    _place: Place,
 }
 
 enum State {
@@ -64,15 +65,15 @@ pub(crate) enum Action {
 }
 
 impl Session {
-    pub(crate) fn outgoing(connection: Arc<Connection>) -> Self {
-        Self::new(connection, None)
+    pub(crate) fn outgoing(connection: Arc<Connection>, place: Place) -> Self {
+        Self::new(connection, None, place)
     }
 
-    pub(crate) fn accepted(connection: Arc<Connection>, listener: u64) -> Self {
-        Self::new(connection, Some(listener))
+    pub(crate) fn accepted(connection: Arc<Connection>, listener: u64, place: Place) -> Self {
+        Self::new(connection, Some(listener), place)
     }
 
-    fn new(connection: Arc<Connection>, listener: Option<u64>) -> Self {
+    fn new(connection: Arc<Connection>, listener: Option<u64>, place: Place) -> Self {
         Self {
             connection,
             state: State::Waiting,
@@ -82,6 +83,7 @@ impl Session {
             addresses: Vec::new(),
             source: None,
             closing: false,
+            _place: place,
         }
     }
 

@@ -459,3 +459,34 @@ fn a_monitor_takes_memory_for_the_events_that_it_holds() {
     server.goes_on();
     drop(monitor);
 }
+
+#[test]
+fn a_context_that_cannot_be_made_gives_all_back_at_once() {
+    let _alone = alone();
+    let threads = || fs::read_dir("/proc/self/task").unwrap().count();
+    let limit = getrlimit(Resource::Nofile);
+    let before = (descriptors(), threads());
+    for more in [0, 1, 2, 3, 5, 60] {
+        let low = Rlimit {
+            current: Some(before.0 as u64 + more),
+            maximum: limit.maximum,
+        };
+        setrlimit(Resource::Nofile, low).unwrap();
+        let made = Context::builder().io_threads(30).build();
+        setrlimit(Resource::Nofile, limit).unwrap();
+        assert!(
+            matches!(made, Err(zsocket::Error::Io(_))),
+            "{more}: {made:?}"
+        );
+        assert_eq!(descriptors(), before.0, "{more}");
+        // A thread that was joined is listed for a moment longer.
+        eventually("the threads are gone", || threads() <= before.1);
+    }
+    for threads in [1025, usize::MAX] {
+        let Err(error) = Context::builder().io_threads(threads).build() else {
+            panic!("{threads} threads");
+        };
+        assert!(error.to_string().contains("io_threads"), "{error}");
+        assert!(error.to_string().contains("1024"), "{error}");
+    }
+}

@@ -33,7 +33,7 @@ pub enum BindError {
 }
 
 impl BindError {
-    pub(super) fn from_io(endpoint: &Endpoint, error: io::Error) -> Self {
+    pub(crate) fn from_io(endpoint: &Endpoint, error: io::Error) -> Self {
         let endpoint = endpoint.clone();
         match Errno::from_io_error(&error) {
             Some(Errno::ADDRINUSE) => Self::AddressInUse(endpoint),
