@@ -2,7 +2,7 @@
 
 use std::{
     cell::Cell,
-    collections::{HashMap, HashSet},
+    collections::{BTreeSet, HashMap},
     io,
     sync::{Arc, mpsc},
     time::{Duration, Instant},
@@ -20,9 +20,10 @@ use crate::{
     live::Live,
     net::{AcceptError, Accepted, Listener, Stream},
     options::Options,
-    poll::{Interest, Poll, Ready, Registry},
+    poll::{Poll, Ready, Registry},
     resolver::{Resolved, Resolver},
     session::{Action, Session},
+    table,
     timers::{Purpose, Timer, Timers},
 };
 
@@ -186,7 +187,7 @@ pub(crate) struct IoThread {
     listeners: HashMap<u64, ListenerEntry>,
     sessions: HashMap<u64, Session>,
     /// The sessions of each listener.
-    accepted: HashMap<u64, HashSet<u64>>,
+    accepted: HashMap<u64, BTreeSet<u64>>,
     /// By their keys in the poll.
     inputs: HashMap<u64, Arc<Inputs>>,
     live: Arc<Live>,
@@ -474,7 +475,7 @@ impl IoThread {
 
     /// Forgets a session and all that was under way for it.
     fn remove(&mut self, key: u64) {
-        if let Some(session) = self.sessions.remove(&key)
+        if let Some(session) = table::remove(&mut self.sessions, key)
             && let Some(listener) = session.listener()
             && let Some(accepted) = self.accepted.get_mut(&listener)
         {
@@ -727,6 +728,25 @@ mod tests {
         let few = time_to_close_another(500);
         let many = time_to_close_another(5000);
         assert!(many < few * 4, "{few:?} beside 500, {many:?} beside 5000");
+    }
+
+    #[test]
+    fn tables_are_small_again_when_a_burst_of_connections_is_over() {
+        let mut thread = serving(5000);
+        let all: Vec<u64> = thread.sessions.keys().copied().collect();
+        for session in thread.sessions.values() {
+            thread.live.add(&session.connection);
+        }
+        for key in &all[1..] {
+            thread.remove(*key);
+        }
+        assert_eq!(thread.sessions.len(), 1);
+        assert!(
+            thread.sessions.capacity() < 600,
+            "{}",
+            thread.sessions.capacity()
+        );
+        assert!(thread.live.capacity() < 600, "{}", thread.live.capacity());
     }
 
     #[test]

@@ -95,6 +95,7 @@ mod poll;
 mod reactor;
 mod resolver;
 mod session;
+mod table;
 mod timers;
 
 pub use self::{

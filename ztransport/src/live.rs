@@ -6,7 +6,7 @@ use std::{
     time::Instant,
 };
 
-use crate::{connection::Connection, endpoint::Endpoint};
+use crate::{connection::Connection, endpoint::Endpoint, table};
 
 /// A connection that is still alive.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,7 +36,7 @@ impl Live {
     }
 
     pub(crate) fn remove(&self, key: u64) {
-        let removed = self.lock().remove(&key);
+        let removed = table::remove(&mut self.lock(), key);
         if removed.is_some() {
             self.changed.notify_all();
         }
@@ -73,6 +73,11 @@ impl Live {
                 messages: connection.pending(),
             })
             .collect()
+    }
+
+    #[cfg(test)]
+    pub(crate) fn capacity(&self) -> usize {
+        self.lock().capacity()
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<u64, Arc<Connection>>> {
