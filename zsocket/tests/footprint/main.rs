@@ -472,7 +472,7 @@ fn a_context_that_cannot_be_made_gives_all_back_at_once() {
             maximum: limit.maximum,
         };
         setrlimit(Resource::Nofile, low).unwrap();
-        let made = Context::builder().io_threads(30).build();
+        let made = Context::builder().io_threads(100).build();
         setrlimit(Resource::Nofile, limit).unwrap();
         assert!(
             matches!(made, Err(zsocket::Error::Io(_))),
