@@ -209,6 +209,34 @@ impl Message {
         }
     }
 
+    /// Takes the first `count` frames off, or all if there are fewer, in time proportional to the number
+    /// of frames. What the caller does not take of them is dropped.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use zmtp::Message;
+    ///
+    /// let mut request = Message::from(["client", "", "body"]);
+    /// let envelope: Vec<_> = request.drain_front(2).collect();
+    /// assert_eq!(envelope, ["client", ""]);
+    /// assert_eq!(request, Message::from("body"));
+    /// ```
+    pub fn drain_front(&mut self, count: usize) -> impl Iterator<Item = Frame> + '_ {
+        let only = match &self.0 {
+            Repr::One(_) if count > 0 => self.take_only(),
+            _ => None,
+        };
+        let many = match &mut self.0 {
+            Repr::Many(frames) => {
+                let count = count.min(frames.len());
+                Some(frames.drain(..count))
+            }
+            Repr::One(_) => None,
+        };
+        only.into_iter().chain(many.into_iter().flatten())
+    }
+
     /// Takes the frame out of a message of exactly one frame.
     ///
     /// # Errors
@@ -582,6 +610,27 @@ mod tests {
         message.ensure_frame();
         message.ensure_frame();
         assert_eq!(message, "");
+    }
+
+    #[test]
+    fn frames_are_taken_off_the_front() {
+        for len in 0..5 {
+            for count in 0..7 {
+                let all: Vec<Frame> = (0..len).map(|n| Frame::from(n.to_string())).collect();
+                let mut message: Message = all.iter().cloned().collect();
+                let taken: Vec<_> = message.drain_front(count).collect();
+                let split = count.min(len);
+                assert_eq!(taken, all[..split]);
+                assert_eq!(message.frames(), &all[split..]);
+            }
+        }
+        // What is not taken is gone all the same.
+        let mut message = Message::from(["a", "b", "c"]);
+        assert_eq!(message.drain_front(2).next().unwrap(), "a");
+        assert_eq!(message, Message::from("c"));
+        let mut message = Message::from("a");
+        drop(message.drain_front(1));
+        assert!(message.is_empty());
     }
 
     #[test]

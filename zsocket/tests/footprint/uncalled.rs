@@ -1,0 +1,112 @@
+//! Sockets that nobody calls: what becomes of their connections leaves nothing behind.
+
+use std::time::Duration;
+
+use zsocket::{Context, Pull, Push};
+
+use crate::{
+    alone, descriptors, memory,
+    support::{Raw, RawListener, Wire, eventually},
+};
+
+/// What may remain of any number of connections.
+const REMAINDER: u64 = 1 << 20;
+const FEW: usize = 500;
+const MANY: usize = 3000;
+
+/// Memory is the same after many more of these.
+fn check(mut connections: impl FnMut(usize)) {
+    connections(FEW);
+    let before = memory();
+    connections(MANY);
+    let after = memory();
+    assert!(after < before + REMAINDER, "from {before} to {after} bytes");
+}
+
+#[test]
+fn a_connection_that_breaks_again_and_again() {
+    let _alone = alone();
+    for immediate in [false, true] {
+        let context = Context::new();
+        let push = context.build_socket::<Push>().immediate(immediate);
+        let push = push
+            .reconnect_interval(Some(Duration::from_millis(1)))
+            .handshake_interval(None)
+            .build()
+            .unwrap();
+        let listener = RawListener::anywhere(Wire::Ipc);
+        push.connect(listener.endpoint()).unwrap();
+        check(|count| {
+            for _ in 0..count {
+                drop(listener.accept_as("PULL"));
+            }
+        });
+    }
+}
+
+#[test]
+fn peers_that_come_and_go() {
+    let _alone = alone();
+    let context = Context::new();
+    let pull = context.build_socket::<Pull>().handshake_interval(None);
+    let pull = pull.build().unwrap();
+    let endpoint = pull.bind(Wire::Ipc.anywhere()).unwrap();
+    let before = descriptors();
+    check(|count| {
+        for _ in 0..count {
+            drop(Raw::connect_as(&endpoint, "PUSH"));
+        }
+        eventually("they are gone", || descriptors() == before);
+    });
+}
+
+#[test]
+fn inproc_peers_that_come_and_go() {
+    let _alone = alone();
+    let context = Context::new();
+    let pull = context.socket::<Pull>().unwrap();
+    pull.bind("inproc://uncalled").unwrap();
+    check(|count| {
+        for _ in 0..count {
+            let push = context.socket::<Push>().unwrap();
+            push.connect("inproc://uncalled").unwrap();
+        }
+    });
+}
+
+#[test]
+fn inproc_peers_that_waited_for_a_binder() {
+    let _alone = alone();
+    let context = Context::new();
+    let mut uncalled = Vec::new();
+    check(|count| {
+        let name = format!("inproc://uncalled/{count}");
+        let push = context.socket::<Push>().unwrap();
+        for _ in 0..count {
+            push.connect(&name).unwrap();
+        }
+        let pull = context.socket::<Pull>().unwrap();
+        pull.bind(&name).unwrap();
+        uncalled.push(pull);
+    });
+}
+
+/// What somebody said before he went is there for a socket that is called late.
+#[test]
+fn messages_of_inproc_peers_that_are_gone_are_received() {
+    let context = Context::new();
+    let pull = context.socket::<Pull>().unwrap();
+    pull.bind("inproc://late").unwrap();
+    for at in 0..10 {
+        let push = context.socket::<Push>().unwrap();
+        push.connect("inproc://late").unwrap();
+        if at % 2 == 0 {
+            push.send("still here").unwrap();
+        }
+    }
+    for _ in 0..5 {
+        assert_eq!(pull.try_recv().unwrap()[0], "still here");
+    }
+    assert!(pull.try_recv().is_err());
+    assert_eq!(pull.peers(), 0);
+}
