@@ -169,7 +169,7 @@ pub use self::{
     channel::channel,
     counter::Counter,
     ingest::{Filled, Ingest},
-    mailbox::{Mailbox, Sender, mailbox},
+    mailbox::{Mailbox, Sender, Ticket, mailbox},
     owned::Owned,
     pipe::{Limits, SPLICE_MIN, byte_pipe, ingest_pipe, pipe},
     reader::{Body, FrameRef, Reader},

@@ -4,7 +4,7 @@
 //! serves; data travels in pipes. What matters is that posting wakes the consumer through the same
 //! [`ReadySet`](crate::ReadySet) that its pipes use, so it has one thing to wait for.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque, btree_map::Entry};
 
 use crate::{
     ready::{Notifier, Readiness},
@@ -21,10 +21,21 @@ pub struct Mailbox<T> {
     shared: Arc<Shared<T>>,
 }
 
+/// Names a letter for [`Sender::retract_if`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Ticket(u64);
+
 struct Shared<T> {
     /// `None` once the receiver is gone.
-    letters: Mutex<Option<VecDeque<T>>>,
+    letters: Mutex<Option<Letters<T>>>,
     notifier: Notifier,
+}
+
+struct Letters<T> {
+    /// By their tickets' numbers, so the oldest comes first.
+    waiting: BTreeMap<u64, T>,
+    /// The number of the next ticket. No number comes twice.
+    next: u64,
 }
 
 /// Makes a mailbox whose letters are announced through `notifier` with
@@ -42,7 +53,10 @@ struct Shared<T> {
 #[must_use]
 pub fn mailbox<T>(notifier: Notifier) -> (Sender<T>, Mailbox<T>) {
     let shared = Arc::new(Shared {
-        letters: Mutex::new(Some(VecDeque::new())),
+        letters: Mutex::new(Some(Letters {
+            waiting: BTreeMap::new(),
+            next: 0,
+        })),
         notifier,
     });
     (
@@ -54,43 +68,63 @@ pub fn mailbox<T>(notifier: Notifier) -> (Sender<T>, Mailbox<T>) {
 }
 
 impl<T> Sender<T> {
-    /// Puts a letter in and wakes the consumer.
+    /// Puts a letter in and wakes the consumer. The ticket is for taking it back.
     ///
     /// # Errors
     ///
     /// Gives the letter back when the receiver is gone.
-    pub fn post(&self, letter: T) -> Result<(), T> {
-        {
+    pub fn post(&self, letter: T) -> Result<Ticket, T> {
+        let number = {
             let mut letters = self.shared.lock();
-            match &mut *letters {
-                Some(queue) => queue.push_back(letter),
-                None => return Err(letter),
-            }
-        }
+            let Some(letters) = &mut *letters else {
+                return Err(letter);
+            };
+            let number = letters.next;
+            letters.next += 1;
+            letters.waiting.insert(number, letter);
+            number
+        };
         self.shared.notifier.notify(Readiness::MAIL);
-        Ok(())
+        Ok(Ticket(number))
     }
 }
 
 impl<T> Sender<T> {
-    /// Takes back a letter that has not been taken out yet: the last one that `is_it` accepts. It takes
-    /// time in proportion to the letters that are there.
-    pub fn retract(&self, mut is_it: impl FnMut(&mut T) -> bool) -> Option<T> {
+    /// Takes back a letter if it has not been taken out yet and `is_unwanted` says so, which is asked at
+    /// most once, while nobody else can look into the mailbox. No other letter is looked at, however
+    /// many there are.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let set = zpipe::ReadySet::new();
+    /// let (sender, mut mailbox) = zpipe::mailbox(set.notifier(0));
+    /// let ticket = sender.post("never mind").unwrap();
+    /// sender.post("hello").unwrap();
+    /// assert_eq!(sender.retract_if(ticket, |_| true), Some("never mind"));
+    /// assert_eq!(mailbox.take(), ["hello"]);
+    /// ```
+    pub fn retract_if(
+        &self,
+        ticket: Ticket,
+        is_unwanted: impl FnOnce(&mut T) -> bool,
+    ) -> Option<T> {
         let mut letters = self.shared.lock();
-        let queue = letters.as_mut()?;
-        let at = queue.iter_mut().rposition(&mut is_it)?;
-        queue.remove(at)
+        let Entry::Occupied(mut letter) = letters.as_mut()?.waiting.entry(ticket.0) else {
+            return None;
+        };
+        is_unwanted(letter.get_mut()).then(|| letter.remove())
     }
 }
 
 impl<T> Mailbox<T> {
     /// Takes all letters, oldest first. Empty when there are none.
     pub fn take(&mut self) -> VecDeque<T> {
-        self.shared
-            .lock()
-            .as_mut()
-            .map(std::mem::take)
-            .unwrap_or_default()
+        let waiting = match &mut *self.shared.lock() {
+            Some(letters) => std::mem::take(&mut letters.waiting),
+            None => return VecDeque::new(),
+        };
+        waiting.into_values().collect()
     }
 }
 
@@ -98,12 +132,13 @@ impl<T> Mailbox<T> {
     /// Takes all letters and closes the mailbox: what is posted from now on comes back to its sender.
     pub fn close(&mut self) -> VecDeque<T> {
         let letters = self.shared.lock().take();
+        let letters = letters.map(|letters| letters.waiting.into_values().collect());
         letters.unwrap_or_default()
     }
 }
 
 impl<T> Shared<T> {
-    fn lock(&self) -> impl std::ops::DerefMut<Target = Option<VecDeque<T>>> + '_ {
+    fn lock(&self) -> impl std::ops::DerefMut<Target = Option<Letters<T>>> + '_ {
         self.letters
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner)
@@ -150,16 +185,39 @@ mod tests {
         let other = sender.clone();
         sender.post(1).unwrap();
         other.post(2).unwrap();
-        sender.post(9).unwrap();
-        assert_eq!(sender.retract(|letter| *letter == 9), Some(9));
-        assert_eq!(sender.retract(|letter| *letter == 9), None);
-        assert_eq!(mailbox.take(), [1, 2]);
+        let ticket = sender.post(9).unwrap();
+        other.post(3).unwrap();
+        assert_eq!(sender.retract_if(ticket, |_| false), None);
+        assert_eq!(other.retract_if(ticket, |letter| *letter == 9), Some(9));
+        assert_eq!(sender.retract_if(ticket, |_| true), None);
+        assert_eq!(mailbox.take(), [1, 2, 3]);
         assert!(mailbox.take().is_empty());
-        sender.post(3).unwrap();
-        assert_eq!(mailbox.close(), [3]);
+        // What was taken out is not taken for another one.
+        let ticket = sender.post(4).unwrap();
+        assert_eq!(mailbox.take(), [4]);
+        sender.post(5).unwrap();
+        assert_eq!(sender.retract_if(ticket, |_| true), None);
+        assert_eq!(mailbox.close(), [5]);
         assert_eq!(sender.post(4), Err(4));
         assert!(mailbox.take().is_empty());
         drop(mailbox);
         assert_eq!(sender.post(5), Err(5));
+    }
+
+    #[test]
+    fn taking_a_letter_back_looks_at_no_other() {
+        let set = ReadySet::new();
+        let (sender, mut mailbox) = mailbox(set.notifier(3));
+        let tickets: Vec<_> = (0..1000).map(|n| sender.post(n).unwrap()).collect();
+        let mut looked_at = 0;
+        for ticket in &tickets[1..999] {
+            let letter = sender.retract_if(*ticket, |_| {
+                looked_at += 1;
+                true
+            });
+            assert!(letter.is_some());
+        }
+        assert_eq!(looked_at, 998);
+        assert_eq!(mailbox.take(), [0, 999]);
     }
 }

@@ -229,13 +229,17 @@ impl Shared {
         (Arc::new(shared), Chunk::alloc(MIN_CHUNK))
     }
 
-    /// The first notifier stays.
+    /// The first notifier stays. The caller looks at the pipe afterwards, and finds what the other end
+    /// did before it could see the notifier.
     pub(crate) fn set_reader_notifier(&self, notifier: Notifier) {
         let _ = self.reader.set(notifier);
+        publish();
     }
 
+    /// As [`set_reader_notifier`](Self::set_reader_notifier).
     pub(crate) fn set_writer_notifier(&self, notifier: Notifier) {
         let _ = self.writer.set(notifier);
+        publish();
     }
 
     /// Reader side: says that the reader saw nothing. The caller must look again afterwards.

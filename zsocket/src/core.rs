@@ -16,10 +16,10 @@ use std::{
 
 use zmtp::{Message, SocketType, header::Flags};
 use zpipe::{
-    Limits, Mailbox, ReadySet, Spinner, Writer,
+    Limits, Mailbox, Readiness, ReadySet, Spinner, Writer,
     deferred::{self, Deferral},
 };
-use ztransport::{Endpoint, InputPoll, Letter, Link, Options, SocketHandle};
+use ztransport::{Driver, Endpoint, InputPoll, Letter, Link, Options, SocketHandle};
 
 use crate::{
     Error, PeerLoss,
@@ -171,12 +171,17 @@ impl Core {
         self.deferral.begin();
         let mut mail = false;
         let mut gone = Vec::new();
-        let (ready, links) = (&mut self.ready, &mut self.links);
+        let (ready, links, kind) = (&mut self.ready, &mut self.links, &mut self.kind);
         ready.drain(|token, what| {
             if token == MAIL_TOKEN {
                 mail = true;
             } else if let Some(at) = links.find(token) {
                 links.on_signal(at, what);
+                if what.contains(Readiness::MAIL)
+                    && let Some(slot) = links.get_mut(at)
+                {
+                    on_news(kind, &slot.link);
+                }
                 if links.get_mut(at).is_some_and(|s| s.link.writer.is_closed()) {
                     gone.push(at);
                 }
@@ -200,14 +205,8 @@ impl Core {
             // What is gone does not come back, so that is what every call says, and not only the next.
             Letter::IoThreadLost => self.ended = Some(Refusal::IoThreadLost),
             Letter::Attach(link) => self.attach(*link),
-            Letter::Interrupted { link, taken } => {
-                if let Kind::Req(req) = &mut self.kind {
-                    req.on_interrupted(link, taken);
-                }
-            }
-            // REQ, REP, PUSH and PULL do not care who their peer is, and have nobody to ask about it:
-            // a question is answered by being dropped.
-            Letter::Established { .. } | Letter::Authenticate(_) => {}
+            // There is nobody to ask about a peer: a question is answered by being dropped.
+            Letter::Authenticate(_) => {}
             _ => {}
         }
     }
@@ -220,6 +219,7 @@ impl Core {
             // The letter was under way then.
             return close_link(link, self.options.linger);
         }
+        link.signal_to(&self.handle);
         // They may have changed since the endpoint was bound.
         set_marks(&mut link, &self.options);
         let at = self.insert(link);
@@ -829,6 +829,14 @@ impl Drop for Core {
             }
         }
         self.context.socket_closed(self.id);
+    }
+}
+
+/// The connection of a link broke, or was made again.
+fn on_news(kind: &mut Kind, link: &Link) {
+    let news = link.driver.as_ref().map(Driver::take_news);
+    if let (Kind::Req(req), Some(taken)) = (kind, news.and_then(|news| news.taken)) {
+        req.on_interrupted(link.id, taken);
     }
 }
 

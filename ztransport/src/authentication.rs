@@ -16,7 +16,6 @@ pub struct Question {
     request: zap::Request,
     /// Not kept alive by a handler that never answers.
     connection: Weak<Connection>,
-    id: u64,
     /// Which of the connection's streams asked.
     attempt: u64,
 }
@@ -26,13 +25,8 @@ impl Question {
         Self {
             request,
             connection: Arc::downgrade(connection),
-            id: connection.id,
             attempt,
         }
-    }
-
-    pub(crate) fn is_from(&self, connection: u64) -> bool {
-        self.id == connection
     }
 
     /// What is asked.

@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use zmtp::zap;
+use zmtp::{Peer, zap};
 use zpipe::{
     Notifier, Owned, Readiness, Sender,
     deferred::{self, Scope},
@@ -19,6 +19,7 @@ use crate::{
     event::SocketHandle,
     inputs::Inputs,
     io_thread::Command,
+    link::News,
     lock::lock,
     net::Stream,
     options::Options,
@@ -54,6 +55,8 @@ pub(crate) struct Connection {
     /// The socket's poll for input, on its way to the engine.
     inputs: Mutex<Option<Arc<Inputs>>>,
     outcomes: Mutex<Vec<Outcome>>,
+    /// For the socket, which may not look for a long time.
+    news: Mutex<News>,
     /// With the number of the stream that it is about.
     zap_answer: Mutex<Option<(u64, zap::Answer)>>,
 }
@@ -74,6 +77,7 @@ impl Connection {
             incoming: Mutex::new(None),
             inputs: Mutex::new(None),
             outcomes: Mutex::new(Vec::new()),
+            news: Mutex::default(),
             zap_answer: Mutex::new(None),
         })
     }
@@ -149,6 +153,23 @@ impl Connection {
 
     pub(crate) fn take_incoming(&self) -> Option<Incoming> {
         lock(&self.incoming).take()
+    }
+
+    /// The engine has completed a handshake.
+    pub(crate) fn note_established(&self, peer: Peer) {
+        lock(&self.news).peer = Some(peer);
+    }
+
+    /// The connection broke after the operating system had taken this many messages.
+    pub(crate) fn note_interrupted(&self, taken: u64) {
+        *lock(&self.news) = News {
+            taken: Some(taken),
+            peer: None,
+        };
+    }
+
+    pub(crate) fn take_news(&self) -> News {
+        std::mem::take(&mut *lock(&self.news))
     }
 
     /// Brings the handshake the answer of a ZAP handler, on whatever thread.

@@ -6,7 +6,7 @@ use std::{
 };
 
 use zmtp::Peer;
-use zpipe::{Counter, Notifier, Sender};
+use zpipe::{Counter, Notifier, Sender, Ticket};
 
 use crate::{
     authentication::Question,
@@ -21,24 +21,9 @@ use crate::{
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Letter {
-    /// A new pipe pair.
+    /// A new pipe pair. It signals nothing before [`Link::signal_to`]. A letter whose connection ends
+    /// with nothing to receive before the socket has taken it out is taken back.
     Attach(Box<Link>),
-    /// The handshake with the peer of a link that was attached earlier is complete. Comes again
-    /// after each reconnection.
-    Established {
-        /// The link.
-        link: u64,
-        /// What the peer said about itself.
-        peer: Box<Peer>,
-    },
-    /// The connection of a link broke and will be made again. What was queued on the link stays.
-    Interrupted {
-        /// The link.
-        link: u64,
-        /// How many of the messages written so far were taken by the operating system: these may be
-        /// lost. The others are sent once the connection stands again.
-        taken: u64,
-    },
     /// An I/O thread ended that served this socket: its connections and listeners there are gone.
     IoThreadLost,
     /// A handshake wants to know whether a peer may come in.
@@ -255,6 +240,17 @@ impl Counters {
     }
 }
 
+/// See [`SocketHandle::retract`].
+pub(crate) fn retract(letters: &Sender<Letter>, ticket: Ticket) {
+    let letter = letters.retract_if(ticket, |letter| match letter {
+        Letter::Attach(link) => link.reader.is_closed(),
+        Letter::Authenticate(_) => true,
+        Letter::IoThreadLost => false,
+    });
+    // Dropped here, outside the mailbox's lock.
+    drop(letter);
+}
+
 /// A socket as its connections know it. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct SocketHandle {
@@ -291,33 +287,24 @@ impl SocketHandle {
         self.inner.notifier.sibling(token)
     }
 
-    /// Sends a letter.
+    /// Sends a letter. The ticket is for taking it back.
     ///
     /// # Errors
     ///
     /// Gives it back when the socket is closed.
-    pub fn post(&self, letter: Letter) -> Result<(), Letter> {
+    pub fn post(&self, letter: Letter) -> Result<Ticket, Letter> {
         self.inner.letters.post(letter)
     }
 
-    /// Takes back the letter that brings a link, if the socket has not read it yet and there is nothing
-    /// to receive on the link.
-    pub(crate) fn retract(&self, link: u64) {
-        let letter = self.inner.letters.retract(|letter| match letter {
-            Letter::Attach(attached) => attached.id == link && attached.reader.is_closed(),
-            _ => false,
-        });
-        // Dropped here, outside the mailbox's lock.
-        drop(letter);
+    /// Takes back a letter that the socket has not read and that is of no use any more: a question, or
+    /// a link whose other end is gone, with nothing to receive.
+    pub(crate) fn retract(&self, ticket: Ticket) {
+        retract(&self.inner.letters, ticket);
     }
 
-    /// Takes back a question that the socket has not read yet.
-    pub(crate) fn retract_question(&self, connection: u64) {
-        let letter = self.inner.letters.retract(|letter| match letter {
-            Letter::Authenticate(question) => question.is_from(connection),
-            _ => false,
-        });
-        drop(letter);
+    /// Where letters are sent. Does not keep the rest of the socket.
+    pub(crate) fn letters(&self) -> Sender<Letter> {
+        self.inner.letters.clone()
     }
 
     /// The counters.

@@ -14,11 +14,11 @@ use std::{
 };
 
 use zmtp::{Peer, Version};
-use zpipe::{Limits, Reader, Writer, deferred::Scope, pipe};
+use zpipe::{Limits, Reader, Sender, Ticket, Writer, deferred::Scope, pipe};
 
 use crate::{
     endpoint::{Endpoint, InprocName},
-    event::{Letter, SocketHandle},
+    event::{self, Letter, SocketHandle},
     link::{Link, next_id},
     lock::lock,
     options::Options,
@@ -67,6 +67,49 @@ struct Pending {
     options: Arc<Options>,
     writer: Writer,
     reader: Reader,
+    far: Arc<Mutex<FarState>>,
+}
+
+/// The binder's end of a connection, as the connecting end knows it. When the connecting end goes before
+/// the binder has looked, and has left nothing to receive, it takes that end back: it must not lie in the
+/// mailbox of a socket that nobody calls.
+#[derive(Debug, Default)]
+pub(crate) struct Far {
+    state: Arc<Mutex<FarState>>,
+}
+
+#[derive(Debug, Default)]
+enum FarState {
+    /// Nobody has bound yet.
+    #[default]
+    Waiting,
+    /// This letter was put into the binder's mailbox.
+    Announced(Sender<Letter>, Ticket),
+    /// The connecting end is gone.
+    Gone,
+}
+
+impl FarState {
+    /// The binder has been told by a letter.
+    fn announce(this: &Mutex<Self>, letters: Sender<Letter>, ticket: Ticket) {
+        let mut state = lock(this);
+        if matches!(*state, Self::Gone) {
+            // Only now, so nobody has taken the letter back.
+            drop(state);
+            event::retract(&letters, ticket);
+        } else {
+            *state = Self::Announced(letters, ticket);
+        }
+    }
+}
+
+impl Drop for Far {
+    fn drop(&mut self) {
+        let state = std::mem::replace(&mut *lock(&self.state), FarState::Gone);
+        if let FarState::Announced(letters, ticket) = state {
+            event::retract(&letters, ticket);
+        }
+    }
 }
 
 impl Inproc {
@@ -86,12 +129,7 @@ impl Inproc {
         let (options, handle) = (Arc::clone(options), handle.clone());
         let binding = Binding { options, handle };
         for pending in names.take_waiting(name).into_values() {
-            let Pending {
-                options,
-                writer,
-                reader,
-            } = pending;
-            deliver(&binding, name, &options, writer, reader);
+            deliver(&binding, name, pending);
         }
         names.name_of.insert(key, name.clone());
         names.bound.insert(name.clone(), binding);
@@ -114,19 +152,21 @@ impl Inproc {
         writer.set_splice_min(SPLICE_MIN);
         let (mut far_writer, reader) = pipe(Limits::default(), None, Some(notifier));
         far_writer.set_splice_min(SPLICE_MIN);
+        let far = Far::default();
+        let pending = Pending {
+            options: Arc::clone(options),
+            writer: far_writer,
+            reader: far_reader,
+            far: Arc::clone(&far.state),
+        };
         let _scope = Scope::open();
         let mut names = self.lock();
         let peer = match names.bound.get(name) {
             Some(binding) => {
-                deliver(binding, name, options, far_writer, far_reader);
+                deliver(binding, name, pending);
                 Some(introduce(&binding.options))
             }
             None => {
-                let pending = Pending {
-                    options: Arc::clone(options),
-                    writer: far_writer,
-                    reader: far_reader,
-                };
                 let waiting = names.waiting.entry(name.clone()).or_default();
                 waiting.insert(id, pending);
                 names.awaited.insert(id, name.clone());
@@ -142,6 +182,7 @@ impl Inproc {
             outgoing: true,
             peer,
             losses: None,
+            far: Some(far),
         }
     }
 
@@ -175,31 +216,30 @@ impl Inproc {
 }
 
 /// Gives the binder its end of a connection.
-fn deliver(
-    binding: &Binding,
-    name: &InprocName,
-    connector: &Options,
-    mut writer: Writer,
-    mut reader: Reader,
-) {
-    let id = next_id();
-    let notifier = binding.handle.notifier(id);
-    writer.set_notifier(notifier.clone());
-    reader.set_notifier(notifier);
+fn deliver(binding: &Binding, name: &InprocName, connector: Pending) {
+    let Pending {
+        options: connector,
+        mut writer,
+        mut reader,
+        far,
+    } = connector;
     writer.set_limits(both(binding.options.send_hwm, connector.recv_hwm));
     reader.set_limits(both(connector.send_hwm, binding.options.recv_hwm));
     let link = Link {
-        id,
+        id: next_id(),
         writer,
         reader,
         driver: None,
         endpoint: Endpoint::Inproc(name.clone()),
         outgoing: false,
-        peer: Some(introduce(connector)),
+        peer: Some(introduce(&connector)),
         losses: None,
+        far: None,
     };
     // A binder that is just closing drops the link, which the connector sees as a closed peer.
-    let _ = binding.handle.post(Letter::Attach(Box::new(link)));
+    if let Ok(ticket) = binding.handle.post(Letter::Attach(Box::new(link))) {
+        FarState::announce(&far, binding.handle.letters(), ticket);
+    }
 }
 
 fn both(send: u32, recv: u32) -> Limits {

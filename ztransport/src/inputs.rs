@@ -391,6 +391,7 @@ mod tests {
         _reactor: Reactor,
         ready: ReadySet,
         mailbox: Mailbox<Letter>,
+        handle: SocketHandle,
         endpoint: Endpoint,
     }
 
@@ -406,6 +407,7 @@ mod tests {
             _reactor: reactor,
             ready,
             mailbox,
+            handle,
             endpoint: bound.endpoint,
         }
     }
@@ -428,7 +430,8 @@ mod tests {
             let deadline = Instant::now() + DEADLINE;
             loop {
                 for letter in self.mailbox.take() {
-                    if let Letter::Attach(link) = letter {
+                    if let Letter::Attach(mut link) = letter {
+                        link.signal_to(&self.handle);
                         return (*link, peer);
                     }
                 }

@@ -63,6 +63,7 @@
 //! // The binding side gets its link once the handshake is complete.
 //! ready.wait(None);
 //! let Some(Letter::Attach(mut from_peer)) = mailbox.take().pop_front() else { panic!() };
+//! from_peer.signal_to(&pull);
 //! let mut message = Message::new();
 //! while !from_peer.reader.read_message(&mut message) {
 //!     if from_peer.reader.set_idle() {
@@ -104,7 +105,7 @@ pub use self::{
     event::{CloseReason, Counters, Event, Letter, SocketHandle},
     inputs::{Arrived, InputPoll},
     io_thread::is_io_thread,
-    link::{Driver, Link},
+    link::{Driver, Link, News},
     live::Holding,
     monitor::EventReceiver,
     options::Options,

@@ -5,7 +5,13 @@ use std::sync::{Arc, Mutex};
 use zmtp::Peer;
 use zpipe::{Counter, Reader, Writer};
 
-use crate::{connection::Connection, endpoint::Endpoint, event::CloseReason, lock::lock};
+use crate::{
+    connection::Connection,
+    endpoint::Endpoint,
+    event::{CloseReason, SocketHandle},
+    inproc::Far,
+    lock::lock,
+};
 
 /// Hands out link ids. One sequence for the process, so an id never comes back.
 static NEXT_ID: Counter = Counter::new();
@@ -38,6 +44,9 @@ pub struct Link {
     pub peer: Option<Peer>,
     /// `None` for inproc.
     pub(crate) losses: Option<Arc<Losses>>,
+    /// The binder's end of an inproc connection. After the pipes, because it must be dropped after them.
+    #[expect(dead_code, reason = "it is there for its drop")]
+    pub(crate) far: Option<Far>,
 }
 
 /// What became of messages that were not delivered, and why: written by the engine, for the socket.
@@ -63,6 +72,15 @@ impl Losses {
 }
 
 impl Link {
+    /// Has the pipes signal the ready list of this socket, which a link that came by letter did not
+    /// before: so nothing is left in the list of links that were gone before the socket looked. The
+    /// other end may have come and gone meanwhile, so look at both pipes after this call.
+    pub fn signal_to(&mut self, handle: &SocketHandle) {
+        let notifier = handle.notifier(self.id);
+        self.writer.set_notifier(notifier.clone());
+        self.reader.set_notifier(notifier);
+    }
+
     /// Messages in the outbound pipe of a link whose other end is gone, less those that the engine
     /// has counted as lost when it went: nobody but the socket knows of them.
     #[must_use]
@@ -89,6 +107,19 @@ impl Link {
     }
 }
 
+/// What has become of the connection of a link since the socket last asked: the latest, however often
+/// it broke and was made again meanwhile.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct News {
+    /// If the connection broke: how many of the messages written to the link the operating system had
+    /// taken when it last did. These may be lost; the others are sent once the connection stands again.
+    pub taken: Option<u64>,
+    /// If the handshake is complete, for the first time or again, and the connection stands: what the
+    /// peer said about itself.
+    pub peer: Option<Peer>,
+}
+
 /// The application side's handle on an engine.
 #[derive(Clone, Debug)]
 pub struct Driver {
@@ -101,6 +132,13 @@ impl Driver {
     #[must_use]
     pub fn connection(&self) -> u64 {
         self.connection.id
+    }
+
+    /// Takes the news of a connection that is made again when it breaks and keeps its link. They are
+    /// announced by [`Readiness::MAIL`](zpipe::Readiness::MAIL) under the link's id.
+    #[must_use]
+    pub fn take_news(&self) -> News {
+        self.connection.take_news()
     }
 
     /// Writes what the outbound pipe holds to the peer, as far as the peer takes it, on this thread.

@@ -199,7 +199,8 @@ impl Reactor {
             if connection.options.immediate {
                 return Engine::new(&connection.options, None);
             }
-            let (pipes, writer, reader) = make_pipes(connection, id);
+            let (pipes, writer, reader) =
+                make_pipes(connection, Some(connection.handle.notifier(id)));
             ends = Some((writer, reader, Arc::clone(&pipes.losses)));
             Engine::new(&connection.options, Some(pipes))
         });
@@ -215,6 +216,7 @@ impl Reactor {
             outgoing: true,
             peer: None,
             losses: Some(losses),
+            far: None,
         });
         let command = Command::Connect(connection, thread.remote.take_place());
         if thread.remote.commands.post(command).is_err() {

@@ -10,6 +10,8 @@ mod support;
 #[path = "../scenarios/old.rs"]
 mod old;
 
+mod uncalled;
+
 use std::{
     fs,
     io::Write,

@@ -59,11 +59,9 @@ impl Engine {
             };
             if let Some(request) = handshake.poll_zap() {
                 let question = Question::new(request, connection, self.attempt);
-                self.asked = true;
                 // A socket that is closed drops the question, which answers it.
-                let _ = connection
-                    .handle
-                    .post(Letter::Authenticate(Box::new(question)));
+                let letter = Letter::Authenticate(Box::new(question));
+                self.question = connection.handle.post(letter).ok();
             }
             if handshake.is_complete() {
                 return self.establish(connection, &input[used..]);
@@ -84,7 +82,7 @@ impl Engine {
         let Phase::Handshake(handshake) = &mut self.phase else {
             return Ok(());
         };
-        self.asked = false;
+        self.question = None;
         match handshake.handle_zap(answer) {
             Err(error) => Err(self.refuse(error)),
             Ok(()) if handshake.is_complete() => self.establish(connection, &[]),
@@ -136,12 +134,9 @@ impl Engine {
     /// Tells the socket about its peer, and gives it the link if it has none yet. `false` when the
     /// socket is closed.
     fn announce(&mut self, connection: &Arc<Connection>, peer: Peer) -> bool {
-        if self.pipes.is_some() {
-            // The socket may be closed and the connection linger; then nobody wants to know.
-            let _ = connection.handle.post(Letter::Established {
-                link: connection.id,
-                peer: Box::new(peer),
-            });
+        if let Some(pipes) = &self.pipes {
+            connection.note_established(peer);
+            pipes.announce_news();
             return true;
         }
         // A connection that is made again gets a new link each time.
@@ -150,7 +145,7 @@ impl Engine {
         } else {
             connection.id
         };
-        let (pipes, writer, reader) = make_pipes(connection, id);
+        let (pipes, writer, reader) = make_pipes(connection, None);
         let losses = Some(Arc::clone(&pipes.losses));
         self.pipes = Some(pipes);
         let link = Link {
@@ -164,11 +159,11 @@ impl Engine {
             outgoing: connection.outgoing,
             peer: Some(peer),
             losses,
+            far: None,
         };
-        connection
-            .handle
-            .post(Letter::Attach(Box::new(link)))
-            .is_ok()
+        let letter = Letter::Attach(Box::new(link));
+        self.introduction = connection.handle.post(letter).ok();
+        self.introduction.is_some()
     }
 
     fn read_traffic(&mut self, connection: &Connection, by: Caller) -> Result<(), CloseReason> {

@@ -28,7 +28,8 @@ use std::{
 
 use zmtp::Handshake;
 use zpipe::{
-    ByteReader, FrameLimits, Ingest, Limits, Reader, Writer, byte_pipe, deferred, ingest_pipe,
+    ByteReader, FrameLimits, Ingest, Limits, Notifier, Reader, Readiness, Ticket, Writer,
+    byte_pipe, deferred, ingest_pipe,
 };
 
 use self::{
@@ -39,7 +40,7 @@ use self::{
 };
 use crate::{
     connection::{Connection, Incoming, Parts},
-    event::{CloseReason, Event, Letter},
+    event::{CloseReason, Event},
     link::Losses,
     net::{PeerAddress, Stream},
     options::Options,
@@ -131,8 +132,10 @@ pub(crate) struct Engine {
     attempt: u64,
     /// See [`Incoming::more_addresses`].
     more_addresses: bool,
-    /// A ZAP handler has been asked and has not answered.
-    asked: bool,
+    /// The letter to a ZAP handler that has not answered.
+    question: Option<Ticket>,
+    /// The letter that brought the socket its link.
+    introduction: Option<Ticket>,
     phase: Phase,
     /// Absent before the handshake of a connection that gets its pipes only then, and after the end.
     pipes: Option<Pipes>,
@@ -165,9 +168,18 @@ pub(crate) struct Pipes {
     pub(crate) outbound: ByteReader,
     /// Shared with the socket.
     pub(crate) losses: Arc<Losses>,
+    /// Tells the socket of news, if it has had the link from the beginning.
+    pub(crate) socket: Option<Notifier>,
 }
 
 impl Pipes {
+    /// The connection has news for the socket.
+    fn announce_news(&self) {
+        if let Some(socket) = &self.socket {
+            socket.notify(Readiness::MAIL);
+        }
+    }
+
     /// Lets go of the pipes, and counts what will not be sent any more.
     fn abandon(self, lost: &zpipe::Counter) {
         let pending = self.outbound.pending();
@@ -186,25 +198,22 @@ enum Phase {
     Draining,
 }
 
-/// Makes the pipes between a socket and an engine: the engine's ends and the socket's ends.
-pub(crate) fn make_pipes(connection: &Parts, link: u64) -> (Pipes, Writer, Reader) {
-    let socket = connection.handle.notifier(link);
+/// Makes the pipes between a socket and an engine: the engine's ends and the socket's ends. Those of a
+/// link that comes by letter signal the socket from when it has taken the letter out.
+pub(crate) fn make_pipes(connection: &Parts, socket: Option<Notifier>) -> (Pipes, Writer, Reader) {
     let io = connection.io.clone();
     let limits = |messages: u32| Limits {
         messages: u64::from(messages),
         bytes: 0,
     };
     let options = &connection.options;
-    let (writer, outbound) = byte_pipe(
-        limits(options.send_hwm),
-        Some(socket.clone()),
-        Some(io.clone()),
-    );
-    let (inbound, reader) = ingest_pipe(limits(options.recv_hwm), Some(io), Some(socket));
+    let (writer, outbound) = byte_pipe(limits(options.send_hwm), socket.clone(), Some(io.clone()));
+    let (inbound, reader) = ingest_pipe(limits(options.recv_hwm), Some(io), socket.clone());
     let pipes = Pipes {
         inbound,
         outbound,
         losses: Arc::default(),
+        socket,
     };
     (pipes, writer, reader)
 }
@@ -216,7 +225,8 @@ impl Engine {
             address: PeerAddress::Unknown,
             attempt: 0,
             more_addresses: false,
-            asked: false,
+            question: None,
+            introduction: None,
             phase: Phase::Down,
             pipes,
             control: Vec::new(),
@@ -345,17 +355,12 @@ impl Engine {
             if let Some(pipes) = &mut self.pipes {
                 pipes.inbound.rollback();
                 if established {
-                    // A socket that is closed does not want to know.
-                    let _ = connection.handle.post(Letter::Interrupted {
-                        link: connection.id,
-                        taken: pipes.outbound.messages_read(),
-                    });
+                    connection.note_interrupted(pipes.outbound.messages_read());
+                    pipes.announce_news();
                 }
             }
-        } else if let Some(pipes) = self.pipes.take() {
-            pipes.abandon(&connection.handle.counters().lost_to_peer);
-            // A socket whose application does not call does not have to keep what is of no use.
-            connection.handle.retract(connection.id);
+        } else {
+            self.abandon_pipes(connection, &connection.handle.counters().lost_to_peer);
         }
         self.translator = None;
         // Whoever hears of it finds the pipes gone.
@@ -371,10 +376,21 @@ impl Engine {
         connection.report(Outcome::Failed { established });
     }
 
+    /// Lets go of the pipes, if there are any. A socket whose application does not call does not have to
+    /// keep a link that is of no use.
+    fn abandon_pipes(&mut self, connection: &Connection, lost: &zpipe::Counter) {
+        if let Some(pipes) = self.pipes.take() {
+            pipes.abandon(lost);
+        }
+        if let Some(introduction) = self.introduction.take() {
+            connection.handle.retract(introduction);
+        }
+    }
+
     /// A question that nobody has read yet is of no use any more.
     fn take_back_question(&mut self, connection: &Connection) {
-        if std::mem::take(&mut self.asked) {
-            connection.handle.retract_question(connection.id);
+        if let Some(question) = self.question.take() {
+            connection.handle.retract(question);
         }
     }
 
@@ -449,9 +465,7 @@ impl Engine {
         drop(connection.take_incoming());
         self.translator = None;
         self.take_back_question(connection);
-        if let Some(pipes) = self.pipes.take() {
-            pipes.abandon(&connection.handle.counters().lost_to_linger);
-        }
+        self.abandon_pipes(connection, &connection.handle.counters().lost_to_linger);
         if !matches!(phase, Phase::Down | Phase::Draining) {
             connection.handle.counters().closed(&CloseReason::Local);
             let established = matches!(phase, Phase::Traffic);

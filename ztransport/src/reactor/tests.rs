@@ -50,10 +50,12 @@ impl Socket {
     }
 
     fn await_link(&mut self) -> Link {
-        self.await_letter(|letter| match letter {
+        let mut link = self.await_letter(|letter| match letter {
             Letter::Attach(link) => Some(*link),
             _ => None,
-        })
+        });
+        link.signal_to(&self.handle);
+        link
     }
 
     fn await_lost(&mut self) {

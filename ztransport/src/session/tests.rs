@@ -36,15 +36,18 @@ impl Socket {
         let mut message = Message::new();
         loop {
             for letter in self.mailbox.take() {
-                if let Letter::Attach(link) = letter {
+                if let Letter::Attach(mut link) = letter {
+                    link.signal_to(&self.handle);
                     links.push(link);
                 }
             }
             for link in &mut links {
-                if link.reader.read_message(&mut message) {
+                // What comes between a look and the wish for a signal is not signalled.
+                if link.reader.read_message(&mut message)
+                    || !link.reader.set_idle() && link.reader.read_message(&mut message)
+                {
                     return message;
                 }
-                let _ = link.reader.set_idle();
             }
             assert!(self.ready.wait(Some(deadline)), "no message");
             self.ready.drain(|_, _| ());

@@ -15,7 +15,7 @@ use zmtp::{
 };
 use zpipe::{Mailbox, ReadySet, mailbox};
 use ztransport::{
-    CloseReason, Endpoint, Event, EventReceiver, InputPoll, Letter, Link, Options, Question,
+    CloseReason, Endpoint, Event, EventReceiver, InputPoll, Letter, Link, News, Options, Question,
     Reactor, SocketHandle,
 };
 
@@ -192,6 +192,13 @@ impl Side {
         !self.letters.is_empty()
     }
 
+    /// Whom the ready list names.
+    pub(crate) fn signalled(&mut self) -> Vec<u64> {
+        let mut tokens = Vec::new();
+        self.ready.drain(|token, _| tokens.push(token));
+        tokens
+    }
+
     pub(crate) fn question(&mut self) -> Question {
         let is_question = |letter: &Letter| matches!(letter, Letter::Authenticate(_));
         match self.letter("a question", is_question) {
@@ -202,15 +209,32 @@ impl Side {
 
     pub(crate) fn await_link(&mut self) {
         match self.letter("a link", |letter| matches!(letter, Letter::Attach(_))) {
-            Letter::Attach(link) => self.link = Some(*link),
+            Letter::Attach(mut link) => {
+                link.signal_to(&self.handle);
+                self.link = Some(*link);
+            }
             _ => unreachable!("waited for"),
         }
     }
 
     pub(crate) fn await_established(&mut self) {
-        self.letter("a handshake", |letter| {
-            matches!(letter, Letter::Established { .. })
-        });
+        let deadline = Instant::now() + PATIENCE;
+        let driver = self.link().driver.clone().unwrap();
+        while driver.take_news().peer.is_none() {
+            self.wait(deadline, "a handshake");
+        }
+    }
+
+    /// Puts news together until they are as wanted.
+    pub(crate) fn await_news(&mut self, wanted: impl Fn(&News) -> bool) {
+        let deadline = Instant::now() + PATIENCE;
+        let driver = self.link().driver.clone().unwrap();
+        let mut news = News::default();
+        while !wanted(&news) {
+            self.wait(deadline, "news");
+            let before = std::mem::replace(&mut news, driver.take_news());
+            news.taken = news.taken.or(before.taken);
+        }
     }
 
     pub(crate) fn wait_event(&self, what: &str, wanted: impl Fn(&Event) -> bool) -> Event {
