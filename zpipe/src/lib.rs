@@ -161,6 +161,7 @@ mod scan;
 mod spent;
 mod spin;
 mod sync;
+mod unsent;
 mod wait;
 mod writer;
 
@@ -170,11 +171,12 @@ pub use self::{
     counter::Counter,
     ingest::{Filled, Ingest},
     mailbox::{Mailbox, Sender, Ticket, mailbox},
-    owned::Owned,
+    owned::{Driven, Owned},
     pipe::{Limits, SPLICE_MIN, byte_pipe, ingest_pipe, pipe},
     reader::{Body, FrameRef, Reader},
     ready::{Notifier, Readiness, ReadySet},
     scan::{FrameLimits, Scan, Scanned},
     spin::Spinner,
+    unsent::unacknowledged,
     writer::Writer,
 };

@@ -26,6 +26,19 @@ pub struct Owned<T> {
 const HELD: u32 = 1 << 31;
 const POISONED: u32 = 1 << 30;
 
+/// What became of the events given to [`Owned::drive_for`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Driven {
+    /// They are handled, and so are those that came meanwhile.
+    All,
+    /// Another thread has the value, and handles them; or the value is
+    /// [poisoned](Owned::is_poisoned).
+    Elsewhere,
+    /// They are handled, but some that came meanwhile are not, and nobody has the value. They wait for
+    /// the next call that finds it free: the caller sees to it that there is one.
+    Left,
+}
+
 // SAFETY: the value is only touched by the thread that set `HELD`, one at a time, so sharing the
 // container means sending the value.
 unsafe impl<T: Send> Sync for Owned<T> {}
@@ -47,7 +60,35 @@ impl<T> Owned<T> {
     ///
     /// If `handle` panics the value is poisoned: see [`is_poisoned`](Self::is_poisoned).
     #[inline]
-    pub fn drive(&self, events: u32, mut handle: impl FnMut(&mut T, u32)) -> bool {
+    pub fn drive(&self, events: u32, handle: impl FnMut(&mut T, u32)) -> bool {
+        self.drive_for(u32::MAX, events, handle) != Driven::Elsewhere
+    }
+
+    /// Like [`drive`](Self::drive), but calls `handle` at most `rounds` times, and at least once: other
+    /// threads that post events again and again cannot hold this one for ever.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use zpipe::{Driven, Owned};
+    ///
+    /// let owned = Owned::new(0);
+    /// // An event that comes each time one is handled.
+    /// let post = |count: &mut i32, _| {
+    ///     *count += 1;
+    ///     owned.drive(1, |_, _| {});
+    /// };
+    /// assert_eq!(owned.drive_for(3, 1, post), Driven::Left);
+    /// assert_eq!(owned.drive_for(1, 0, |count, events| assert_eq!((*count, events), (3, 1))), Driven::All);
+    /// ```
+    #[inline]
+    #[must_use = "`Left` obliges the caller to have the rest driven"]
+    pub fn drive_for(
+        &self,
+        rounds: u32,
+        events: u32,
+        mut handle: impl FnMut(&mut T, u32),
+    ) -> Driven {
         debug_assert_eq!(events & (HELD | POISONED), 0);
         let mut pending = events;
         if self
@@ -56,11 +97,12 @@ impl<T> Owned<T> {
             .is_err()
         {
             if self.state.fetch_or(HELD | events, Ordering::AcqRel) & HELD != 0 {
-                return false;
+                return Driven::Elsewhere;
             }
             pending = self.state.swap(HELD, Ordering::AcqRel) & !HELD;
         }
         let poison = Poison(&self.state);
+        let mut round = 1;
         loop {
             // SAFETY: `HELD` was clear and this thread set it, so it is alone with the value until
             // it clears it below.
@@ -72,8 +114,15 @@ impl<T> Owned<T> {
                 .is_ok()
             {
                 std::mem::forget(poison);
-                return true;
+                return Driven::All;
             }
+            if round >= rounds {
+                // The events stay, and with them whoever comes next owns the value.
+                std::mem::forget(poison);
+                self.state.fetch_and(!HELD, Ordering::AcqRel);
+                return Driven::Left;
+            }
+            round += 1;
             // Taken before they are handled: the same event posted meanwhile counts anew.
             pending = self.state.swap(HELD, Ordering::AcqRel) & !HELD;
         }
@@ -142,6 +191,53 @@ mod tests {
         assert!(owned.is_poisoned());
         assert!(!owned.drive(1, |_, _| unreachable!("poisoned")));
         assert_eq!(owned.into_inner(), 1);
+    }
+
+    #[test]
+    fn what_is_left_waits_for_the_next_one() {
+        let owned = Owned::new(Vec::new());
+        let left = owned.drive_for(2, 1, |seen, events| {
+            seen.push(events);
+            assert!(!owned.drive(2, |_, _| unreachable!("held")));
+        });
+        assert_eq!(left, Driven::Left);
+        assert!(owned.drive(4, |seen, events| seen.push(events)));
+        assert!(owned.drive(0, |seen, events| seen.push(events)));
+        assert_eq!(owned.into_inner(), [1, 2, 6, 0]);
+    }
+
+    #[test]
+    fn no_event_is_lost_between_threads_that_leave_some() {
+        let owned = Owned::new([0u32; 4]);
+        let posted = 10_000;
+        std::thread::scope(|scope| {
+            for bit in 0..4u32 {
+                let owned = &owned;
+                scope.spawn(move || {
+                    for _ in 0..posted {
+                        let driven = owned.drive_for(1, 1 << bit, |seen, events| {
+                            for (bit, count) in seen.iter_mut().enumerate() {
+                                *count += events >> bit & 1;
+                            }
+                        });
+                        if driven == Driven::Left {
+                            std::thread::yield_now();
+                        }
+                    }
+                });
+            }
+        });
+        assert!(owned.drive(0, |seen, events| {
+            for (bit, count) in seen.iter_mut().enumerate() {
+                *count += events >> bit & 1;
+            }
+        }));
+        // Each was seen, and none out of nothing.
+        let seen = owned.into_inner();
+        assert!(
+            seen.iter().all(|count| (1..=posted).contains(count)),
+            "{seen:?}"
+        );
     }
 
     #[test]
