@@ -9,7 +9,7 @@ use std::{
 
 use zmtp::{Peer, zap};
 use zpipe::{
-    Notifier, Owned, Readiness, Sender,
+    Driven, Notifier, Owned, Readiness, Sender,
     deferred::{self, Scope},
 };
 
@@ -25,6 +25,10 @@ use crate::{
     options::Options,
     poll::Registry,
 };
+
+/// How often a thread that drives an engine handles what other threads leave it meanwhile, before the
+/// rest goes to the I/O thread. Each time takes as long as it takes to read or write a megabyte.
+const ROUNDS: u32 = 2;
 
 /// What a connection is made of, and what never changes about it.
 pub(crate) struct Parts {
@@ -99,11 +103,15 @@ impl Connection {
     /// free again. A panic of the engine itself costs the connection, and not the thread.
     fn drive_with(&self, pending: u32, mut handle: impl FnMut(&mut Engine, u32)) {
         let scope = Scope::open();
-        self.engine.drive(pending, |engine, pending| {
+        let driven = self.engine.drive_for(ROUNDS, pending, |engine, pending| {
             if !deferred::catch(|| handle(engine, pending)) {
                 engine.condemn(self);
             }
         });
+        if driven == Driven::Left {
+            // The I/O thread drives it with these, and takes up what is left.
+            self.io.notify(Readiness::READABLE | Readiness::WRITABLE);
+        }
         let panics = scope.close();
         if panics > 0 {
             self.handle.counters().foreign_panics.add(panics);

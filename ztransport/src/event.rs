@@ -1,6 +1,7 @@
 //! What connections report: to the socket that owns them, to its monitor, and to its counters.
 
 use std::{
+    collections::VecDeque,
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -134,6 +135,8 @@ pub enum CloseReason {
     Io(std::io::ErrorKind),
     /// The handshake took too long.
     HandshakeTimeout,
+    /// A message took too long to arrive.
+    MessageTimeout,
     /// A frame, a command or a message was larger than the limit.
     Oversize {
         /// Its size in bytes, as far as it was announced.
@@ -158,6 +161,7 @@ impl std::fmt::Display for CloseReason {
             Self::PeerClosed => f.write_str("closed by the peer"),
             Self::Io(kind) => write!(f, "broken: {kind}"),
             Self::HandshakeTimeout => f.write_str("the handshake took too long"),
+            Self::MessageTimeout => f.write_str("a message took too long to arrive"),
             Self::Oversize { size } => {
                 write!(f, "a frame or message of {size} bytes exceeds the limit")
             }
@@ -198,6 +202,8 @@ pub struct Counters {
     pub closed_io: Counter,
     /// Ended because the handshake took too long.
     pub closed_handshake_timeout: Counter,
+    /// Ended because a message took too long to arrive.
+    pub closed_message_timeout: Counter,
     /// Ended because something was larger than the limit, or a message had too many frames.
     pub closed_oversize: Counter,
     /// Ended because the peer broke the protocol or does not fit.
@@ -214,6 +220,11 @@ pub struct Counters {
     pub foreign_panics: Counter,
     /// Messages that were queued for a peer when its connection was given up.
     pub lost_to_peer: Counter,
+    /// Messages of peers whose connections were gone before the socket took their links in, and that were
+    /// too many.
+    pub departed: Counter,
+    /// Messages that came for a socket which takes none.
+    pub unwanted: Counter,
     /// Messages that were given up because the peer refuses them.
     pub refused: Counter,
     /// Messages that were still queued when the time to linger was over.
@@ -227,6 +238,7 @@ impl Counters {
             CloseReason::PeerClosed => &self.closed_peer,
             CloseReason::Io(_) => &self.closed_io,
             CloseReason::HandshakeTimeout => &self.closed_handshake_timeout,
+            CloseReason::MessageTimeout => &self.closed_message_timeout,
             CloseReason::Oversize { .. } | CloseReason::TooManyFrames { .. } => {
                 &self.closed_oversize
             }
@@ -251,6 +263,14 @@ pub(crate) fn retract(letters: &Sender<Letter>, ticket: Ticket) {
     drop(letter);
 }
 
+/// Messages in letters that bring links whose connections are gone already.
+#[derive(Debug, Default)]
+struct Departed {
+    /// With the messages in each, the oldest first.
+    letters: VecDeque<(Ticket, u64)>,
+    messages: u64,
+}
+
 /// A socket as its connections know it. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct SocketHandle {
@@ -262,6 +282,9 @@ struct Inner {
     letters: Sender<Letter>,
     notifier: Notifier,
     counters: Counters,
+    /// Messages in letters that bring links whose connections are gone already. Locked at the end of a
+    /// connection, never for a message.
+    departed: Mutex<Departed>,
     /// Locked for an event of a connection's life, never for a message.
     monitor: Mutex<Option<EventSender>>,
 }
@@ -271,11 +294,13 @@ impl SocketHandle {
     #[must_use]
     pub fn new(letters: Sender<Letter>, notifier: Notifier) -> Self {
         let (counters, monitor) = (Counters::default(), Mutex::new(None));
+        let departed = Mutex::default();
         Self {
             inner: Arc::new(Inner {
                 letters,
                 notifier,
                 counters,
+                departed,
                 monitor,
             }),
         }
@@ -300,6 +325,40 @@ impl SocketHandle {
     /// a link whose other end is gone, with nothing to receive.
     pub(crate) fn retract(&self, ticket: Ticket) {
         retract(&self.inner.letters, ticket);
+    }
+
+    /// The connection of the link in this letter is gone and has left this many messages. If there are
+    /// too many in such letters that the socket has not read, those of the oldest are dropped.
+    pub(crate) fn depart(&self, letter: Ticket, messages: u64, limit: Option<u64>) {
+        let Some(limit) = limit.filter(|_| messages > 0) else {
+            return;
+        };
+        let mut excess = Vec::new();
+        {
+            let mut departed = lock(&self.inner.departed);
+            departed.letters.push_back((letter, messages));
+            departed.messages += messages;
+            while departed.messages > limit
+                && departed.letters.len() > 1
+                && let Some(oldest) = departed.letters.pop_front()
+            {
+                departed.messages -= oldest.1;
+                excess.push(oldest);
+            }
+        }
+        for (ticket, messages) in excess {
+            // A socket that has read it bounds these itself.
+            if let Some(letter) = self.inner.letters.retract_if(ticket, |_| true) {
+                self.inner.counters.departed.add(messages);
+                // Dropped here, outside the mailbox's lock.
+                drop(letter);
+            }
+        }
+    }
+
+    /// The socket has taken in all its letters.
+    pub fn forget_departed(&self) {
+        *lock(&self.inner.departed) = Departed::default();
     }
 
     /// Where letters are sent. Does not keep the rest of the socket.

@@ -34,6 +34,16 @@ pub struct Options {
     pub max_message_size: Option<u64>,
     /// Most frames of one message accepted from a peer. Default 65,536.
     pub max_frames: u32,
+    /// How many messages may wait in links that the socket has not taken in yet and whose connections are
+    /// gone already, before those of the oldest are dropped; 0, or a receive mark of 0, is unlimited.
+    /// Default 10,000.
+    pub departed_hwm: u32,
+    /// How long a message may take from its first byte to its last, while this end reads on. Default: any
+    /// time.
+    pub message_timeout: Option<Duration>,
+    /// Whether the socket takes messages from its peers. Otherwise what they send is dropped as it
+    /// arrives, and counted; their commands are obeyed all the same. Default true.
+    pub receives: bool,
     /// How many connections in a row the peer may end while the same message is being sent, until that
     /// is given up as one that the peer refuses; 0 for any number. Concerns connections that are made
     /// again and keep what is queued. Default 2.
@@ -70,6 +80,9 @@ impl Options {
             max_frame_size: None,
             max_message_size: None,
             max_frames: zmtp::Limits::default().max_frames,
+            departed_hwm: 10_000,
+            message_timeout: None,
+            receives: true,
             max_refusals: 2,
             reconnect_interval: Some(Duration::from_millis(100)),
             reconnect_interval_max: None,
@@ -100,11 +113,16 @@ impl Options {
     }
 
     /// The bounds on traffic, in whatever way it is read.
-    fn limits(&self) -> zmtp::Limits {
+    pub(crate) fn limits(&self) -> zmtp::Limits {
         zmtp::Limits::default()
             .with_max_frame_size(self.max_frame_size)
             .with_max_message_size(self.max_message_size)
             .with_max_frames(self.max_frames)
+    }
+
+    pub(crate) fn departed_limit(&self) -> Option<u64> {
+        let limited = self.departed_hwm > 0 && self.recv_hwm > 0;
+        limited.then(|| u64::from(self.departed_hwm))
     }
 
     pub(crate) fn frame_limits(&self) -> FrameLimits {

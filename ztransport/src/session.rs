@@ -22,7 +22,7 @@ use crate::{
     timers::{Purpose, Timer},
 };
 
-/// How long a connection that has sent everything waits for its peer to close too.
+/// How long a connection whose peer's system has everything waits for the peer to close too.
 const GRACE: Duration = Duration::from_millis(200);
 
 pub(crate) struct Session {
@@ -314,6 +314,7 @@ impl Session {
             Outcome::Failed { .. } | Outcome::Finished => Action::Remove,
             Outcome::Flushed => Action::Timer(GRACE, Purpose::Linger),
             Outcome::Tick(after) => Action::Timer(after, Purpose::Tick),
+            Outcome::Timer(after, purpose) => Action::Timer(after, purpose),
         }
     }
 
@@ -330,6 +331,14 @@ impl Session {
             Purpose::Linger => self.destroy(),
             Purpose::Tick => {
                 self.connection.drive(events::TICK);
+                Action::None
+            }
+            Purpose::Acknowledged => {
+                self.connection.drive(events::ACKNOWLEDGED);
+                Action::None
+            }
+            Purpose::Arrival => {
+                self.connection.drive(events::ARRIVAL);
                 Action::None
             }
             _ => Action::None,

@@ -21,6 +21,10 @@ pub(crate) enum Purpose {
     Tick,
     /// Time to see whether an application still waits for its input itself.
     Lease,
+    /// Time to see whether the peer's system has all that was sent.
+    Acknowledged,
+    /// Time to see whether a message is still arriving.
+    Arrival,
     /// A listener may try to accept again.
     Accept,
 }
@@ -34,8 +38,20 @@ enum Kind {
     /// next one.
     Linger,
     Tick,
+    Acknowledged,
+    Arrival,
     Accept,
 }
+
+/// All of them.
+const KINDS: [Kind; 6] = [
+    Kind::State,
+    Kind::Linger,
+    Kind::Tick,
+    Kind::Acknowledged,
+    Kind::Arrival,
+    Kind::Accept,
+];
 
 impl Purpose {
     fn kind(self) -> Kind {
@@ -43,6 +59,8 @@ impl Purpose {
             Self::Reconnect | Self::ConnectTimeout | Self::HandshakeTimeout => Kind::State,
             Self::Linger => Kind::Linger,
             Self::Tick | Self::Lease => Kind::Tick,
+            Self::Acknowledged => Kind::Acknowledged,
+            Self::Arrival => Kind::Arrival,
             Self::Accept => Kind::Accept,
         }
     }
@@ -81,7 +99,7 @@ impl Timers {
 
     /// Forgets the timers of a connection or listener that is gone.
     pub(crate) fn remove(&mut self, key: u64) {
-        for kind in [Kind::State, Kind::Linger, Kind::Tick, Kind::Accept] {
+        for kind in KINDS {
             if let Some(timer) = self.set.remove(&(key, kind)) {
                 self.due.remove(&timer);
             }

@@ -167,15 +167,11 @@ impl Engine {
     }
 
     fn read_traffic(&mut self, connection: &Connection, by: Caller) -> Result<(), CloseReason> {
-        if self
-            .pipes
-            .as_ref()
-            .is_none_or(|pipes| pipes.inbound.is_closed())
-        {
-            return self.discard(connection);
-        }
         if self.translator.is_some() {
             return self.read_translated(connection, by);
+        }
+        if self.is_unwanted(connection) {
+            return self.read_unwanted(connection);
         }
         if self.paused && !self.scan(connection)? {
             return self.stop_reading(connection);
@@ -201,8 +197,7 @@ impl Engine {
                 pipes.inbound.fill_rope(max, |room| stream.read(room))
             };
             let Some(filled) = no_block(filled)? else {
-                self.hung_up = false; // That was about an earlier stream.
-                return Ok(());
+                return self.on_input_empty();
             };
             if filled.bytes == 0 {
                 return Err(CloseReason::PeerClosed);
@@ -233,11 +228,19 @@ impl Engine {
     /// The inbound pipe took no more. Without a reader it never will: then the end of the stream, of
     /// which the I/O thread may have heard already, is looked for here.
     pub(super) fn stop_reading(&mut self, connection: &Connection) -> Result<(), CloseReason> {
-        let pipes = self.pipes.as_ref();
-        if pipes.is_none_or(|pipes| pipes.inbound.is_closed()) {
-            return self.discard(connection);
+        if self.is_unwanted(connection) {
+            return self.read_unwanted(connection);
         }
         Ok(())
+    }
+
+    /// Everything that had come is read. If nothing can be written any more, that was all.
+    pub(super) fn on_input_empty(&mut self) -> Result<(), CloseReason> {
+        self.hung_up = false; // That was about an earlier stream.
+        match &self.broken {
+            Some(reason) => Err(reason.clone()),
+            None => Ok(()),
+        }
     }
 
     /// Commits what is whole and answers commands. `false` when the inbound pipe is full: the engine
@@ -259,18 +262,11 @@ impl Engine {
                         break Ok(false);
                     }
                 }
-                Scan::Command(body) => match Command::decode(body) {
-                    Ok(Command::Ping { context, .. }) => {
-                        // A peer that asks faster than it takes answers gets no more of them.
-                        if self.control.len() < MAX_CONTROL {
-                            Command::Pong { context }.encode(&mut self.control);
-                        }
+                Scan::Command(body) => {
+                    if let Err(reason) = obey(body, &mut self.control) {
+                        break Err(reason);
                     }
-                    // Unknown and misplaced commands are ignored after the handshake.
-                    Ok(_) => {}
-                    Err(error) if error.is_ignorable_command() => {}
-                    Err(error) => break Err(CloseReason::Protocol(error)),
-                },
+                }
                 Scan::Invalid(error) => break Err(error.into()),
             }
         };
@@ -283,7 +279,11 @@ impl Engine {
         result
     }
 
-    /// Reads and forgets, until there is nothing or the peer closes.
+    pub(super) fn on_command(&mut self, body: &[u8]) -> Result<(), CloseReason> {
+        obey(body, &mut self.control)
+    }
+
+    /// After our side is shut down: reads and forgets, until there is nothing or the peer closes.
     pub(super) fn discard(&mut self, connection: &Connection) -> Result<(), CloseReason> {
         let Some(stream) = &self.stream else {
             return Ok(());
@@ -302,5 +302,22 @@ impl Engine {
         // Others first; the I/O thread comes back to this one.
         connection.io.notify(Readiness::WRITABLE);
         Ok(())
+    }
+}
+
+/// Does what a command asks for: the answer goes to `control`.
+fn obey(body: &[u8], control: &mut Vec<u8>) -> Result<(), CloseReason> {
+    match Command::decode(body) {
+        Ok(Command::Ping { context, .. }) => {
+            // A peer that asks faster than it takes answers gets no more of them.
+            if control.len() < MAX_CONTROL {
+                Command::Pong { context }.encode(control);
+            }
+            Ok(())
+        }
+        // Unknown and misplaced commands are ignored after the handshake.
+        Ok(_) => Ok(()),
+        Err(error) if error.is_ignorable_command() => Ok(()),
+        Err(error) => Err(CloseReason::Protocol(error)),
     }
 }

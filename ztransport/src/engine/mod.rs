@@ -13,11 +13,13 @@
 //!                                                         └─────────────────┘
 //! ```
 
+mod arrival;
 mod attention;
 mod input;
 mod output;
 mod refusal;
 mod translator;
+mod unwanted;
 mod watch;
 
 use std::{
@@ -33,9 +35,11 @@ use zpipe::{
 };
 
 use self::{
+    arrival::Arrival,
     attention::Attention,
     refusal::{Refusals, Refused},
     translator::Translator,
+    unwanted::Sink,
     watch::Watch,
 };
 use crate::{
@@ -44,6 +48,7 @@ use crate::{
     link::Losses,
     net::{PeerAddress, Stream},
     options::Options,
+    timers::Purpose,
 };
 
 /// The events an engine handles.
@@ -76,6 +81,10 @@ pub(crate) mod events {
     /// Panic.
     #[cfg(test)]
     pub(crate) const TEST_PANIC: u32 = 1 << 29;
+    /// Time to see whether the peer's system has everything.
+    pub(crate) const ACKNOWLEDGED: u32 = 16384;
+    /// Time to see whether a message is still arriving.
+    pub(crate) const ARRIVAL: u32 = 32768;
 }
 
 /// Each event is a bit of its own.
@@ -94,6 +103,8 @@ const _: () = {
         HANGUP,
         ZAP,
         CONDEMN,
+        ACKNOWLEDGED,
+        ARRIVAL,
     ];
     let (mut at, mut seen) = (0, 0);
     while at < all.len() {
@@ -107,6 +118,10 @@ const _: () = {
 const MAX_CONTROL: usize = 64 * 1024;
 /// Bytes after which an engine lets others have their turn.
 const BUDGET: usize = 1 << 20;
+/// How long it takes until the peer's system is asked again whether it has everything: twice as long
+/// each time.
+const ASK_MIN: Duration = Duration::from_micros(500);
+const ASK_MAX: Duration = Duration::from_millis(20);
 /// Bytes of one `read` during the handshake, which lie on the stack.
 const HANDSHAKE_READ: usize = 1024;
 
@@ -123,6 +138,8 @@ pub(crate) enum Outcome {
     Finished,
     /// An application thread drives this connection; send [`events::TICK`] after this time.
     Tick(Duration),
+    /// Set a timer.
+    Timer(Duration, Purpose),
 }
 
 pub(crate) struct Engine {
@@ -146,6 +163,14 @@ pub(crate) struct Engine {
     paused: bool,
     /// The peer will send nothing more: see [`events::HANGUP`].
     hung_up: bool,
+    /// Why nothing can be written any more. What the peer sent before is read to its end first.
+    broken: Option<CloseReason>,
+    /// For traffic that nobody wants.
+    sink: Option<Box<Sink>>,
+    arrival: Arrival,
+    /// A timer is set for asking whether the peer's system has everything, and how long it waits.
+    asking: bool,
+    ask_after: Duration,
     /// A large body was read last, so more are likely.
     between_bodies: bool,
     /// Bytes have come in since the last [`Engine::take_progress`].
@@ -233,6 +258,11 @@ impl Engine {
             control_sent: 0,
             paused: false,
             hung_up: false,
+            broken: None,
+            sink: None,
+            arrival: Arrival::default(),
+            asking: false,
+            ask_after: ASK_MIN,
             between_bodies: false,
             progress: false,
             limits: options.frame_limits(),
@@ -260,6 +290,7 @@ impl Engine {
         }
         let mut result = Ok(());
         let mut pending = pending;
+        let was_broken = self.broken.is_some();
         if pending & events::JOIN != 0 {
             self.join(connection);
         }
@@ -278,6 +309,10 @@ impl Engine {
         if result.is_ok() && pending & events::READ != 0 {
             result = self.on_readable(connection, by);
         }
+        if pending & events::ACKNOWLEDGED != 0 {
+            self.asking = false;
+            pending |= events::WRITE;
+        }
         if pending & events::FULL != 0 && matches!(self.phase, Phase::Traffic) {
             self.on_full(connection);
             pending |= events::WRITE;
@@ -292,7 +327,25 @@ impl Engine {
         if result.is_ok() && pending & (events::WRITE | events::CLOSE) != 0 {
             result = self.on_writable(connection);
         }
+        if result.is_ok()
+            && let Some(reason) = &self.broken
+        {
+            if pending & events::FULL != 0 && connection.keeps_pipes() {
+                // A sender waits for room: it needs the next connection more than the rest of this.
+                result = Err(reason.clone());
+            } else if !was_broken {
+                result = self.on_readable(connection, Caller::Application);
+            }
+        }
+        if pending & events::ARRIVAL != 0 {
+            self.arrival.on_timer();
+        }
+        if result.is_ok() && pending & (events::READ | events::ARRIVAL) != 0 {
+            result = self.watch_arrival(connection);
+        }
         if let Err(reason) = result {
+            // What made writing fail is why the connection ended, whatever reading came upon after.
+            let reason = self.broken.take().unwrap_or(reason);
             self.fail(connection, reason);
         }
         if pending & events::CLOSE != 0 {
@@ -331,6 +384,10 @@ impl Engine {
         self.control_sent = 0;
         self.paused = false;
         self.hung_up = false;
+        self.broken = None;
+        self.sink = None;
+        self.arrival.pause();
+        self.ask_after = ASK_MIN;
         self.take_back_question(connection);
         if matches!(phase, Phase::Draining) {
             self.translator = None;
@@ -379,11 +436,15 @@ impl Engine {
     /// Lets go of the pipes, if there are any. A socket whose application does not call does not have to
     /// keep a link that is of no use.
     fn abandon_pipes(&mut self, connection: &Connection, lost: &zpipe::Counter) {
+        let mut left = 0;
         if let Some(pipes) = self.pipes.take() {
+            left = pipes.inbound.pending();
             pipes.abandon(lost);
         }
         if let Some(introduction) = self.introduction.take() {
             connection.handle.retract(introduction);
+            let limit = connection.options.departed_limit();
+            connection.handle.depart(introduction, left, limit);
         }
     }
 
@@ -464,6 +525,7 @@ impl Engine {
         self.watch.reset();
         drop(connection.take_incoming());
         self.translator = None;
+        self.sink = None;
         self.take_back_question(connection);
         self.abandon_pipes(connection, &connection.handle.counters().lost_to_linger);
         if !matches!(phase, Phase::Down | Phase::Draining) {

@@ -4,8 +4,8 @@ use std::{io::IoSlice, sync::Arc};
 
 use zpipe::Readiness;
 
-use super::{BUDGET, Engine, Outcome, Phase, no_block};
-use crate::{connection::Connection, event::CloseReason, net::PeerAddress};
+use super::{ASK_MAX, BUDGET, Engine, Outcome, Phase, no_block};
+use crate::{connection::Connection, event::CloseReason, net::PeerAddress, timers::Purpose};
 
 /// Bytes for one `writev` over tcp. There each call costs the wake-up of a peer that has read all that
 /// came before, and with more bytes it comes less often: bodies of 64 KiB go one and a half times as
@@ -22,7 +22,7 @@ impl Engine {
             Phase::Handshake(_) => self.flush_handshake(),
             Phase::Traffic => {
                 if self.flush(connection)? == Flushed::Closed {
-                    self.shut_down(connection);
+                    self.on_all_written(connection);
                 }
                 Ok(())
             }
@@ -43,12 +43,26 @@ impl Engine {
         Ok(())
     }
 
-    /// Writes until the pipe is empty or the stream takes no more.
+    /// Writes until the pipe is empty or the stream takes no more. When the stream is broken that is
+    /// noted, and reading goes on: what the peer sent before may still be there.
     pub(super) fn flush(&mut self, connection: &Connection) -> Result<Flushed, CloseReason> {
-        let flushed = if self.translator.is_some() {
-            self.flush_translated(connection)?
+        if self.broken.is_some() {
+            return Ok(Flushed::Later);
+        }
+        let result = if self.translator.is_some() {
+            self.flush_translated(connection)
         } else {
-            self.flush_plain(connection)?
+            self.flush_plain(connection)
+        };
+        let flushed = match result {
+            Err(reason @ CloseReason::Io(_)) => {
+                self.ignore_output(connection);
+                self.broken = Some(reason);
+                // Nothing announces what is there already.
+                self.hung_up = true;
+                return Ok(Flushed::Later);
+            }
+            result => result?,
         };
         match flushed {
             Flushed::Blocked => self.watch_output(connection),
@@ -115,7 +129,22 @@ impl Engine {
         }
     }
 
-    /// Everything is sent and the socket has let go of the link.
+    /// Our system has everything, and the socket has let go of the link. Until the peer's system has it
+    /// too, the connection goes on as before: a peer that reads slowly may send PING meanwhile, and would
+    /// give the connection up if nobody answered; and if it were closed then, the peer's PING would make
+    /// our system reset it.
+    fn on_all_written(&mut self, connection: &Connection) {
+        let stream = self.stream.as_ref();
+        if stream.is_none_or(|stream| stream.unacknowledged() == 0) {
+            return self.shut_down(connection);
+        }
+        if !std::mem::replace(&mut self.asking, true) {
+            connection.report(Outcome::Timer(self.ask_after, Purpose::Acknowledged));
+            self.ask_after = (self.ask_after * 2).min(ASK_MAX);
+        }
+    }
+
+    /// Everything has arrived and nothing will come.
     pub(super) fn shut_down(&mut self, connection: &Connection) {
         self.phase = Phase::Draining;
         if let Some(stream) = &self.stream {

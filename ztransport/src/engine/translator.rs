@@ -37,6 +37,8 @@ const IDLE_BUFFER: usize = 4 * 1024;
 pub(super) struct Translator {
     encoder: Encoder,
     decoder: Decoder,
+    /// Messages that were dropped because nobody wants them.
+    passed: u64,
     /// A message that found the inbound pipe full.
     held: Option<Message>,
     /// What came after it.
@@ -77,6 +79,7 @@ impl Translator {
         Some(Box::new(Self {
             encoder,
             decoder,
+            passed: 0,
             held: None,
             input: Bytes::new(),
             rope: Decoder::new(&unlimited),
@@ -91,12 +94,21 @@ impl Translator {
 
     /// Decodes input, commits what is whole, and returns how much that was. When that is not all
     /// because the pipe is full, the engine hears from the pipe when it has drained.
-    fn decode(&mut self, input: &[u8], inbound: &mut Ingest) -> Result<usize, CloseReason> {
+    ///
+    /// What is not `wanted` is dropped instead.
+    fn decode(
+        &mut self,
+        input: &[u8],
+        inbound: &mut Ingest,
+        wanted: bool,
+    ) -> Result<usize, CloseReason> {
         let mut at = 0;
         let mut wake = false;
         let result = loop {
             if let Some(mut message) = self.held.take() {
-                if inbound.has_room() {
+                if !wanted || inbound.is_closed() {
+                    self.passed += 1;
+                } else if inbound.has_room() {
                     wake |= inbound.push_message(&mut message);
                 } else {
                     self.held = Some(message);
@@ -175,6 +187,15 @@ impl Translator {
         self.sent > begins
     }
 
+    /// Whether a message has begun to arrive.
+    pub(super) fn is_mid_message(&self) -> bool {
+        self.decoder.is_partial()
+    }
+
+    pub(super) fn passed(&self) -> u64 {
+        self.passed
+    }
+
     fn has_output(&self) -> bool {
         self.sent < self.out.len()
     }
@@ -222,7 +243,8 @@ impl Engine {
                 .map(|t| std::mem::take(&mut t.input));
             let rest = rest.unwrap_or_default();
             if let Some(used) = self.translate(connection, &rest)? {
-                return self.stop_translating(connection, rest.slice(used..));
+                self.keep_for_later(rest.slice(used..));
+                return Ok(());
             }
         }
         if self.is_left_to_application(connection, by) {
@@ -235,8 +257,7 @@ impl Engine {
                 return Ok(());
             };
             let Some(input) = no_block(stream.read_uninit(&mut buffer))? else {
-                self.hung_up = false; // That was about an earlier stream.
-                return Ok(());
+                return self.on_input_empty();
             };
             let read = input.len();
             if read == 0 {
@@ -244,8 +265,8 @@ impl Engine {
             }
             self.progress = true;
             if let Some(used) = self.translate(connection, input)? {
-                let rest = Bytes::copy_from_slice(&input[used..]);
-                return self.stop_translating(connection, rest);
+                self.keep_for_later(Bytes::copy_from_slice(&input[used..]));
+                return Ok(());
             }
             if read < READ_SIZE && !self.hung_up {
                 // A short read emptied the socket; the next arrival is a new edge.
@@ -267,24 +288,24 @@ impl Engine {
         let (Some(translator), Some(pipes)) = (&mut self.translator, &mut self.pipes) else {
             return Ok(None);
         };
-        let used = translator.decode(input, &mut pipes.inbound)?;
+        let wanted = connection.options.receives;
+        let before = translator.passed;
+        let used = translator.decode(input, &mut pipes.inbound, wanted)?;
+        if !wanted {
+            let passed = translator.passed - before;
+            connection.handle.counters().unwanted.add(passed);
+        }
         self.paused = translator.held.is_some();
-        let stopped = self.paused || used < input.len();
         if translator.has_output() {
             self.flush(connection)?;
         }
-        Ok(stopped.then_some(used))
+        Ok(self.paused.then_some(used))
     }
 
-    fn stop_translating(
-        &mut self,
-        connection: &Connection,
-        rest: Bytes,
-    ) -> Result<(), CloseReason> {
+    fn keep_for_later(&mut self, rest: Bytes) {
         if let Some(translator) = &mut self.translator {
             translator.input = rest;
         }
-        self.stop_reading(connection)
     }
 
     /// What [`Engine::flush`] does where what goes out is not what lies in the rope.
@@ -348,9 +369,10 @@ impl Engine {
     ) -> Result<(), CloseReason> {
         if self.translator.is_some() {
             if let Some(used) = self.translate(connection, input)? {
-                let rest = Bytes::copy_from_slice(&input[used..]);
-                self.stop_translating(connection, rest)?;
+                self.keep_for_later(Bytes::copy_from_slice(&input[used..]));
             }
+        } else if self.is_unwanted(connection) {
+            self.pass(connection, input)?;
         } else {
             if let Some(pipes) = &mut self.pipes {
                 pipes.inbound.fill_from(input);

@@ -145,6 +145,16 @@ impl Stream {
         self.socket.shutdown(Shutdown::Write)
     }
 
+    /// How many of the bytes written the peer's system has not acknowledged. 0 where there is nothing to
+    /// wait for: what was written to an ipc stream is with the peer already, and some systems do not tell.
+    #[must_use]
+    pub fn unacknowledged(&self) -> usize {
+        match self.kind {
+            Kind::Tcp => zpipe::unacknowledged(self.as_fd()).unwrap_or(0),
+            Kind::Ipc => 0,
+        }
+    }
+
     /// The other end.
     #[must_use]
     pub fn peer(&self) -> PeerAddress {
