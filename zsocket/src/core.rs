@@ -24,6 +24,7 @@ use ztransport::{Driver, Endpoint, InputPoll, Letter, Link, Options, SocketHandl
 use crate::{
     Error, PeerLoss,
     context::Shared,
+    departed::Departed,
     endpoints::{Attachment, Endpoints, Use},
     error::Refusal,
     links::{Links, Slot},
@@ -55,6 +56,8 @@ pub(crate) struct Core {
     tasks: Arc<Tasks>,
     /// Why every call fails from now on.
     ended: Option<Refusal>,
+    /// Links without a peer that have messages.
+    departed: Departed,
     /// What [`Refusal::PeerLost`] is about.
     loss: PeerLoss,
     stats: SocketStats,
@@ -62,8 +65,11 @@ pub(crate) struct Core {
     pub(crate) deferral: Deferral,
 }
 
-/// Parts of a message that a receiver takes in before it looks at its deadline again.
-const PARTS_BETWEEN_LOOKS: u32 = 4;
+/// How long a receiver takes in parts of a message before it looks at its deadline again.
+const BETWEEN_LOOKS: Duration = Duration::from_micros(200);
+/// Messages that a receiver drops, because they are none of the pattern, before it looks at its deadline
+/// again. They may be large, and have many frames.
+const DISCARDS_BETWEEN_LOOKS: u32 = 16;
 
 /// What a caller does if there is no message, or no room.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -146,6 +152,7 @@ impl Core {
             spinner,
             tasks: Arc::default(),
             ended: None,
+            departed: Departed::default(),
             loss: PeerLoss::Gone,
             stats: SocketStats::default(),
             deferral: Deferral::default(),
@@ -191,7 +198,10 @@ impl Core {
             self.on_gone(at);
         }
         if mail {
-            for letter in self.mailbox.take() {
+            let letters = self.mailbox.take();
+            // From here on what they have left is bounded here.
+            self.handle.forget_departed();
+            for letter in letters {
                 self.on_letter(letter);
             }
             if self.context.is_shut_down() {
@@ -249,9 +259,35 @@ impl Core {
             Kind::Pull | Kind::Rep(_) => true,
         };
         if receives && !slot.link.reader.is_closed() {
+            let (id, unread) = (slot.link.id, slot.link.reader.pending());
             self.links.outbound.remove(at);
+            self.departed.insert(id, unread);
+            self.bound_departed();
         } else {
             self.lose(at);
+        }
+    }
+
+    /// Drops what peers that are gone have left, as far as it is too much.
+    fn bound_departed(&mut self) {
+        let Some(limit) = self.options.departed_limit() else {
+            return;
+        };
+        let links = &mut self.links;
+        let mut unread = |id| {
+            let slot = links.find(id).and_then(|at| links.get_mut(at));
+            slot.map_or(0, |slot| slot.link.reader.pending())
+        };
+        let mut excess = Vec::new();
+        while let Some(id) = self.departed.excess(limit, &mut unread) {
+            self.stats.dropped.departed += unread(id);
+            self.departed.remove(id);
+            excess.push(id);
+        }
+        for id in excess {
+            if let Some(at) = self.links.find(id) {
+                self.lose(at);
+            }
         }
     }
 
@@ -261,6 +297,7 @@ impl Core {
             return;
         };
         self.endpoints.remove(link.id);
+        self.departed.remove(link.id);
         if let Kind::Req(req) = &self.kind
             && let Some(number) = req.awaits(link.id)
         {
@@ -318,7 +355,9 @@ impl Core {
             {
                 message.check(&slot.link.writer)?;
                 if request {
-                    Self::forget_replies(slot, &mut self.stats, &mut self.deferral);
+                    if !Self::forget_replies(slot, &mut self.stats, &mut self.deferral) {
+                        return Err(Refusal::Again);
+                    }
                     Req::wrap(&mut slot.link.writer);
                 }
                 message.append_to(&mut slot.link.writer);
@@ -353,18 +392,22 @@ impl Core {
         self.links.rest(at, then == Then::Wait);
     }
 
-    /// Late replies to earlier requests are none to the next one.
-    fn forget_replies(slot: &mut Slot, stats: &mut SocketStats, deferral: &mut Deferral) {
+    /// Late replies to earlier requests are none to the next one. `false` when there are more of them.
+    fn forget_replies(slot: &mut Slot, stats: &mut SocketStats, deferral: &mut Deferral) -> bool {
         if !slot.link.reader.is_readable() {
-            return;
+            return true;
         }
         deferral.begin();
         let mut stale = Message::new();
-        while slot.link.reader.read_message_unreleased(&mut stale) {
+        for _ in 0..DISCARDS_BETWEEN_LOOKS {
+            if !slot.link.reader.read_message_unreleased(&mut stale) {
+                return true;
+            }
             stats.dropped.unexpected += 1;
             slot.release(deferral);
             deferred::drop_bodies(&mut stale);
         }
+        false
     }
 
     fn reply(&mut self, message: &mut Outgoing<'_>) -> Result<(), Refusal> {
@@ -466,7 +509,8 @@ impl Core {
                 }
                 // As long as parts of a message keep coming, the rest is worth waiting for. The caller
                 // wants to look at its deadline now and then.
-                for _ in 0..PARTS_BETWEEN_LOOKS {
+                let begin = Instant::now();
+                while begin.elapsed() < BETWEEN_LOOKS {
                     let mut progress = false;
                     self.spinner.until(|| {
                         progress = driver.read_arrived(false);
@@ -491,7 +535,7 @@ impl Core {
     }
 
     fn recv_request(&mut self, message: &mut Message, then: Then) -> Result<(), Refusal> {
-        loop {
+        for _ in 0..DISCARDS_BETWEEN_LOOKS {
             let id = self.recv_fair(message, then)?;
             let Kind::Rep(rep) = &mut self.kind else {
                 return Err(Refusal::NotSupported);
@@ -501,6 +545,7 @@ impl Core {
                 Verdict::Discard => self.discard(message),
             }
         }
+        Err(Refusal::Again)
     }
 
     /// A message that is not for the application.
@@ -519,6 +564,7 @@ impl Core {
             req.on_link_lost(id);
             return Err(Refusal::PeerLost);
         };
+        let mut discarded = 0;
         loop {
             let Kind::Req(req) = &mut self.kind else {
                 return Err(Refusal::NotSupported);
@@ -531,6 +577,10 @@ impl Core {
                 match req.on_message(message) {
                     Verdict::Deliver => return Ok(()),
                     Verdict::Discard => self.discard(message),
+                }
+                discarded += 1;
+                if discarded == DISCARDS_BETWEEN_LOOKS {
+                    return Err(Refusal::Again);
                 }
                 continue;
             }
@@ -559,6 +609,11 @@ impl Core {
     }
 
     // ---- Waiting ----
+
+    /// There is more to look at: says whether there is time for it.
+    pub(crate) fn has_time(&self, deadline: Option<Instant>) -> bool {
+        is_in_time(deadline)
+    }
 
     /// Blocks until something is signalled or the deadline has passed; says whether to try again. Before
     /// that the caller gives the core back, so that foreign code runs: somebody may wait for it.
@@ -750,6 +805,7 @@ impl Core {
         let linger = self.options.linger;
         let mut told = false;
         for link in self.links.remove_connection(id) {
+            self.departed.remove(link.id);
             if link.writer.is_closed() {
                 self.stats.dropped.peer_lost += link.unclaimed();
             } else {
@@ -838,6 +894,10 @@ fn on_news(kind: &mut Kind, link: &Link) {
     if let (Kind::Req(req), Some(taken)) = (kind, news.and_then(|news| news.taken)) {
         req.on_interrupted(link.id, taken);
     }
+}
+
+fn is_in_time(deadline: Option<Instant>) -> bool {
+    deadline.is_none_or(|deadline| Instant::now() < deadline)
 }
 
 /// Gives a link's pipes the marks of the options. Those of inproc are a sum that was made when the two

@@ -170,6 +170,8 @@ pub(crate) enum Refusal {
     NotSupported,
     PeerLost,
     IoThreadLost,
+    /// Not a refusal to the caller: there is more to look at, but a look at the clock first.
+    Again,
     /// Not a refusal to the caller: the body is too large to be copied, make a message of it.
     TooLargeToCopy,
 }
@@ -185,8 +187,8 @@ impl From<Refusal> for Error {
             // The core knows better, where it matters.
             Refusal::IoThreadLost => Self::IoThreadLost,
             Refusal::PeerLost => Self::PeerLost(PeerLoss::Gone),
-            // Handled where it arises; as an answer it would mean: try again.
-            Refusal::TooLargeToCopy => Self::WouldBlock,
+            // Handled where they arise; as an answer they would mean: try again.
+            Refusal::Again | Refusal::TooLargeToCopy => Self::WouldBlock,
         }
     }
 }

@@ -64,6 +64,7 @@
 mod burst;
 mod context;
 mod core;
+mod departed;
 mod endpoints;
 mod error;
 mod into_message;

@@ -23,7 +23,9 @@ pub(crate) struct SocketOptions {
     pub(crate) max_frame_size: Option<u64>,
     pub(crate) max_message_size: Option<u64>,
     pub(crate) max_frames: u32,
+    pub(crate) departed_hwm: u32,
     pub(crate) max_refusals: u32,
+    pub(crate) message_timeout: Option<Duration>,
     pub(crate) immediate: bool,
     pub(crate) routing_id: Bytes,
     pub(crate) tuning: SocketTuning,
@@ -45,7 +47,9 @@ impl Default for SocketOptions {
             max_frame_size: transport.max_frame_size,
             max_message_size: transport.max_message_size,
             max_frames: transport.max_frames,
+            departed_hwm: transport.departed_hwm,
             max_refusals: transport.max_refusals,
+            message_timeout: transport.message_timeout,
             immediate: transport.immediate,
             routing_id: transport.routing_id,
             tuning: transport.tuning,
@@ -54,6 +58,12 @@ impl Default for SocketOptions {
 }
 
 impl SocketOptions {
+    /// How many messages of peers that are gone are kept; `None` for any number.
+    pub(crate) fn departed_limit(&self) -> Option<u64> {
+        let limited = self.departed_hwm > 0 && self.recv_hwm > 0;
+        limited.then(|| u64::from(self.departed_hwm))
+    }
+
     /// The part that connections need.
     pub(crate) fn transport(&self, socket_type: SocketType) -> Options {
         let mut options = Options::new(socket_type);
@@ -66,7 +76,10 @@ impl SocketOptions {
         options.max_frame_size = self.max_frame_size;
         options.max_message_size = self.max_message_size;
         options.max_frames = self.max_frames;
+        options.departed_hwm = self.departed_hwm;
         options.max_refusals = self.max_refusals;
+        options.message_timeout = self.message_timeout;
+        options.receives = socket_type != SocketType::Push;
         options.immediate = self.immediate;
         options.routing_id = self.routing_id.clone();
         options.tuning = self.tuning.clone();
@@ -151,8 +164,19 @@ options! {
     /// Reaches existing connections at once, except inproc. `ZMQ_RCVHWM`.
     recv_hwm / set_recv_hwm / recv_hwm: u32, then apply_marks;
 
+    /// How many messages of peers whose connections are gone wait to be received, of all such peers
+    /// together. Each connection has a mark of its own, but there is no end to peers that connect, send
+    /// and go while nobody receives. When there are more, those of the oldest connection are dropped and
+    /// counted ([`Dropped::departed`](crate::Dropped::departed)); those of the newest never are, however
+    /// many it has left. While the application makes no call on the socket, as many again may wait from
+    /// peers that came since its last call. 0, or a receive mark of 0, is unlimited. Default 10,000. Not
+    /// for peers over inproc that come and go between two calls. libzmq keeps all of them. For later
+    /// endpoints, and at once for what the socket has taken in.
+    departed_hwm / set_departed_hwm / departed_hwm: u32;
+
     /// How long a socket that is closed or disconnected goes on sending what is queued; `None`, the
-    /// default, is for ever. `ZMQ_LINGER`.
+    /// default, is for ever. Over tcp it is sent when the peer's system has acknowledged it all, not
+    /// when ours has taken it; until then PING is answered. `ZMQ_LINGER`.
     linger / set_linger / linger: Option<Duration>;
 
     /// How long `send` waits; `None`, the default, is for ever. `ZMQ_SNDTIMEO`.
@@ -202,6 +226,14 @@ options! {
     /// sends more loses its connection. Default 65,536. libzmq has no such limit. For later endpoints.
     max_frames / set_max_frames / max_frames: u32,
         check(value) *value > 0 => "at least 1";
+
+    /// How long a message may take to arrive, from its first byte to its last; a peer that takes longer
+    /// loses its connection. Time during which this end does not read on, because the high-water mark is
+    /// reached, does not count. `None`, the default, is for ever: a peer that sends a byte now and then
+    /// can keep what it has sent in memory for as long as it likes. libzmq has no such option. For later
+    /// endpoints.
+    message_timeout / set_message_timeout / message_timeout: Option<Duration>,
+        check(value) value.is_none_or(|v| !v.is_zero()) => "None or more than zero";
 
     /// How many connections in a row a peer may end while the same message is being sent to it, until
     /// that message is given up. A peer for whom a message is too large, or has too many frames, can only

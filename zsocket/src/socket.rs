@@ -304,7 +304,7 @@ impl<P: CanSend> Socket<P> {
         // The first try does not need the time.
         let mut result =
             self.lend_core(|core| core.try_send(&mut Outgoing::Message(&mut message), Then::Wait));
-        if result == Err(Refusal::WouldBlock) {
+        if matches!(result, Err(Refusal::WouldBlock | Refusal::Again)) {
             let timeout = self.lend_core(|core| core.options.send_timeout);
             result = self.send_until(&mut message, deadline(timeout));
         }
@@ -318,7 +318,11 @@ impl<P: CanSend> Socket<P> {
         loop {
             let done = self.lend_core(|core| {
                 match core.try_send(&mut Outgoing::Message(message), Then::Wait) {
-                    Err(Refusal::WouldBlock) if core.wait(deadline) => None,
+                    // Signals that keep coming are no reason to wait on.
+                    Err(Refusal::WouldBlock) if core.wait(deadline) && core.has_time(deadline) => {
+                        None
+                    }
+                    Err(Refusal::Again) if core.has_time(deadline) => None,
                     // There may be room although no pipe has drained to half.
                     Err(Refusal::WouldBlock) => {
                         Some(core.try_send(&mut Outgoing::Message(message), Then::Return))
@@ -413,7 +417,8 @@ impl<P: CanReceive> Socket<P> {
         Ok(message)
     }
 
-    /// Receives a message if there is one now.
+    /// Receives a message if there is one now. Of those that are none of the pattern it drops a few at
+    /// most, and says that it would block though there may be more behind them.
     ///
     /// # Errors
     ///
@@ -448,7 +453,7 @@ impl<P: CanReceive> Socket<P> {
         // Before the core is lent: what the message has shared so far is foreign.
         deferred::drop_bodies(message);
         let received = match self.lend_core(|core| core.try_recv(message, Then::Wait)) {
-            Err(Refusal::WouldBlock) => self.recv_slowly(message),
+            Err(Refusal::WouldBlock | Refusal::Again) => self.recv_slowly(message),
             done => done,
         };
         self.explain(received)
@@ -464,9 +469,13 @@ impl<P: CanReceive> Socket<P> {
     fn recv_until(&self, message: &mut Message, deadline: Option<Instant>) -> Result<(), Refusal> {
         loop {
             let done = self.lend_core(|core| match core.try_recv(message, Then::Wait) {
-                Err(Refusal::WouldBlock) if core.wait_recv(deadline) => None,
+                // Signals that keep coming are no reason to wait on.
+                Err(Refusal::WouldBlock) if core.wait_recv(deadline) && core.has_time(deadline) => {
+                    None
+                }
                 // The last of what was waited for may have come with the deadline.
                 Err(Refusal::WouldBlock) => Some(core.try_recv(message, Then::Return)),
+                Err(Refusal::Again) if core.has_time(deadline) => None,
                 done => Some(done),
             });
             if let Some(done) = done {
@@ -546,6 +555,11 @@ impl<P: Pattern> Socket<P> {
                 }
             });
             match polled {
+                Some(Poll::Ready(Err(Refusal::Again))) => {
+                    // There is more to look at, but other tasks have their turn first.
+                    cx.waker().wake_by_ref();
+                    return Poll::Pending;
+                }
                 Some(polled) => return polled,
                 None => waker = Some(cx.waker().clone()),
             }

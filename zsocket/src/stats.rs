@@ -30,13 +30,16 @@ pub struct Dropped {
     pub hwm: u64,
     /// Accepted for a peer that was gone before the message reached the operating system.
     pub peer_lost: u64,
+    /// Received from peers whose connections are gone, and too many: see
+    /// [`Socket::set_departed_hwm`](crate::Socket::set_departed_hwm).
+    pub departed: u64,
     /// Given up because the peer refuses them: see
     /// [`Socket::set_max_refusals`](crate::Socket::set_max_refusals).
     pub refused: u64,
     /// Still queued when the time to linger was over.
     pub linger: u64,
-    /// Received, but not a message of the pattern: a request or reply without delimiter, or a reply
-    /// nobody waits for.
+    /// Received, but not a message of the pattern: a request or reply without delimiter, a reply
+    /// nobody waits for, or anything for a socket that only sends.
     pub unexpected: u64,
 }
 
@@ -56,6 +59,8 @@ pub struct Connections {
     pub closed_io: u64,
     /// Ended because the handshake took longer than its limit.
     pub handshake_timeout: u64,
+    /// Ended because a message took longer to arrive than its limit.
+    pub message_timeout: u64,
     /// Ended because a frame or message was larger than the limit, or had too many frames.
     pub oversize: u64,
     /// Ended because the peer broke the protocol or does not fit to this socket.
@@ -72,6 +77,8 @@ impl SocketStats {
     /// Adds what the connections counted.
     pub(crate) fn with(mut self, counters: &Counters) -> Self {
         self.dropped.peer_lost += counters.lost_to_peer.value();
+        self.dropped.unexpected += counters.unwanted.value();
+        self.dropped.departed += counters.departed.value();
         self.dropped.refused += counters.refused.value();
         self.dropped.linger += counters.lost_to_linger.value();
         self.monitor_lagged = counters.monitor_lagged.value();
@@ -83,6 +90,7 @@ impl SocketStats {
             closed_peer: counters.closed_peer.value(),
             closed_io: counters.closed_io.value(),
             handshake_timeout: counters.closed_handshake_timeout.value(),
+            message_timeout: counters.closed_message_timeout.value(),
             oversize: counters.closed_oversize.value(),
             protocol: counters.closed_protocol.value(),
             panicked: counters.closed_panicked.value(),

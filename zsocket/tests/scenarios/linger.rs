@@ -1,11 +1,15 @@
 //! What becomes of queued messages when their socket or context ends.
 
-use std::time::{Duration, Instant};
+use std::{
+    io::Write,
+    time::{Duration, Instant},
+};
 
 use zsocket::{Context, Endpoint, Event, Pull, Push, SocketType};
 
 use crate::support::{
-    A_WHILE, HUGE, PATIENCE, Raw, RawListener, SMALL_BUFFER, WIRES, Wire, spawn, wait_for,
+    A_WHILE, COMMAND, HUGE, PATIENCE, Raw, RawListener, SMALL_BUFFER, WIRES, Wire, ping, spawn,
+    wait_for,
 };
 
 /// An endpoint where nobody listens now, though somebody may later.
@@ -298,5 +302,120 @@ fn what_was_given_up_is_counted() {
         let endpoint = push.last_endpoint().unwrap();
         push.disconnect(&endpoint).unwrap();
         crate::support::eventually("the loss is counted", || push.stats().dropped.linger == 7);
+    }
+}
+
+/// How long a peer does nothing but send PING.
+const SLOW: Duration = Duration::from_millis(500);
+
+/// Sends PING for a while, and says how often.
+fn ping_for_a_while(raw: &mut Raw) -> usize {
+    let begin = Instant::now();
+    let mut pings = 0;
+    while begin.elapsed() < SLOW {
+        // One whose other end is gone learns it when it reads.
+        pings += usize::from(raw.write_all(&ping(b"slow")).is_ok());
+        std::thread::sleep(A_WHILE);
+    }
+    pings
+}
+
+/// Reads a message of this size, and says how many answers to PING came before it.
+fn read_past_pongs(raw: &mut Raw, size: usize) -> usize {
+    let mut pongs = 0;
+    loop {
+        let (flags, body) = raw.read_frame();
+        if flags != COMMAND {
+            assert!(flags == 0 && body == vec![7; size]);
+            return pongs;
+        }
+        assert_eq!(body, b"\x04PONGslow");
+        pongs += 1;
+    }
+}
+
+#[test]
+fn everything_reaches_a_slow_reader_that_sends_pings() {
+    // As much as our system takes at once, and the peer's does not.
+    const SIZE: usize = 1 << 20;
+    let context = Context::new();
+    let push = context.socket::<Push>().unwrap();
+    let listener = RawListener::anywhere(Wire::Tcp);
+    push.connect(listener.endpoint()).unwrap();
+    let mut raw = listener.accept_as("PULL");
+    push.send(vec![7; SIZE]).unwrap();
+    push.close();
+    let pings = ping_for_a_while(&mut raw);
+    // The peer's system does not have it all.
+    assert!(context.term_timeout(A_WHILE).is_err());
+    let mut pongs = read_past_pongs(&mut raw, SIZE);
+    while pongs < pings {
+        assert_eq!(raw.read_frame(), (COMMAND, b"\x04PONGslow".to_vec()));
+        pongs += 1;
+    }
+    raw.expect_close();
+    drop(raw);
+    context.term_timeout(PATIENCE).unwrap();
+}
+
+#[test]
+fn everything_reaches_a_slow_reader_over_ipc() {
+    const SIZE: usize = 60_000;
+    let context = Context::new();
+    let push = context.socket::<Push>().unwrap();
+    let listener = RawListener::anywhere(Wire::Ipc);
+    push.connect(listener.endpoint()).unwrap();
+    let mut raw = listener.accept_as("PULL");
+    push.send(vec![7; SIZE]).unwrap();
+    push.close();
+    ping_for_a_while(&mut raw);
+    read_past_pongs(&mut raw, SIZE);
+    context.term_timeout(PATIENCE).unwrap();
+}
+
+#[test]
+fn lingering_ends_in_time_though_the_peer_has_not_got_everything() {
+    let linger = Duration::from_millis(80);
+    let context = Context::new();
+    let push = context
+        .build_socket::<Push>()
+        .linger(Some(linger))
+        .build()
+        .unwrap();
+    let listener = RawListener::anywhere(Wire::Tcp);
+    push.connect(listener.endpoint()).unwrap();
+    let raw = listener.accept_as("PULL");
+    push.send(vec![7; 1 << 20]).unwrap();
+    let begin = Instant::now();
+    push.close();
+    context.term_timeout(PATIENCE).unwrap();
+    assert!(begin.elapsed() >= linger);
+    drop(raw);
+}
+
+#[test]
+fn a_closed_socket_answers_pings_in_the_middle_of_what_it_was_sent() {
+    for wire in WIRES {
+        let context = Context::new();
+        let pull = context.socket::<zsocket::Rep>().unwrap();
+        let monitor = pull.monitor();
+        let endpoint = pull.bind(wire.anywhere()).unwrap();
+        let mut raw = Raw::connect_as(&endpoint, "DEALER");
+        raw.send(&[b"", b"request"]);
+        pull.recv_timeout(PATIENCE).unwrap();
+        pull.set_send_buffer(Some(SMALL_BUFFER)).unwrap();
+        // It does not fit into the system, so the connection lingers.
+        pull.send(vec![7; HUGE]).unwrap();
+        // The first half of a large body, and of what follows another's.
+        raw.write_all(&crate::support::header(0, 100_000)).unwrap();
+        raw.write_all(&[0; 50_000]).unwrap();
+        pull.close();
+        raw.write_all(&[0; 50_000]).unwrap();
+        raw.write_all(&ping(b"after")).unwrap();
+        assert!(raw.read_message() == [vec![], vec![7; HUGE]]);
+        assert_eq!(raw.read_frame(), (COMMAND, b"\x04PONGafter".to_vec()));
+        drop(monitor);
+        drop(raw);
+        context.term_timeout(PATIENCE).unwrap();
     }
 }

@@ -4,6 +4,8 @@
 //! the standard library, see [`support::Raw`].
 
 mod bad_input;
+mod deadlines;
+mod departed;
 mod endpoints;
 mod foreign;
 mod futures;

@@ -76,7 +76,8 @@ fn a_message_of_too_many_frames_is_given_up() {
     for wire in WIRES {
         let context = Context::new();
         let pull = context.socket::<Pull>().unwrap();
-        let push = sender(&context);
+        let push = context.socket::<Push>().unwrap();
+        push.set_reconnect_interval(Some(SOON)).unwrap();
         push.connect(pull.bind(wire.anywhere()).unwrap()).unwrap();
         // So many that the system does not take the rest when the peer has had enough.
         push.send(Message::from_iter((0..131_072).map(|_| vec![0; 200])))

@@ -420,7 +420,7 @@ pub(crate) struct Server {
     pub(crate) pull: Socket<Pull>,
     pub(crate) monitor: Monitor,
     pub(crate) endpoint: Endpoint,
-    good: Socket<Push>,
+    pub(crate) good: Socket<Push>,
     _contexts: [Context; 2],
 }
 
