@@ -153,6 +153,7 @@ mod ingest;
 mod mailbox;
 mod owned;
 mod pipe;
+mod process;
 mod reader;
 mod ready;
 mod room;
@@ -173,6 +174,7 @@ pub use self::{
     mailbox::{Mailbox, Sender, Ticket, mailbox},
     owned::{Driven, Owned},
     pipe::{Limits, SPLICE_MIN, byte_pipe, ingest_pipe, pipe},
+    process::Process,
     reader::{Body, FrameRef, Reader},
     ready::{Notifier, Readiness, ReadySet},
     scan::{FrameLimits, Scan, Scanned},

@@ -8,7 +8,7 @@ use std::{
 };
 
 use zmtp::SocketType;
-use zpipe::{Counter, Notifier, Readiness, ReadySet, deferred::Scope};
+use zpipe::{Counter, Notifier, Process, Readiness, ReadySet, deferred::Scope};
 use ztransport::{Holding, Reactor, SocketHandle};
 
 use crate::{
@@ -48,6 +48,7 @@ pub struct Context {
 pub(crate) struct Shared {
     pub(crate) reactor: Reactor,
     max_sockets: usize,
+    process: Process,
     sockets: Mutex<Sockets>,
     closed: Condvar,
     /// Not 0 once shut down. A counter, because sockets look at it without a lock.
@@ -103,6 +104,7 @@ impl ContextBuilder {
         let shared = Shared {
             reactor: Reactor::new(self.io_threads)?,
             max_sockets: self.max_sockets,
+            process: Process::current(),
             sockets: Mutex::default(),
             closed: Condvar::new(),
             shut_down: Counter::new(),
@@ -200,6 +202,9 @@ impl Context {
     /// Makes every call on every socket, blocked or to come, return [`Error::Terminated`]. Does not
     /// wait, and can be called again. Sockets still have to be closed.
     pub fn shutdown(&self) {
+        if self.shared.process.is_forked() {
+            return;
+        }
         self.shared.shut_down.add(1);
         // A task that is woken may open or close a socket, for which it needs the lock.
         let _scope = Scope::open();
@@ -216,6 +221,9 @@ impl Context {
     /// [`Error::WouldBlock`] if it would have to wait and this is an I/O thread, on which a waker or the
     /// `Drop` of a body has called: those never wait.
     pub fn term(&self) -> Result<(), Error> {
+        if self.shared.process.is_forked() {
+            return Err(Error::Forked);
+        }
         self.shutdown();
         self.shared.wait(None).map_err(|_| Error::WouldBlock)
     }
@@ -226,6 +234,12 @@ impl Context {
     ///
     /// [`TermReport`] tells what still holds the context.
     pub fn term_timeout(&self, timeout: Duration) -> Result<(), TermReport> {
+        if self.shared.process.is_forked() {
+            return Err(TermReport {
+                sockets: Vec::new(),
+                connections: Vec::new(),
+            });
+        }
         self.shutdown();
         self.shared.wait(Instant::now().checked_add(timeout))
     }
@@ -252,6 +266,9 @@ impl Shared {
     }
 
     fn register(&self, socket_type: SocketType, notifier: Notifier) -> Result<u64, Error> {
+        if self.process.is_forked() {
+            return Err(Error::Forked);
+        }
         let mut sockets = self.lock();
         if self.is_shut_down() {
             return Err(Error::Terminated);
@@ -328,6 +345,9 @@ impl Shared {
 
 impl Drop for Shared {
     fn drop(&mut self) {
+        if self.process.is_forked() {
+            return;
+        }
         // On an I/O thread the reactor does the rest in the background.
         if !std::thread::panicking() && !ztransport::is_io_thread() {
             // All sockets are gone; what they left is sent. With the deadline of none it ends well.

@@ -16,7 +16,7 @@ use std::{
 
 use zmtp::{Message, SocketType, header::Flags};
 use zpipe::{
-    Limits, Mailbox, Readiness, ReadySet, Spinner, Writer,
+    Limits, Mailbox, Process, Readiness, ReadySet, Spinner, Writer,
     deferred::{self, Deferral},
 };
 use ztransport::{Driver, Endpoint, InputPoll, Letter, Link, Options, SocketHandle};
@@ -58,6 +58,9 @@ pub(crate) struct Core {
     ended: Option<Refusal>,
     /// Links without a peer that have messages.
     departed: Departed,
+    /// Where the socket was made. Nothing of it may be touched in a forked child: others may hold its locks
+    /// there for ever, and its descriptors are shared with the parent.
+    process: Process,
     /// What [`Refusal::PeerLost`] is about.
     loss: PeerLoss,
     stats: SocketStats,
@@ -153,6 +156,7 @@ impl Core {
             tasks: Arc::default(),
             ended: None,
             departed: Departed::default(),
+            process: Process::current(),
             loss: PeerLoss::Gone,
             stats: SocketStats::default(),
             deferral: Deferral::default(),
@@ -164,6 +168,9 @@ impl Core {
     /// Takes in everything that was signalled since the last call.
     #[inline]
     pub(crate) fn process(&mut self) -> Result<(), Refusal> {
+        if self.process.is_forked() {
+            return Err(Refusal::Forked);
+        }
         if !self.ready.is_empty() {
             self.process_signals();
         }
@@ -830,6 +837,9 @@ impl Core {
 
     /// Applies changed high-water marks to all pipes.
     pub(crate) fn apply_marks(&mut self) {
+        if self.process.is_forked() {
+            return;
+        }
         for (_, slot) in self.links.iter_mut() {
             set_marks(&mut slot.link, &self.options);
         }
@@ -869,6 +879,9 @@ impl Drop for Core {
     /// Closes the socket: names and ports are free when this returns; what is queued is sent in the
     /// background for as long as the linger option says.
     fn drop(&mut self) {
+        if self.process.is_forked() {
+            return self.abandon();
+        }
         for letter in self.mailbox.take() {
             self.on_letter(letter);
         }
@@ -885,6 +898,23 @@ impl Drop for Core {
             }
         }
         self.context.socket_closed(self.id);
+    }
+}
+
+impl Core {
+    /// Leaves all to the parent, of which this is a copy in a forked child: no drop, no lock, no signal.
+    fn abandon(&mut self) {
+        use std::mem::{forget, replace, take};
+        forget((take(&mut self.links), self.input.take()));
+        let ready = replace(&mut self.ready, ReadySet::new());
+        let (_, mailbox) = zpipe::mailbox(self.ready.notifier(MAIL_TOKEN));
+        forget((ready, replace(&mut self.mailbox, mailbox)));
+        // Handles that are never dropped keep what they lead to.
+        forget((
+            Arc::clone(&self.context),
+            self.handle.clone(),
+            Arc::clone(&self.tasks),
+        ));
     }
 }
 

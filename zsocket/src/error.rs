@@ -47,6 +47,9 @@ pub enum Error {
     /// An I/O thread that served this socket has ended because of a defect of this library. Close the
     /// socket, make a new context, and report what the thread has printed. libzmq aborts the process.
     IoThreadLost,
+    /// This process was forked from the one that made the socket or context. Only that one can use it;
+    /// make a new context here. libzmq: undefined.
+    Forked,
     /// The operating system refused something that has nothing to do with an endpoint.
     Io(io::Error),
 }
@@ -81,6 +84,9 @@ impl fmt::Display for Error {
                 )
             }
             Self::NoIoThread => ztransport::Error::NoIoThread.fmt(f),
+            Self::Forked => f.write_str(
+                "this process was forked from the one that made the context: make a new one here",
+            ),
             Self::IoThreadLost => ztransport::Error::IoThreadLost.fmt(f),
             Self::Io(error) => error.fmt(f),
         }
@@ -170,6 +176,7 @@ pub(crate) enum Refusal {
     NotSupported,
     PeerLost,
     IoThreadLost,
+    Forked,
     /// Not a refusal to the caller: there is more to look at, but a look at the clock first.
     Again,
     /// Not a refusal to the caller: the body is too large to be copied, make a message of it.
@@ -185,6 +192,7 @@ impl From<Refusal> for Error {
             Refusal::Terminated => Self::Terminated,
             Refusal::NotSupported => Self::NotSupported,
             // The core knows better, where it matters.
+            Refusal::Forked => Self::Forked,
             Refusal::IoThreadLost => Self::IoThreadLost,
             Refusal::PeerLost => Self::PeerLost(PeerLoss::Gone),
             // Handled where they arise; as an answer they would mean: try again.

@@ -9,6 +9,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use zpipe::Process;
+
 use crate::{
     allocator,
     connection::{Connection, Parts},
@@ -41,6 +43,7 @@ pub struct Reactor {
     threads: Vec<Thread>,
     inproc: Inproc,
     live: Arc<Live>,
+    process: Process,
     /// Which thread each listener is on, for unbinding.
     listeners: Mutex<HashMap<u64, usize>>,
 }
@@ -96,6 +99,7 @@ impl Reactor {
             threads: Vec::new(),
             inproc: Inproc::default(),
             live,
+            process: Process::current(),
             listeners: Mutex::default(),
         };
         for (index, mut state) in states.into_iter().enumerate() {
@@ -295,6 +299,13 @@ impl Reactor {
 
 impl Drop for Reactor {
     fn drop(&mut self) {
+        if self.process.is_forked() {
+            // The parent's threads do not exist here, and its locks may be held for ever.
+            use std::mem::{forget, take};
+            forget((take(&mut self.threads), take(&mut self.inproc)));
+            forget((take(&mut self.listeners), Arc::clone(&self.live)));
+            return;
+        }
         if is_io_thread() {
             for thread in &self.threads {
                 self.send(thread, Command::StopWhenIdle);

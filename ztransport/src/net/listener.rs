@@ -1,9 +1,13 @@
 //! A socket that listens.
 
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+use std::{
+    net::Shutdown,
+    os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd},
+};
 
 use rustix::net::SocketFlags;
 use socket2::Socket;
+use zpipe::Process;
 
 use super::stream::Kind;
 use super::{AcceptError, BindError, PeerAddress, SocketTuning, Stream, ipc, tcp};
@@ -20,6 +24,7 @@ pub struct Listener {
     _file: Option<ipc::SocketFile>,
     socket: Socket,
     tuning: SocketTuning,
+    process: Process,
 }
 
 /// A connection that was accepted.
@@ -64,6 +69,7 @@ impl Listener {
             _file: file,
             socket,
             tuning: tuning.clone(),
+            process: Process::current(),
         };
         Ok((listener, resolved))
     }
@@ -95,6 +101,17 @@ impl Listener {
             None => stream.peer(),
         };
         Ok(Accepted { stream, peer })
+    }
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        // A child that was forked meanwhile has a copy of the descriptor, which must not hold the port; nor
+        // must the child end what its parent goes on using.
+        if !self.process.is_forked() {
+            // There is nobody to be told; the descriptor is closed in any case.
+            let _ = self.socket.shutdown(Shutdown::Both);
+        }
     }
 }
 

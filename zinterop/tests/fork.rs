@@ -1,0 +1,112 @@
+//! What a forked child can do with the sockets that it has inherited: nothing, and that at once.
+
+use std::{
+    io,
+    net::{TcpListener, TcpStream},
+    os::unix::process::CommandExt,
+    process::{Child, Command},
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use zsocket::{Context, Error, Pull, Push, Socket};
+
+const DEADLINE: Duration = Duration::from_secs(30);
+
+/// Forks, runs this in the child, and then a program that keeps the child for this many seconds. Fails if
+/// it returns `false`.
+fn fork(seconds: &str, in_child: impl FnMut() -> bool + Send + Sync + 'static) -> Child {
+    let mut in_child = in_child;
+    let mut command = Command::new("sleep");
+    command.arg(seconds);
+    let check = move || {
+        if in_child() {
+            Ok(())
+        } else {
+            Err(io::ErrorKind::Other.into())
+        }
+    };
+    // SAFETY: the child uses what it has inherited, which is what is tested here: it must be refused
+    // before any lock is taken. It allocates, which the C library allows after a fork.
+    unsafe { command.pre_exec(check) };
+    command.spawn().expect("all calls are refused in the child")
+}
+
+type Sockets = (Socket<Pull>, Socket<Push>, Context);
+
+fn sockets() -> (Arc<Mutex<Option<Sockets>>>, String) {
+    let context = Context::new();
+    let pull = context.socket::<Pull>().unwrap();
+    let endpoint = pull.bind("tcp://127.0.0.1:*").unwrap().to_string();
+    let push = context.socket::<Push>().unwrap();
+    push.connect(endpoint.as_str()).unwrap();
+    push.send("before").unwrap();
+    assert_eq!(pull.recv_timeout(DEADLINE).unwrap()[0], "before");
+    (Arc::new(Mutex::new(Some((pull, push, context)))), endpoint)
+}
+
+#[test]
+fn every_call_is_refused_and_dropping_waits_for_nothing() {
+    let (sockets, _) = sockets();
+    let inherited = Arc::clone(&sockets);
+    let in_parent = sockets.lock().unwrap();
+    in_parent
+        .as_ref()
+        .unwrap()
+        .1
+        .send("for the parent")
+        .unwrap();
+    drop(in_parent);
+    let mut child = fork("0", move || {
+        let Some((pull, push, context)) = inherited.lock().unwrap().take() else {
+            return false;
+        };
+        let forked = |error| matches!(error, Error::Forked);
+        let refused = [
+            pull.recv().is_err_and(forked),
+            pull.try_recv().is_err_and(forked),
+            push.send("x").is_err_and(|refused| forked(refused.error)),
+            push.try_send("x")
+                .is_err_and(|refused| forked(refused.error)),
+            pull.bind("inproc://x").is_err_and(forked),
+            push.connect("inproc://x").is_err_and(forked),
+            context.socket::<Pull>().is_err_and(forked),
+            context.term().is_err_and(forked),
+        ];
+        drop((pull, push, context));
+        // A context of its own works.
+        let own = Context::new().socket::<Pull>().is_ok();
+        own && refused.iter().all(|refused| *refused)
+    });
+    assert!(child.wait().unwrap().success());
+    // The parent goes on.
+    let in_parent = sockets.lock().unwrap();
+    let (pull, push, _) = in_parent.as_ref().unwrap();
+    assert_eq!(pull.recv_timeout(DEADLINE).unwrap()[0], "for the parent");
+    push.send("after").unwrap();
+    assert_eq!(pull.recv_timeout(DEADLINE).unwrap()[0], "after");
+}
+
+/// The descriptors of the child are closed when it executes a program, so one that does not is needed:
+/// it holds its copies for as long as it runs the closure.
+#[test]
+fn a_child_does_not_hold_the_port() {
+    let (sockets, endpoint) = sockets();
+    let address = endpoint.trim_start_matches("tcp://").to_owned();
+    let gate = TcpListener::bind("127.0.0.1:0").unwrap();
+    let at = gate.local_addr().unwrap();
+    let child = std::thread::spawn(move || {
+        fork("0", move || {
+            // The parent accepts, unbinds, and then closes this.
+            use io::Read;
+            TcpStream::connect(at).is_ok_and(|mut stream| stream.read(&mut [0]).is_ok())
+        })
+    });
+    let (stream, _) = gate.accept().unwrap();
+    let taken = sockets.lock().unwrap().take();
+    let (pull, push, context) = taken.unwrap();
+    pull.unbind(endpoint.as_str()).unwrap();
+    TcpListener::bind(&address).unwrap();
+    drop((pull, push, context, stream));
+    assert!(child.join().unwrap().wait().unwrap().success());
+}
