@@ -18,7 +18,7 @@ use bytes::Bytes;
 
 use crate::{
     spent::Spent,
-    sync::{AtomicPtr, AtomicU64, Ordering},
+    sync::{AtomicPtr, AtomicU64, Ordering, prefetch},
 };
 
 /// A large body that is not in the rope's memory.
@@ -114,6 +114,9 @@ pub(crate) struct Chunk {
     next: AtomicPtr<Self>,
     memory: Memory,
 }
+
+/// Bytes that a processor fetches at a time.
+const CACHE_LINE: usize = 64;
 
 impl Chunk {
     /// Allocates a chunk of at least `capacity` bytes and gives up ownership of it.
@@ -218,6 +221,13 @@ impl Chunk {
         debug_assert!(start + len <= self.capacity());
         // SAFETY: forwarded to the caller.
         unsafe { self.memory.slice(start, len) }
+    }
+
+    /// Has the processor fetch the memory at `start`.
+    #[inline(always)]
+    pub(crate) fn prefetch(&self, start: usize) {
+        prefetch(self.memory.address(start));
+        prefetch(self.memory.address(start + CACHE_LINE));
     }
 
     /// Bytes `start..start + len` for writing.
@@ -336,6 +346,12 @@ impl Memory {
                 self.shadow[word].with(|_| ());
             }
         }
+    }
+
+    /// The address of a byte, which need not be in range: nobody looks there.
+    #[inline(always)]
+    fn address(&self, at: usize) -> *const u8 {
+        self.base.as_ptr().cast::<u8>().wrapping_add(at)
     }
 
     #[inline(always)]

@@ -13,7 +13,7 @@ use crate::{
     deferred,
     pipe::{Limits, Shared},
     ready::Notifier,
-    sync::{Arc, Ordering},
+    sync::{Arc, Ordering, prefetch},
 };
 
 /// One frame as it lies in the rope.
@@ -304,6 +304,22 @@ impl Reader {
     pub fn is_closed(&mut self) -> bool {
         // The order matters: what was committed before the writer went must be seen first.
         self.shared.writer_gone() && !self.is_readable()
+    }
+
+    /// Has the processor fetch what this end shares with the writer; see
+    /// [`Writer::prefetch`](crate::Writer::prefetch).
+    #[inline]
+    pub fn prefetch(&self) {
+        prefetch(&raw const self.shared.consumer);
+        prefetch(self.chunk.as_ptr());
+    }
+
+    /// Has the processor fetch the memory that the next message lies in; see
+    /// [`Writer::prefetch_memory`](crate::Writer::prefetch_memory).
+    #[inline]
+    pub fn prefetch_memory(&self) {
+        // SAFETY: the chunk is this reader's until it has gone on to the next one.
+        unsafe { self.chunk.as_ref() }.prefetch(self.off);
     }
 
     /// Whole messages read since the pipe was made.

@@ -107,3 +107,17 @@ mod once {
         }
     }
 }
+
+/// Has the processor fetch a cache line that is going to be written, without waiting for it. A hint:
+/// whatever the address, nothing else happens.
+#[inline(always)]
+pub(crate) fn prefetch<T>(line: *const T) {
+    #[cfg(all(target_arch = "x86_64", not(loom), not(miri)))]
+    // SAFETY: every x86-64 processor has the instruction, and it never faults.
+    unsafe {
+        use std::arch::x86_64::{_MM_HINT_ET0, _mm_prefetch};
+        _mm_prefetch::<_MM_HINT_ET0>(line.cast());
+    }
+    #[cfg(not(all(target_arch = "x86_64", not(loom), not(miri))))]
+    let _ = line;
+}

@@ -371,6 +371,7 @@ impl Core {
                 slot.commit(request, &mut self.deferral);
                 let sent = (slot.link.id, slot.link.writer.written());
                 self.links.outbound.advance();
+                self.links.prefetch_outbound();
                 return Ok(sent);
             }
             self.make_room(at, then);
@@ -475,6 +476,7 @@ impl Core {
                 slot.release(&mut self.deferral);
                 let id = slot.link.id;
                 self.links.inbound.advance();
+                self.links.prefetch_inbound();
                 return Ok(id);
             }
             if self.look_again(at, then) {

@@ -169,6 +169,33 @@ impl Links {
         self.slots.get_mut(at)?.as_mut()
     }
 
+    /// With many links what each shares with its other end has left the cache by its next turn, so that is
+    /// fetched some turns before.
+    #[inline]
+    pub(crate) fn prefetch_outbound(&mut self) {
+        if let Some((soon, later)) = self.outbound.ahead() {
+            if let Some(Slot { link, .. }) = self.get_mut(soon) {
+                link.writer.prefetch_memory();
+            }
+            if let Some(Slot { link, .. }) = self.get_mut(later) {
+                link.writer.prefetch();
+            }
+        }
+    }
+
+    /// See [`prefetch_outbound`](Self::prefetch_outbound).
+    #[inline]
+    pub(crate) fn prefetch_inbound(&mut self) {
+        if let Some((soon, later)) = self.inbound.ahead() {
+            if let Some(Slot { link, .. }) = self.get_mut(soon) {
+                link.reader.prefetch_memory();
+            }
+            if let Some(Slot { link, .. }) = self.get_mut(later) {
+                link.reader.prefetch();
+            }
+        }
+    }
+
     /// Where the link with this id is.
     pub(crate) fn find(&self, id: u64) -> Option<usize> {
         self.by_id.get(&id).copied()

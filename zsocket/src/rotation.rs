@@ -27,6 +27,19 @@ impl Rotation {
         self.turn
     }
 
+    /// Whose turn it is soon, and whose a little later: three and six turns from now. `None` in a circle so
+    /// small that what its links need is at hand anyway.
+    #[inline]
+    pub(crate) fn ahead(&self) -> Option<(usize, usize)> {
+        let turn = self.turn?;
+        let after = |link: usize| {
+            let next = self.neighbours(link)?.after;
+            (next != turn).then_some(next)
+        };
+        let soon = after(after(after(turn)?)?)?;
+        Some((soon, after(after(after(soon)?)?)?))
+    }
+
     /// The turn goes to the next one.
     #[inline]
     pub(crate) fn advance(&mut self) {
@@ -112,6 +125,19 @@ mod tests {
         rotation.advance();
         rotation.remove(6);
         assert_eq!(rotation.current(), Some(7));
+    }
+
+    #[test]
+    fn a_look_ahead_is_at_later_turns() {
+        let mut rotation = Rotation::default();
+        assert_eq!(rotation.ahead(), None);
+        for link in 0..7 {
+            assert_eq!(rotation.ahead(), None, "with {link} links");
+            rotation.insert(link);
+        }
+        assert_eq!(rotation.ahead(), Some((3, 6)));
+        rotation.advance();
+        assert_eq!(rotation.ahead(), Some((4, 0)));
     }
 
     proptest! {
