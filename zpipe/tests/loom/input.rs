@@ -74,6 +74,41 @@ fn large_bodies_between_small_ones() {
 }
 
 #[test]
+fn a_large_body_that_is_read_straight_into_its_own_buffer() {
+    model(|| {
+        let (mut writer, mut reader) = ingest_pipe(UNLIMITED, None, None);
+        let mut wire = Vec::new();
+        frame(Flags::NONE, 0, 8, &mut wire);
+        frame(Flags::NONE, 1, 60, &mut wire);
+        frame(Flags::NONE, 2, 8, &mut wire);
+        let thread = thread::spawn(move || {
+            let (begin, rest) = wire.split_at(20);
+            let (body, end) = rest.split_at(52);
+            feed(&mut writer, begin, 20);
+            assert!(writer.wants_body());
+            for part in body.chunks(30) {
+                let filled = writer.fill_body(|room| {
+                    let (room, _) = room.split_at_mut(part.len());
+                    for (to, from) in room.iter_mut().zip(part) {
+                        to.write(*from);
+                    }
+                    // SAFETY: the loop above has written each of them.
+                    Ok::<_, ()>(unsafe { &mut *(std::ptr::from_mut(room) as *mut [u8]) })
+                });
+                assert_eq!(filled.unwrap().bytes, part.len());
+            }
+            assert!(!writer.wants_body());
+            feed(&mut writer, end, 20);
+        });
+        let mut next = 0;
+        read(&mut reader, &mut next);
+        thread.join().unwrap();
+        read(&mut reader, &mut next);
+        assert_eq!(next, 3);
+    });
+}
+
+#[test]
 fn commands_are_dropped_beside_the_reader() {
     model(|| {
         let (mut writer, mut reader) = ingest_pipe(UNLIMITED, None, None);

@@ -6,6 +6,8 @@
 
 #![cfg(loom)]
 
+mod channel;
+mod ends;
 mod input;
 mod pipe;
 mod ready;

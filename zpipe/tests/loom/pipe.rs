@@ -9,23 +9,23 @@ use zpipe::{ByteReader, Limits, Reader, ReadySet, Writer, byte_pipe, pipe};
 
 use crate::model;
 
-const UNLIMITED: Limits = Limits {
+pub(crate) const UNLIMITED: Limits = Limits {
     messages: 0,
     bytes: 0,
 };
 
 /// Three words, so that each body covers at least two of a chunk's shadow cells.
-fn body(n: u8) -> [u8; 24] {
+pub(crate) fn body(n: u8) -> [u8; 24] {
     [n; 24]
 }
 
-fn send(writer: &mut Writer, n: u8) {
+pub(crate) fn send(writer: &mut Writer, n: u8) {
     writer.append(Flags::NONE, &body(n));
     writer.commit();
 }
 
 /// Reads what is there and expects `next`, `next + 1`, ...
-fn read(reader: &mut Reader, next: &mut u8) {
+pub(crate) fn read(reader: &mut Reader, next: &mut u8) {
     while let Some(frame) = reader.next_frame() {
         assert_eq!(frame.body.as_slice(), body(*next));
         *next += 1;
@@ -127,7 +127,7 @@ fn a_message_taken_back_is_never_seen() {
 }
 
 /// Takes what is there, at most `max` bytes of it.
-fn take(reader: &mut ByteReader, wire: &mut Vec<u8>, max: usize) {
+pub(crate) fn take(reader: &mut ByteReader, wire: &mut Vec<u8>, max: usize) {
     let mut slices: Vec<IoSlice<'_>> = Vec::new();
     let total = reader.gather(&mut slices, 8, max);
     slices
@@ -191,7 +191,7 @@ fn pending_is_never_more_than_was_committed() {
 }
 
 /// Reads with idle/wake until `end` has come.
-fn read_until(reader: &mut Reader, set: &mut ReadySet, end: u8) -> u32 {
+pub(crate) fn read_until(reader: &mut Reader, set: &mut ReadySet, end: u8) -> u32 {
     let (mut next, mut waits) = (0, 0);
     loop {
         read(reader, &mut next);

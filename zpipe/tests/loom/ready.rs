@@ -4,9 +4,16 @@ use std::{
     os::fd::BorrowedFd,
     sync::Arc as StdArc,
     task::{Wake, Waker},
+    time::Instant,
 };
 
-use loom::{sync::Notify, thread};
+use loom::{
+    sync::{
+        Notify,
+        atomic::{AtomicU32, Ordering},
+    },
+    thread,
+};
 use zpipe::{Notifier, Readiness, ReadySet};
 
 use crate::model;
@@ -66,11 +73,11 @@ fn a_token_signalled_again_while_it_is_drained() {
     model(|| {
         let mut set = ReadySet::new();
         let notifier = set.notifier(1);
-        let work = StdArc::new(loom::sync::atomic::AtomicU32::new(0));
+        let work = StdArc::new(AtomicU32::new(0));
         let theirs = StdArc::clone(&work);
         let thread = thread::spawn(move || {
             for _ in 0..2 {
-                theirs.fetch_add(1, loom::sync::atomic::Ordering::Relaxed);
+                theirs.fetch_add(1, Ordering::Relaxed);
                 notifier.notify(Readiness::READABLE);
             }
         });
@@ -78,8 +85,96 @@ fn a_token_signalled_again_while_it_is_drained() {
         let mut done = 0;
         while done < 2 {
             assert!(set.wait(None));
-            set.drain(|_, _| done = work.load(loom::sync::atomic::Ordering::Relaxed));
+            set.drain(|_, _| done = work.load(Ordering::Relaxed));
         }
+        thread.join().unwrap();
+    });
+}
+
+#[test]
+fn a_queued_token_stays_queued_while_the_one_before_it_is_signalled_again() {
+    model(|| {
+        let mut set = ReadySet::new();
+        let (one, two) = (set.notifier(1), set.notifier(2));
+        one.notify(Readiness::READABLE);
+        two.notify(Readiness::READABLE);
+        let thread = notify(one, Readiness::READABLE);
+        let mut seen = [0, 0];
+        let mut count = |token: u64, _| seen[token as usize - 1] += 1;
+        set.drain(&mut count);
+        thread.join().unwrap();
+        set.drain(&mut count);
+        assert!(set.is_empty());
+        assert!(matches!(seen, [1 | 2, 1]), "{seen:?}");
+    });
+}
+
+#[test]
+fn waits_of_different_kinds_follow_each_other() {
+    model(|| {
+        let mut set = ReadySet::new();
+        let notifier = set.notifier(1);
+        let work = StdArc::new(AtomicU32::new(0));
+        let theirs = StdArc::clone(&work);
+        let thread = thread::spawn(move || {
+            for _ in 0..2 {
+                theirs.fetch_add(1, Ordering::Relaxed);
+                notifier.notify(Readiness::READABLE);
+            }
+        });
+        // The waker of the first wait is still known when the second one begins.
+        let (task, waker) = task();
+        while !set.register(&waker) {
+            task.0.wait();
+        }
+        let mut done = 0;
+        set.drain(|_, _| done = work.load(Ordering::Relaxed));
+        while done < 2 {
+            assert!(set.wait(None));
+            set.drain(|_, _| done = work.load(Ordering::Relaxed));
+        }
+        thread.join().unwrap();
+    });
+}
+
+#[test]
+fn a_set_that_moves_to_another_thread_wakes_that_one() {
+    model(|| {
+        let mut set = ReadySet::new();
+        let (one, two) = (set.notifier(1), set.notifier(2));
+        let signaller = thread::spawn(move || {
+            one.notify(Readiness::READABLE);
+            two.notify(Readiness::READABLE);
+        });
+        assert!(set.wait(None));
+        let mut seen = 0;
+        set.drain(|_, _| seen += 1);
+        let waiter = thread::spawn(move || {
+            while seen < 2 {
+                assert!(set.wait(None));
+                set.drain(|_, _| seen += 1);
+            }
+        });
+        signaller.join().unwrap();
+        waiter.join().unwrap();
+    });
+}
+
+#[test]
+fn a_signal_after_the_deadline_is_there_for_the_next_wait() {
+    model(|| {
+        let mut set = ReadySet::new();
+        let thread = notify(set.notifier(1), Readiness::READABLE);
+        // A deadline has always passed when loom's threads come to sleep.
+        let in_time = set.wait(Some(Instant::now()));
+        if in_time {
+            assert!(!set.is_empty());
+        } else {
+            assert!(set.wait(None));
+        }
+        let mut seen = 0;
+        set.drain(|_, _| seen += 1);
+        assert_eq!(seen, 1);
         thread.join().unwrap();
     });
 }
@@ -98,7 +193,7 @@ fn a_list_that_goes_frees_what_is_queued() {
 }
 
 /// A task that sleeps until it is woken.
-struct Task(Notify);
+pub(crate) struct Task(pub(crate) Notify);
 
 impl Wake for Task {
     fn wake(self: StdArc<Self>) {
@@ -106,7 +201,7 @@ impl Wake for Task {
     }
 }
 
-fn task() -> (StdArc<Task>, Waker) {
+pub(crate) fn task() -> (StdArc<Task>, Waker) {
     let task = StdArc::new(Task(Notify::new()));
     (StdArc::clone(&task), Waker::from(task))
 }
@@ -130,7 +225,7 @@ fn a_registered_waker_is_woken() {
 #[test]
 fn a_waker_taken_back_is_not_kept() {
     model(|| {
-        let set = ReadySet::new();
+        let mut set = ReadySet::new();
         let (task, waker) = task();
         let thread = notify(set.notifier(1), Readiness::READABLE);
         set.register(&waker);
@@ -145,7 +240,7 @@ fn a_waker_taken_back_is_not_kept() {
 #[test]
 fn the_last_waker_registered_is_woken() {
     model(|| {
-        let set = ReadySet::new();
+        let mut set = ReadySet::new();
         let other = Waker::noop();
         let (task, waker) = task();
         let thread = notify(set.notifier(1), Readiness::READABLE);

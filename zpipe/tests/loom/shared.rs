@@ -1,6 +1,12 @@
 //! Mailboxes, and values that several threads drive.
 
-use loom::{sync::Arc, thread};
+use loom::{
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+    thread,
+};
 use zpipe::{Owned, ReadySet, mailbox};
 
 use crate::model;
@@ -39,6 +45,66 @@ fn a_letter_to_nobody_comes_back_or_is_dropped() {
 }
 
 #[test]
+fn a_letter_is_taken_or_taken_back() {
+    model(|| {
+        let set = ReadySet::new();
+        let (sender, mut mailbox) = mailbox(set.notifier(0));
+        sender.post(1).unwrap();
+        sender.post(2).unwrap();
+        let thread = thread::spawn(move || (mailbox.take(), mailbox));
+        let back = sender.retract(|letter| *letter == 2);
+        let (mut taken, mut mailbox) = thread.join().unwrap();
+        taken.extend(mailbox.take());
+        match back {
+            Some(letter) => assert_eq!((letter, &taken), (2, &[1].into())),
+            None => assert_eq!(taken, [1, 2]),
+        }
+    });
+}
+
+/// What each of several threads has done before it drove a value, as the one sees it who drives.
+struct Board([AtomicU32; 3]);
+
+impl Board {
+    fn new() -> Arc<Self> {
+        Arc::new(Self(std::array::from_fn(|_| AtomicU32::new(0))))
+    }
+
+    /// Does something, and drives with the event that stands for it.
+    fn drive(&self, owned: &Owned<u32>, number: usize) {
+        self.0[number].store(1, Ordering::Relaxed);
+        owned.drive(1 << number, |handled, events| {
+            for number in (0..3).filter(|number| events & 1 << number != 0) {
+                assert_eq!(
+                    self.0[number].load(Ordering::Relaxed),
+                    1,
+                    "an event too early"
+                );
+            }
+            *handled += events;
+        });
+    }
+}
+
+#[test]
+fn who_handles_an_event_sees_what_led_to_it() {
+    model(|| {
+        let (owned, board) = (Arc::new(Owned::new(0)), Board::new());
+        let threads = [1, 2].map(|number| {
+            let (owned, board) = (Arc::clone(&owned), Arc::clone(&board));
+            thread::spawn(move || board.drive(&owned, number))
+        });
+        board.drive(&owned, 0);
+        threads
+            .into_iter()
+            .for_each(|thread| thread.join().unwrap());
+        let mut all = 0;
+        assert!(owned.drive(0, |handled, _| all = *handled));
+        assert_eq!(all, 0b111, "each once");
+    });
+}
+
+#[test]
 fn no_event_is_lost_and_nobody_is_in_twice() {
     model(|| {
         let owned = Arc::new(Owned::new(0));
@@ -66,12 +132,12 @@ fn no_event_is_lost_and_nobody_is_in_twice() {
 fn an_event_posted_while_its_like_is_handled_counts_anew() {
     model(|| {
         let owned = Arc::new(Owned::new(0));
-        let work = Arc::new(loom::sync::atomic::AtomicU32::new(0));
+        let work = Arc::new(AtomicU32::new(0));
         let (our, their) = (Arc::clone(&owned), Arc::clone(&work));
-        let drive = |owned: &Owned<u32>, work: &loom::sync::atomic::AtomicU32| {
-            work.fetch_add(1, loom::sync::atomic::Ordering::Relaxed);
+        let drive = |owned: &Owned<u32>, work: &AtomicU32| {
+            work.fetch_add(1, Ordering::Relaxed);
             owned.drive(1, |seen, _| {
-                *seen = work.load(loom::sync::atomic::Ordering::Relaxed);
+                *seen = work.load(Ordering::Relaxed);
             });
         };
         let thread = thread::spawn(move || drive(&our, &their));

@@ -1,0 +1,174 @@
+//! How the ends of a pipe begin, wait, change their minds and go: closing, rewinding, notifiers that are
+//! set late, and waits that are taken back.
+
+use bytes::Bytes;
+use loom::thread;
+use zmtp::header::Flags;
+use zpipe::{Limits, ReadySet, byte_pipe, pipe};
+
+use crate::{
+    model,
+    pipe::{UNLIMITED, body, read, read_until, send, take},
+};
+
+const ONE: Limits = Limits {
+    messages: 1,
+    bytes: 0,
+};
+
+#[test]
+fn a_writer_that_goes_wakes_the_idle_byte_reader() {
+    model(|| {
+        let mut set = ReadySet::new();
+        let (mut writer, mut reader) = byte_pipe(UNLIMITED, None, Some(set.notifier(0)));
+        let thread = thread::spawn(move || {
+            send(&mut writer, 0);
+            writer.append(Flags::MORE, &body(9));
+        });
+        let mut wire = Vec::new();
+        while !reader.is_closed() {
+            take(&mut reader, &mut wire, usize::MAX);
+            if reader.set_idle() {
+                assert!(set.wait(None));
+                set.drain(|_, _| ());
+            }
+        }
+        assert_eq!(wire.len(), 26, "closed only after the last message");
+        thread.join().unwrap();
+    });
+}
+
+#[test]
+fn a_byte_reader_that_goes_in_the_middle_of_a_message() {
+    model(|| {
+        let handle = Bytes::from(vec![7; 32]);
+        let (mut writer, mut reader) = byte_pipe(UNLIMITED, None, None);
+        let theirs = handle.clone();
+        send(&mut writer, 0);
+        let thread = thread::spawn(move || {
+            writer.append_spliced(Flags::MORE, theirs.clone());
+            writer.append_spliced(Flags::NONE, theirs);
+            writer.commit();
+            send(&mut writer, 1);
+        });
+        // Past the first message and, if it is there, into the second one.
+        take(&mut reader, &mut Vec::new(), 26 + 40);
+        drop(reader);
+        thread.join().unwrap();
+        assert!(handle.is_unique());
+    });
+}
+
+#[test]
+fn a_message_that_was_taken_in_part_is_taken_again() {
+    model(|| {
+        let handle = Bytes::from(vec![7; 32]);
+        let (mut writer, mut reader) = byte_pipe(UNLIMITED, None, None);
+        let theirs = handle.clone();
+        let thread = thread::spawn(move || {
+            send(&mut writer, 0);
+            writer.append_spliced(Flags::MORE, theirs);
+            writer.append(Flags::NONE, &body(1));
+            writer.commit();
+            send(&mut writer, 2);
+            writer
+        });
+        let mut wire = Vec::new();
+        take(&mut reader, &mut wire, 40);
+        // Whole messages stay taken, the part of one comes back.
+        wire.truncate(26 * reader.messages_read() as usize);
+        reader.rewind();
+        assert!(!reader.is_mid_message());
+        take(&mut reader, &mut wire, usize::MAX);
+        let writer = thread.join().unwrap();
+        take(&mut reader, &mut wire, usize::MAX);
+        let expected = [
+            &b"\x00\x18"[..],
+            &body(0),
+            b"\x01\x20",
+            &handle,
+            b"\x00\x18",
+            &body(1),
+            b"\x00\x18",
+            &body(2),
+        ];
+        assert_eq!(wire, expected.concat());
+        assert_eq!((writer.pending(), reader.messages_read()), (0, 3));
+        assert!(handle.is_unique());
+    });
+}
+
+#[test]
+fn a_writer_whose_reader_is_gone_does_not_wait() {
+    model(|| {
+        let mut room = ReadySet::new();
+        let (mut writer, reader) = pipe(ONE, Some(room.notifier(0)), None);
+        send(&mut writer, 0);
+        let thread = thread::spawn(move || drop(reader));
+        // The signal of the end comes once, and may have come before this end asked for one.
+        while writer.block() {
+            assert!(room.wait(None));
+            room.drain(|_, _| ());
+        }
+        assert!(writer.is_closed());
+        thread.join().unwrap();
+    });
+}
+
+#[test]
+fn a_reader_that_gets_its_notifier_late() {
+    model(|| {
+        let mut set = ReadySet::new();
+        let (mut writer, mut reader) = pipe(UNLIMITED, None, None);
+        let thread = thread::spawn(move || {
+            send(&mut writer, 0);
+            send(&mut writer, 1);
+            writer
+        });
+        // Whoever takes this wish away finds nobody to signal.
+        let _ = reader.set_idle();
+        reader.set_notifier(set.notifier(0));
+        read_until(&mut reader, &mut set, 2);
+        drop(thread.join().unwrap());
+    });
+}
+
+#[test]
+fn a_writer_that_gets_its_notifier_late() {
+    model(|| {
+        let mut room = ReadySet::new();
+        let (mut writer, mut reader) = pipe(ONE, None, None);
+        send(&mut writer, 0);
+        let thread = thread::spawn(move || {
+            let _ = writer.block();
+            writer.set_notifier(room.notifier(0));
+            while !writer.has_room() {
+                if writer.block() {
+                    assert!(room.wait(None));
+                    room.drain(|_, _| ());
+                }
+            }
+            (writer, room)
+        });
+        read(&mut reader, &mut 0);
+        drop(thread.join().unwrap());
+    });
+}
+
+#[test]
+fn a_reader_that_is_busy_again_loses_nothing() {
+    model(|| {
+        let mut set = ReadySet::new();
+        let (mut writer, mut reader) = pipe(UNLIMITED, None, Some(set.notifier(0)));
+        let thread = thread::spawn(move || {
+            send(&mut writer, 0);
+            send(&mut writer, 1);
+            writer
+        });
+        if reader.set_idle() {
+            reader.set_busy();
+        }
+        read_until(&mut reader, &mut set, 2);
+        drop(thread.join().unwrap());
+    });
+}
