@@ -21,7 +21,7 @@ use crate::{
     reader::give_back,
     ready::Notifier,
     spent::Spent,
-    sync::Arc,
+    sync::{Arc, or_mutant},
 };
 
 /// The reading end of a pipe, for those who want bytes in wire format.
@@ -451,7 +451,7 @@ impl ByteReader {
     pub fn set_idle(&mut self) -> bool {
         self.leave_chunks();
         self.shared.set_idle();
-        if self.is_readable() || self.shared.writer_gone() {
+        if or_mutant!(self.is_readable(), false) || or_mutant!(self.shared.writer_gone(), false) {
             self.shared.take_idle();
             return false;
         }
@@ -461,7 +461,10 @@ impl ByteReader {
     /// Whether the writer is gone and everything it committed has been taken.
     #[must_use]
     pub fn is_closed(&self) -> bool {
-        self.shared.writer_gone() && !self.is_readable()
+        or_mutant!(
+            self.shared.writer_gone() && !self.is_readable(),
+            !self.is_readable() && self.shared.writer_gone()
+        )
     }
 
     /// Whole messages released since the pipe was made.

@@ -104,8 +104,9 @@
 //!
 //! Random operations are run on pipes and on an oracle, and everything observable is compared after
 //! each of them: content, counts, room, signals, memory (`tests/model`). Every hand-over between
-//! threads is checked in all interleavings that loom tells apart with up to four preemptions
-//! (`tests/loom`); atomics, cells and locks come from one module so that loom can take their place.
+//! threads is checked in all interleavings that loom tells apart with up to three preemptions
+//! (`tests/loom`); atomics, cells and locks come from one module so that loom can take their place, and
+//! so that a runner can weaken each ordering in turn and see that a test notices (`mutants`).
 //! Real threads then move millions of numbered messages (`tests/stress.rs`). What a caller can do wrong
 //! and what panicking bodies do is tried in `tests/misuse.rs` and `tests/foreign.rs`. Miri runs all of
 //! this but loom, in smaller numbers, under Stacked and under Tree Borrows.

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, VecDeque, btree_map::Entry};
 
 use crate::{
     ready::{Notifier, Readiness},
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, or_mutant},
 };
 
 /// The sending end of a mailbox. Clone it freely.
@@ -84,7 +84,7 @@ impl<T> Sender<T> {
             letters.waiting.insert(number, letter);
             number
         };
-        self.shared.notifier.notify(Readiness::MAIL);
+        or_mutant!(self.shared.notifier.notify(Readiness::MAIL), ());
         Ok(Ticket(number))
     }
 }

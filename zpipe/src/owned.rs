@@ -1,6 +1,6 @@
 //! A value that any thread may drive, but only one at a time, and nobody ever waits for it.
 
-use crate::sync::{AtomicU32, Ordering, UnsafeCell};
+use crate::sync::{AtomicU32, Ordering, UnsafeCell, or_mutant};
 
 /// A lock that is only ever *tried*, and never loses an event.
 ///
@@ -99,7 +99,7 @@ impl<T> Owned<T> {
             if self.state.fetch_or(HELD | events, Ordering::AcqRel) & HELD != 0 {
                 return Driven::Elsewhere;
             }
-            pending = self.state.swap(HELD, Ordering::AcqRel) & !HELD;
+            pending = or_mutant!(self.state.swap(HELD, Ordering::AcqRel), events) & !HELD;
         }
         let poison = Poison(&self.state);
         let mut round = 1;

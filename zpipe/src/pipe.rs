@@ -31,7 +31,7 @@ use crate::{
     spent::Spent,
     sync::{
         Arc, AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Mutex, OnceLock, Ordering, Padded,
-        publish,
+        or_mutant, publish,
     },
     wait::lock,
     writer::Writer,
@@ -275,9 +275,12 @@ impl Shared {
     pub(crate) fn block_until(&self, target: u64, limits_version: u64) -> bool {
         self.producer.resume_at.swap(target, Ordering::AcqRel);
         publish();
-        if self.reader_gone()
-            || self.consumer.consumed.load(Ordering::Acquire) >= target
-            || self.limits_version() != limits_version
+        if or_mutant!(self.reader_gone(), false)
+            || or_mutant!(
+                self.consumer.consumed.load(Ordering::Acquire) >= target,
+                false
+            )
+            || or_mutant!(self.limits_version() != limits_version, false)
         {
             self.take_blocked();
             return false;
@@ -313,7 +316,7 @@ impl Shared {
         (self.producer.limits_version).fetch_add(1, Ordering::Release);
         drop(present);
         publish();
-        if self.take_blocked() {
+        if or_mutant!(self.take_blocked(), false) {
             self.wake_writer();
         }
     }

@@ -13,7 +13,7 @@ use crate::{
     deferred,
     pipe::{Limits, Shared},
     ready::Notifier,
-    sync::{Arc, Ordering, prefetch},
+    sync::{Arc, Ordering, or_mutant, prefetch},
 };
 
 /// One frame as it lies in the rope.
@@ -287,7 +287,7 @@ impl Reader {
     #[must_use = "`false` means that no signal will come"]
     pub fn set_idle(&mut self) -> bool {
         self.shared.set_idle();
-        if self.is_readable() || self.shared.writer_gone() {
+        if or_mutant!(self.is_readable(), false) || or_mutant!(self.shared.writer_gone(), false) {
             self.shared.take_idle();
             return false;
         }
@@ -303,7 +303,10 @@ impl Reader {
     /// Whether the writer is gone and everything it committed has been read.
     pub fn is_closed(&mut self) -> bool {
         // The order matters: what was committed before the writer went must be seen first.
-        self.shared.writer_gone() && !self.is_readable()
+        or_mutant!(
+            self.shared.writer_gone() && !self.is_readable(),
+            !self.is_readable() && self.shared.writer_gone()
+        )
     }
 
     /// Has the processor fetch what this end shares with the writer; see

@@ -13,7 +13,7 @@
 use std::{io, ops::BitOr, task::Waker, time::Instant};
 
 use crate::{
-    sync::{Arc, AtomicPtr, AtomicU32, Ordering},
+    sync::{Arc, AtomicPtr, AtomicU32, Ordering, UnsafeCell, or_mutant},
     wait::{Waiter, block_on_waiter},
 };
 
@@ -80,9 +80,34 @@ struct Node {
     token: u64,
     /// Signals not yet drained. Non-zero exactly while the node is queued.
     pending: AtomicU32,
-    /// The node below in the stack. Owned by whoever made `pending` non-zero, until it is drained.
-    next: AtomicPtr<Self>,
+    /// The node below in the stack. Owned by whoever made `pending` non-zero until the node is queued, and
+    /// then by whoever took the list, until it clears `pending`.
+    next: UnsafeCell<*mut Self>,
     set: Arc<Inner>,
+}
+
+// SAFETY: `next` points to a leaked `Arc` of a node, and only its owner of the moment touches it; the hand-
+// overs by `pending` and by the list's head order the accesses. Everything else is `Send` and `Sync`.
+unsafe impl Send for Node {}
+// SAFETY: as above.
+unsafe impl Sync for Node {}
+
+impl Node {
+    /// # Safety
+    ///
+    /// The caller owns `next`.
+    unsafe fn next(&self) -> *mut Self {
+        // SAFETY: nobody else touches it.
+        self.next.with_mut(|next| unsafe { *next })
+    }
+
+    /// # Safety
+    ///
+    /// The caller owns `next`.
+    unsafe fn set_next(&self, below: *mut Self) {
+        // SAFETY: nobody else touches it.
+        self.next.with_mut(|next| unsafe { *next = below });
+    }
 }
 
 /// Marks a list whose consumer is gone. Never dereferenced.
@@ -122,7 +147,7 @@ impl ReadySet {
     pub fn drain(&mut self, mut report: impl FnMut(u64, Readiness)) {
         // A descriptor is cleared even if nothing is queued: a signaller may have been overtaken
         // between queueing and making it readable. What comes after the clearing signals again.
-        if !self.inner.waiter.clear_fd() && self.is_empty() {
+        if or_mutant!(!self.inner.waiter.clear_fd(), true) && self.is_empty() {
             return;
         }
         let top = self.inner.head.swap(std::ptr::null_mut(), Ordering::AcqRel);
@@ -168,7 +193,7 @@ impl ReadySet {
 
     /// After a waker was registered. Takes it back if it is not needed.
     fn take_back_if_signalled(&self) -> bool {
-        if self.acquire_is_empty() {
+        if or_mutant!(self.acquire_is_empty(), true) {
             return false;
         }
         self.inner.waiter.unregister();
@@ -224,8 +249,11 @@ impl Iterator for Drain {
         let taken = unsafe { Arc::from_raw(self.0) };
         // `next` must be read before `pending` is cleared: from then on the node may be queued again
         // by somebody else.
-        self.0 = taken.next.load(Ordering::Relaxed);
+        // SAFETY: whoever took the list owns its links.
+        let next = unsafe { taken.next() };
         let pending = taken.pending.swap(0, Ordering::AcqRel);
+        // SAFETY: the mutant reads too late on purpose.
+        self.0 = or_mutant!(next, unsafe { taken.next() });
         Some((taken.token, Readiness(pending)))
     }
 }
@@ -241,7 +269,7 @@ impl Notifier {
         let node = Node {
             token,
             pending: AtomicU32::new(0),
-            next: AtomicPtr::new(std::ptr::null_mut()),
+            next: UnsafeCell::new(std::ptr::null_mut()),
             set: Arc::clone(set),
         };
         Self {
@@ -251,7 +279,7 @@ impl Notifier {
 
     /// Queues the token, if it is not queued yet, and wakes the consumer, if it waits.
     pub fn notify(&self, what: Readiness) {
-        if what == Readiness::NONE {
+        if or_mutant!(what == Readiness::NONE, false) {
             return; // Without a bit in `pending` the node could be queued twice.
         }
         let node = &self.node;
@@ -270,7 +298,8 @@ impl Notifier {
                 drop(unsafe { Arc::from_raw(raw) });
                 return;
             }
-            node.next.store(head, Ordering::Relaxed);
+            // SAFETY: this thread made `pending` non-zero, and the node is not queued yet.
+            unsafe { node.set_next(head) };
             match inner
                 .head
                 .compare_exchange_weak(head, raw, Ordering::AcqRel, Ordering::Relaxed)
@@ -279,7 +308,7 @@ impl Notifier {
                 Err(now) => head = now,
             }
         }
-        inner.waiter.wake(head.is_null());
+        inner.waiter.wake(or_mutant!(head.is_null(), false));
     }
 
     /// Makes a notifier for another token of the same list.
@@ -315,11 +344,12 @@ impl std::fmt::Debug for Notifier {
 fn reverse(mut node: *mut Node) -> *mut Node {
     let mut reversed = std::ptr::null_mut();
     while !node.is_null() {
-        // SAFETY: the caller owns every node of this list; its links are not touched by others
-        // before `pending` is cleared.
-        let links = unsafe { &(*node).next };
-        let next = links.load(Ordering::Relaxed);
-        links.store(reversed, Ordering::Relaxed);
+        // SAFETY: the caller took this list, so its nodes are in place and it owns their links.
+        let next = unsafe {
+            let next = (*node).next();
+            (*node).set_next(reversed);
+            next
+        };
         reversed = node;
         node = next;
     }

@@ -7,22 +7,50 @@
 #[cfg(loom)]
 pub(crate) use loom::{
     cell::UnsafeCell,
-    sync::{
-        Arc, Mutex,
-        atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicU32, AtomicU64, Ordering, fence},
-    },
+    sync::{Arc, Mutex, atomic::Ordering},
 };
 
 #[cfg(not(loom))]
-pub(crate) use std::sync::{
-    Arc, Mutex, OnceLock,
-    atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicU32, AtomicU64, Ordering, fence},
+pub(crate) use std::sync::{Arc, Mutex, OnceLock, atomic::Ordering};
+
+#[cfg(all(loom, not(mutants)))]
+pub(crate) use loom::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicU32, AtomicU64, fence};
+
+#[cfg(not(any(loom, mutants)))]
+pub(crate) use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicU32, AtomicU64, fence};
+
+#[cfg(mutants)]
+mod mutants;
+#[cfg(mutants)]
+pub(crate) use self::mutants::{
+    AtomicBool, AtomicPtr, AtomicU8, AtomicU32, AtomicU64, fence, is_active,
 };
+
+/// The first expression. In a build with `--cfg mutants`, when this place is the one that is mutated, the
+/// second one instead: a second look that is not taken, say. See `zpipe/mutants`.
+#[cfg(not(mutants))]
+macro_rules! or_mutant {
+    ($original:expr, $mutant:expr) => {
+        $original
+    };
+}
+#[cfg(mutants)]
+macro_rules! or_mutant {
+    ($original:expr, $mutant:expr) => {
+        if crate::sync::is_active(stringify!($mutant)) {
+            $mutant
+        } else {
+            $original
+        }
+    };
+}
+pub(crate) use or_mutant;
 
 /// Orders every earlier store of this thread before every later load: the half of Dekker's
 /// hand-shake that each side of a hand-over performs between its own store and its look at the
 /// other side's flag.
 #[inline(always)]
+#[cfg_attr(mutants, track_caller)]
 pub(crate) fn publish() {
     fence(Ordering::SeqCst);
 }
@@ -70,7 +98,7 @@ mod cell {
 
 #[cfg(loom)]
 mod once {
-    use super::{AtomicBool, Ordering};
+    use loom::sync::atomic::{AtomicBool, Ordering};
 
     /// `std`'s cell behind a flag that loom sees.
     pub(crate) struct OnceLock<T> {

@@ -21,7 +21,7 @@ use rustix::event::EventfdFlags;
 
 use crate::{
     deferred,
-    sync::{AtomicU8, Mutex, OnceLock, Ordering, publish},
+    sync::{AtomicU8, Mutex, OnceLock, Ordering, or_mutant, publish},
 };
 
 const IDLE: u8 = 0;
@@ -77,7 +77,7 @@ impl Waiter {
 
     fn announce(&self, waker: &Waker, sleeper: fn(Waker) -> Sleeper) {
         let known = (lock(&self.slot).as_ref()).is_some_and(|sleeper| sleeper.is(waker));
-        if !known {
+        if or_mutant!(!known, lock(&self.slot).is_none()) {
             let sleeper = sleeper(waker.clone());
             let old = lock(&self.slot).replace(sleeper);
             if let Some(old) = old {
@@ -108,7 +108,7 @@ impl Waiter {
     pub(crate) fn wake(&self, was_empty: bool) {
         publish();
         if self.state.load(Ordering::Relaxed) == WAITING
-            && self.state.swap(IDLE, Ordering::AcqRel) == WAITING
+            && or_mutant!(self.state.swap(IDLE, Ordering::AcqRel) == WAITING, true)
         {
             self.wake_sleeper();
         }
@@ -155,7 +155,7 @@ impl Waiter {
         let event = Event::new()?;
         let event = self.event.get_or_init(|| event);
         publish();
-        if has_work() {
+        if or_mutant!(has_work(), false) {
             event.signal();
         }
         Ok(event.fd.as_fd())
@@ -214,13 +214,13 @@ pub(crate) fn block_on_waiter(
     let parker = Parker::new();
     loop {
         waiter.register_direct(parker.waker());
-        if has_work() {
+        if or_mutant!(has_work(), false) {
             waiter.unregister();
             return true;
         }
         if !parker.park(deadline) {
-            waiter.unregister();
-            return has_work();
+            or_mutant!(waiter.unregister(), ());
+            return or_mutant!(has_work(), false);
         }
     }
 }
@@ -291,7 +291,12 @@ impl Wake for Sleep {
 #[cfg(loom)]
 impl Parker {
     fn new() -> Self {
-        let sleep = std::sync::Arc::new(Sleep(loom::sync::Notify::new()));
+        // One for all waits of a thread, as above: what an earlier wait has left behind is explored, too.
+        loom::thread_local! {
+            static SLEEP: std::sync::Arc<Sleep> =
+                std::sync::Arc::new(Sleep(loom::sync::Notify::new()));
+        }
+        let sleep = SLEEP.with(std::sync::Arc::clone);
         Self {
             waker: Waker::from(std::sync::Arc::clone(&sleep)),
             sleep,
@@ -302,7 +307,12 @@ impl Parker {
         &self.waker
     }
 
-    fn park(&self, _deadline: Option<Instant>) -> bool {
+    /// There is no clock, and other threads may do anything before this one comes here, so it is enough
+    /// to say that every deadline has passed.
+    fn park(&self, deadline: Option<Instant>) -> bool {
+        if deadline.is_some() {
+            return false;
+        }
         self.sleep.0.wait();
         true
     }

@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::{ReadySet, Spinner};
+use crate::{ReadySet, Spinner, sync::or_mutant};
 
 /// Something at one end of a channel that can be waited for: room, or a message.
 pub(super) trait Awaited {
@@ -73,7 +73,7 @@ pub(super) fn block(
             Some(result) => return Ok(result?),
             None if signalled => {}
             None => {
-                it.stop_asking();
+                or_mutant!(it.stop_asking(), ());
                 return Err(InVain::TimedOut);
             }
         }
@@ -125,8 +125,8 @@ impl<T: Awaited> Future for Waiting<'_, T> {
 impl<T: Awaited> Drop for Waiting<'_, T> {
     fn drop(&mut self) {
         if self.is_registered {
-            self.it.stop_asking();
-            self.it.set().unregister();
+            or_mutant!(self.it.stop_asking(), ());
+            or_mutant!(self.it.set().unregister(), ());
         }
     }
 }
