@@ -89,10 +89,9 @@ fn collect(directory: &Path, into: &mut BTreeMap<String, Vec<String>>) -> std::i
             collect(&path, into)?;
         } else if path.extension().is_some_and(|extension| extension == "rs") {
             let text = fs::read_to_string(&path)?;
-            let is_code = |line: &&str| {
-                !line.starts_with("#[cfg(all(test") && !line.starts_with("#[cfg(test)]")
-            };
-            let code = text.lines().take_while(is_code);
+            let code = text
+                .lines()
+                .take_while(|line| !line.starts_with("mod tests {"));
             let relative = path.strip_prefix(root()).unwrap_or(&path);
             let relative = relative.to_string_lossy().into_owned();
             into.insert(relative, code.map(str::to_owned).collect());
