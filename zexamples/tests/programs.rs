@@ -163,14 +163,15 @@ fn a_short_soak_loses_nothing() {
 
 #[test]
 fn trouble_costs_the_others_nothing() {
-    let troubles = "descriptors,storms";
-    let args = ["--seconds", "3", "--seed", "1", "--troubles", troubles];
+    let args = ["--seconds", "3", "--seed", "1"];
     let lines = output(SOAK, &args).unwrap();
     check_soak(&lines);
-    assert!(
-        lines.iter().any(|line| line.starts_with("storms: ")),
-        "{lines:?}"
-    );
+    for what in ["hostile: ", "panics: ", "forks: ", "storms: "] {
+        assert!(
+            lines.iter().any(|line| line.starts_with(what)),
+            "{what} in {lines:?}"
+        );
+    }
 }
 
 #[test]

@@ -74,7 +74,12 @@ impl Books {
 
     /// Whether every stream has ended and has arrived.
     pub(crate) fn complete(&self) -> bool {
-        self.open.is_empty()
+        self.open() == 0
+    }
+
+    /// Streams that have not arrived in full.
+    pub(crate) fn open(&self) -> usize {
+        self.open.len()
     }
 
     pub(crate) fn streams(&self) -> u32 {

@@ -86,6 +86,9 @@ struct Plan {
     /// Repeats the random choices of an earlier run
     #[arg(long)]
     seed: Option<u64>,
+    /// Stops when the process takes up more than this, in MiB
+    #[arg(long, default_value_t = 4096, value_parser = clap::value_parser!(u64).range(..1 << 40))]
+    memory: u64,
     /// What shall go wrong meanwhile
     #[arg(long, value_enum, value_delimiter = ',', default_value = "all")]
     troubles: Vec<Choice>,
@@ -148,8 +151,8 @@ enum Role {
     Forker,
 }
 
-/// Nothing may stand still for longer.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// Nothing may stand still for longer. On a machine that stands still itself for a while, nothing is to blame.
+const PATIENCE: Duration = Duration::from_secs(240);
 /// PULL sockets per transport.
 const RECEIVERS: usize = 2;
 /// Connecting PUSH sockets per transport at a time.
@@ -196,16 +199,16 @@ fn soak(plan: &Plan) -> Result<bool> {
         .flat_map(|trouble| troubles::start(trouble, &stage, &targets, &pool, &mut seeds))
         .collect();
     drop(targets);
-    let watched = Arc::clone(&stage);
-    let watcher = thread::spawn(move || watch::watch(&watched));
+    let (watched, limit) = (Arc::clone(&stage), plan.memory << 20);
+    let watcher = thread::spawn(move || watch::watch(&watched, limit));
 
     let start = Instant::now();
-    wait(seconds, start);
+    wait(&stage, seconds, start);
     stage.stop();
     eprintln!("draining ...");
     let (finished, unfinished) = channel::<()>();
     let watchdog = thread::spawn(move || {
-        if unfinished.recv_timeout(PATIENCE * 5) == Err(RecvTimeoutError::Timeout) {
+        if unfinished.recv_timeout(PATIENCE * 2) == Err(RecvTimeoutError::Timeout) {
             eprintln!("soak: it does not end: a call hangs");
             process::exit(1);
         }
@@ -251,13 +254,12 @@ fn soak(plan: &Plan) -> Result<bool> {
     Ok(violations == 0)
 }
 
-fn wait(seconds: u64, start: Instant) {
+/// Waits for the end of the time, or until somebody else stops everything.
+fn wait(stage: &Stage, seconds: u64, start: Instant) {
     let progress = Progress::new(seconds, "s");
     progress.section("sending");
     for second in 1..=seconds {
-        thread::sleep(
-            (start + Duration::from_secs(second)).saturating_duration_since(Instant::now()),
-        );
+        stage.pause(Duration::from_secs(second).saturating_sub(start.elapsed()));
         progress.add(1);
     }
     progress.finish();

@@ -13,6 +13,17 @@ use crate::lane::Lane;
 use crate::receiver::Order;
 use crate::wire::{self, Pool};
 
+/// Streams that may be on their way at a time. A socket that is closed goes on sending in the background, so
+/// without a bound senders that are faster than the receivers would fill the memory.
+const OPEN: usize = 8;
+
+/// Waits until there is room for a new stream.
+fn wait_for_room(lane: &Lane) {
+    while lane.books().open() >= OPEN && !lane.stopping() {
+        thread::sleep(Duration::from_millis(1));
+    }
+}
+
 /// Sockets that connect to one or several receivers, one socket after the other. Each is
 /// connected up to three times, and every time begins a stream.
 pub(crate) fn connecting(
@@ -22,6 +33,7 @@ pub(crate) fn connecting(
     mut rng: Rng,
 ) -> Result<()> {
     while !lane.stopping() {
+        wait_for_room(lane);
         let push = open(lane, &mut rng)?;
         for again in (0..rng.u32(1..=3)).rev() {
             let mut targets = receivers.to_vec();
@@ -52,6 +64,7 @@ pub(crate) fn binding(
     mut rng: Rng,
 ) -> Result<()> {
     while !lane.stopping() {
+        wait_for_room(lane);
         let push = open(lane, &mut rng)?;
         let endpoint = lane.bind(&push)?;
         let receiver = &receivers[rng.usize(..receivers.len())];

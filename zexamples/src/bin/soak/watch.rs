@@ -76,13 +76,23 @@ const METRICS: [Metric; 4] = [
     },
 ];
 
-/// Looks until the stage stops.
-pub(crate) fn watch(stage: &Stage) -> Vec<Sample> {
+/// Looks until the stage stops, and stops it when the process takes up more than `limit` bytes.
+pub(crate) fn watch(stage: &Stage, limit: u64) -> Vec<Sample> {
     let mut samples = Vec::new();
     while !stage.stopping() {
         stage.pause(INTERVAL);
         // Without descriptors there is nothing to look with.
-        samples.extend(Sample::now().ok());
+        let Ok(sample) = Sample::now() else {
+            continue;
+        };
+        samples.push(sample);
+        if sample.footprint.anonymous > limit {
+            let limit = units::bytes(limit);
+            stage
+                .log
+                .violation(&format!("stopped: the process takes up more than {limit}"));
+            stage.stop();
+        }
     }
     samples
 }

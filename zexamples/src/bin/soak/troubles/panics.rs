@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::panic::{self, AssertUnwindSafe, catch_unwind, panic_any};
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -21,6 +21,10 @@ use crate::stage::Stage;
 
 /// What is thrown here.
 struct Planned;
+
+/// Messages that may be on their way when a new socket begins to send: those that are closed go on sending in the
+/// background, and a receiver may be slower than all of them together.
+const ON_THE_WAY: u64 = 500;
 
 /// Keeps the panics that are planned off the terminal.
 pub(crate) fn be_silent_about_planned_ones() {
@@ -61,17 +65,26 @@ impl Wake for PanickingWaker {
     }
 }
 
+/// What the two threads tell each other.
+#[derive(Default)]
+struct Shared {
+    over: AtomicBool,
+    received: AtomicU64,
+    /// Nothing has come for a while.
+    idle: AtomicBool,
+}
+
 /// Sends such bodies from one thread to another until the end.
 pub(super) fn run(stage: &Stage, transport: Transport, mut rng: Rng) -> Result<()> {
     let pull = stage.insist(|| stage.context.socket::<Pull>())?;
     let endpoint = stage.endpoints.fresh(transport);
     let endpoint = stage.insist(|| pull.bind(endpoint.as_str()))?.to_string();
-    let over = AtomicBool::new(false);
+    let shared = Shared::default();
     let rng_of_receiver = Rng::with_seed(rng.u64(..));
     thread::scope(|scope| {
-        let receiver = scope.spawn(|| receive(stage, pull, &over, rng_of_receiver));
-        let sent = send(stage, &endpoint, &mut rng);
-        over.store(true, Ordering::Relaxed);
+        let receiver = scope.spawn(|| receive(stage, pull, &shared, rng_of_receiver));
+        let sent = send(stage, &endpoint, &shared, &mut rng);
+        shared.over.store(true, Ordering::Relaxed);
         let received = receiver
             .join()
             .unwrap_or_else(|_| Err("a panic came out of a call for another one".into()));
@@ -91,9 +104,17 @@ fn catch<T>(stage: &Stage, what: &'static str, f: impl FnOnce() -> T) -> Option<
     }
 }
 
-fn send(stage: &Stage, endpoint: &str, rng: &mut Rng) -> Result<()> {
-    let mut generation = 0u32;
+fn send(stage: &Stage, endpoint: &str, shared: &Shared, rng: &mut Rng) -> Result<()> {
+    let (mut generation, mut sent) = (0u32, 0u64);
     while !stage.stopping() {
+        let received = shared.received.load(Ordering::Relaxed);
+        if shared.idle.load(Ordering::Relaxed) {
+            // Nothing is on its way, whatever panics have done to the count.
+            sent = received;
+        } else if sent > received + ON_THE_WAY {
+            thread::sleep(Duration::from_millis(1));
+            continue;
+        }
         let push = stage.insist(|| stage.context.socket::<Push>())?;
         push.set_send_hwm(rng.u32(1..200))?;
         push.set_send_timeout(Some(PATIENCE))?;
@@ -101,12 +122,19 @@ fn send(stage: &Stage, endpoint: &str, rng: &mut Rng) -> Result<()> {
         stage.insist(|| push.connect(endpoint))?;
         for seq in 0..rng.u64(..500) {
             let message = message(generation, seq, rng);
-            let sent = catch(stage, "panics: that came out of a send", || {
+            let result = catch(stage, "panics: that came out of a send", || {
                 push.send(message).map_err(Error::from)
             });
-            match sent.unwrap_or(Ok(())) {
-                Ok(()) => stage.log.count("panics: messages sent"),
-                Err(error) => return Err(format!("sending beside panics: {error}").into()),
+            match result {
+                Some(Ok(())) => {
+                    sent += 1;
+                    stage.log.count("panics: messages sent");
+                }
+                // Sent or not: what it dropped was its own.
+                None => sent += 1,
+                Some(Err(error)) => {
+                    return Err(format!("sending beside panics: {error}").into());
+                }
             }
             if stage.stopping() {
                 break;
@@ -131,10 +159,11 @@ fn message(generation: u32, seq: u64, rng: &mut Rng) -> Message {
     message
 }
 
-fn receive(stage: &Stage, pull: Socket<Pull>, over: &AtomicBool, mut rng: Rng) -> Result<()> {
+fn receive(stage: &Stage, pull: Socket<Pull>, shared: &Shared, mut rng: Rng) -> Result<()> {
     let mut books = Books::default();
     let mut last = Instant::now();
     loop {
+        shared.received.store(books.received, Ordering::Relaxed);
         if rng.u32(..50) == 0 {
             wait_with_a_panicking_waker(stage, &pull, &mut books);
         }
@@ -144,6 +173,7 @@ fn receive(stage: &Stage, pull: Socket<Pull>, over: &AtomicBool, mut rng: Rng) -
         match received {
             Some(Ok(message)) => {
                 last = Instant::now();
+                shared.idle.store(false, Ordering::Relaxed);
                 books.record(stage, &message);
                 // Over inproc the body is the sender's own.
                 catch(stage, "panics: of the receiver's own drop", || {
@@ -152,7 +182,8 @@ fn receive(stage: &Stage, pull: Socket<Pull>, over: &AtomicBool, mut rng: Rng) -
             }
             None => last = Instant::now(),
             Some(Err(Error::WouldBlock)) => {
-                if over.load(Ordering::Relaxed) {
+                shared.idle.store(true, Ordering::Relaxed);
+                if shared.over.load(Ordering::Relaxed) {
                     break;
                 }
                 if last.elapsed() > PATIENCE {
@@ -184,7 +215,10 @@ fn wait_with_a_panicking_waker(stage: &Stage, pull: &Socket<Pull>, books: &mut B
 
 /// The messages of the last few senders.
 #[derive(Default)]
-struct Books(BTreeMap<u32, Ledger>);
+struct Books {
+    streams: BTreeMap<u32, Ledger>,
+    received: u64,
+}
 
 impl Books {
     fn record(&mut self, stage: &Stage, message: &Message) {
@@ -192,14 +226,15 @@ impl Books {
             stage.log.violation("a message beside panics is damaged");
             return;
         };
+        self.received += 1;
         stage.log.count("panics: messages received");
-        let ledger = self.0.entry(generation).or_default();
+        let ledger = self.streams.entry(generation).or_default();
         ledger.record(0, 0, seq);
         if ledger.settle(&[]).duplicated > 0 {
             stage.log.violation("a message beside panics arrived twice");
         }
-        while self.0.len() > 8 {
-            self.0.pop_first();
+        while self.streams.len() > 8 {
+            self.streams.pop_first();
         }
     }
 }

@@ -131,7 +131,7 @@ pub(super) fn flooded_push(stage: &Stage, transport: Transport) -> Result<()> {
             Ok(()) => stage.log.count("flooded PUSH: floods"),
             Err(_) => stage.log.count("flooded PUSH: floods that ended early"),
         }
-        stage.pause(Duration::from_millis(50));
+        stage.pause(Duration::from_millis(200));
     }
     Ok(())
 }
