@@ -25,6 +25,8 @@ pub(super) fn cut_push(target: &Target, pool: &Pool, mut rng: Rng) -> Result<()>
     with_proxy(lane, pull, &control, seed, |endpoint| {
         let push = sender::open(lane, &mut rng)?;
         push.set_reconnect_interval(Some(Duration::from_millis(5)))?;
+        // It sends until the end, so without a mark it would queue without end.
+        push.set_send_hwm(rng.u32(1..=100))?;
         // Who cuts in the middle of the same message again and again must not be taken for a peer that
         // refuses it.
         push.set_max_refusals(0)?;
