@@ -1,5 +1,5 @@
 //! What a forked child notices.
-#![cfg(not(loom))]
+#![cfg(not(any(loom, miri)))]
 
 use std::{io, os::unix::process::CommandExt, process::Command};
 

@@ -630,6 +630,9 @@ impl Core {
         if !deferred::is_empty() {
             return true;
         }
+        if let Some(input) = &mut self.input {
+            input.give_back();
+        }
         // An I/O thread, on which foreign code has called, waits for nothing but its poll.
         let signalled = !ztransport::is_io_thread() && self.ready.wait(deadline);
         self.wake_tasks();

@@ -15,7 +15,8 @@
 //! tick: see [`LEASE_TICK`].
 //!
 //! Both may wait for one poll at the same moment, at the edges of a lease. Each event is reported to one
-//! of them, and whoever gets it drives the engine, so nothing depends on who it is.
+//! of them, and whoever gets it drives the engine, so nothing depends on who it is. Only a wake-up of the
+//! application is for one of them: the I/O thread passes it on.
 
 use std::{
     io,
@@ -145,7 +146,12 @@ impl Inputs {
     /// Reports what has happened, without waiting.
     pub(crate) fn take(&self, report: impl FnMut(Ready)) {
         // A failure, for lack of memory, is nobody's: the events are still there the next time.
-        let _ = self.poll.wait::<EVENTS>(Some(Instant::now()), report);
+        let woken = self.poll.wait::<EVENTS>(Some(Instant::now()), report);
+        if woken.unwrap_or(false) && self.is_leased() {
+            // The lease has begun since this poll was reported to the I/O thread, and the wake-up is the
+            // application's.
+            self.poll.waker().wake();
+        }
     }
 
     /// The application wants something.
@@ -523,6 +529,34 @@ mod tests {
         arrived(&mut input, &[&link]);
         assert!(driver(&link).read_arrived(false));
         assert!(link.reader.is_readable());
+    }
+
+    #[test]
+    fn a_wake_up_that_the_io_thread_takes_is_passed_on() {
+        let mut pull = pull();
+        let (link, _peer) = pull.peer();
+        let mut input = InputPoll::new(driver(&link)).unwrap();
+        assert!(input.lease());
+        input.waker().wake_by_ref();
+        // What the I/O thread does if the poll was reported to it just before the lease began.
+        input.inputs.take(|_| {});
+        let begin = Instant::now();
+        input.wait(Some(begin + DEADLINE));
+        assert!(begin.elapsed() < DEADLINE, "slept on");
+    }
+
+    #[test]
+    fn joining_again_reports_what_is_there() {
+        let mut pull = pull();
+        let (link, mut peer) = pull.peer();
+        let mut input = InputPoll::new(driver(&link)).unwrap();
+        join(&input, &link);
+        assert!(input.lease());
+        peer.write_all(b"\x00\x02hi").unwrap();
+        // Told, and not read: nobody knew yet whose it is.
+        arrived(&mut input, &[&link]);
+        join(&input, &link);
+        arrived(&mut input, &[&link]);
     }
 
     #[test]

@@ -90,12 +90,12 @@ impl Poll {
     }
 
     /// Waits for events, at most until the deadline, and reports them, at most `N`. The next wait reports
-    /// the others.
+    /// the others. Says whether the waker was used: that is told to one wait only.
     pub(crate) fn wait<const N: usize>(
         &self,
         deadline: Option<Instant>,
         mut report: impl FnMut(Ready),
-    ) -> io::Result<()> {
+    ) -> io::Result<bool> {
         let timeout = deadline.map(|deadline| {
             let left = deadline.saturating_duration_since(Instant::now());
             timespec(left)
@@ -103,13 +103,15 @@ impl Poll {
         let mut room = [const { MaybeUninit::uninit() }; N];
         let events = match epoll::wait(&*self.epoll, &mut room[..], timeout.as_ref()) {
             Ok((events, _)) => events,
-            Err(rustix::io::Errno::INTR) => return Ok(()),
+            Err(rustix::io::Errno::INTR) => return Ok(false),
             Err(error) => return Err(error.into()),
         };
         use epoll::EventFlags as Flags;
+        let mut woken = false;
         for event in events {
             let (key, flags) = (event.data.u64(), event.flags);
             if key == WAKE_KEY {
+                woken = true;
                 continue;
             }
             report(Ready {
@@ -119,7 +121,7 @@ impl Poll {
                 hung_up: flags.intersects(Flags::RDHUP | Flags::HUP | Flags::ERR),
             });
         }
-        Ok(())
+        Ok(woken)
     }
 }
 

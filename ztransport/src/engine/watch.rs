@@ -43,6 +43,12 @@ impl Engine {
         let Some(inputs) = connection.take_inputs() else {
             return;
         };
+        if self.watch.joined
+            && let Some(stream) = &self.stream
+        {
+            // Reported already, maybe before the socket knew the link.
+            inputs.report_again(stream.as_fd(), connection.id);
+        }
         self.watch.inputs = Some(inputs);
         if matches!(self.phase, Phase::Traffic) {
             self.join_inputs(connection);
