@@ -14,7 +14,7 @@
 //! | that binds | `bound ENDPOINT`, then `ready` | | `result SECONDS`, then `received N` |
 //! | that connects | `ready` | `go` | `sent N` |
 //!
-//! `ready` means that all its connections are established, so the clock of [`Throughput`] never counts
+//! `ready` means that all its connections are established, so the clock of `Throughput` never counts
 //! connecting. Every message is received and counted. Where several processes send, each goes on until
 //! it is told `stop`, so that all of them are busy while the receiver's clock runs; the last message of
 //! each is an empty one, a *goodbye*. So the receiver knows when it has everything, and the parent can
