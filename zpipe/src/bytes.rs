@@ -53,6 +53,9 @@ pub struct ByteReader {
     splice_taken: usize,
     /// Bytes before the cursor.
     cursor_bytes: u64,
+    /// The last end of a frame between the boundary and the cursor, so that a message of many frames is
+    /// looked through once, in however many steps it is taken.
+    passed: Passed,
     /// Where the last gather ended, if it ended at a mark that is at the end of a message.
     gathered: Option<Gathered>,
     /// Bodies that the boundary has passed in the present call.
@@ -65,6 +68,13 @@ struct Position {
     off: usize,
     /// Splices of the chunk before `off`.
     splice: u32,
+}
+
+#[derive(Clone, Copy)]
+struct Passed {
+    at: Position,
+    /// Bytes before it.
+    bytes: u64,
 }
 
 struct Gathered {
@@ -146,6 +156,10 @@ impl ByteReader {
             cursor: start,
             splice_taken: 0,
             cursor_bytes: 0,
+            passed: Passed {
+                at: start,
+                bytes: 0,
+            },
             gathered: None,
             spent: Spent::default(),
         }
@@ -244,6 +258,7 @@ impl ByteReader {
                 self.move_boundary(gathered.end);
                 self.messages = gathered.messages;
                 self.bytes = self.cursor_bytes;
+                self.pass_boundary();
             }
             _ => {
                 (self.cursor, self.splice_taken) = self.after(count);
@@ -295,8 +310,7 @@ impl ByteReader {
 
     /// Moves the boundary over all whole messages before the cursor, frame by frame.
     fn settle(&mut self) {
-        let mut at = self.boundary;
-        let mut bytes = self.bytes;
+        let Passed { mut at, mut bytes } = self.passed;
         loop {
             let mark = at.mark();
             if let Some(next) = at.next_chunk(mark) {
@@ -311,12 +325,21 @@ impl ByteReader {
             if bytes > self.cursor_bytes {
                 return;
             }
+            self.passed = Passed { at, bytes };
             if !header.flags.is_more() && !header.flags.is_command() {
                 self.messages += 1;
                 self.bytes = bytes;
                 self.move_boundary(at);
             }
         }
+    }
+
+    /// No frame behind the boundary is passed yet.
+    fn pass_boundary(&mut self) {
+        self.passed = Passed {
+            at: self.boundary,
+            bytes: self.bytes,
+        };
     }
 
     /// Gives back everything before `to`, except the bodies: they are spent.
@@ -354,6 +377,7 @@ impl ByteReader {
             };
             self.move_boundary(next);
             self.cursor = next;
+            self.pass_boundary();
         }
     }
 
@@ -369,6 +393,7 @@ impl ByteReader {
         self.cursor_bytes = self.bytes;
         self.splice_taken = 0;
         self.gathered = None;
+        self.pass_boundary();
     }
 
     /// Drops the message after the cursor instead of handing it out, and returns its size in bytes, as
@@ -513,9 +538,42 @@ impl std::fmt::Debug for ByteReader {
 
 #[cfg(all(test, not(loom)))]
 mod tests {
+    use std::time::Duration;
+
+    use rustix::time::{ClockId, clock_gettime};
     use zmtp::header::Flags;
 
     use crate::{Limits, byte_pipe};
+
+    /// In processor time of this thread, which others that are busy do not change.
+    fn time_to_take_a_message_bit_by_bit(frames: usize) -> Duration {
+        let now = || Duration::try_from(clock_gettime(ClockId::ThreadCPUTime)).unwrap();
+        let rounds = (0..3).map(|_| {
+            let (mut writer, mut reader) = byte_pipe(Limits::default(), None, None);
+            for _ in 1..frames {
+                writer.append(Flags::MORE, b"four");
+            }
+            writer.append(Flags::NONE, b"four");
+            writer.commit();
+            let begin = now();
+            for _ in 0..frames * 2 {
+                reader.advance(3);
+            }
+            let taken = now() - begin;
+            assert_eq!((reader.messages_read(), reader.is_readable()), (1, false));
+            taken
+        });
+        rounds.min().unwrap()
+    }
+
+    #[test]
+    #[cfg_attr(miri, ignore = "its clock is another")]
+    fn a_message_of_many_frames_is_looked_through_once() {
+        let few = time_to_take_a_message_bit_by_bit(2_000);
+        let many = time_to_take_a_message_bit_by_bit(20_000);
+        // Ten times as long, or a hundred times if it were looked through again at each step.
+        assert!(many < few * 30, "{few:?} for 2,000, {many:?} for 20,000");
+    }
 
     #[test]
     #[should_panic(expected = "only whole frames are committed")]
