@@ -102,7 +102,7 @@ impl Outgoing<'_> {
     }
 
     /// Writes the frames, without committing them.
-    #[inline]
+    #[inline(always)]
     fn append_to(&mut self, writer: &mut Writer) {
         match self {
             Self::Body(body) => writer.append(Flags::NONE, body),
@@ -315,13 +315,22 @@ impl Core {
 
     // ---- Sending ----
 
+    /// Sends a small body, if that is possible now.
+    #[inline(never)]
+    pub(crate) fn try_send_body(&mut self, body: &[u8], then: Then) -> Result<(), Refusal> {
+        self.send_now(&mut Outgoing::Body(body), then)
+    }
+
     /// Sends if that is possible now. The message is taken only then.
-    #[inline]
-    pub(crate) fn try_send(
-        &mut self,
-        message: &mut Outgoing<'_>,
-        then: Then,
-    ) -> Result<(), Refusal> {
+    #[inline(never)]
+    pub(crate) fn try_send(&mut self, message: &mut Message, then: Then) -> Result<(), Refusal> {
+        self.send_now(&mut Outgoing::Message(message), then)
+    }
+
+    /// Inlined all the way, once for each kind of message: a small one takes so little time that a few
+    /// calls and matches on the way are a tenth of it.
+    #[inline(always)]
+    fn send_now(&mut self, message: &mut Outgoing<'_>, then: Then) -> Result<(), Refusal> {
         self.process()?;
         match &self.kind {
             Kind::Push => {
@@ -343,7 +352,7 @@ impl Core {
 
     /// Gives the message, as a request if `request`, to the link whose turn it is, and returns that
     /// link's id and the message's number there.
-    #[inline]
+    #[inline(always)]
     fn send_balanced(
         &mut self,
         message: &mut Outgoing<'_>,
@@ -370,8 +379,7 @@ impl Core {
                 message.append_to(&mut slot.link.writer);
                 slot.commit(request, &mut self.deferral);
                 let sent = (slot.link.id, slot.link.writer.written());
-                self.links.outbound.advance();
-                self.links.prefetch_outbound();
+                self.links.next_outbound();
                 return Ok(sent);
             }
             self.make_room(at, then);
@@ -475,8 +483,7 @@ impl Core {
             if slot.link.reader.read_message_unreleased(message) {
                 slot.release(&mut self.deferral);
                 let id = slot.link.id;
-                self.links.inbound.advance();
-                self.links.prefetch_inbound();
+                self.links.next_inbound();
                 return Ok(id);
             }
             if self.look_again(at, then) {

@@ -36,7 +36,7 @@ impl Slot {
     }
 
     /// Publishes the message just appended, and sees to it that somebody sends it.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn commit(&mut self, direct: bool, deferral: &mut Deferral) {
         if self.link.writer.commit_quietly() {
             deferral.begin();
@@ -169,10 +169,14 @@ impl Links {
         self.slots.get_mut(at)?.as_mut()
     }
 
-    /// With many links what each shares with its other end has left the cache by its next turn, so that is
-    /// fetched some turns before.
+    /// The turn to send goes to the next link. With many links what each shares with its other end has
+    /// left the cache by its next turn, so that is fetched some turns before.
     #[inline]
-    pub(crate) fn prefetch_outbound(&mut self) {
+    pub(crate) fn next_outbound(&mut self) {
+        if self.outbound.is_alone() {
+            return;
+        }
+        self.outbound.advance();
         if let Some((soon, later)) = self.outbound.ahead() {
             if let Some(Slot { link, .. }) = self.get_mut(soon) {
                 link.writer.prefetch_memory();
@@ -183,9 +187,13 @@ impl Links {
         }
     }
 
-    /// See [`prefetch_outbound`](Self::prefetch_outbound).
+    /// The turn to be received from goes to the next link; see [`next_outbound`](Self::next_outbound).
     #[inline]
-    pub(crate) fn prefetch_inbound(&mut self) {
+    pub(crate) fn next_inbound(&mut self) {
+        if self.inbound.is_alone() {
+            return;
+        }
+        self.inbound.advance();
         if let Some((soon, later)) = self.inbound.ahead() {
             if let Some(Slot { link, .. }) = self.get_mut(soon) {
                 link.reader.prefetch_memory();

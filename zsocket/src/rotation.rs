@@ -12,7 +12,12 @@ pub(crate) struct Rotation {
     /// Indexed by place. A place that is in the circle knows its neighbours.
     places: Vec<Option<Neighbours>>,
     turn: Option<usize>,
+    /// Links in the circle.
+    len: usize,
 }
+
+/// How many turns [`Rotation::ahead`] looks ahead at most.
+const LATER: usize = 6;
 
 #[derive(Clone, Copy, Debug)]
 struct Neighbours {
@@ -27,17 +32,23 @@ impl Rotation {
         self.turn
     }
 
+    /// Whether each turn is that of one link.
+    #[inline]
+    pub(crate) fn is_alone(&self) -> bool {
+        self.len <= 1
+    }
+
     /// Whose turn it is soon, and whose a little later: three and six turns from now. `None` in a circle so
     /// small that what its links need is at hand anyway.
     #[inline]
     pub(crate) fn ahead(&self) -> Option<(usize, usize)> {
-        let turn = self.turn?;
-        let after = |link: usize| {
-            let next = self.neighbours(link)?.after;
-            (next != turn).then_some(next)
-        };
-        let soon = after(after(after(turn)?)?)?;
-        Some((soon, after(after(after(soon)?)?)?))
+        if self.len <= LATER {
+            return None;
+        }
+        let after = |link| self.neighbours(link).map(|neighbours| neighbours.after);
+        let third = |link| after(after(after(link)?)?);
+        let soon = third(self.turn?)?;
+        Some((soon, third(soon)?))
     }
 
     /// The turn goes to the next one.
@@ -61,6 +72,7 @@ impl Rotation {
             .neighbours(after)
             .map_or(link, |neighbours| neighbours.before);
         self.places[link] = Some(Neighbours { before, after });
+        self.len += 1;
         self.join(before, link);
         self.join(link, after);
     }
@@ -71,6 +83,7 @@ impl Rotation {
         else {
             return;
         };
+        self.len -= 1;
         if after == link {
             self.turn = None;
             return;
@@ -93,11 +106,6 @@ impl Rotation {
         if let Some(neighbours) = &mut self.places[after] {
             neighbours.before = before;
         }
-    }
-
-    #[cfg(test)]
-    fn len(&self) -> usize {
-        self.places.iter().flatten().count()
     }
 }
 
@@ -154,7 +162,7 @@ mod tests {
                     0 => { rotation.insert(link); present.insert(link); }
                     1 => { rotation.remove(link); present.remove(&link); }
                     _ => {
-                        let mut seen: Vec<_> = (0..rotation.len()).map(|_| {
+                        let mut seen: Vec<_> = (0..rotation.len).map(|_| {
                             let current = rotation.current().unwrap();
                             rotation.advance();
                             current
@@ -164,6 +172,7 @@ mod tests {
                     }
                 }
                 prop_assert_eq!(rotation.current().is_some(), !present.is_empty());
+                prop_assert_eq!(rotation.len, present.len());
             }
         }
     }

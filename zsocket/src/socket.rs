@@ -1,7 +1,7 @@
 //! The socket: typed by its pattern, blocking by default.
 
 use std::{
-    cell::{RefCell, RefMut},
+    cell::RefCell,
     future::poll_fn,
     marker::PhantomData,
     task::{Context as TaskContext, Poll},
@@ -14,7 +14,7 @@ use ztransport::{Endpoint, IntoEndpoint};
 
 use crate::{
     Context, Error, IntoMessage, Monitor, SendError, SocketStats,
-    core::{Core, Outgoing, Then},
+    core::{Core, Then},
     endpoints::Use,
     error::Refusal,
     monitor,
@@ -137,14 +137,16 @@ impl<P: Pattern> Socket<P> {
     /// panics; most have deferred nothing.
     #[inline]
     fn lend_core<R>(&self, f: impl FnOnce(&mut Core) -> R) -> R {
-        let mut lent = Lent {
-            cell: &self.core,
-            core: Some(self.core.borrow_mut()),
-        };
-        match &mut lent.core {
-            Some(core) => f(core),
-            None => unreachable!("just borrowed"),
+        let panics = RunDeferred(&self.core);
+        let mut core = self.core.borrow_mut();
+        let result = f(&mut core);
+        let deferred = core.deferral.is_open();
+        drop(core);
+        std::mem::forget(panics);
+        if deferred {
+            run_deferred(&self.core);
         }
+        result
     }
 
     /// Listens at an endpoint and returns it with wildcards, names and relative paths resolved, as a peer
@@ -243,35 +245,26 @@ impl<P: Pattern> Socket<P> {
     pub fn close(self) {}
 }
 
-/// A core that is lent to a call.
-struct Lent<'a> {
-    cell: &'a RefCell<Core>,
-    /// Until the call is over.
-    core: Option<RefMut<'a, Core>>,
-}
-
-impl Lent<'_> {
-    #[inline(never)]
-    fn run_deferred(&mut self) {
-        let Some(mut core) = self.core.take() else {
-            return;
-        };
-        let mut deferral = std::mem::take(&mut core.deferral);
-        drop(core);
-        let panics = deferral.end();
-        if panics > 0
-            && let Ok(core) = self.cell.try_borrow()
-        {
-            core.handle.counters().foreign_panics.add(panics);
-        }
+/// Runs what a call has deferred, now that the core is back.
+#[inline(never)]
+fn run_deferred(cell: &RefCell<Core>) {
+    // Taken out first: what runs may call the socket.
+    let mut deferral = std::mem::take(&mut cell.borrow_mut().deferral);
+    let panics = deferral.end();
+    if panics > 0
+        && let Ok(core) = cell.try_borrow()
+    {
+        core.handle.counters().foreign_panics.add(panics);
     }
 }
 
-impl Drop for Lent<'_> {
-    #[inline]
+/// Dropped only when a call panics, after it gave the core back.
+struct RunDeferred<'a>(&'a RefCell<Core>);
+
+impl Drop for RunDeferred<'_> {
     fn drop(&mut self) {
-        if (self.core.as_ref()).is_some_and(|core| core.deferral.is_open()) {
-            self.run_deferred();
+        if self.0.try_borrow().is_ok() {
+            run_deferred(self.0);
         }
     }
 }
@@ -289,7 +282,7 @@ impl<P: CanSend> Socket<P> {
     pub fn send(&self, message: impl IntoMessage) -> Result<(), SendError> {
         if let Some(body) = message.body()
             && self
-                .lend_core(|core| core.try_send(&mut Outgoing::Body(body), Then::Wait))
+                .lend_core(|core| core.try_send_body(body, Then::Wait))
                 .is_ok()
         {
             return Ok(());
@@ -302,8 +295,7 @@ impl<P: CanSend> Socket<P> {
     #[expect(clippy::result_large_err, reason = "the message is handed back")]
     fn send_slowly(&self, mut message: Message) -> Result<(), SendError> {
         // The first try does not need the time.
-        let mut result =
-            self.lend_core(|core| core.try_send(&mut Outgoing::Message(&mut message), Then::Wait));
+        let mut result = self.lend_core(|core| core.try_send(&mut message, Then::Wait));
         if matches!(result, Err(Refusal::WouldBlock | Refusal::Again)) {
             let timeout = self.lend_core(|core| core.options.send_timeout);
             result = self.send_until(&mut message, deadline(timeout));
@@ -317,16 +309,14 @@ impl<P: CanSend> Socket<P> {
     fn send_until(&self, message: &mut Message, deadline: Option<Instant>) -> Result<(), Refusal> {
         loop {
             let done = self.lend_core(|core| {
-                match core.try_send(&mut Outgoing::Message(message), Then::Wait) {
+                match core.try_send(message, Then::Wait) {
                     // Signals that keep coming are no reason to wait on.
                     Err(Refusal::WouldBlock) if core.wait(deadline) && core.has_time(deadline) => {
                         None
                     }
                     Err(Refusal::Again) if core.has_time(deadline) => None,
                     // There may be room although no pipe has drained to half.
-                    Err(Refusal::WouldBlock) => {
-                        Some(core.try_send(&mut Outgoing::Message(message), Then::Return))
-                    }
+                    Err(Refusal::WouldBlock) => Some(core.try_send(message, Then::Return)),
                     done => Some(done),
                 }
             });
@@ -345,15 +335,13 @@ impl<P: CanSend> Socket<P> {
     pub fn try_send(&self, message: impl IntoMessage) -> Result<(), SendError> {
         if let Some(body) = message.body()
             && self
-                .lend_core(|core| core.try_send(&mut Outgoing::Body(body), Then::Return))
+                .lend_core(|core| core.try_send_body(body, Then::Return))
                 .is_ok()
         {
             return Ok(());
         }
         let mut message = message.into_message();
-        match self
-            .lend_core(|core| core.try_send(&mut Outgoing::Message(&mut message), Then::Return))
-        {
+        match self.lend_core(|core| core.try_send(&mut message, Then::Return)) {
             Ok(()) => Ok(()),
             Err(refusal) => Err(refused(refusal, message)),
         }
@@ -390,12 +378,8 @@ impl<P: CanSend> Socket<P> {
     /// As for [`send`](Self::send), except that it never gives up.
     pub async fn send_async(&self, message: impl IntoMessage) -> Result<(), SendError> {
         let mut message = message.into_message();
-        let sent = poll_fn(|cx| {
-            self.poll_core(cx, |core| {
-                core.try_send(&mut Outgoing::Message(&mut message), Then::Wait)
-            })
-        })
-        .await;
+        let sent =
+            poll_fn(|cx| self.poll_core(cx, |core| core.try_send(&mut message, Then::Wait))).await;
         match sent {
             Ok(()) => Ok(()),
             Err(refusal) => Err(refused(refusal, message)),
