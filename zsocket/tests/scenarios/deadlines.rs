@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use zsocket::{CloseReason, Context, Error, Event, Rep, Req};
+use zsocket::{CloseReason, Context, Error, Event, Push, Rep, Req};
 
 use crate::{
     old::{DIALECTS, Old},
@@ -231,5 +231,39 @@ fn silence_between_messages_and_a_full_pipe_are_not_the_peers_fault() {
         assert_eq!(server.pull.recv_timeout(PATIENCE).unwrap()[0], "still here");
         assert_eq!(server.pull.stats().connections.message_timeout, 0);
         server.goes_on();
+    }
+}
+
+/// While a socket streams, no message wakes anybody. What it has left then goes out soon all the same: 200
+/// microseconds are documented.
+#[test]
+fn a_small_message_behind_a_stream_of_large_ones_is_not_late() {
+    // So few that the system takes them at once.
+    const LARGE: usize = 32 * 1024;
+    const COUNT: usize = 4;
+    const SOON: Duration = Duration::from_millis(4);
+    for wire in WIRES {
+        let context = Context::new();
+        let push = context.socket::<Push>().unwrap();
+        let listener = RawListener::anywhere(wire);
+        push.connect(listener.endpoint()).unwrap();
+        let mut raw = listener.accept_as("PULL");
+        let mut late: Vec<Duration> = (0..40)
+            .map(|_| {
+                for _ in 0..COUNT {
+                    push.send(vec![0; LARGE]).unwrap();
+                }
+                push.send("small").unwrap();
+                let begin = Instant::now();
+                for _ in 0..COUNT {
+                    assert_eq!(raw.read_message()[0].len(), LARGE);
+                }
+                assert_eq!(raw.read_message(), [b"small"]);
+                begin.elapsed()
+            })
+            .collect();
+        late.sort_unstable();
+        // Each alone may have waited for a processor.
+        assert!(late[late.len() / 2] < SOON, "{late:?}");
     }
 }
