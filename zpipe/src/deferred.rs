@@ -11,8 +11,8 @@
 //! - A panic in them is caught, and counted. It ends neither the call nor the thread that happened to
 //!   run them, only what it belongs to: the task that is not woken, the body that is not dropped.
 //!
-//! A thread that blocks inside a scope would keep them waiting. So it closes its scope first, or looks
-//! at [`is_empty`].
+//! A thread that blocks inside a scope keeps them waiting. So it closes its scope first, or asks
+//! [`Deferral::is_due`].
 //!
 //! Wake-ups that only unpark a thread or write to a descriptor are not foreign and never wait: see
 //! [`ReadySet::register_direct`](crate::ReadySet::register_direct).
@@ -200,6 +200,13 @@ impl Deferral {
         self.open
     }
 
+    /// Whether something is collected that runs when it is closed, which it does not while a scope
+    /// further out is open.
+    #[must_use]
+    pub fn is_due(&self) -> bool {
+        self.open && depth() == 1 && !is_empty()
+    }
+
     /// Closes it, like [`Scope::close`].
     #[inline]
     pub fn end(&mut self) -> u64 {
@@ -237,8 +244,7 @@ pub fn drop_bodies(message: &mut Message) {
 }
 
 /// Whether nothing is collected on this thread.
-#[must_use]
-pub fn is_empty() -> bool {
+fn is_empty() -> bool {
     COLLECTED
         .try_with(|collected| collected.borrow().is_empty())
         .unwrap_or(true)
@@ -408,6 +414,23 @@ mod tests {
         assert_eq!(outer.close(), 0);
         assert_eq!(taken(&log), ["task wake", "task drop", "body drop"]);
         assert!(is_empty());
+    }
+
+    #[test]
+    fn what_a_scope_further_out_keeps_is_not_due() {
+        let mut deferral = Deferral::default();
+        deferral.begin();
+        assert!(!deferral.is_due());
+        drop_body(body(|_| {}));
+        assert!(deferral.is_due());
+        deferral.end();
+        let outer = Scope::open();
+        drop_body(body(|_| {}));
+        assert!(!deferral.is_due());
+        deferral.begin();
+        assert!(!deferral.is_due());
+        deferral.end();
+        outer.close();
     }
 
     #[test]

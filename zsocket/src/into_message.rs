@@ -29,6 +29,11 @@ use zmtp::{Frame, Message};
 /// # Ok::<(), zsocket::Error>(())
 /// ```
 pub trait IntoMessage: Sized {
+    /// Whether making the message copies the body that [`body`](Self::body) shows. Then the body is as
+    /// well copied to where the peer takes it from, up to a size where that is no gain any more; a body of
+    /// which the message would take over the buffer is copied only if it is small. The default is `false`.
+    const COPIES: bool = false;
+
     /// Makes the message.
     fn into_message(self) -> Message;
 
@@ -41,9 +46,11 @@ pub trait IntoMessage: Sized {
 }
 
 /// Types that are one frame.
-macro_rules! copied {
-    ($([$($generics:tt)*] $from:ty;)*) => {$(
+macro_rules! single {
+    ($copies:literal: $([$($generics:tt)*] $from:ty;)*) => {$(
         impl<$($generics)*> IntoMessage for $from {
+            const COPIES: bool = $copies;
+
             #[inline]
             fn into_message(self) -> Message {
                 Message::from(self)
@@ -57,16 +64,21 @@ macro_rules! copied {
     )*};
 }
 
-copied! {
+single! {
+    true:
     [] &[u8];
     [] &str;
     [] &String;
+    [] &Vec<u8>;
+    [const N: usize] &[u8; N];
+}
+
+single! {
+    false:
     [] String;
     [] Vec<u8>;
-    [] &Vec<u8>;
     [] Bytes;
     [] Frame;
-    [const N: usize] &[u8; N];
 }
 
 /// Types that are messages already, or make several frames.

@@ -21,6 +21,9 @@ use crate::{
     options::SocketOptions,
 };
 
+/// How often a task looks for what it waits for while signals of something else keep coming.
+const LOOKS: u32 = 16;
+
 mod sealed {
     pub trait Sealed {}
 }
@@ -279,10 +282,10 @@ impl<P: CanSend> Socket<P> {
     /// [`Error::WrongState`], [`Error::IoThreadLost`], [`Error::Terminated`], [`Error::NotSupported`]; the
     /// message comes back with the error.
     #[expect(clippy::result_large_err, reason = "the message is handed back")]
-    pub fn send(&self, message: impl IntoMessage) -> Result<(), SendError> {
+    pub fn send<M: IntoMessage>(&self, message: M) -> Result<(), SendError> {
         if let Some(body) = message.body()
             && self
-                .lend_core(|core| core.try_send_body(body, Then::Wait))
+                .lend_core(|core| core.try_send_body(body, M::COPIES, Then::Wait))
                 .is_ok()
         {
             return Ok(());
@@ -332,10 +335,10 @@ impl<P: CanSend> Socket<P> {
     ///
     /// As for [`send`](Self::send).
     #[expect(clippy::result_large_err, reason = "the message is handed back")]
-    pub fn try_send(&self, message: impl IntoMessage) -> Result<(), SendError> {
+    pub fn try_send<M: IntoMessage>(&self, message: M) -> Result<(), SendError> {
         if let Some(body) = message.body()
             && self
-                .lend_core(|core| core.try_send_body(body, Then::Return))
+                .lend_core(|core| core.try_send_body(body, M::COPIES, Then::Return))
                 .is_ok()
         {
             return Ok(());
@@ -521,7 +524,7 @@ impl<P: Pattern> Socket<P> {
     ) -> Poll<Result<(), Refusal>> {
         // Made only if it is needed, and not while the core is lent: to clone a waker is foreign code.
         let mut waker = None;
-        loop {
+        for _ in 0..LOOKS {
             let polled = self.lend_core(|core| {
                 loop {
                     match (attempt(core), waker.take()) {
@@ -539,15 +542,14 @@ impl<P: Pattern> Socket<P> {
                 }
             });
             match polled {
-                Some(Poll::Ready(Err(Refusal::Again))) => {
-                    // There is more to look at, but other tasks have their turn first.
-                    cx.waker().wake_by_ref();
-                    return Poll::Pending;
-                }
+                Some(Poll::Ready(Err(Refusal::Again))) => break,
                 Some(polled) => return polled,
                 None => waker = Some(cx.waker().clone()),
             }
         }
+        // There is more to look at, but other tasks have their turn first.
+        cx.waker().wake_by_ref();
+        Poll::Pending
     }
 }
 
@@ -615,6 +617,7 @@ impl<P: Pattern> SocketBuilder<P> {
 
 #[cfg(test)]
 mod tests {
+    use rustix::time::{ClockId, clock_gettime};
     use ztransport::Letter;
 
     use super::*;
@@ -638,5 +641,18 @@ mod tests {
         }
         context.shutdown();
         assert!(matches!(pull.recv().unwrap_err(), Error::Terminated));
+    }
+
+    #[test]
+    fn a_wait_in_a_scope_further_out_sleeps() {
+        let now = || Duration::try_from(clock_gettime(ClockId::ThreadCPUTime)).unwrap();
+        let pull = Context::new().socket::<Pull>().unwrap();
+        let outer = deferred::Scope::open();
+        deferred::drop_body(vec![0].into());
+        let begin = now();
+        let timeout = Duration::from_millis(200);
+        assert!(matches!(pull.recv_timeout(timeout), Err(Error::WouldBlock)));
+        assert!(now() - begin < timeout / 10, "{:?}", now() - begin);
+        outer.close();
     }
 }
