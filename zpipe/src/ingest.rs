@@ -156,6 +156,25 @@ impl Ingest {
         self.rope.pending()
     }
 
+    /// The bytes of these messages, as framed, large bodies included.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use zpipe::{FrameLimits, Limits, ingest_pipe};
+    ///
+    /// let (mut ingest, reader) = ingest_pipe(Limits::default(), None, None);
+    /// ingest.fill_from(b"\x00\x05hello");
+    /// ingest.scan(&FrameLimits::default());
+    /// assert_eq!(ingest.pending_bytes(), 7);
+    /// drop(ingest);
+    /// assert_eq!(reader.left_bytes(), Some(7));
+    /// ```
+    #[must_use]
+    pub fn pending_bytes(&self) -> u64 {
+        self.rope.pending_bytes()
+    }
+
     /// Messages committed since the pipe was made.
     #[must_use]
     pub fn written(&self) -> u64 {

@@ -117,6 +117,26 @@ impl<T> Sender<T> {
     }
 }
 
+impl<T> Sender<T> {
+    /// Whether a letter has neither been taken out nor taken back.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let set = zpipe::ReadySet::new();
+    /// let (sender, mut mailbox) = zpipe::mailbox(set.notifier(0));
+    /// let ticket = sender.post("hello").unwrap();
+    /// assert!(sender.is_waiting(ticket));
+    /// mailbox.take();
+    /// assert!(!sender.is_waiting(ticket));
+    /// ```
+    #[must_use]
+    pub fn is_waiting(&self, ticket: Ticket) -> bool {
+        let letters = self.shared.lock();
+        (letters.as_ref()).is_some_and(|letters| letters.waiting.contains_key(&ticket.0))
+    }
+}
+
 impl<T> Mailbox<T> {
     /// Takes all letters, oldest first. Empty when there are none.
     pub fn take(&mut self) -> VecDeque<T> {

@@ -113,6 +113,8 @@ pub(crate) struct Producer {
     /// none is blocked.
     resume_at: AtomicU64,
     gone: AtomicBool,
+    /// Bytes committed since the pipe was made. Written when the writer goes.
+    written_bytes: AtomicU64,
     /// Counts changes of the limits, so that the writer knows when to look at them.
     limits_version: AtomicU64,
 }
@@ -211,6 +213,7 @@ impl Shared {
             producer: Padded(Producer {
                 resume_at: AtomicU64::new(NEVER),
                 gone: AtomicBool::new(false),
+                written_bytes: AtomicU64::new(0),
                 limits_version: AtomicU64::new(0),
             }),
             spare: AtomicPtr::new(std::ptr::null_mut()),
@@ -364,8 +367,15 @@ impl Shared {
         self.left_chunk.store(chunk.as_ptr(), Ordering::Relaxed);
     }
 
+    /// Reader side: all bytes that were committed, once the writer is gone.
+    pub(crate) fn bytes_left_by_writer(&self) -> Option<u64> {
+        self.writer_gone()
+            .then(|| self.producer.written_bytes.load(Ordering::Relaxed))
+    }
+
     /// Writer side, last act.
-    pub(crate) fn leave_writer(&self) {
+    pub(crate) fn leave_writer(&self, written_bytes: u64) {
+        (self.producer.written_bytes).store(written_bytes, Ordering::Relaxed);
         self.producer.gone.store(true, Ordering::Release);
         publish();
         self.take_idle();

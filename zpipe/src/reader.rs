@@ -331,6 +331,14 @@ impl Reader {
         self.messages
     }
 
+    /// Bytes, as framed and with large bodies, that a writer which is gone has left to be read; `None`
+    /// while it is there.
+    #[must_use]
+    pub fn left_bytes(&self) -> Option<u64> {
+        let written = self.shared.bytes_left_by_writer()?;
+        Some(written - self.bytes)
+    }
+
     /// Whole messages that were committed and not yet read.
     #[must_use]
     pub fn pending(&self) -> u64 {

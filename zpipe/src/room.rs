@@ -90,6 +90,11 @@ impl Rope {
         self.written - self.shared.consumer.consumed.load(Ordering::Acquire)
     }
 
+    /// Their bytes, as framed, splices included.
+    pub(crate) fn pending_bytes(&self) -> u64 {
+        self.written_bytes - self.shared.consumer.consumed_bytes.load(Ordering::Acquire)
+    }
+
     pub(crate) fn set_limits(&mut self, limits: Limits) {
         self.shared.set_limits(limits);
         self.refresh_room();

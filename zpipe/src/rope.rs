@@ -433,7 +433,7 @@ impl Rope {
 impl Drop for Rope {
     fn drop(&mut self) {
         let mut spent = self.rollback();
-        self.shared.leave_writer();
+        self.shared.leave_writer(self.written_bytes);
         spent.drop_all();
     }
 }

@@ -230,7 +230,7 @@ impl Writer {
 
     /// Lets the reader know that nothing more will come. Nothing may be appended after this.
     pub(crate) fn close(&mut self) {
-        self.rope.shared.leave_writer();
+        self.rope.shared.leave_writer(self.rope.written_bytes);
     }
 
     /// Whether the reader is gone, so that whatever is written is lost.

@@ -19,7 +19,7 @@ use zpipe::{
     Limits, Mailbox, Process, Readiness, ReadySet, SPLICE_MIN, Spinner, Writer,
     deferred::{self, Deferral},
 };
-use ztransport::{Driver, Endpoint, InputPoll, Letter, Link, Options, SocketHandle};
+use ztransport::{Driver, Endpoint, InputPoll, Left, Letter, Link, Options, SocketHandle};
 
 use crate::{
     Error, PeerLoss,
@@ -213,7 +213,7 @@ impl Core {
         }
         if mail {
             let letters = self.mailbox.take();
-            // From here on what they have left is bounded here.
+            // From here on what those in these letters have left is bounded here.
             self.handle.forget_departed();
             for letter in letters {
                 self.on_letter(letter);
@@ -273,9 +273,9 @@ impl Core {
             Kind::Pull | Kind::Rep(_) => true,
         };
         if receives && !slot.link.reader.is_closed() {
-            let (id, unread) = (slot.link.id, slot.link.reader.pending());
+            let (id, left) = (slot.link.id, slot.link.left());
             self.links.outbound.remove(at);
-            self.departed.insert(id, unread);
+            self.departed.insert(id, left);
             self.bound_departed();
         } else {
             self.lose(at);
@@ -284,17 +284,15 @@ impl Core {
 
     /// Drops what peers that are gone have left, as far as it is too much.
     fn bound_departed(&mut self) {
-        let Some(limit) = self.options.departed_limit() else {
-            return;
-        };
+        let limits = self.options.departed_limits();
         let links = &mut self.links;
-        let mut unread = |id| {
+        let mut left = |id| {
             let slot = links.find(id).and_then(|at| links.get_mut(at));
-            slot.map_or(0, |slot| slot.link.reader.pending())
+            slot.map_or_else(Left::default, |slot| slot.link.left())
         };
         let mut excess = Vec::new();
-        while let Some(id) = self.departed.excess(limit, &mut unread) {
-            self.stats.dropped.departed += unread(id);
+        while let Some(id) = self.departed.excess(limits, &mut left) {
+            self.stats.dropped.departed += left(id).messages;
             self.departed.remove(id);
             excess.push(id);
         }
@@ -866,6 +864,13 @@ impl Core {
         }
         for (_, slot) in self.links.iter_mut() {
             set_marks(&mut slot.link, &self.options);
+        }
+    }
+
+    /// Applies changed bounds on what peers that are gone have left.
+    pub(crate) fn apply_departed(&mut self) {
+        if !self.process.is_forked() {
+            self.bound_departed();
         }
     }
 

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use zmtp::SocketType;
+use zpipe::Limits;
 use ztransport::{Options, net::SocketTuning};
 
 use crate::Error;
@@ -24,6 +25,7 @@ pub(crate) struct SocketOptions {
     pub(crate) max_message_size: Option<u64>,
     pub(crate) max_frames: u32,
     pub(crate) departed_hwm: u32,
+    pub(crate) departed_bytes: u64,
     pub(crate) max_refusals: u32,
     pub(crate) message_timeout: Option<Duration>,
     pub(crate) immediate: bool,
@@ -48,6 +50,7 @@ impl Default for SocketOptions {
             max_message_size: transport.max_message_size,
             max_frames: transport.max_frames,
             departed_hwm: transport.departed_hwm,
+            departed_bytes: transport.departed_bytes,
             max_refusals: transport.max_refusals,
             message_timeout: transport.message_timeout,
             immediate: transport.immediate,
@@ -58,10 +61,12 @@ impl Default for SocketOptions {
 }
 
 impl SocketOptions {
-    /// How many messages of peers that are gone are kept; `None` for any number.
-    pub(crate) fn departed_limit(&self) -> Option<u64> {
-        let limited = self.departed_hwm > 0 && self.recv_hwm > 0;
-        limited.then(|| u64::from(self.departed_hwm))
+    /// How much of what peers that are gone have left is kept.
+    pub(crate) fn departed_limits(&self) -> Limits {
+        Limits {
+            messages: u64::from(self.departed_hwm),
+            bytes: self.departed_bytes,
+        }
     }
 
     /// The part that connections need.
@@ -77,6 +82,7 @@ impl SocketOptions {
         options.max_message_size = self.max_message_size;
         options.max_frames = self.max_frames;
         options.departed_hwm = self.departed_hwm;
+        options.departed_bytes = self.departed_bytes;
         options.max_refusals = self.max_refusals;
         options.message_timeout = self.message_timeout;
         options.receives = socket_type != SocketType::Push;
@@ -169,10 +175,17 @@ options! {
     /// and go while nobody receives. When there are more, those of the oldest connection are dropped and
     /// counted ([`Dropped::departed`](crate::Dropped::departed)); those of the newest never are, however
     /// many it has left. While the application makes no call on the socket, as many again may wait from
-    /// peers that came since its last call. 0, or a receive mark of 0, is unlimited. Default 10,000. Not
-    /// for peers over inproc that come and go between two calls. libzmq keeps all of them. For later
-    /// endpoints, and at once for what the socket has taken in.
-    departed_hwm / set_departed_hwm / departed_hwm: u32;
+    /// peers that came since its last call. 0 is unlimited. Default 10,000. Not for peers over inproc that
+    /// come and go between two calls. libzmq keeps all of them. For later endpoints, and at once for what
+    /// the socket has taken in. See also
+    /// [`set_departed_bytes`](crate::Socket::set_departed_bytes).
+    departed_hwm / set_departed_hwm / departed_hwm: u32, then apply_departed;
+
+    /// The same as [`set_departed_hwm`](crate::Socket::set_departed_hwm) in bytes: how many bytes these
+    /// messages may have together, headers of frames included, before those of the oldest connection are
+    /// dropped. Whichever limit is reached first counts. Each connection that has left a message takes
+    /// some kB beside. 0 is unlimited. Default 256 MiB.
+    departed_bytes / set_departed_bytes / departed_bytes: u64, then apply_departed;
 
     /// How long a socket that is closed or disconnected goes on sending what is queued; `None`, the
     /// default, is for ever. Over tcp it is sent when the peer's system has acknowledged it all, not

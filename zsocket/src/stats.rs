@@ -31,7 +31,8 @@ pub struct Dropped {
     /// Accepted for a peer that was gone before the message reached the operating system.
     pub peer_lost: u64,
     /// Received from peers whose connections are gone, and too many: see
-    /// [`Socket::set_departed_hwm`](crate::Socket::set_departed_hwm).
+    /// [`Socket::set_departed_hwm`](crate::Socket::set_departed_hwm) and
+    /// [`Socket::set_departed_bytes`](crate::Socket::set_departed_bytes).
     pub departed: u64,
     /// Given up because the peer refuses them: see
     /// [`Socket::set_max_refusals`](crate::Socket::set_max_refusals).

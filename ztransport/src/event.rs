@@ -1,16 +1,16 @@
 //! What connections report: to the socket that owns them, to its monitor, and to its counters.
 
 use std::{
-    collections::VecDeque,
     sync::{Arc, Mutex},
     time::Duration,
 };
 
 use zmtp::Peer;
-use zpipe::{Counter, Notifier, Sender, Ticket};
+use zpipe::{Counter, Limits, Notifier, Sender, Ticket};
 
 use crate::{
     authentication::Question,
+    departed::{Departed, Left},
     endpoint::Endpoint,
     link::Link,
     lock::lock,
@@ -263,13 +263,10 @@ pub(crate) fn retract(letters: &Sender<Letter>, ticket: Ticket) {
     drop(letter);
 }
 
-/// Messages in letters that bring links whose connections are gone already.
-#[derive(Debug, Default)]
-struct Departed {
-    /// With the messages in each, the oldest first.
-    letters: VecDeque<(Ticket, u64)>,
-    messages: u64,
-}
+const UNLIMITED: Limits = Limits {
+    messages: 0,
+    bytes: 0,
+};
 
 /// A socket as its connections know it. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -282,8 +279,7 @@ struct Inner {
     letters: Sender<Letter>,
     notifier: Notifier,
     counters: Counters,
-    /// Messages in letters that bring links whose connections are gone already. Locked at the end of a
-    /// connection, never for a message.
+    /// Locked at the end of a connection, never for a message. The letters may be locked meanwhile.
     departed: Mutex<Departed>,
     /// Locked for an event of a connection's life, never for a message.
     monitor: Mutex<Option<EventSender>>,
@@ -327,38 +323,40 @@ impl SocketHandle {
         retract(&self.inner.letters, ticket);
     }
 
-    /// The connection of the link in this letter is gone and has left this many messages. If there are
-    /// too many in such letters that the socket has not read, those of the oldest are dropped.
-    pub(crate) fn depart(&self, letter: Ticket, messages: u64, limit: Option<u64>) {
-        let Some(limit) = limit.filter(|_| messages > 0) else {
+    /// The connection of the link in this letter is gone and has left this. If there is too much in such
+    /// letters that the socket has not read, that of the oldest is dropped.
+    pub(crate) fn depart(&self, letter: Ticket, left: Left, limits: Limits) {
+        if left.messages == 0 || limits == UNLIMITED {
             return;
-        };
+        }
         let mut excess = Vec::new();
         {
             let mut departed = lock(&self.inner.departed);
-            departed.letters.push_back((letter, messages));
-            departed.messages += messages;
-            while departed.messages > limit
-                && departed.letters.len() > 1
-                && let Some(oldest) = departed.letters.pop_front()
-            {
-                departed.messages -= oldest.1;
+            // What the socket has read it bounds itself. It says so in `forget_departed` after reading, so
+            // under the same lock no letter is left behind in here.
+            if !self.inner.letters.is_waiting(letter) {
+                return;
+            }
+            departed.push(letter, left);
+            while let Some(oldest) = departed.pop_excess(limits) {
                 excess.push(oldest);
             }
         }
-        for (ticket, messages) in excess {
-            // A socket that has read it bounds these itself.
+        for (ticket, left) in excess {
+            // Not if the socket has read it meanwhile.
             if let Some(letter) = self.inner.letters.retract_if(ticket, |_| true) {
-                self.inner.counters.departed.add(messages);
+                self.inner.counters.departed.add(left.messages);
                 // Dropped here, outside the mailbox's lock.
                 drop(letter);
             }
         }
     }
 
-    /// The socket has taken in all its letters.
+    /// The socket has taken letters out of its mailbox, and bounds from now on itself what peers that
+    /// are gone have left in these. Not in those that have come meanwhile.
     pub fn forget_departed(&self) {
-        *lock(&self.inner.departed) = Departed::default();
+        let letters = &self.inner.letters;
+        lock(&self.inner.departed).retain(|letter| letters.is_waiting(letter));
     }
 
     /// Where letters are sent. Does not keep the rest of the socket.
@@ -402,5 +400,61 @@ impl SocketHandle {
             endpoint: endpoint.clone(),
             reason,
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_letter_that_comes_while_others_are_read_is_not_forgotten() {
+        let set = zpipe::ReadySet::new();
+        let (letters, mut mailbox) = zpipe::mailbox(set.notifier(0));
+        let handle = SocketHandle::new(letters, set.notifier(0));
+        let limits = Limits {
+            messages: 10,
+            bytes: 0,
+        };
+        let left = |messages| Left { messages, bytes: 0 };
+        let post = || handle.post(Letter::IoThreadLost).unwrap();
+
+        // The socket takes a letter out; another one comes and its connection goes; the socket says so.
+        let taken = post();
+        handle.depart(taken, left(10), limits);
+        assert_eq!(mailbox.take().len(), 1);
+        let waits = post();
+        handle.depart(waits, left(6), limits);
+        handle.forget_departed();
+
+        // One that the socket has read does not count, neither before nor when its connection goes.
+        let newer = post();
+        handle.depart(newer, left(4), limits);
+        handle.depart(taken, left(10), limits);
+        assert_eq!(handle.counters().departed.value(), 0);
+        // But the one that came in between does.
+        let newest = post();
+        handle.depart(newest, left(1), limits);
+        assert_eq!(handle.counters().departed.value(), 6);
+        assert_eq!(mailbox.take().len(), 2);
+    }
+
+    #[test]
+    fn letters_are_bounded_by_their_bytes_too() {
+        let set = zpipe::ReadySet::new();
+        let (letters, mut mailbox) = zpipe::mailbox(set.notifier(0));
+        let handle = SocketHandle::new(letters, set.notifier(0));
+        let limits = Limits {
+            messages: 0,
+            bytes: 1000,
+        };
+        for bytes in [600, 400, 300, 5000] {
+            let letter = handle.post(Letter::IoThreadLost).unwrap();
+            let left = Left { messages: 2, bytes };
+            handle.depart(letter, left, limits);
+        }
+        // The newest is kept whole.
+        assert_eq!(handle.counters().departed.value(), 6);
+        assert_eq!(mailbox.take().len(), 1);
     }
 }

@@ -79,6 +79,7 @@
 mod allocator;
 mod authentication;
 mod connection;
+mod departed;
 pub mod endpoint;
 mod engine;
 mod error;
@@ -100,6 +101,7 @@ mod table;
 mod timers;
 
 pub use self::{
+    departed::Left,
     endpoint::{Endpoint, EndpointError, IntoEndpoint},
     error::Error,
     event::{CloseReason, Counters, Event, Letter, SocketHandle},

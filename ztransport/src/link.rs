@@ -7,6 +7,7 @@ use zpipe::{Counter, Reader, Writer};
 
 use crate::{
     connection::Connection,
+    departed::Left,
     endpoint::Endpoint,
     event::{CloseReason, SocketHandle},
     inproc::Far,
@@ -79,6 +80,15 @@ impl Link {
         let notifier = handle.notifier(self.id);
         self.writer.set_notifier(notifier.clone());
         self.reader.set_notifier(notifier);
+    }
+
+    /// What a peer that is gone has left to be received. Its bytes are 0 while it is there.
+    #[must_use]
+    pub fn left(&self) -> Left {
+        Left {
+            messages: self.reader.pending(),
+            bytes: self.reader.left_bytes().unwrap_or(0),
+        }
     }
 
     /// Messages in the outbound pipe of a link whose other end is gone, less those that the engine

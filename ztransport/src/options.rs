@@ -35,9 +35,10 @@ pub struct Options {
     /// Most frames of one message accepted from a peer. Default 65,536.
     pub max_frames: u32,
     /// How many messages may wait in links that the socket has not taken in yet and whose connections are
-    /// gone already, before those of the oldest are dropped; 0, or a receive mark of 0, is unlimited.
-    /// Default 10,000.
+    /// gone already, before those of the oldest are dropped; 0 is unlimited. Default 10,000.
     pub departed_hwm: u32,
+    /// The same in bytes of these messages, as framed; 0 is unlimited. Default 256 MiB.
+    pub departed_bytes: u64,
     /// How long a message may take from its first byte to its last, while this end reads on. Default: any
     /// time.
     pub message_timeout: Option<Duration>,
@@ -81,6 +82,7 @@ impl Options {
             max_message_size: None,
             max_frames: zmtp::Limits::default().max_frames,
             departed_hwm: 10_000,
+            departed_bytes: 256 << 20,
             message_timeout: None,
             receives: true,
             max_refusals: 2,
@@ -120,9 +122,12 @@ impl Options {
             .with_max_frames(self.max_frames)
     }
 
-    pub(crate) fn departed_limit(&self) -> Option<u64> {
-        let limited = self.departed_hwm > 0 && self.recv_hwm > 0;
-        limited.then(|| u64::from(self.departed_hwm))
+    /// How much of what peers that are gone have left is kept.
+    pub(crate) fn departed_limits(&self) -> zpipe::Limits {
+        zpipe::Limits {
+            messages: u64::from(self.departed_hwm),
+            bytes: self.departed_bytes,
+        }
     }
 
     pub(crate) fn frame_limits(&self) -> FrameLimits {

@@ -88,6 +88,10 @@ pub(crate) fn run(messages: u64, steps: &[Step]) {
         let after = (model.fed, model.frames.len(), model.queue.len());
         assert!(before != after || model.broken, "no progress");
     }
+    if steps.len().is_multiple_of(2) {
+        drop(model.writer.take());
+        model.check_left();
+    }
     drop(model.reader.take());
     drop(model.writer.take());
     model.flow.check_handles();
@@ -141,6 +145,21 @@ impl InputModel {
             }
             _ => self.feed(a, b),
         }
+    }
+
+    /// What a writer that is gone has left: at least the bodies, and nothing when all of them are read.
+    fn check_left(&mut self) {
+        let bodies: u64 = self.queue.iter().map(|frame| frame.body.len() as u64).sum();
+        let Some(reader) = &self.reader else {
+            return;
+        };
+        let left = reader.left_bytes().expect("the writer is gone");
+        assert!(left >= bodies, "{left} bytes for bodies of {bodies}");
+        while !self.queue.is_empty() {
+            self.read_frame();
+        }
+        let left = self.reader.as_ref().and_then(Reader::left_bytes);
+        assert_eq!(left, Some(0));
     }
 
     fn peer_sends_frame(&mut self, a: u32, b: u32) {

@@ -2,12 +2,13 @@
 
 use std::io::Write;
 
-use zsocket::{Context, Pull, Push, Rep};
+use zsocket::{Context, Event, Pull, Push, Rep, SocketBuilder};
 
 use crate::{
     old::{DIALECTS, Old},
     support::{
         ANYWHERE, COMMAND, PATIENCE, Raw, WIRES, Wire, eventually, frame, header, message, ping,
+        wait_for,
     },
 };
 
@@ -18,49 +19,97 @@ const CAME: u64 = 100;
 fn drain(pull: &zsocket::Socket<Pull>) -> Vec<u64> {
     let mut numbers = Vec::new();
     while let Ok(message) = pull.try_recv() {
-        numbers.push(u64::from_be_bytes(message[0][..].try_into().unwrap()));
+        numbers.push(u64::from_be_bytes(message[0][..8].try_into().unwrap()));
     }
     numbers.sort_unstable();
     numbers
 }
 
+/// Peers come one after the other, send a message of this size and go, and nobody receives. Of their
+/// messages some are kept, the newest among them; the others are counted.
+fn come_and_go(
+    wire: Wire,
+    size: usize,
+    options: impl Fn(SocketBuilder<Pull>) -> SocketBuilder<Pull>,
+) {
+    // A socket that is called in between, and one that is not.
+    for is_called in [true, false] {
+        let context = Context::new();
+        let pull = options(context.build_socket::<Pull>()).build().unwrap();
+        let monitor = pull.monitor();
+        let endpoint = pull.bind(wire.anywhere()).unwrap();
+        // Comes when the link has lost its other end, unlike the count.
+        let one_is_gone = || {
+            wait_for(&monitor, "a peer that goes", |event| {
+                matches!(event, Event::Disconnected { .. })
+            });
+        };
+        let mut body = vec![0; size];
+        for number in 0..CAME {
+            let mut raw = Raw::connect_as(&endpoint, "PUSH");
+            body[..8].copy_from_slice(&number.to_be_bytes());
+            raw.send(&[&body[..]]);
+            drop(raw);
+            if is_called {
+                one_is_gone();
+                let _ = pull.stats();
+                assert!(pull.peers() <= KEPT as usize);
+            }
+        }
+        if !is_called {
+            (0..CAME).for_each(|_| one_is_gone());
+        }
+        let received = drain(&pull);
+        assert!(received.len() <= KEPT as usize, "{}", received.len());
+        assert!(received.contains(&(CAME - 1)), "the newest is dropped");
+        let dropped = pull.stats().dropped.departed;
+        assert_eq!(dropped + received.len() as u64, CAME);
+        assert_eq!(pull.peers(), 0);
+    }
+}
+
 #[test]
 fn an_unread_socket_keeps_so_many_messages_of_peers_that_are_gone() {
     for wire in WIRES {
-        // One that is called in between, and one that is not.
-        for is_called in [true, false] {
-            let context = Context::new();
-            let pull = context
-                .build_socket::<Pull>()
-                .departed_hwm(KEPT)
-                .build()
-                .unwrap();
-            let endpoint = pull.bind(wire.anywhere()).unwrap();
-            let mut seen = 0;
-            for number in 0..CAME {
-                let mut raw = Raw::connect_as(&endpoint, "PUSH");
-                raw.send(&[&number.to_be_bytes()]);
-                drop(raw);
-                seen = number + 1;
-                if is_called {
-                    eventually("it is gone", || {
-                        pull.stats().connections.closed_peer == seen
-                    });
-                    // It is counted a moment before its pipes are gone.
-                    eventually("the rest is dropped", || pull.peers() <= KEPT as usize);
-                }
-            }
-            eventually("all are gone", || {
-                pull.stats().connections.closed_peer == seen
-            });
-            let received = drain(&pull);
-            assert!(received.len() <= KEPT as usize, "{}", received.len());
-            assert!(received.contains(&(CAME - 1)), "the newest is dropped");
-            let dropped = pull.stats().dropped.departed;
-            assert_eq!(dropped + received.len() as u64, CAME);
-            assert_eq!(pull.peers(), 0);
+        come_and_go(wire, 8, |pull| pull.departed_hwm(KEPT));
+        // The mark of a connection does not matter, if it has one at all.
+        come_and_go(wire, 8, |pull| pull.departed_hwm(KEPT).recv_hwm(0));
+    }
+}
+
+#[test]
+fn an_unread_socket_keeps_so_many_bytes_of_peers_that_are_gone() {
+    for wire in WIRES {
+        // Bodies that lie in the pipe, and bodies that have a buffer of their own.
+        for size in [1000, 30_000] {
+            // With the header of a long frame.
+            let kept = u64::from(KEPT) * (size as u64 + 9);
+            come_and_go(wire, size, |pull| pull.departed_bytes(kept));
+            come_and_go(wire, size, |pull| pull.departed_bytes(kept).recv_hwm(0));
         }
     }
+}
+
+#[test]
+fn a_lower_bound_on_what_is_kept_counts_at_once() {
+    let context = Context::new();
+    let pull = context.socket::<Pull>().unwrap();
+    let endpoint = pull.bind(Wire::Tcp.anywhere()).unwrap();
+    let monitor = pull.monitor();
+    for number in 0..CAME {
+        let mut raw = Raw::connect_as(&endpoint, "PUSH");
+        raw.send(&[&number.to_be_bytes()]);
+        drop(raw);
+        wait_for(&monitor, "a peer that goes", |event| {
+            matches!(event, Event::Disconnected { .. })
+        });
+    }
+    assert_eq!(pull.stats().dropped.departed, 0);
+    pull.set_departed_bytes(10 * u64::from(KEPT)).unwrap();
+    let dropped = pull.stats().dropped.departed;
+    assert_eq!(dropped, CAME - u64::from(KEPT));
+    pull.set_departed_hwm(1).unwrap();
+    assert_eq!(drain(&pull), [CAME - 1]);
 }
 
 #[test]
@@ -76,8 +125,8 @@ fn a_socket_that_is_never_called_lets_go_of_what_is_too_much() {
         raw.send(&[b"", b"request"]);
     }
     for _ in 0..CAME {
-        crate::support::wait_for(&monitor, "a peer that goes", |event| {
-            matches!(event, zsocket::Event::Disconnected { .. })
+        wait_for(&monitor, "a peer that goes", |event| {
+            matches!(event, Event::Disconnected { .. })
         });
     }
     let dropped = rep.stats().dropped.departed;

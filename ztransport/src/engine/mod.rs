@@ -44,6 +44,7 @@ use self::{
 };
 use crate::{
     connection::{Connection, Incoming, Parts},
+    departed::Left,
     event::{CloseReason, Event},
     link::Losses,
     net::{PeerAddress, Stream},
@@ -436,15 +437,16 @@ impl Engine {
     /// Lets go of the pipes, if there are any. A socket whose application does not call does not have to
     /// keep a link that is of no use.
     fn abandon_pipes(&mut self, connection: &Connection, lost: &zpipe::Counter) {
-        let mut left = 0;
+        let mut left = Left::default();
         if let Some(pipes) = self.pipes.take() {
-            left = pipes.inbound.pending();
+            left.messages = pipes.inbound.pending();
+            left.bytes = pipes.inbound.pending_bytes();
             pipes.abandon(lost);
         }
         if let Some(introduction) = self.introduction.take() {
             connection.handle.retract(introduction);
-            let limit = connection.options.departed_limit();
-            connection.handle.depart(introduction, left, limit);
+            let limits = connection.options.departed_limits();
+            connection.handle.depart(introduction, left, limits);
         }
     }
 

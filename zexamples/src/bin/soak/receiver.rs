@@ -37,6 +37,10 @@ pub(crate) fn bind(lane: &Lane, rng: &mut Rng) -> Result<(Socket<Pull>, String)>
     // connection would be to the wrong one.
     pull.set_reconnect_interval(None)?;
     pull.set_max_frame_size(Some(wire::LIMIT))?;
+    // The books want every message, also of senders that have closed. How much of theirs can wait is
+    // bounded by the number of streams that are open.
+    pull.set_departed_hwm(0)?;
+    pull.set_departed_bytes(0)?;
     let endpoint = lane.bind(&pull)?;
     Ok((pull, endpoint))
 }
