@@ -73,6 +73,7 @@ mod monitor;
 mod options;
 mod pattern;
 mod rotation;
+mod shrink;
 mod socket;
 mod stats;
 mod tasks;

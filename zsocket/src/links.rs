@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 use zpipe::{Readiness, deferred::Deferral};
 use ztransport::{Driver, Link};
 
-use crate::{burst, rotation::Rotation};
+use crate::{burst, rotation::Rotation, shrink};
 
 /// Messages, or bytes, between two wake-ups of a burst that make it a stream. A stream is written by
 /// the sending thread, in batches.
@@ -104,8 +104,10 @@ impl Slot {
 /// proportion to the number of links.
 #[derive(Debug, Default)]
 pub(crate) struct Links {
+    /// The last one is taken: those behind it go when it goes.
     slots: Vec<Option<Slot>>,
-    free: Vec<usize>,
+    /// The lowest is taken first, so that the table becomes short again after a burst.
+    free: BTreeSet<usize>,
     by_id: HashMap<u64, usize>,
     /// The links of each connection that this socket made. One that is made again gets a new link each
     /// time, if it has one only while it is established; then there may be old ones that still have
@@ -129,7 +131,7 @@ impl Links {
         let connection = connection_of(&link);
         self.streams += usize::from(link.driver.is_some());
         let slot = Some(Slot::new(link));
-        let at = match self.free.pop() {
+        let at = match self.free.pop_first() {
             Some(at) => {
                 self.slots[at] = slot;
                 at
@@ -152,8 +154,9 @@ impl Links {
     pub(crate) fn remove(&mut self, at: usize) -> Option<Link> {
         let Slot { link, .. } = self.slots.get_mut(at)?.take()?;
         self.streams -= usize::from(link.driver.is_some());
-        self.free.push(at);
+        self.free.insert(at);
         self.by_id.remove(&link.id);
+        shrink::map(&mut self.by_id);
         if let Some(id) = connection_of(&link) {
             self.by_connection.remove(&(id, at));
         }
@@ -161,7 +164,19 @@ impl Links {
         self.outbound.remove(at);
         self.draining.remove(at);
         self.inbound.remove(at);
+        self.shorten();
         Some(link)
+    }
+
+    /// Gives back the free places at the end. Each of them was made by one link that came.
+    fn shorten(&mut self) {
+        while self.slots.pop_if(|slot| slot.is_none()).is_some() {
+            self.free.remove(&self.slots.len());
+        }
+        shrink::list(&mut self.slots);
+        for circle in [&mut self.outbound, &mut self.draining, &mut self.inbound] {
+            circle.shorten(self.slots.len());
+        }
     }
 
     #[inline]
@@ -306,4 +321,56 @@ fn connection_of(link: &Link) -> Option<u64> {
     let number = |driver: &Driver| driver.connection();
     link.outgoing
         .then(|| link.driver.as_ref().map_or(link.id, number))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use zmtp::SocketType;
+    use ztransport::{Endpoint, Options, Reactor, SocketHandle};
+
+    use super::*;
+
+    #[test]
+    fn the_tables_are_short_again_after_a_burst() {
+        const BURST: usize = 2000;
+        let reactor = Reactor::new(1).unwrap();
+        let set = zpipe::ReadySet::new();
+        let (letters, _mailbox) = zpipe::mailbox(set.notifier(0));
+        let handle = SocketHandle::new(letters, set.notifier(0));
+        let options = Arc::new(Options::new(SocketType::Push));
+        let nobody: Endpoint = "inproc://nobody".parse().unwrap();
+        let link = || {
+            let (_, link) = reactor.connect(&nobody, &options, &handle).unwrap();
+            link.unwrap()
+        };
+        let mut links = Links::default();
+        assert_eq!(links.insert(link()), 0);
+        for at in 1..BURST {
+            assert_eq!(links.insert(link()), at);
+        }
+        // Some from the beginning, the rest from the end, and the first one stays.
+        for at in (1..BURST / 2).chain((BURST / 2..BURST).rev()) {
+            assert!(links.remove(at).is_some());
+            assert!(links.remove(at).is_none());
+        }
+        assert_eq!(links.only(), Some(0));
+        assert_eq!((links.slots.len(), links.free.len()), (1, 0));
+        assert!(links.slots.capacity() <= BURST / 4);
+        assert!(links.by_id.capacity() <= BURST / 4);
+        for circle in [&links.outbound, &links.draining, &links.inbound] {
+            assert!(circle.capacity() <= BURST / 4);
+        }
+        assert_eq!(links.outbound.current(), Some(0));
+
+        // What comes next takes the lowest place.
+        for at in 1..10 {
+            assert_eq!(links.insert(link()), at);
+        }
+        links.remove(7);
+        links.remove(3);
+        assert_eq!(links.insert(link()), 3);
+        assert_eq!(links.insert(link()), 7);
+    }
 }

@@ -1,6 +1,8 @@
 //! Taking turns: the order in which a socket serves its links, for sending (load balancing) as for
 //! receiving (fair queueing).
 
+use crate::shrink;
+
 /// A circle of links that are ready, with a pointer to whose turn it is. Links that are full or empty
 /// are outside until they are ready again; they come back at the end of the circle, which is just before
 /// the one whose turn it is.
@@ -94,6 +96,12 @@ impl Rotation {
         }
     }
 
+    /// There are no places from this one on any more, and none of them is in the circle.
+    pub(crate) fn shorten(&mut self, places: usize) {
+        self.places.truncate(places);
+        shrink::list(&mut self.places);
+    }
+
     #[inline]
     fn neighbours(&self, link: usize) -> Option<Neighbours> {
         self.places.get(link).copied().flatten()
@@ -106,6 +114,11 @@ impl Rotation {
         if let Some(neighbours) = &mut self.places[after] {
             neighbours.before = before;
         }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn capacity(&self) -> usize {
+        self.places.capacity()
     }
 }
 

@@ -52,7 +52,6 @@ fn come_and_go(
             drop(raw);
             if is_called {
                 one_is_gone();
-                let _ = pull.stats();
                 assert!(pull.peers() <= KEPT as usize);
             }
         }
