@@ -31,7 +31,7 @@ use crate::{
     options::SocketOptions,
     pattern::{rep::Rep, req::Req, req::Verdict},
     stats::SocketStats,
-    tasks::Tasks,
+    tasks::{Place, Tasks},
 };
 
 /// Token of the mailbox; link ids begin at 1.
@@ -160,7 +160,7 @@ impl Core {
             last_endpoint: None,
             input: None,
             spinner,
-            tasks: Arc::default(),
+            tasks: Arc::new(Tasks::new()),
             ended: None,
             departed: Departed::default(),
             process: Process::current(),
@@ -740,14 +740,14 @@ impl Core {
         found
     }
 
-    /// Has `waker` woken at the next signal; `true` if there is one already.
-    pub(crate) fn register(&mut self, waker: Waker) -> bool {
+    /// Has `waker` woken at the next signal, for the future with this place; `true` if there is one already.
+    pub(crate) fn register(&mut self, waker: Waker, place: &mut Place) -> bool {
         self.deferral.begin();
         if let Some(input) = &mut self.input {
             input.give_back();
         }
         // Direct: it runs nothing foreign, but hands the tasks over to be woken.
-        let signalled = self.ready.register_direct(&self.tasks.join(waker));
+        let signalled = self.ready.register_direct(&self.tasks.join(waker, place));
         if signalled {
             // The caller takes the signal in now, and it may be for another task.
             self.tasks.wake_by_ref();

@@ -19,6 +19,7 @@ use crate::{
     error::Refusal,
     monitor,
     options::SocketOptions,
+    tasks::Place,
 };
 
 /// How often a task looks for what it waits for while signals of something else keep coming.
@@ -381,8 +382,13 @@ impl<P: CanSend> Socket<P> {
     /// As for [`send`](Self::send), except that it never gives up.
     pub async fn send_async(&self, message: impl IntoMessage) -> Result<(), SendError> {
         let mut message = message.into_message();
-        let sent =
-            poll_fn(|cx| self.poll_core(cx, |core| core.try_send(&mut message, Then::Wait))).await;
+        let mut place = Place::default();
+        let sent = poll_fn(|cx| {
+            self.poll_core(cx, &mut place, |core| {
+                core.try_send(&mut message, Then::Wait)
+            })
+        })
+        .await;
         match sent {
             Ok(()) => Ok(()),
             Err(refusal) => Err(refused(refusal, message)),
@@ -501,9 +507,13 @@ impl<P: CanReceive> Socket<P> {
     /// As for [`recv`](Self::recv), except that it never gives up.
     pub async fn recv_async(&self) -> Result<Message, Error> {
         let mut message = Message::new();
-        let received =
-            poll_fn(|cx| self.poll_core(cx, |core| core.try_recv(&mut message, Then::Return)))
-                .await;
+        let mut place = Place::default();
+        let received = poll_fn(|cx| {
+            self.poll_core(cx, &mut place, |core| {
+                core.try_recv(&mut message, Then::Return)
+            })
+        })
+        .await;
         self.explain(received)?;
         Ok(message)
     }
@@ -520,6 +530,7 @@ impl<P: Pattern> Socket<P> {
     fn poll_core(
         &self,
         cx: &mut TaskContext<'_>,
+        place: &mut Place,
         mut attempt: impl FnMut(&mut Core) -> Result<(), Refusal>,
     ) -> Poll<Result<(), Refusal>> {
         // Made only if it is needed, and not while the core is lent: to clone a waker is foreign code.
@@ -530,7 +541,7 @@ impl<P: Pattern> Socket<P> {
                     match (attempt(core), waker.take()) {
                         (Err(Refusal::WouldBlock), None) => return None,
                         (Err(Refusal::WouldBlock), Some(waker)) => {
-                            if !core.register(waker) {
+                            if !core.register(waker, place) {
                                 return Some(Poll::Pending);
                             }
                         }

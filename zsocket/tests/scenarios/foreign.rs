@@ -5,7 +5,6 @@ use std::{
     cell::RefCell,
     future::Future,
     panic::{AssertUnwindSafe, catch_unwind},
-    pin::pin,
     rc::Rc,
     sync::{
         Arc, Mutex,
@@ -94,10 +93,13 @@ fn waker(code: impl Fn() + Send + Sync + 'static) -> Waker {
     Waker::from(Arc::new(Code(code)))
 }
 
-/// Has this waker woken when there is something to receive.
+/// Has this waker woken when there is something to receive, also if the socket moves.
 fn wait_with(pull: &Socket<Pull>, waker: &Waker) {
-    let polled = pin!(pull.recv_async()).poll(&mut TaskContext::from_waker(waker));
+    let mut receiving = Box::pin(pull.recv_async());
+    let polled = (receiving.as_mut()).poll(&mut TaskContext::from_waker(waker));
     assert!(matches!(polled, Poll::Pending));
+    // Dropped, it would take the waker with it.
+    std::mem::forget(receiving);
 }
 
 /// Every call that a `Drop` could make on the socket that drops it.

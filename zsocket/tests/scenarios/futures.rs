@@ -228,6 +228,29 @@ fn a_dropped_sender_has_sent_nothing() {
 }
 
 #[test]
+fn a_dropped_future_leaves_no_waker_behind() {
+    let context = Context::new();
+    let pull = context.socket::<Pull>().unwrap();
+    let push = context.socket::<Push>().unwrap();
+    let unpark = Arc::new(Unpark(thread::current()));
+    let waker = Waker::from(Arc::clone(&unpark));
+    let mut cx = TaskContext::from_waker(&waker);
+    {
+        let mut stays = pin!(pull.recv_async());
+        assert!(stays.as_mut().poll(&mut cx).is_pending());
+        // The same again has one place.
+        assert!(stays.as_mut().poll(&mut cx).is_pending());
+        for _ in 0..100 {
+            assert!(pin!(pull.recv_async()).poll(&mut cx).is_pending());
+            assert!(pin!(push.send_async("x")).poll(&mut cx).is_pending());
+        }
+        // Here, in the first one's place, and where it came from.
+        assert_eq!(Arc::strong_count(&unpark), 3);
+    }
+    assert_eq!(Arc::strong_count(&unpark), 2);
+}
+
+#[test]
 fn two_tasks_on_one_socket_are_both_woken() {
     for wire in WIRES {
         let context = Context::new();

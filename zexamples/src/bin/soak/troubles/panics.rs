@@ -5,7 +5,6 @@
 
 use std::collections::BTreeMap;
 use std::panic::{self, AssertUnwindSafe, catch_unwind, panic_any};
-use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
@@ -164,12 +163,13 @@ fn receive(stage: &Stage, pull: Socket<Pull>, shared: &Shared, mut rng: Rng) -> 
     let mut last = Instant::now();
     loop {
         shared.received.store(books.received, Ordering::Relaxed);
-        if rng.u32(..50) == 0 {
-            wait_with_a_panicking_waker(stage, &pull, &mut books);
-        }
+        let waits = (rng.u32(..50) == 0)
+            .then(|| wait_with_a_panicking_waker(stage, &pull, &mut books))
+            .flatten();
         let received = catch(stage, "panics: that came out of a recv", || {
             pull.recv_timeout(Duration::from_millis(100))
         });
+        drop(waits);
         match received {
             Some(Ok(message)) => {
                 last = Instant::now();
@@ -197,19 +197,28 @@ fn receive(stage: &Stage, pull: Socket<Pull>, shared: &Shared, mut rng: Rng) -> 
     Ok(())
 }
 
-/// Leaves a waker behind that panics when the next message arrives.
-fn wait_with_a_panicking_waker(stage: &Stage, pull: &Socket<Pull>, books: &mut Books) {
+/// While the future lives that this returns, a waker waits that panics when the next message arrives.
+fn wait_with_a_panicking_waker<'s>(
+    stage: &Stage,
+    pull: &'s Socket<Pull>,
+    books: &mut Books,
+) -> Option<impl Future + use<'s>> {
     let waker = Waker::from(Arc::new(PanickingWaker));
+    let mut receiving = Box::pin(pull.recv_async());
     let polled = catch(stage, "panics: that came out of a recv", || {
-        let receiving = pin!(pull.recv_async());
-        receiving.poll(&mut Context::from_waker(&waker))
+        receiving.as_mut().poll(&mut Context::from_waker(&waker))
     });
     stage.log.count("panics: wakers");
-    if let Some(Poll::Ready(Ok(message))) = polled {
-        books.record(stage, &message);
-        catch(stage, "panics: of the receiver's own drop", || {
-            drop(message);
-        });
+    match polled {
+        Some(Poll::Pending) => Some(receiving),
+        Some(Poll::Ready(Ok(message))) => {
+            books.record(stage, &message);
+            catch(stage, "panics: of the receiver's own drop", || {
+                drop(message);
+            });
+            None
+        }
+        _ => None,
     }
 }
 
