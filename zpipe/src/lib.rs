@@ -150,6 +150,7 @@ pub mod channel;
 mod chunk;
 mod counter;
 pub mod deferred;
+mod heap;
 mod ingest;
 mod mailbox;
 mod owned;
@@ -171,6 +172,7 @@ pub use self::{
     bytes::ByteReader,
     channel::channel,
     counter::Counter,
+    heap::trim_heap,
     ingest::{Filled, Ingest},
     mailbox::{Mailbox, Sender, Ticket, mailbox},
     owned::{Driven, Owned},

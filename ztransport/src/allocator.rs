@@ -1,6 +1,6 @@
-//! A hint to the system's allocator.
+//! What the system's allocator is told.
 
-use std::{hint::black_box, sync::Once};
+use std::{hint::black_box, sync::Once, time::Duration};
 
 /// Free memory that the allocator shall keep, in bytes: some bodies on their way from a stream to an
 /// application that drops them.
@@ -18,4 +18,55 @@ const KEEP: usize = 4 << 20;
 pub(crate) fn expect_large_messages() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| drop(black_box(Vec::<u8>::with_capacity(KEEP))));
+}
+
+/// Connections that have closed on an I/O thread since memory was last given back.
+///
+/// After a burst the allocator keeps nearly all of its memory, since something or other that is in use
+/// lies behind it. So some time after many connections have closed it is asked for that memory. That takes
+/// milliseconds, during which others wait who want memory, and what is given back has to be fetched again
+/// if it is needed again: therefore not for a few, and at most once a second.
+#[derive(Debug, Default)]
+pub(crate) struct Closings {
+    count: u32,
+}
+
+/// What counts as many. Each has taken up some kilobytes.
+const MANY: u32 = 500;
+/// When memory is given back: when the others of the burst have closed as well, and once more, for a socket
+/// lets go of its part only when the application calls it.
+const PAUSES: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(10)];
+
+impl Closings {
+    /// One more. If there are many by now, says when to call [`give_back`](Self::give_back).
+    pub(crate) fn add(&mut self) -> Option<Duration> {
+        self.count += 1;
+        self.count.is_multiple_of(MANY).then_some(PAUSES[0])
+    }
+
+    /// Gives memory back, and says when to do that again if that is of use.
+    pub(crate) fn give_back(&mut self) -> Option<Duration> {
+        zpipe::trim_heap(KEEP);
+        let again = self.count > 0;
+        self.count = 0;
+        again.then_some(PAUSES[1])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memory_is_given_back_after_many_and_only_twice() {
+        let mut closings = Closings::default();
+        for _ in 1..MANY {
+            assert_eq!(closings.add(), None);
+        }
+        assert_eq!(closings.add(), Some(PAUSES[0]));
+        assert_eq!(closings.add(), None);
+        assert_eq!(closings.give_back(), Some(PAUSES[1]));
+        assert_eq!(closings.give_back(), None);
+        assert_eq!(closings.add(), None);
+    }
 }

@@ -11,6 +11,7 @@ use std::{
 use zpipe::{Counter, Mailbox, Readiness, ReadySet, deferred};
 
 use crate::{
+    allocator::Closings,
     connection::{Connection, Parts},
     endpoint::Endpoint,
     engine::{Engine, events},
@@ -191,6 +192,7 @@ pub(crate) struct IoThread {
     /// By their keys in the poll.
     inputs: HashMap<u64, Arc<Inputs>>,
     live: Arc<Live>,
+    closings: Closings,
     stopped: bool,
     stops_when_idle: bool,
     #[cfg(test)]
@@ -225,6 +227,7 @@ impl IoThread {
             accepted: HashMap::new(),
             inputs: HashMap::new(),
             live,
+            closings: Closings::default(),
             stopped: false,
             stops_when_idle: false,
             #[cfg(test)]
@@ -432,6 +435,10 @@ impl IoThread {
         if timer.purpose == Purpose::Accept {
             return self.accept(timer.key);
         }
+        if timer.purpose == Purpose::Trim {
+            let again = self.closings.give_back();
+            return self.trim_after(again);
+        }
         if timer.purpose == Purpose::Lease {
             if let Some(inputs) = self.inputs.get(&timer.key) {
                 let duty = inputs.on_tick();
@@ -487,6 +494,20 @@ impl IoThread {
         self.timers.remove(key);
         self.resolver.forget(key);
         self.live.remove(key);
+        let pause = self.closings.add();
+        self.trim_after(pause);
+    }
+
+    fn trim_after(&mut self, pause: Option<Duration>) {
+        if let Some(pause) = pause {
+            let timer = Timer {
+                // Of no connection.
+                key: MAIL_TOKEN,
+                purpose: Purpose::Trim,
+                generation: 0,
+            };
+            self.timers.set(Instant::now() + pause, timer);
+        }
     }
 
     fn listen(&mut self, entry: ListenerEntry) {

@@ -27,6 +27,8 @@ pub(crate) enum Purpose {
     Arrival,
     /// A listener may try to accept again.
     Accept,
+    /// Time to give back memory after a burst. Of the I/O thread itself.
+    Trim,
 }
 
 /// A timer takes the place of another one of its kind.
@@ -41,16 +43,18 @@ enum Kind {
     Acknowledged,
     Arrival,
     Accept,
+    Trim,
 }
 
 /// All of them.
-const KINDS: [Kind; 6] = [
+const KINDS: [Kind; 7] = [
     Kind::State,
     Kind::Linger,
     Kind::Tick,
     Kind::Acknowledged,
     Kind::Arrival,
     Kind::Accept,
+    Kind::Trim,
 ];
 
 impl Purpose {
@@ -62,6 +66,7 @@ impl Purpose {
             Self::Acknowledged => Kind::Acknowledged,
             Self::Arrival => Kind::Arrival,
             Self::Accept => Kind::Accept,
+            Self::Trim => Kind::Trim,
         }
     }
 }

@@ -103,6 +103,54 @@ fn ten_thousand_connections_come_and_go() {
     }
 }
 
+/// Connections that are open at the same time.
+const BURST: usize = 4000;
+/// Memory that is given back some time after a burst of connections. The allocator keeps 4 MiB at the end of
+/// its heap for the next large messages.
+const REMAINDER_OF_BURST: u64 = 10 << 20;
+
+#[test]
+fn memory_goes_back_after_a_burst_of_connections() {
+    let _alone = alone();
+    let limit = getrlimit(Resource::Nofile);
+    let enough = Rlimit {
+        current: limit.maximum,
+        maximum: limit.maximum,
+    };
+    setrlimit(Resource::Nofile, enough).unwrap();
+    for wire in WIRES {
+        let server = Server::with(wire, |pull| pull.handshake_interval(None));
+        let burst = |count: usize| {
+            let raws: Vec<Raw> = (0..count)
+                .map(|_| {
+                    let mut raw = Raw::connect_as(&server.endpoint, "PUSH");
+                    raw.send(&[b"one message"]);
+                    let message = server.pull.recv_timeout(PATIENCE).unwrap();
+                    assert_eq!(message[0], "one message");
+                    raw
+                })
+                .collect();
+            let most = memory();
+            drop(raws);
+            eventually("all of them are gone", || {
+                assert!(server.pull.try_recv().is_err());
+                server.pull.stats().connections.open == 1 && server.pull.peers() == 1
+            });
+            while server.monitor.try_recv().is_some() {}
+            most
+        };
+        burst(100);
+        let before = memory();
+        let most = burst(BURST);
+        assert!(most > before + 2 * REMAINDER_OF_BURST, "{most} bytes");
+        eventually("memory is given back", || {
+            memory() < before + REMAINDER_OF_BURST
+        });
+        server.goes_on();
+    }
+    setrlimit(Resource::Nofile, limit).unwrap();
+}
+
 #[test]
 fn old_peers_come_and_go() {
     let _alone = alone();
