@@ -39,6 +39,7 @@
 
 mod books;
 mod lane;
+mod pulse;
 mod receiver;
 mod requests;
 mod sender;
@@ -201,6 +202,8 @@ fn soak(plan: &Plan) -> Result<bool> {
     drop(targets);
     let (watched, limit) = (Arc::clone(&stage), plan.memory << 20);
     let watcher = thread::spawn(move || watch::watch(&watched, limit));
+    let alive = Arc::clone(&stage);
+    let pulse = thread::spawn(move || alive.pulse.beat(|| alive.stopping()));
 
     let start = Instant::now();
     wait(&stage, seconds, start);
@@ -234,6 +237,7 @@ fn soak(plan: &Plan) -> Result<bool> {
         lane.finish(&mut table, start);
     }
     let samples = watcher.join().map_err(|_| "the watcher panicked")?;
+    pulse.join().map_err(|_| "the pulse panicked")?;
     say(format_args!("{table}\n{}", stage.log.table()));
     if let Err(report) = stage.context.term_timeout(PATIENCE) {
         stage.log.violation(&report.to_string());

@@ -10,6 +10,7 @@ use zexamples::{Endpoints, Result, Table};
 use zsocket::{Context, Error};
 
 use crate::PATIENCE;
+use crate::pulse::Pulse;
 
 /// The place where everything happens.
 pub(crate) struct Stage {
@@ -19,6 +20,7 @@ pub(crate) struct Stage {
     /// descriptors away.
     pub(crate) descriptors: RwLock<()>,
     pub(crate) log: Log,
+    pub(crate) pulse: Pulse,
     stopping: AtomicBool,
 }
 
@@ -29,6 +31,7 @@ impl Stage {
             endpoints: Endpoints::new()?,
             descriptors: RwLock::default(),
             log: Log::default(),
+            pulse: Pulse::default(),
             stopping: AtomicBool::new(false),
         })
     }

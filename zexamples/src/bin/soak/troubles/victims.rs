@@ -60,9 +60,12 @@ fn ask_for_floods(stage: &Stage, endpoint: &str) -> Result<()> {
         }
         let asked = Instant::now();
         loop {
-            let start = Instant::now();
+            let (start, lost) = (Instant::now(), stage.pulse.lost());
             let result = req.recv_timeout(TIMEOUT);
-            let late = start.elapsed().saturating_sub(TIMEOUT);
+            let mut late = start.elapsed().saturating_sub(TIMEOUT);
+            if late > LATENESS {
+                late = late.saturating_sub(stage.pulse.lost_until_now() - lost);
+            }
             stage
                 .log
                 .took("flooded REQ: waits, by how much too long", late);
