@@ -19,16 +19,22 @@ pub(crate) fn all() -> Result<Vec<Test>, String> {
         .map_or_else(|| root().join("target"), PathBuf::from)
         .join("mutants");
     let mut tests = Vec::new();
-    for (name, flags, targets) in [
-        ("loom", "--cfg loom --cfg mutants", &["--test", "loom"][..]),
+    for (name, flags, are_models, targets) in [
+        (
+            "loom",
+            "--cfg loom --cfg mutants",
+            true,
+            &["--test", "loom"][..],
+        ),
         (
             "std",
             "--cfg mutants",
+            false,
             &["--lib", "--test", "channel", "--test", "model"],
         ),
     ] {
         for executable in build(&target.join(name), flags, targets)? {
-            tests.extend(Test::list(&executable)?);
+            tests.extend(Test::list(&executable, are_models)?);
         }
     }
     Ok(tests)

@@ -10,9 +10,13 @@
 //! loom) and are switched on by the environment: see `zpipe/src/sync/mutants.rs`.
 //!
 //! Each test is run once without a mutant and says which mutants it could meet. Each mutant is then run with
-//! the tests that meet it, quickest first, until one fails. A mutant that survives them all has to stand in
-//! `survivors.txt` with a reason, and a place that no test meets counts as surviving. Names say file,
-//! function and code, not the line, so that the list outlives other changes.
+//! the tests that meet it, quickest first, until one fails: loom's models with two preemptions, and if none
+//! of them fails, with three. A mutant that survives them all has to stand in `survivors.txt` with a reason,
+//! and a place that no test meets counts as surviving. What stands there is not tried with three preemptions,
+//! which would take most of the time. Names say file, function and code, not the line, so that the list
+//! outlives other changes.
+//!
+//! A test that hangs has noticed the mutant; that it was given up is said. A model that was given up has not.
 
 mod build;
 mod places;
@@ -20,16 +24,20 @@ mod report;
 mod tests;
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     process::ExitCode,
     sync::{
         Mutex, PoisonError,
         atomic::{AtomicUsize, Ordering},
     },
     thread,
+    time::Instant,
 };
 
-use crate::{places::Name, tests::Test};
+use crate::{
+    places::Name,
+    tests::{End, FEW, MANY, Test},
+};
 
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
@@ -51,24 +59,69 @@ fn run(words: &[String]) -> Result<bool, String> {
 
     let mut named = BTreeMap::new();
     for (mutant, by) in mutants {
-        named.insert(sources.name(&mutant)?, Some((mutant, by)));
+        let mut name = sources.name(&mutant)?;
+        // Two places in one line, which come in this order.
+        while named.contains_key(&name) {
+            name.push_str(" (next)");
+        }
+        named.insert(name, Some((mutant, by)));
     }
     for name in sources.unmet(named.keys()) {
         named.insert(name, None);
     }
-    let wanted = |name: &Name| words.is_empty() || words.iter().any(|word| name.contains(word));
-    named.retain(|name, _| wanted(name));
+    named.retain(|name, _| is_wanted(name, words));
 
     println!("{} mutants, {} tests", named.len(), tests.len());
+    let start = Instant::now();
     let survivors = each(&named.into_iter().collect::<Vec<_>>(), |(name, mutant)| {
-        let killed_by = mutant
-            .as_ref()
-            .and_then(|(mutant, by)| by.iter().find(|test| !tests[**test].passes(Some(mutant))));
-        report::outcome(name, mutant.is_some(), killed_by.map(|test| &tests[*test]));
-        killed_by.is_none().then(|| name.clone())
+        let Some((mutant, met_by)) = mutant else {
+            report::not_met(name);
+            return Some(name.clone());
+        };
+        let met_by = met_by.iter().map(|test| &tests[*test]);
+        let noticed = notice(mutant, met_by, listed.contains_key(name));
+        report::outcome(name, &noticed);
+        noticed.by.is_none().then(|| name.clone())
     });
-    let survivors = survivors.into_iter().flatten().collect();
-    Ok(report::verdict(&survivors, &listed, words.is_empty()))
+    let survivors: BTreeSet<_> = survivors.into_iter().flatten().collect();
+    println!("tried in {} s", start.elapsed().as_secs());
+    Ok(report::verdict(&survivors, &listed, words))
+}
+
+/// What the tests made of a mutant.
+#[derive(Default)]
+pub(crate) struct Noticed<'a> {
+    /// The test that failed or hung.
+    by: Option<(&'a Test, End)>,
+    /// Models that were given up.
+    undecided: Vec<&'a Test>,
+}
+
+/// Tries a mutant until a test fails.
+fn notice<'a>(
+    mutant: &str,
+    met_by: impl Iterator<Item = &'a Test> + Clone,
+    is_listed: bool,
+) -> Noticed<'a> {
+    let mut noticed = Noticed::default();
+    let again = (met_by.clone()).filter(|test| !is_listed && test.is_model());
+    let runs = (met_by.map(|test| (test, FEW))).chain(again.map(|test| (test, MANY)));
+    for (test, preemptions) in runs {
+        match test.run(mutant, preemptions) {
+            End::Passed => {}
+            End::GivenUp if test.is_model() => noticed.undecided.push(test),
+            end => {
+                noticed.by = Some((test, end));
+                break;
+            }
+        }
+    }
+    noticed
+}
+
+/// Whether a mutant is to be tried.
+fn is_wanted(name: &Name, words: &[String]) -> bool {
+    words.is_empty() || words.iter().any(|word| name.contains(word))
 }
 
 /// The tests that meet a mutant, quickest first, as indices.

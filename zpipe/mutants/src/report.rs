@@ -5,7 +5,7 @@ use std::{
     fs,
 };
 
-use crate::{build::root, places::Name, tests::Test};
+use crate::{Noticed, build::root, is_wanted, places::Name, tests::End};
 
 const LIST: &str = "zpipe/mutants/survivors.txt";
 
@@ -41,25 +41,34 @@ fn parse(text: &str) -> Result<BTreeMap<Name, String>, String> {
 }
 
 /// Tells what became of one mutant.
-pub(crate) fn outcome(name: &Name, is_met: bool, killed_by: Option<&Test>) {
-    match killed_by {
-        Some(test) => println!("noticed   {name}\n          by {test}"),
-        None if is_met => println!("SURVIVED  {name}"),
-        None => println!("NOT MET   {name}"),
+pub(crate) fn outcome(name: &Name, noticed: &Noticed<'_>) {
+    match noticed.by {
+        Some((test, End::GivenUp)) => println!("noticed   {name}\n          by {test}, which hung"),
+        Some((test, _)) => println!("noticed   {name}\n          by {test}"),
+        None => println!("SURVIVED  {name}"),
+    }
+    for test in &noticed.undecided {
+        println!("          not decided: {test} took too long");
     }
 }
 
-/// Compares with the list; says whether all is well. `is_all` if all mutants were run.
+/// Tells that no test comes to a place.
+pub(crate) fn not_met(name: &Name) {
+    println!("NOT MET   {name}");
+}
+
+/// Compares with the list; says whether all is well. Only mutants whose names contain one of `words`, if
+/// there are any, were tried.
 pub(crate) fn verdict(
     survivors: &BTreeSet<Name>,
     listed: &BTreeMap<Name, String>,
-    is_all: bool,
+    words: &[String],
 ) -> bool {
     let unlisted: Vec<_> = (survivors.iter())
         .filter(|name| !listed.contains_key(*name))
         .collect();
     let stale: Vec<_> = (listed.keys())
-        .filter(|name| is_all && !survivors.contains(*name))
+        .filter(|name| is_wanted(name, words) && !survivors.contains(*name))
         .collect();
     for name in &unlisted {
         println!("no test notices, and {LIST} gives no reason: {name}");
@@ -94,9 +103,11 @@ mod tests {
     fn a_survivor_without_a_reason_and_a_reason_without_a_survivor_are_faults() {
         let listed = parse("a\n  why\n").unwrap();
         let set = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
-        assert!(verdict(&set(&["a"]), &listed, true));
-        assert!(!verdict(&set(&["a", "b"]), &listed, true));
-        assert!(!verdict(&set(&[]), &listed, true));
-        assert!(verdict(&set(&[]), &listed, false));
+        let all: &[String] = &[];
+        assert!(verdict(&set(&["a"]), &listed, all));
+        assert!(!verdict(&set(&["a", "b"]), &listed, all));
+        assert!(!verdict(&set(&[]), &listed, all));
+        assert!(!verdict(&set(&[]), &listed, &["a".to_owned()]));
+        assert!(verdict(&set(&[]), &listed, &["b".to_owned()]), "not tried");
     }
 }
