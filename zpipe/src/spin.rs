@@ -114,6 +114,7 @@ mod tests {
     use super::*;
 
     #[test]
+    #[cfg_attr(miri, ignore = "a look takes longer than the budget")]
     fn learns_not_to_spin_and_tries_again() {
         let mut spinner = Spinner::new();
         for _ in 0..10 {
