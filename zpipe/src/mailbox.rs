@@ -226,18 +226,19 @@ mod tests {
 
     #[test]
     fn taking_a_letter_back_looks_at_no_other() {
+        const LAST: usize = if cfg!(miri) { 50 } else { 1000 };
         let set = ReadySet::new();
         let (sender, mut mailbox) = mailbox(set.notifier(3));
-        let tickets: Vec<_> = (0..1000).map(|n| sender.post(n).unwrap()).collect();
+        let tickets: Vec<_> = (0..=LAST).map(|n| sender.post(n).unwrap()).collect();
         let mut looked_at = 0;
-        for ticket in &tickets[1..999] {
+        for ticket in &tickets[1..LAST] {
             let letter = sender.retract_if(*ticket, |_| {
                 looked_at += 1;
                 true
             });
             assert!(letter.is_some());
         }
-        assert_eq!(looked_at, 998);
-        assert_eq!(mailbox.take(), [0, 999]);
+        assert_eq!(looked_at, LAST - 1);
+        assert_eq!(mailbox.take(), [0, LAST]);
     }
 }
