@@ -158,6 +158,7 @@ impl Chunk {
     ///
     /// The caller is the only one that can reach the chunk, and all its splices have been taken.
     pub(crate) unsafe fn reset(&self) {
+        self.memory.note_use();
         self.mark.store(0, Ordering::Relaxed);
         self.next.store(std::ptr::null_mut(), Ordering::Relaxed);
     }
@@ -169,6 +170,7 @@ impl Chunk {
 
     #[inline(always)]
     pub(crate) fn load_mark(&self) -> Mark {
+        self.memory.note_use();
         Mark(self.mark.load(Ordering::Acquire))
     }
 
@@ -183,12 +185,16 @@ impl Chunk {
     /// reader can reach the chunk, then this is the caller's last use of it.
     #[inline(always)]
     pub(crate) unsafe fn store_mark(chunk: NonNull<Self>, mark: Mark) {
-        // SAFETY: an open chunk is in place until the store, and only the atomic field is borrowed.
-        unsafe { (*chunk.as_ptr()).mark.store(mark.0, Ordering::Release) };
+        // SAFETY: an open chunk is in place until the store, and only the atomic field is borrowed then.
+        unsafe {
+            (*chunk.as_ptr()).memory.note_use();
+            (*chunk.as_ptr()).mark.store(mark.0, Ordering::Release);
+        }
     }
 
     #[inline]
     pub(crate) fn next(&self) -> Option<NonNull<Self>> {
+        self.memory.note_use();
         NonNull::new(self.next.load(Ordering::Acquire))
     }
 
@@ -201,6 +207,7 @@ impl Chunk {
     #[inline]
     pub(crate) fn set_next(&self, next: Option<NonNull<Self>>) {
         let next = next.map_or(std::ptr::null_mut(), NonNull::as_ptr);
+        self.memory.note_use();
         self.next.store(next, Ordering::Release);
     }
 
@@ -298,12 +305,15 @@ impl Chunk {
 ///
 /// It is always initialised, so that a chunk's free room can be lent to a reader of a file
 /// descriptor as a plain `&mut [u8]`. Under loom each eight bytes have a shadow cell, and every
-/// slice that is made registers its access there, so that an overlap of writer and reader is found.
+/// slice that is made registers its access there, so that an overlap of writer and reader is found. One
+/// more cell stands for the chunk as a whole: using it reads, freeing it writes.
 struct Memory {
     base: NonNull<u64>,
     words: usize,
     #[cfg(loom)]
     shadow: Vec<loom::cell::UnsafeCell<()>>,
+    #[cfg(loom)]
+    whole: loom::cell::UnsafeCell<()>,
 }
 
 // SAFETY: plain memory; who may touch which part is governed by the chunk's mark.
@@ -326,6 +336,8 @@ impl Memory {
             shadow: (0..words)
                 .map(|_| loom::cell::UnsafeCell::new(()))
                 .collect(),
+            #[cfg(loom)]
+            whole: loom::cell::UnsafeCell::new(()),
         }
     }
 
@@ -336,6 +348,7 @@ impl Memory {
 
     #[inline(always)]
     fn note(&self, _start: usize, _len: usize, _write: bool) {
+        self.note_use();
         // Words that a range only touches in part are left out: a frame may end inside a word
         // whose rest is appended later, which is no conflict.
         #[cfg(loom)]
@@ -346,6 +359,13 @@ impl Memory {
                 self.shadow[word].with(|_| ());
             }
         }
+    }
+
+    /// For what is not in the memory itself.
+    #[inline(always)]
+    fn note_use(&self) {
+        #[cfg(loom)]
+        self.whole.with(|_| ());
     }
 
     /// The address of a byte, which need not be in range: nobody looks there.
@@ -386,6 +406,8 @@ impl Memory {
 
 impl Drop for Memory {
     fn drop(&mut self) {
+        #[cfg(loom)]
+        self.whole.with_mut(|_| ());
         let words = std::ptr::slice_from_raw_parts_mut(self.base.as_ptr(), self.words);
         // SAFETY: made by `Box::leak` of a boxed slice of this length.
         drop(unsafe { Box::from_raw(words) });

@@ -57,7 +57,7 @@ use std::{
 use bytes::Bytes;
 use zmtp::Message;
 
-use crate::counter::Counter;
+use crate::{counter::Counter, sync::or_mutant};
 
 /// Panics caught so far in this process.
 static PANICS: Counter = Counter::new();
@@ -285,7 +285,7 @@ fn leave() -> u64 {
     let outermost = DEPTH.try_with(|depth| {
         let left = depth.get().saturating_sub(1);
         depth.set(left);
-        left == 0
+        or_mutant!(left == 0, true)
     });
     if outermost.unwrap_or(true) && !is_empty() {
         run_collected()

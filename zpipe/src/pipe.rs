@@ -387,13 +387,14 @@ impl Shared {
 
 impl Drop for Shared {
     fn drop(&mut self) {
-        if let Some(spare) = NonNull::new(self.spare.load(Ordering::Acquire)) {
+        // The last handle of an `Arc` goes after all the others, so nothing is left to be ordered.
+        if let Some(spare) = NonNull::new(self.spare.load(Ordering::Relaxed)) {
             // SAFETY: both ends are gone; the reader took all splices before it gave the chunk back.
             unsafe { Chunk::free(spare) };
         }
         let mut spent = Spent::default();
         let mut taken = self.left_splices.load(Ordering::Relaxed);
-        let mut next = NonNull::new(self.left_chunk.load(Ordering::Acquire));
+        let mut next = NonNull::new(self.left_chunk.load(Ordering::Relaxed));
         while let Some(chunk) = next {
             // SAFETY: both ends are gone. From the chunk the reader was at, the list reaches every
             // chunk the writer committed; uncommitted ones were taken back when the writer went.

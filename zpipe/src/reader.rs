@@ -404,7 +404,8 @@ pub(crate) fn give_back(shared: &Shared, chunk: NonNull<Chunk>, next: NonNull<Ch
             return Chunk::free(chunk);
         }
     }
-    let old = shared.spare.swap(chunk.as_ptr(), Ordering::AcqRel);
+    // Not `AcqRel`: only this end puts chunks there, so there is nothing of the writer's to see.
+    let old = shared.spare.swap(chunk.as_ptr(), Ordering::Release);
     if let Some(old) = NonNull::new(old) {
         // SAFETY: taken out of the slot, the old chunk is ours alone; its splices were taken.
         unsafe { Chunk::free(old) };

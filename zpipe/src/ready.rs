@@ -364,6 +364,8 @@ mod tests {
     fn signals_merge_and_keep_their_order() {
         let mut set = ReadySet::new();
         let (a, b) = (set.notifier(1), set.notifier(2));
+        a.notify(Readiness::NONE);
+        assert!(set.is_empty());
         a.notify(Readiness::READABLE);
         b.notify(Readiness::READABLE);
         a.notify(Readiness::WRITABLE);

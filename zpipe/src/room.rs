@@ -52,7 +52,8 @@ impl Rope {
         };
         self.room_until_bytes = match self.limits.bytes {
             0 => u64::MAX,
-            n => consumed_bytes.load(Ordering::Acquire).saturating_add(n),
+            // It was stored before `consumed`, which the caller has loaded with `Acquire`.
+            n => consumed_bytes.load(Ordering::Relaxed).saturating_add(n),
         };
         self.written < self.room_until && self.written_bytes < self.room_until_bytes
     }

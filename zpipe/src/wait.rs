@@ -96,7 +96,7 @@ impl Waiter {
     /// Ends a wait, and drops the waker, which may keep a whole task alive.
     pub(crate) fn forget(&self) {
         self.unregister();
-        let old = lock(&self.slot).take();
+        let old = or_mutant!(lock(&self.slot).take(), None);
         if let Some(old) = old {
             old.let_go();
         }
@@ -131,7 +131,7 @@ impl Waiter {
                 let task = slot.take();
                 drop(slot);
                 if let Some(Sleeper::Task(waker)) = task {
-                    deferred::wake(waker);
+                    or_mutant!(deferred::wake(waker), waker.wake());
                 }
             }
         }
@@ -315,5 +315,28 @@ impl Parker {
         }
         self.sleep.0.wait();
         true
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wait_that_ran_out_of_time_is_over() {
+        let waiter = Waiter::new();
+        assert!(!block_on_waiter(&waiter, Some(Instant::now()), || false));
+        assert_eq!(waiter.state.load(Ordering::Relaxed), IDLE);
+    }
+
+    #[test]
+    fn work_that_comes_at_the_deadline_is_found() {
+        let waiter = Waiter::new();
+        let looks = std::cell::Cell::new(0);
+        let found = block_on_waiter(&waiter, Some(Instant::now()), || {
+            looks.set(looks.get() + 1);
+            looks.get() == 3
+        });
+        assert!(found);
     }
 }

@@ -311,7 +311,11 @@ impl<'a> IntoIterator for &'a mut Receiver {
 
 #[cfg(all(test, not(loom)))]
 mod tests {
-    use std::{pin::pin, task::Waker};
+    use std::{
+        pin::pin,
+        sync::Arc,
+        task::{Wake, Waker},
+    };
 
     use super::*;
     use crate::channel;
@@ -330,5 +334,23 @@ mod tests {
         }
         sender.send("two").unwrap();
         assert!(receiver.messages.set.is_empty(), "signalled in vain");
+    }
+
+    #[test]
+    fn no_waker_stays_when_a_wait_has_ended() {
+        struct Task;
+        impl Wake for Task {
+            fn wake(self: Arc<Self>) {}
+        }
+        let (_sender, mut receiver) = channel(Limits::default());
+        let task = Arc::new(Task);
+        let waker = Waker::from(Arc::clone(&task));
+        {
+            let mut future = pin!(receiver.recv_async());
+            let context = &mut Context::from_waker(&waker);
+            assert!(future.as_mut().poll(context).is_pending());
+            assert_eq!(Arc::strong_count(&task), 3);
+        }
+        assert_eq!(Arc::strong_count(&task), 2);
     }
 }

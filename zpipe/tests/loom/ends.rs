@@ -172,3 +172,88 @@ fn a_reader_that_is_busy_again_loses_nothing() {
         drop(thread.join().unwrap());
     });
 }
+
+#[test]
+fn a_reader_that_gets_its_notifier_late_and_looks_once() {
+    model(|| {
+        let mut set = ReadySet::new();
+        let (mut writer, mut reader) = pipe(UNLIMITED, None, None);
+        let thread = thread::spawn(move || {
+            send(&mut writer, 0);
+            writer
+        });
+        // The writer may take the wish away before it has somebody to signal. Then this look finds the message.
+        if reader.set_idle() {
+            reader.set_notifier(set.notifier(0));
+            if !reader.is_readable() {
+                assert!(set.wait(None));
+            }
+        }
+        assert!(reader.is_readable());
+        drop(thread.join().unwrap());
+    });
+}
+
+#[test]
+fn a_writer_that_gets_its_notifier_late_and_looks_once() {
+    model(|| {
+        let mut room = ReadySet::new();
+        let (mut writer, mut reader) = pipe(ONE, None, None);
+        send(&mut writer, 0);
+        let thread = thread::spawn(move || {
+            if writer.block() {
+                writer.set_notifier(room.notifier(0));
+                if !writer.has_room() {
+                    assert!(room.wait(None));
+                }
+            }
+            assert!(writer.has_room());
+            (writer, room)
+        });
+        read(&mut reader, &mut 0);
+        drop(thread.join().unwrap());
+    });
+}
+
+#[test]
+fn an_end_that_gets_its_notifier_while_the_other_one_goes() {
+    model(|| {
+        let (mut ready, mut room) = (ReadySet::new(), ReadySet::new());
+        let (mut kept_writer, gone_reader) = pipe(UNLIMITED, None, None);
+        let (gone_writer, mut kept_reader) = pipe(UNLIMITED, None, None);
+        let thread = thread::spawn(move || {
+            drop(gone_reader);
+            drop(gone_writer);
+        });
+        kept_reader.set_notifier(ready.notifier(0));
+        if !kept_reader.is_closed() {
+            assert!(ready.wait(None));
+        }
+        assert!(kept_reader.is_closed());
+        kept_writer.set_notifier(room.notifier(0));
+        if !kept_writer.is_closed() {
+            assert!(room.wait(None));
+        }
+        assert!(kept_writer.is_closed());
+        thread.join().unwrap();
+    });
+}
+
+#[test]
+fn a_wake_up_that_nobody_owes_beside_a_reader_that_goes() {
+    model(|| {
+        let handle = Bytes::from(vec![7; 32]);
+        let (mut writer, mut reader) = pipe(UNLIMITED, None, None);
+        writer.append_spliced(Flags::NONE, handle.clone());
+        writer.commit();
+        let thread = thread::spawn(move || {
+            drop(reader.next_frame());
+            drop(reader);
+        });
+        // Throws away what the reader has left, if it sees that the reader is gone.
+        writer.wake_reader();
+        thread.join().unwrap();
+        writer.wake_reader();
+        assert!(handle.is_unique());
+    });
+}

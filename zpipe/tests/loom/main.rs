@@ -8,6 +8,7 @@
 
 mod channel;
 mod ends;
+mod foreign;
 mod input;
 mod pipe;
 mod ready;

@@ -3,7 +3,13 @@
 use std::io::IoSlice;
 
 use bytes::Bytes;
-use loom::thread;
+use loom::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+};
 use zmtp::header::Flags;
 use zpipe::{ByteReader, Limits, Reader, ReadySet, Writer, byte_pipe, pipe};
 
@@ -291,6 +297,59 @@ fn a_blocked_writer_is_resumed() {
         });
         read_until(&mut reader, &mut ready, 2);
         drop(thread.join().unwrap());
+    });
+}
+
+/// Whoever is told that the other end has come this far sees what it did before.
+fn what_led_to_it_is_seen(told: fn(&mut Writer) -> bool) {
+    model(move || {
+        let limits = Limits {
+            messages: 1,
+            bytes: 0,
+        };
+        let (mut writer, mut reader) = pipe(limits, None, None);
+        send(&mut writer, 0);
+        let done = Arc::new(AtomicBool::new(false));
+        let theirs = Arc::clone(&done);
+        let thread = thread::spawn(move || {
+            theirs.store(true, Ordering::Relaxed);
+            assert!(reader.next_frame().is_some());
+            reader.release();
+        });
+        let told = told(&mut writer);
+        assert!(!told || done.load(Ordering::Relaxed));
+        thread.join().unwrap();
+    });
+}
+
+#[test]
+fn what_led_to_a_release_is_seen_by_who_counts() {
+    what_led_to_it_is_seen(|writer| writer.pending() == 0);
+}
+
+#[test]
+fn what_led_to_a_release_is_seen_by_who_has_room() {
+    what_led_to_it_is_seen(Writer::has_room);
+}
+
+#[test]
+fn what_led_to_a_release_is_seen_by_who_does_not_wait() {
+    what_led_to_it_is_seen(|writer| !writer.block());
+}
+
+#[test]
+fn what_an_end_did_before_it_went_is_seen() {
+    what_led_to_it_is_seen(|writer| writer.is_closed());
+    model(|| {
+        let (writer, mut reader) = pipe(UNLIMITED, None, None);
+        let done = Arc::new(AtomicBool::new(false));
+        let theirs = Arc::clone(&done);
+        let thread = thread::spawn(move || {
+            theirs.store(true, Ordering::Relaxed);
+            drop(writer);
+        });
+        assert!(!reader.is_closed() || done.load(Ordering::Relaxed));
+        thread.join().unwrap();
     });
 }
 

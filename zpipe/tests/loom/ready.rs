@@ -253,6 +253,91 @@ fn the_last_waker_registered_is_woken() {
     });
 }
 
+#[test]
+fn a_waker_that_stays_in_its_slot_is_woken_each_time() {
+    model(|| {
+        let mut set = ReadySet::new();
+        let (one, two) = (set.notifier(1), set.notifier(2));
+        let thread = thread::spawn(move || {
+            one.notify(Readiness::READABLE);
+            two.notify(Readiness::READABLE);
+        });
+        let (task, waker) = task();
+        let mut seen = 0;
+        while seen != 0b11 {
+            while !set.register_direct(&waker) {
+                task.0.wait();
+            }
+            set.drain(|token, _| seen |= token);
+        }
+        thread.join().unwrap();
+        drop((set, waker));
+        assert_eq!(StdArc::strong_count(&task), 1, "the slot goes with the set");
+    });
+}
+
+#[test]
+fn two_signallers_and_a_task_that_becomes_a_thread() {
+    model(|| {
+        let mut set = ReadySet::new();
+        let one = notify(set.notifier(1), Readiness::READABLE);
+        let two = notify(set.notifier(2), Readiness::READABLE);
+        // Whoever is late with waking the one finds the other in the slot.
+        let (task, waker) = task();
+        while !set.register(&waker) {
+            task.0.wait();
+        }
+        let mut seen = 0;
+        set.drain(|token, _| seen |= token);
+        let (direct, waker) = self::task();
+        while seen != 0b11 {
+            while !set.register_direct(&waker) {
+                direct.0.wait();
+            }
+            set.drain(|token, _| seen |= token);
+        }
+        one.join().unwrap();
+        two.join().unwrap();
+    });
+}
+
+/// Counts how often it is woken.
+struct Counter(AtomicU32);
+
+impl Wake for Counter {
+    fn wake(self: StdArc<Self>) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+#[test]
+fn of_two_signallers_one_wakes() {
+    model(|| {
+        let mut set = ReadySet::new();
+        let one = notify(set.notifier(1), Readiness::READABLE);
+        let two = notify(set.notifier(2), Readiness::READABLE);
+        let counter = StdArc::new(Counter(AtomicU32::new(0)));
+        let waits = !set.register_direct(&Waker::from(StdArc::clone(&counter)));
+        one.join().unwrap();
+        two.join().unwrap();
+        let wakes = counter.0.load(Ordering::Relaxed);
+        assert!(wakes <= 1 && (wakes == 1 || !waits), "{wakes} wake-ups");
+    });
+}
+
+#[test]
+fn a_set_that_goes_lets_its_waker_go() {
+    model(|| {
+        let mut set = ReadySet::new();
+        let thread = notify(set.notifier(1), Readiness::READABLE);
+        let (task, waker) = task();
+        set.register(&waker);
+        drop((set, waker));
+        thread.join().unwrap();
+        assert_eq!(StdArc::strong_count(&task), 1);
+    });
+}
+
 fn is_readable(fd: BorrowedFd<'_>) -> bool {
     let mut counter = [0; 8];
     rustix::io::read(fd, &mut counter).is_ok()

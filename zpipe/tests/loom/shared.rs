@@ -1,5 +1,7 @@
 //! Mailboxes, and values that several threads drive.
 
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+
 use loom::{
     sync::{
         Arc,
@@ -7,7 +9,7 @@ use loom::{
     },
     thread,
 };
-use zpipe::{Owned, ReadySet, mailbox};
+use zpipe::{Driven, Owned, ReadySet, mailbox};
 
 use crate::model;
 
@@ -75,8 +77,16 @@ impl Board {
 
     /// Does something, and drives with the event that stands for it.
     fn drive(&self, owned: &Owned<u32>, number: usize) {
+        self.drive_for(u32::MAX, owned, number);
+    }
+
+    fn drive_once(&self, owned: &Owned<u32>, number: usize) -> Driven {
+        self.drive_for(1, owned, number)
+    }
+
+    fn drive_for(&self, rounds: u32, owned: &Owned<u32>, number: usize) -> Driven {
         self.0[number].store(1, Ordering::Relaxed);
-        owned.drive(1 << number, |handled, events| {
+        owned.drive_for(rounds, 1 << number, |handled, events| {
             for number in (0..3).filter(|number| events & 1 << number != 0) {
                 assert_eq!(
                     self.0[number].load(Ordering::Relaxed),
@@ -85,7 +95,7 @@ impl Board {
                 );
             }
             *handled += events;
-        });
+        })
     }
 }
 
@@ -149,5 +159,51 @@ fn an_event_posted_while_its_like_is_handled_counts_anew() {
         let mut last = 0;
         owned.drive(0, |seen, _| last = *seen);
         assert_eq!(last, 2, "who came last was seen by the one who drove");
+    });
+}
+
+#[test]
+fn what_a_thread_leaves_the_next_one_handles() {
+    model(|| {
+        let (owned, board) = (Arc::new(Owned::new(0)), Board::new());
+        let threads = [1, 2].map(|number| {
+            let (owned, board) = (Arc::clone(&owned), Arc::clone(&board));
+            thread::spawn(move || board.drive_once(&owned, number))
+        });
+        let mut left = board.drive_once(&owned, 0) == Driven::Left;
+        for thread in threads {
+            left |= thread.join().unwrap() == Driven::Left;
+        }
+        let mut all = 0;
+        let mut rest = 0;
+        assert!(owned.drive(0, |handled, events| {
+            rest |= events;
+            *handled += events;
+            all = *handled;
+        }));
+        assert_eq!(all, 0b111, "each once");
+        assert!(left || rest == 0, "who leaves something says so");
+    });
+}
+
+#[test]
+fn what_led_to_a_panic_is_seen_with_it() {
+    model(|| {
+        let owned = Arc::new(Owned::new(0));
+        let done = Arc::new(AtomicU32::new(0));
+        let (our, their) = (Arc::clone(&owned), Arc::clone(&done));
+        let thread = thread::spawn(move || {
+            let drive = AssertUnwindSafe(|| {
+                our.drive(1, |_, _| {
+                    their.store(1, Ordering::Relaxed);
+                    resume_unwind(Box::new("on purpose"));
+                })
+            });
+            catch_unwind(drive).unwrap_err();
+        });
+        assert!(!owned.is_poisoned() || done.load(Ordering::Relaxed) == 1);
+        thread.join().unwrap();
+        assert!(owned.is_poisoned());
+        assert!(!owned.drive(2, |_, _| unreachable!("poisoned")));
     });
 }
