@@ -672,11 +672,11 @@ impl Core {
         let Some(input) = &mut self.input else {
             return self.wait(deadline);
         };
-        if !input.lease() {
+        if !input.begin_wait() {
             return self.wait(deadline);
         }
         let ready = &mut self.ready;
-        // With a single peer that was tried already, see `look_again`.
+        // With a single peer that was tried already, if it is worth it: see `look_again`.
         let found = if self.links.only().is_some() {
             false
         } else {
@@ -687,6 +687,9 @@ impl Core {
                 input.wait(deadline);
                 ready.unregister();
             }
+        }
+        input.end_wait();
+        if !found {
             self.wake_tasks();
         }
         self.read_arrived();

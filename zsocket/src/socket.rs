@@ -267,7 +267,7 @@ struct RunDeferred<'a>(&'a RefCell<Core>);
 
 impl Drop for RunDeferred<'_> {
     fn drop(&mut self) {
-        if self.0.try_borrow().is_ok() {
+        if self.0.try_borrow_mut().is_ok() {
             run_deferred(self.0);
         }
     }

@@ -15,8 +15,9 @@
 //! tick: see [`LEASE_TICK`].
 //!
 //! Both may wait for one poll at the same moment, at the edges of a lease. Each event is reported to one
-//! of them, and whoever gets it drives the engine, so nothing depends on who it is. Only a wake-up of the
-//! application is for one of them: the I/O thread passes it on.
+//! of them, and whoever gets it drives the engine or has it reported to the other again. A wake-up of the
+//! application is for the application: the I/O thread passes it on. It is used during waits only, and a
+//! lease does not lapse during a wait, so whoever finds no lease has nothing to pass on.
 
 use std::{
     io,
@@ -177,6 +178,7 @@ impl Inputs {
         } else if looked {
             lease.tick = LEASE_TICK;
         } else if lease.held {
+            lease.tick = LEASE_TICK;
             self.end(&mut lease);
             self.lapses.add(1);
         }
@@ -190,8 +192,11 @@ impl Inputs {
 
     // ---- For the application ----
 
-    /// Takes the lease, or keeps it; `false` when that is impossible.
-    fn begin(&self) -> bool {
+    /// Takes the lease, or keeps it, and holds on to it until the wait ends; `false` when that is impossible.
+    ///
+    /// One step: between two, a tick could give the lease to the I/O thread, which would take for its own
+    /// what is to end the wait.
+    fn begin_wait(&self) -> bool {
         let mut lease = lock(&self.lease);
         if !lease.held {
             let watched = self.io_poll.nest(&self.poll, self.key, false);
@@ -200,8 +205,8 @@ impl Inputs {
             }
             lease.held = true;
             lease.tick = LEASE_TICK;
-            self.looks.add(1);
         }
+        lease.blocked = true;
         let ask = lease.ticking == Ticking::No;
         if ask {
             lease.ticking = Ticking::Asked;
@@ -213,8 +218,8 @@ impl Inputs {
         true
     }
 
-    fn set_blocked(&self, blocked: bool) {
-        lock(&self.lease).blocked = blocked;
+    fn end_wait(&self) {
+        lock(&self.lease).blocked = false;
         self.looks.add(1);
     }
 
@@ -222,10 +227,11 @@ impl Inputs {
         self.end(&mut lock(&self.lease));
     }
 
+    /// Leaves the poll to the I/O thread, to which what is there already is reported. If the system refuses,
+    /// the lease goes on, and so do the ticks: each of them tries again.
     fn end(&self, lease: &mut Lease) {
-        if std::mem::take(&mut lease.held) {
-            // Reports what is there already. It fails only if the poll is not nested any more.
-            let _ = self.io_poll.nest(&self.poll, self.key, true);
+        if lease.held {
+            lease.held = self.io_poll.nest(&self.poll, self.key, true).is_err();
         }
     }
 
@@ -242,8 +248,8 @@ impl Inputs {
 /// it. Streams that have not joined are read by their I/O threads, which signal the socket's ready list;
 /// so [`waker`](Self::waker) has to be registered with that list during the wait.
 ///
-/// The I/O thread takes over some 10 ms after the caller's last call, or at once with
-/// [`give_back`](Self::give_back), which a caller must use before it waits in any other way.
+/// The I/O thread takes over 10 to 20 ms after the caller's last call, or up to 120 ms after a long wait; or at
+/// once with [`give_back`](Self::give_back), which a caller must use before it waits in any other way.
 pub struct InputPoll {
     inputs: Arc<Inputs>,
     waker: Waker,
@@ -312,12 +318,20 @@ impl InputPoll {
         self.inputs.looks.add(1);
     }
 
-    /// Takes the lease, or keeps it. `false` if the system refuses; then wait in another way.
-    #[must_use]
-    pub fn lease(&mut self) -> bool {
+    /// Takes the lease, or keeps it, until [`end_wait`](Self::end_wait), which has to follow. `false` if the
+    /// system refuses; then wait in another way.
+    ///
+    /// The waker is for those only who have begun a wait: to others its use may be lost.
+    #[must_use = "`true` obliges the caller to end the wait"]
+    pub fn begin_wait(&mut self) -> bool {
         self.lapses = self.inputs.lapses.value();
-        self.leased = self.inputs.begin();
+        self.leased = self.inputs.begin_wait();
         self.leased
+    }
+
+    /// From now on the lease may lapse again.
+    pub fn end_wait(&mut self) {
+        self.inputs.end_wait();
     }
 
     /// Looks for input; whether there is some.
@@ -326,12 +340,10 @@ impl InputPoll {
         self.poll(Some(Instant::now()))
     }
 
-    /// Blocks until there is input or the waker is used, at most until the deadline. It may also return
-    /// for no reason.
+    /// Blocks until there is input or the waker is used, at most until the deadline, in a wait that has
+    /// [begun](Self::begin_wait). It may also return for no reason.
     pub fn wait(&mut self, deadline: Option<Instant>) {
-        self.inputs.set_blocked(true);
         self.poll(deadline);
-        self.inputs.set_blocked(false);
     }
 
     fn poll(&mut self, deadline: Option<Instant>) -> bool {
@@ -472,14 +484,21 @@ mod tests {
         }
     }
 
+    /// Takes the lease without waiting for anything.
+    fn lease(input: &mut InputPoll) {
+        assert!(input.begin_wait());
+        input.end_wait();
+    }
+
     /// Waits with the lease.
     fn arrived(input: &mut InputPoll, links: &[&Link]) -> Vec<u64> {
         let deadline = Instant::now() + DEADLINE;
         let mut all = Vec::new();
         while all.len() < links.len() {
             assert!(Instant::now() < deadline, "only {all:?}");
-            assert!(input.lease());
+            assert!(input.begin_wait());
             input.wait(Some(deadline));
+            input.end_wait();
             while let Some(arrived) = input.pop() {
                 all.push(arrived.connection);
             }
@@ -500,7 +519,7 @@ mod tests {
         let mut peers: Vec<_> = (0..3).map(|_| pull.peer()).collect();
         let mut input = InputPoll::new(driver(&peers[0].0)).unwrap();
         peers.iter().for_each(|(link, _)| join(&input, link));
-        assert!(input.lease());
+        lease(&mut input);
         for (_, peer) in &mut peers {
             peer.write_all(b"\x00\x02hi").unwrap();
         }
@@ -520,7 +539,7 @@ mod tests {
         let (mut link, mut peer) = pull.peer();
         let mut input = InputPoll::new(driver(&link)).unwrap();
         join(&input, &link);
-        assert!(input.lease());
+        lease(&mut input);
         peer.write_all(b"\x00\x01h").unwrap();
         arrived(&mut input, &[&link]);
         driver(&link).connection.drive(events::READ);
@@ -536,7 +555,12 @@ mod tests {
         let mut pull = pull();
         let (link, _peer) = pull.peer();
         let mut input = InputPoll::new(driver(&link)).unwrap();
-        assert!(input.lease());
+        lease(&mut input);
+        assert!(input.begin_wait());
+        // As if the application had stayed away up to the beginning of this wait.
+        for _ in 0..3 {
+            input.inputs.on_tick();
+        }
         input.waker().wake_by_ref();
         // What the I/O thread does if the poll was reported to it just before the lease began.
         input.inputs.take(|_| {});
@@ -551,7 +575,7 @@ mod tests {
         let (link, mut peer) = pull.peer();
         let mut input = InputPoll::new(driver(&link)).unwrap();
         join(&input, &link);
-        assert!(input.lease());
+        lease(&mut input);
         peer.write_all(b"\x00\x02hi").unwrap();
         // Told, and not read: nobody knew yet whose it is.
         arrived(&mut input, &[&link]);
@@ -565,7 +589,7 @@ mod tests {
         let (mut link, mut peer) = pull.peer();
         let mut input = InputPoll::new(driver(&link)).unwrap();
         join(&input, &link);
-        assert!(input.lease());
+        lease(&mut input);
         peer.write_all(b"\x00\x02h").unwrap();
         arrived(&mut input, &[&link]);
         assert!(driver(&link).read_arrived(false));
@@ -578,13 +602,14 @@ mod tests {
         let (mut link, mut peer) = pull.peer();
         let mut input = InputPoll::new(driver(&link)).unwrap();
         join(&input, &link);
-        assert!(input.lease());
+        lease(&mut input);
         peer.write_all(b"\x00\x02hi").unwrap();
         // Whoever reads signals the ready list, and that is not this thread.
         pull.await_input(&mut link);
         assert!(!input.is_leased());
         // And can have it back.
-        assert!(input.lease() && input.is_leased());
+        lease(&mut input);
+        assert!(input.is_leased());
         peer.write_all(b"\x00\x02hi").unwrap();
         arrived(&mut input, &[&link]);
     }
@@ -595,7 +620,7 @@ mod tests {
         let (mut link, mut peer) = pull.peer();
         let mut input = InputPoll::new(driver(&link)).unwrap();
         join(&input, &link);
-        assert!(input.lease());
+        lease(&mut input);
         peer.write_all(b"\x00\x02hi").unwrap();
         input.give_back();
         pull.await_input(&mut link);
@@ -607,7 +632,7 @@ mod tests {
         let (link, mut peer) = pull.peer();
         let mut input = InputPoll::new(driver(&link)).unwrap();
         join(&input, &link);
-        assert!(input.lease());
+        lease(&mut input);
         let inputs = Arc::downgrade(&input.inputs);
         drop(input);
         let Link {

@@ -13,7 +13,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rustix::event::{EventfdFlags, Timespec, epoll, eventfd};
+use rustix::{
+    event::{EventfdFlags, Timespec, epoll, eventfd},
+    io::Errno,
+};
 
 /// What happened to a descriptor.
 #[derive(Clone, Copy, Debug)]
@@ -103,7 +106,7 @@ impl Poll {
         let mut room = [const { MaybeUninit::uninit() }; N];
         let events = match epoll::wait(&*self.epoll, &mut room[..], timeout.as_ref()) {
             Ok((events, _)) => events,
-            Err(rustix::io::Errno::INTR) => return Ok(false),
+            Err(Errno::INTR) => return Ok(false),
             Err(error) => return Err(error.into()),
         };
         use epoll::EventFlags as Flags;
@@ -178,10 +181,16 @@ impl Registry {
         let (epoll, nested) = (self.epoll.as_fd(), poll.epoll.as_fd());
         if watch {
             let data = epoll::EventData::new_u64(key);
-            epoll::add(epoll, nested, data, epoll::EventFlags::IN)?;
+            match epoll::add(epoll, nested, data, epoll::EventFlags::IN) {
+                Err(Errno::EXIST) => {}
+                added => added?,
+            }
         } else {
             // Not only its reports switched off: those cost whoever sends something here.
-            epoll::delete(epoll, nested)?;
+            match epoll::delete(epoll, nested) {
+                Err(Errno::NOENT) => {}
+                deleted => deleted?,
+            }
         }
         Ok(())
     }
