@@ -175,7 +175,7 @@ options! {
     /// and go while nobody receives. When there are more, those of the oldest connection are dropped and
     /// counted ([`Dropped::departed`](crate::Dropped::departed)); those of the newest never are, however
     /// many it has left. While the application makes no call on the socket, as many again may wait from
-    /// peers that came since its last call. 0 is unlimited. Default 10,000. Not for peers over inproc that
+    /// peers that came since its last call. 0 is unlimited. Default 1,000,000, which is no less than a thousand peers have that leave with their pipes full. Not for peers over inproc that
     /// come and go between two calls. libzmq keeps all of them. For later endpoints, and at once for what
     /// the socket has taken in. See also
     /// [`set_departed_bytes`](crate::Socket::set_departed_bytes).
@@ -183,8 +183,8 @@ options! {
 
     /// The same as [`set_departed_hwm`](crate::Socket::set_departed_hwm) in bytes: how many bytes these
     /// messages may have together, headers of frames included, before those of the oldest connection are
-    /// dropped. Whichever limit is reached first counts. Each connection that has left a message takes
-    /// some kB beside. 0 is unlimited. Default 256 MiB.
+    /// dropped. Whichever limit is reached first counts. Each connection that has left a message counts
+    /// 8 KiB beside. 0 is unlimited. Default 1 GiB.
     departed_bytes / set_departed_bytes / departed_bytes: u64, then apply_departed;
 
     /// How long a socket that is closed or disconnected goes on sending what is queued; `None`, the

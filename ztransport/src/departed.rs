@@ -7,16 +7,30 @@ use std::{
 
 use zpipe::{Limits, Ticket};
 
-/// Messages, and their bytes as framed.
+/// Messages, and the memory they take.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Left {
     /// Whole messages.
     pub messages: u64,
-    /// Bytes with the headers of the frames.
+    /// Bytes with the headers of the frames, and [`LINK`](Self::LINK) for the link that holds them.
     pub bytes: u64,
 }
 
 impl Left {
+    /// What a link with a single small message takes, in bytes, generously: so that a limit in bytes bounds
+    /// peers that leave next to nothing, too.
+    pub const LINK: u64 = 8 << 10;
+
+    /// So many messages, with so many bytes as framed, in one link.
+    #[must_use]
+    pub fn in_link(messages: u64, framed: u64) -> Self {
+        if messages == 0 {
+            return Self::default();
+        }
+        let bytes = framed.saturating_add(Self::LINK);
+        Self { messages, bytes }
+    }
+
     /// Whether this is more than the limits allow.
     #[must_use]
     pub fn exceeds(&self, limits: Limits) -> bool {

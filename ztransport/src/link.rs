@@ -82,13 +82,10 @@ impl Link {
         self.reader.set_notifier(notifier);
     }
 
-    /// What a peer that is gone has left to be received. Its bytes are 0 while it is there.
+    /// What a peer that is gone has left to be received.
     #[must_use]
     pub fn left(&self) -> Left {
-        Left {
-            messages: self.reader.pending(),
-            bytes: self.reader.left_bytes().unwrap_or(0),
-        }
+        Left::in_link(self.reader.pending(), self.reader.left_bytes().unwrap_or(0))
     }
 
     /// Messages in the outbound pipe of a link whose other end is gone, less those that the engine

@@ -439,8 +439,7 @@ impl Engine {
     fn abandon_pipes(&mut self, connection: &Connection, lost: &zpipe::Counter) {
         let mut left = Left::default();
         if let Some(pipes) = self.pipes.take() {
-            left.messages = pipes.inbound.pending();
-            left.bytes = pipes.inbound.pending_bytes();
+            left = Left::in_link(pipes.inbound.pending(), pipes.inbound.pending_bytes());
             pipes.abandon(lost);
         }
         if let Some(introduction) = self.introduction.take() {
