@@ -655,6 +655,21 @@ mod tests {
     }
 
     #[test]
+    fn a_task_that_others_keep_waking_lets_others_have_their_turn() {
+        let pull = Context::new().socket::<Pull>().unwrap();
+        let mut looks = 0;
+        let mut context = TaskContext::from_waker(std::task::Waker::noop());
+        let mut place = Place::default();
+        let polled = pull.poll_core(&mut context, &mut place, |core| {
+            looks += 1;
+            assert!(looks < 10 * LOOKS, "looks for ever");
+            core.handle.post(Letter::IoThreadLost).unwrap();
+            Err(Refusal::WouldBlock)
+        });
+        assert!(polled.is_pending());
+    }
+
+    #[test]
     fn a_wait_in_a_scope_further_out_sleeps() {
         let now = || Duration::try_from(clock_gettime(ClockId::ThreadCPUTime)).unwrap();
         let pull = Context::new().socket::<Pull>().unwrap();

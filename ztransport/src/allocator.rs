@@ -1,6 +1,13 @@
 //! What the system's allocator is told.
 
-use std::{hint::black_box, sync::Once, time::Duration};
+use std::{
+    hint::black_box,
+    sync::{Mutex, Once},
+    thread,
+    time::Duration,
+};
+
+use crate::lock::lock;
 
 /// Free memory that the allocator shall keep, in bytes: some bodies on their way from a stream to an
 /// application that drops them.
@@ -24,8 +31,8 @@ pub(crate) fn expect_large_messages() {
 ///
 /// After a burst the allocator keeps nearly all of its memory, since something or other that is in use
 /// lies behind it. So some time after many connections have closed it is asked for that memory. That takes
-/// milliseconds, during which others wait who want memory, and what is given back has to be fetched again
-/// if it is needed again: therefore not for a few, and at most once a second.
+/// milliseconds for each 20 MiB, and what is given back has to be fetched again if it is needed again:
+/// therefore not for a few, at most once a second, and on a thread of its own.
 #[derive(Debug, Default)]
 pub(crate) struct Closings {
     count: u32,
@@ -46,11 +53,30 @@ impl Closings {
 
     /// Gives memory back, and says when to do that again if that is of use.
     pub(crate) fn give_back(&mut self) -> Option<Duration> {
-        zpipe::trim_heap(KEEP);
+        trim_in_background();
         let again = self.count > 0;
         self.count = 0;
         again.then_some(PAUSES[1])
     }
+}
+
+/// Trims, unless somebody is just doing that. Others may wait for the allocator meanwhile, but no I/O thread
+/// waits for the whole of it.
+fn trim_in_background() {
+    static RUNNING: Mutex<bool> = Mutex::new(false);
+    let mut running = lock(&RUNNING);
+    if *running {
+        return;
+    }
+    let trim = || {
+        zpipe::trim_heap(KEEP);
+        *lock(&RUNNING) = false;
+    };
+    // Without a thread the memory stays until the next burst.
+    let spawned = thread::Builder::new()
+        .name("zlayers-trim".to_owned())
+        .spawn(trim);
+    *running = spawned.is_ok();
 }
 
 #[cfg(test)]

@@ -140,6 +140,8 @@ fn memory_goes_back_after_a_burst_of_connections() {
             most
         };
         burst(100);
+        // What other tests have left behind would be used first.
+        zpipe::trim_heap(0);
         let before = memory();
         let most = burst(BURST);
         assert!(most > before + 2 * REMAINDER_OF_BURST, "{most} bytes");
@@ -363,9 +365,6 @@ fn sending_a_slice_does_not_allocate() {
     let _alone = alone();
     for anywhere in ANYWHERE {
         for size in [1, 20, 200, 2000] {
-            if anywhere.starts_with("inproc") && size > 1000 {
-                continue; // Handed over in a buffer of its own, which is never copied again.
-            }
             let context = Context::new();
             let pull = context.socket::<Pull>().unwrap();
             let push = context.socket::<Push>().unwrap();

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use zsocket::{Context, Error, Message, Pull, Push, Rep, Req};
+use zsocket::{Bytes, Context, Error, Message, Pull, Push, Rep, Req};
 
 use crate::support::{A_WHILE, PATIENCE, eventually, spawn};
 
@@ -222,4 +222,23 @@ fn a_context_full_of_unread_messages_ends() {
     }
     drop((push, pull));
     context.term_timeout(Duration::ZERO).unwrap();
+}
+
+/// What the caller lends is copied anyway; `footprint` counts that no memory is made for it.
+#[test]
+fn a_body_that_is_owned_is_handed_over() {
+    let context = Context::new();
+    let (pull, push) = (
+        context.socket::<Pull>().unwrap(),
+        context.socket::<Push>().unwrap(),
+    );
+    pull.bind("inproc://bodies").unwrap();
+    push.connect("inproc://bodies").unwrap();
+    let body = Bytes::from(vec![7; 2000]);
+    push.send(body.clone()).unwrap();
+    push.send(&body[..]).unwrap();
+    let (owned, lent) = (pull.recv().unwrap(), pull.recv().unwrap());
+    assert!(owned[0] == body[..] && lent[0] == body[..]);
+    assert_eq!(owned[0].as_ptr(), body.as_ptr());
+    assert_ne!(lent[0].as_ptr(), body.as_ptr());
 }
