@@ -45,6 +45,8 @@ impl Slot {
             deferral.begin();
             self.flush();
         }
+        // A thread that sends on many sockets in turn would otherwise wait for this memory each time.
+        self.link.writer.prefetch_memory();
     }
 
     /// The reading end was idle: the engine if it is free, the I/O thread, or the inproc peer.
