@@ -326,7 +326,8 @@ impl Ingest {
     }
 
     /// Lends the rest of a large body's buffer to `read`, which returns the part it has filled. The
-    /// buffer grows with what arrives: the announced size alone never makes it large.
+    /// buffer grows with what arrives: the announced size alone makes it no larger than the largest body
+    /// was that came whole before.
     ///
     /// # Errors
     ///

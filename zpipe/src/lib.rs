@@ -53,7 +53,8 @@
 //! A body of some size ([`Writer::append_spliced`], or [`SPLICE_MIN`] with
 //! [`Writer::append_frame`]) is not copied: the rope keeps its handle at the place where the body
 //! belongs, and the reader gets that handle. On receipt a large body that has not come in full is
-//! given memory of its own, which grows with what arrives and never on the peer's word alone.
+//! given memory of its own, which grows with what arrives; on the peer's word alone no more than the
+//! largest body had that came whole before.
 //!
 //! # High-water marks
 //!

@@ -2,11 +2,12 @@
 
 use crate::sync::{AtomicU32, Ordering, UnsafeCell, or_mutant};
 
-/// A lock that is only ever *tried*, and never loses an event.
+/// A lock that is only ever *tried*, and loses no event until a drive panics.
 ///
 /// [`drive`](Self::drive) takes the value if it is free. If another thread has it, the events are
-/// left with that thread, which handles them before it lets go. So the caller never blocks, and an
-/// event posted at the very moment when the owner leaves is handled by one of the two.
+/// left with that thread, which handles them before it lets go, or is told that some are
+/// [left](Driven::Left) for the next one. So the caller never blocks, and an event posted at the very
+/// moment when the owner leaves is handled by one of the two.
 ///
 /// State word: bit 31 is set while somebody owns the value, bit 30 once a drive has panicked; bits 0 to
 /// 29 are events not yet handled.
@@ -31,8 +32,8 @@ const POISONED: u32 = 1 << 30;
 pub enum Driven {
     /// They are handled, and so are those that came meanwhile.
     All,
-    /// Another thread has the value, and handles them; or the value is
-    /// [poisoned](Owned::is_poisoned).
+    /// Another thread has the value, and handles them, or is told that they are [`Left`](Self::Left); or
+    /// the value is [poisoned](Owned::is_poisoned).
     Elsewhere,
     /// They are handled, but some that came meanwhile are not, and nobody has the value. They wait for
     /// the next call that finds it free: the caller sees to it that there is one.

@@ -1,8 +1,9 @@
 //! The engine: what moves bytes between one connection and its two pipes.
 //!
 //! It is a passive object. It owns a stream, a handshake or a frame scanner, and two pipe ends; it
-//! never blocks, never sleeps, and does not know which thread calls it. Events come in as bits, see
-//! [`events`]; what the I/O thread has to know goes out as [`Outcome`]s.
+//! neither blocks nor sleeps, and whatever thread calls it, it works the same, except that the I/O thread does
+//! not read what an application waits for itself. Events come in as bits, see [`events`]; what the I/O
+//! thread has to know goes out as [`Outcome`]s.
 //!
 //! ```text
 //!            drive(events)              ┌────────┐ read   ┌─────────────────┐ commit  ┌────────┐
