@@ -579,6 +579,28 @@ fn a_trimmed_pipe_goes_on_in_bytes() {
 }
 
 #[test]
+fn a_pipe_that_is_trimmed_twice() {
+    model(|| {
+        let (mut writer, mut reader) = pipe(UNLIMITED, None, None);
+        // A chunk that is worth trimming, and small enough for the reader to give it back.
+        writer.append(Flags::NONE, &[7; 80]);
+        writer.commit();
+        assert!(reader.next_frame().is_some());
+        reader.release();
+        let thread = thread::spawn(move || {
+            writer.trim();
+            writer.trim();
+            send(&mut writer, 0);
+        });
+        let mut next = 0;
+        read(&mut reader, &mut next);
+        thread.join().unwrap();
+        read(&mut reader, &mut next);
+        assert_eq!(next, 1);
+    });
+}
+
+#[test]
 fn a_trimmed_pipe_whose_reader_goes() {
     model(|| {
         let set = ReadySet::new();
