@@ -156,7 +156,9 @@ impl Ingest {
         self.rope.pending()
     }
 
-    /// The bytes of these messages, as framed, large bodies included.
+    /// The bytes of these messages, as framed, large bodies included. Asked after
+    /// [`pending`](Self::pending) they are never more than the messages counted there have, but may be
+    /// fewer: the reader goes on meanwhile.
     ///
     /// # Examples
     ///

@@ -93,7 +93,8 @@ impl Rope {
 
     /// Their bytes, as framed, splices included.
     pub(crate) fn pending_bytes(&self) -> u64 {
-        self.written_bytes - self.shared.consumer.consumed_bytes.load(Ordering::Acquire)
+        // Only a number, stored before `consumed`: who has loaded that with `Acquire` sees no older one.
+        self.written_bytes - self.shared.consumer.consumed_bytes.load(Ordering::Relaxed)
     }
 
     pub(crate) fn set_limits(&mut self, limits: Limits) {

@@ -157,3 +157,19 @@ fn room_that_the_reader_makes_is_used_at_once() {
         assert_eq!(messages + rest, 2);
     });
 }
+
+#[test]
+fn pending_bytes_are_no_more_than_the_pending_messages_have() {
+    model(|| {
+        let (mut writer, mut reader) = ingest_pipe(UNLIMITED, None, None);
+        let mut wire = Vec::new();
+        frame(Flags::NONE, 0, 8, &mut wire);
+        frame(Flags::NONE, 1, 8, &mut wire);
+        feed(&mut writer, &wire, 20);
+        let thread = thread::spawn(move || read(&mut reader, &mut 0));
+        let messages = writer.pending();
+        assert!(writer.pending_bytes() <= messages * 10);
+        thread.join().unwrap();
+        assert_eq!((writer.pending(), writer.pending_bytes()), (0, 0));
+    });
+}
