@@ -12,7 +12,7 @@
 //! the I/O thread is not told of this poll any more, and the application waits for it, drives whatever
 //! engines have input, and needs nobody to wake it. Taking and giving back cost one system call each,
 //! however many streams there are. An application that has the lease and stays away loses it after a
-//! tick: see [`LEASE_TICK`].
+//! tick: see [`Lease`].
 //!
 //! Both may wait for one poll at the same moment, at the edges of a lease. Each event is reported to one
 //! of them, and whoever gets it drives the engine or has it reported to the other again. A wake-up of the
@@ -24,7 +24,7 @@ use std::{
     os::fd::BorrowedFd,
     sync::{Arc, Mutex},
     task::Waker,
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use zpipe::{Counter, Notifier, Readiness};
@@ -32,15 +32,12 @@ use zpipe::{Counter, Notifier, Readiness};
 use crate::{
     connection::Parts,
     io_thread::Command,
+    lease::{Duty, Lease},
     link::{Driver, next_id},
     lock::lock,
     poll::{Interest, Poll, Ready, Registry},
 };
 
-/// How long an application that has the lease may stay away before the I/O thread watches again, at
-/// first, and while the application is blocked in a call.
-const LEASE_TICK: Duration = Duration::from_millis(10);
-const LEASE_TICK_MAX: Duration = Duration::from_millis(100);
 /// Streams reported in one go. Others have their turn after these.
 const EVENTS: usize = 32;
 
@@ -59,41 +56,6 @@ pub(crate) struct Inputs {
     looks: Counter,
     /// How many leases ended because the application stayed away.
     lapses: Counter,
-}
-
-#[derive(Default)]
-struct Lease {
-    /// The I/O thread is not told of input.
-    held: bool,
-    /// The application is waiting right now.
-    blocked: bool,
-    /// How often it had looked at the last tick.
-    looks: u64,
-    tick: Duration,
-    ticking: Ticking,
-    /// The socket is gone.
-    closed: bool,
-}
-
-/// Whether the I/O thread is going to look.
-#[derive(Default, PartialEq, Eq)]
-enum Ticking {
-    #[default]
-    No,
-    /// It has been asked to.
-    Asked,
-    /// Its timer is set.
-    Due,
-}
-
-/// What the I/O thread has to do about a socket's poll.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Duty {
-    None,
-    /// Call [`Inputs::on_tick`] after this time.
-    Tick(Duration),
-    /// Forget it.
-    Forget,
 }
 
 impl Inputs {
@@ -139,7 +101,7 @@ impl Inputs {
 
     /// Whether input is for the application to read.
     pub(crate) fn is_leased(&self) -> bool {
-        lock(&self.lease).held
+        lock(&self.lease).is_held()
     }
 
     // ---- For the I/O thread ----
@@ -157,87 +119,48 @@ impl Inputs {
 
     /// The application wants something.
     pub(crate) fn on_signal(&self) -> Duty {
-        let mut lease = lock(&self.lease);
-        if lease.closed {
-            Duty::Forget
-        } else if lease.ticking == Ticking::Asked {
-            lease.ticking = Ticking::Due;
-            Duty::Tick(LEASE_TICK)
-        } else {
-            Duty::None
-        }
+        lock(&self.lease).on_signal()
     }
 
     /// Time to see whether the application is still there.
     pub(crate) fn on_tick(&self) -> Duty {
         let mut lease = lock(&self.lease);
-        let looks = self.looks.value();
-        let looked = std::mem::replace(&mut lease.looks, looks) != looks;
-        if lease.blocked {
-            lease.tick = (lease.tick * 2).min(LEASE_TICK_MAX);
-        } else if looked {
-            lease.tick = LEASE_TICK;
-        } else if lease.held {
-            lease.tick = LEASE_TICK;
-            self.end(&mut lease);
+        let was_held = lease.is_held();
+        let duty = lease.on_tick(self.looks.value(), || self.nest(true));
+        if was_held && !lease.is_held() {
             self.lapses.add(1);
         }
-        if lease.held {
-            Duty::Tick(lease.tick)
-        } else {
-            lease.ticking = Ticking::No;
-            Duty::None
-        }
+        duty
     }
 
     // ---- For the application ----
 
-    /// Takes the lease, or keeps it, and holds on to it until the wait ends; `false` when that is impossible.
-    ///
-    /// One step: between two, a tick could give the lease to the I/O thread, which would take for its own
-    /// what is to end the wait.
+    /// See [`Lease::begin_wait`]; `false` when that is impossible.
     fn begin_wait(&self) -> bool {
-        let mut lease = lock(&self.lease);
-        if !lease.held {
-            let watched = self.io_poll.nest(&self.poll, self.key, false);
-            if watched.is_err() {
-                return false;
-            }
-            lease.held = true;
-            lease.tick = LEASE_TICK;
-        }
-        lease.blocked = true;
-        let ask = lease.ticking == Ticking::No;
-        if ask {
-            lease.ticking = Ticking::Asked;
-        }
-        drop(lease);
-        if ask {
+        let begun = lock(&self.lease).begin_wait(|| self.nest(false));
+        if matches!(begun, Ok(true)) {
             self.io.notify(Readiness::MAIL);
         }
-        true
+        begun.is_ok()
     }
 
     fn end_wait(&self) {
-        lock(&self.lease).blocked = false;
+        lock(&self.lease).end_wait();
         self.looks.add(1);
     }
 
     fn give_back(&self) {
-        self.end(&mut lock(&self.lease));
-    }
-
-    /// Leaves the poll to the I/O thread, to which what is there already is reported. If the system refuses,
-    /// the lease goes on, and so do the ticks: each of them tries again.
-    fn end(&self, lease: &mut Lease) {
-        if lease.held {
-            lease.held = self.io_poll.nest(&self.poll, self.key, true).is_err();
-        }
+        lock(&self.lease).give_back(|| self.nest(true));
     }
 
     fn close(&self) {
-        lock(&self.lease).closed = true;
+        lock(&self.lease).close();
         self.io.notify(Readiness::MAIL);
+    }
+
+    /// Whether the I/O thread's poll has this one.
+    fn nest(&self, watch: bool) -> io::Result<()> {
+        self.io_poll.nest(&self.poll, self.key, watch)
     }
 }
 
@@ -394,6 +317,7 @@ mod tests {
     use std::{
         io::{Read, Write},
         net::TcpStream,
+        time::Duration,
     };
 
     use zmtp::SocketType;

@@ -87,6 +87,7 @@ mod event;
 mod inproc;
 mod inputs;
 mod io_thread;
+mod lease;
 mod link;
 mod live;
 mod lock;

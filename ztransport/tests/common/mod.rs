@@ -308,11 +308,12 @@ impl Side {
                 input.join(driver);
                 input
             });
-            assert!(input.lease());
+            assert!(input.begin_wait());
             if !self.ready.register(input.waker()) {
                 input.wait(Some(deadline));
                 self.ready.unregister();
             }
+            input.end_wait();
             while let Some(arrived) = input.pop() {
                 driver.read_arrived(arrived.hung_up);
             }
