@@ -682,11 +682,9 @@ impl Core {
         } else {
             self.spinner.until(|| input.look() || !ready.is_empty())
         };
-        if !found {
-            if !ready.register_direct(input.waker()) {
-                input.wait(deadline);
-                ready.unregister();
-            }
+        if !found && !ready.register_direct(input.waker()) {
+            input.wait(deadline);
+            ready.unregister();
         }
         input.end_wait();
         if !found {
