@@ -255,10 +255,9 @@ impl ByteReader {
                 self.cursor = gathered.end;
                 self.cursor_bytes += count as u64;
                 self.splice_taken = 0;
-                self.move_boundary(gathered.end);
                 self.messages = gathered.messages;
                 self.bytes = self.cursor_bytes;
-                self.pass_boundary();
+                self.move_boundary(gathered.end);
             }
             _ => {
                 (self.cursor, self.splice_taken) = self.after(count);
@@ -325,8 +324,9 @@ impl ByteReader {
             if bytes > self.cursor_bytes {
                 return;
             }
-            self.passed = Passed { at, bytes };
-            if !header.flags.is_more() && !header.flags.is_command() {
+            if header.flags.is_more() || header.flags.is_command() {
+                self.passed = Passed { at, bytes };
+            } else {
                 self.messages += 1;
                 self.bytes = bytes;
                 self.move_boundary(at);
@@ -342,7 +342,8 @@ impl ByteReader {
         };
     }
 
-    /// Gives back everything before `to`, except the bodies: they are spent.
+    /// Gives back everything before `to`, which has `bytes` bytes before it, except the bodies:
+    /// they are spent.
     fn move_boundary(&mut self, to: Position) {
         while self.boundary.chunk != to.chunk {
             let done = self.boundary;
@@ -366,6 +367,7 @@ impl ByteReader {
             chunk.take_splices(self.boundary.splice..to.splice, &mut self.spent);
         }
         self.boundary = to;
+        self.pass_boundary();
     }
 
     /// Gives chunks back that have been taken to their end, and closed after that.
@@ -377,7 +379,6 @@ impl ByteReader {
             };
             self.move_boundary(next);
             self.cursor = next;
-            self.pass_boundary();
         }
     }
 
