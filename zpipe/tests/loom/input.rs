@@ -16,6 +16,14 @@ fn frame(flags: Flags, n: u8, len: u8, wire: &mut Vec<u8>) {
     wire.resize(wire.len() + usize::from(len), n);
 }
 
+fn a_large_frame_between_small_ones() -> Vec<u8> {
+    let mut wire = Vec::new();
+    for (n, len) in [(0, 8), (1, 60), (2, 8)] {
+        frame(Flags::NONE, n, len, &mut wire);
+    }
+    wire
+}
+
 /// Puts bytes in and scans until there are no more.
 fn feed(writer: &mut Ingest, wire: &[u8], split: usize) {
     for part in wire.chunks(split) {
@@ -60,10 +68,7 @@ fn frames_that_end_in_another_chunk() {
 fn large_bodies_between_small_ones() {
     model(|| {
         let (mut writer, mut reader) = ingest_pipe(UNLIMITED, None, None);
-        let mut wire = Vec::new();
-        frame(Flags::NONE, 0, 8, &mut wire);
-        frame(Flags::NONE, 1, 60, &mut wire);
-        frame(Flags::NONE, 2, 8, &mut wire);
+        let wire = a_large_frame_between_small_ones();
         let thread = thread::spawn(move || feed(&mut writer, &wire, 30));
         let mut next = 0;
         read(&mut reader, &mut next);
@@ -77,10 +82,7 @@ fn large_bodies_between_small_ones() {
 fn a_large_body_that_is_read_straight_into_its_own_buffer() {
     model(|| {
         let (mut writer, mut reader) = ingest_pipe(UNLIMITED, None, None);
-        let mut wire = Vec::new();
-        frame(Flags::NONE, 0, 8, &mut wire);
-        frame(Flags::NONE, 1, 60, &mut wire);
-        frame(Flags::NONE, 2, 8, &mut wire);
+        let wire = a_large_frame_between_small_ones();
         let thread = thread::spawn(move || {
             let (begin, rest) = wire.split_at(20);
             let (body, end) = rest.split_at(52);

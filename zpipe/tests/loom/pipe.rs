@@ -143,39 +143,43 @@ pub(crate) fn take(reader: &mut ByteReader, wire: &mut Vec<u8>, max: usize) {
     reader.advance(total);
 }
 
+/// Three messages, one of them with a splice, are taken as bytes; `between` is called when a part of them is.
+pub(crate) fn three_messages_as_bytes(between: impl FnOnce(&mut ByteReader, &mut Vec<u8>)) {
+    let handle = Bytes::from(vec![7; 32]);
+    let (mut writer, mut reader) = byte_pipe(UNLIMITED, None, None);
+    let theirs = handle.clone();
+    let thread = thread::spawn(move || {
+        send(&mut writer, 0);
+        writer.append_spliced(Flags::MORE, theirs);
+        writer.append(Flags::NONE, &body(1));
+        writer.commit();
+        send(&mut writer, 2);
+        writer
+    });
+    let mut wire = Vec::new();
+    take(&mut reader, &mut wire, 40);
+    between(&mut reader, &mut wire);
+    take(&mut reader, &mut wire, usize::MAX);
+    let writer = thread.join().unwrap();
+    take(&mut reader, &mut wire, usize::MAX);
+    let expected = [
+        &b"\x00\x18"[..],
+        &body(0),
+        b"\x01\x20",
+        &handle,
+        b"\x00\x18",
+        &body(1),
+        b"\x00\x18",
+        &body(2),
+    ];
+    assert_eq!(wire, expected.concat());
+    assert_eq!((writer.pending(), reader.messages_read()), (0, 3));
+    assert!(handle.is_unique());
+}
+
 #[test]
 fn bytes_cross_from_chunk_to_chunk() {
-    model(|| {
-        let handle = Bytes::from(vec![7; 32]);
-        let (mut writer, mut reader) = byte_pipe(UNLIMITED, None, None);
-        let theirs = handle.clone();
-        let thread = thread::spawn(move || {
-            send(&mut writer, 0);
-            writer.append_spliced(Flags::MORE, theirs);
-            writer.append(Flags::NONE, &body(1));
-            writer.commit();
-            send(&mut writer, 2);
-            writer
-        });
-        let mut wire = Vec::new();
-        take(&mut reader, &mut wire, 40);
-        take(&mut reader, &mut wire, usize::MAX);
-        let writer = thread.join().unwrap();
-        take(&mut reader, &mut wire, usize::MAX);
-        let expected = [
-            &b"\x00\x18"[..],
-            &body(0),
-            b"\x01\x20",
-            &handle,
-            b"\x00\x18",
-            &body(1),
-            b"\x00\x18",
-            &body(2),
-        ];
-        assert_eq!(wire, expected.concat());
-        assert_eq!((writer.pending(), reader.messages_read()), (0, 3));
-        assert!(handle.is_unique());
-    });
+    model(|| three_messages_as_bytes(|_, _| ()));
 }
 
 #[test]
