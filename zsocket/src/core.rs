@@ -84,7 +84,7 @@ pub(crate) enum Then {
 }
 
 /// A message on its way into a pipe.
-pub(crate) enum Outgoing<'a> {
+enum Outgoing<'a> {
     /// One frame, to be copied. `lent` if its buffer is the caller's and stays so.
     Body { body: &'a [u8], lent: bool },
     /// Any message. Large bodies are taken out of it when it is sent.

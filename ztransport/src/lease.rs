@@ -105,11 +105,11 @@ impl Lease {
         let looked = std::mem::replace(&mut self.looks, looks) != looks;
         if self.blocked {
             self.tick = (self.tick * 2).min(TICK_MAX);
-        } else if looked {
-            self.tick = TICK;
         } else {
             self.tick = TICK;
-            self.give_back(give);
+            if !looked {
+                self.give_back(give);
+            }
         }
         if self.held {
             Duty::Tick(self.tick)
