@@ -7,8 +7,8 @@ use ztransport::Left;
 
 /// The links whose other end is gone and that still have messages. Together they are bounded, for there
 /// is no end to peers that come, send and go: those of the oldest are dropped first, since the newest are
-/// likelier to be of use. A single peer is bounded by its own high-water mark, so the messages of the
-/// newest are never dropped.
+/// likelier to be of use. A single peer has a high-water mark of its own, so the messages of the newest
+/// are never dropped.
 ///
 /// What a link has is looked at when its peer goes; what the application receives after that is taken into
 /// account when it matters.

@@ -175,9 +175,9 @@ options! {
     /// and go while nobody receives. When there are more, those of the oldest connection are dropped and
     /// counted ([`Dropped::departed`](crate::Dropped::departed)); those of the newest never are, however
     /// many it has left. While the application makes no call on the socket, as many again may wait from
-    /// peers that came since its last call. 0 is unlimited. Default 1,000,000, which is no less than a thousand peers have that leave with their pipes full. Not for peers over inproc that
-    /// come and go between two calls. libzmq keeps all of them. For later endpoints, and at once for what
-    /// the socket has taken in. See also
+    /// peers that came since its last call. 0 is unlimited. Default 1,000,000, which is what a thousand peers
+    /// leave that go with their pipes full. Not for peers over inproc that come and go between two calls.
+    /// libzmq keeps all of them. For later endpoints, and at once for what the socket has taken in. See also
     /// [`set_departed_bytes`](crate::Socket::set_departed_bytes).
     departed_hwm / set_departed_hwm / departed_hwm: u32, then apply_departed;
 

@@ -67,8 +67,8 @@ impl Departed {
         self.total += left;
     }
 
-    /// Takes out the oldest if there is more than the limits allow; never the only one, for that is
-    /// bounded by its own high-water mark.
+    /// Takes out the oldest if there is more than the limits allow; never the only one, for that has a
+    /// high-water mark of its own.
     pub(crate) fn pop_excess(&mut self, limits: Limits) -> Option<(Ticket, Left)> {
         if self.letters.len() < 2 || !self.total.exceeds(limits) {
             return None;

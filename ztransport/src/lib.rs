@@ -22,8 +22,8 @@
 //!
 //! # Behaviour
 //!
-//! - Names are looked up on up to four threads of their own; an I/O thread waits for nothing but its poll. Of a name with
-//!   several addresses all are tried in turn, also when what answers at one of them is no peer.
+//! - Names are looked up on up to four threads of their own; an I/O thread waits for nothing but its poll. Of a
+//!   name with several addresses all are tried in turn, also when what answers at one of them is no peer.
 //! - Whatever a peer sends ends at most its own connection, with a [`CloseReason`].
 //! - A connection that breaks in the middle of a message loses nothing that the kernel had not taken:
 //!   the message is sent again, whole, on the next one.

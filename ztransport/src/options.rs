@@ -35,9 +35,10 @@ pub struct Options {
     /// Most frames of one message accepted from a peer. Default 65,536.
     pub max_frames: u32,
     /// How many messages may wait in links that the socket has not taken in yet and whose connections are
-    /// gone already, before those of the oldest are dropped; 0 is unlimited. Default 10,000.
+    /// gone already, before those of the oldest are dropped; 0 is unlimited.
+    /// Default 1,000,000.
     pub departed_hwm: u32,
-    /// The same in bytes of these messages, as framed; 0 is unlimited. Default 256 MiB.
+    /// The same in bytes, see [`Left`](crate::Left); 0 is unlimited. Default 1 GiB.
     pub departed_bytes: u64,
     /// How long a message may take from its first byte to its last, while this end reads on. Default: any
     /// time.
