@@ -318,3 +318,72 @@ enum Stop {
     Invalid(Error),
     Command { at: usize, len: usize },
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use crate::{Limits, ingest_pipe};
+
+    const MIB: usize = 1 << 20;
+
+    /// A peer announces a body.
+    fn announce(ingest: &mut Ingest, size: usize) {
+        let mut header = vec![Flags::LONG.bits()];
+        header.extend((size as u64).to_be_bytes());
+        ingest.fill_from(&header);
+        let scanned = ingest.scan(&FrameLimits::default());
+        assert_eq!(scanned.stop, Scan::NeedInput);
+    }
+
+    /// That many bytes of the body arrive, as much at a time as there is room for. The most memory that this
+    /// takes up at a time.
+    fn arrive(ingest: &mut Ingest, mut bytes: usize) -> usize {
+        let mut most = 0;
+        while bytes > 0 {
+            let filled = ingest.fill_body(|room| {
+                let len = room.len().min(bytes);
+                room[..len].fill(std::mem::MaybeUninit::new(7));
+                // SAFETY: they have just been written.
+                Ok::<_, ()>(unsafe { &mut *(&raw mut room[..len] as *mut [u8]) })
+            });
+            bytes -= filled.unwrap().bytes;
+            most = most.max(memory(ingest));
+        }
+        most
+    }
+
+    fn memory(ingest: &Ingest) -> usize {
+        ingest.input.body.as_ref().unwrap().received.capacity()
+    }
+
+    #[test]
+    fn an_announcement_gets_no_more_memory_than_a_body_that_came_whole() {
+        let (mut ingest, mut reader) = ingest_pipe(Limits::default(), None, None);
+        // The second one is not the largest.
+        for size in [MIB, MIB / 2] {
+            announce(&mut ingest, size);
+            assert_eq!(memory(&ingest), if size == MIB { TRUST } else { MIB / 2 });
+            arrive(&mut ingest, size);
+            assert_eq!(ingest.scan(&FrameLimits::default()).messages, 1);
+        }
+        announce(&mut ingest, 1024 * MIB);
+        assert_eq!(memory(&ingest), MIB);
+        // What comes next is another stream, and maybe another peer.
+        ingest.rollback();
+        announce(&mut ingest, 1024 * MIB);
+        assert_eq!(memory(&ingest), TRUST);
+        assert_eq!(reader.next_frame().unwrap().body.as_slice(), vec![7; MIB]);
+    }
+
+    #[test]
+    fn a_body_takes_at_most_twice_what_has_come_of_it() {
+        let (mut ingest, _reader) = ingest_pipe(Limits::default(), None, None);
+        announce(&mut ingest, 1024 * MIB);
+        let mut come = 0;
+        for bytes in (1..60).map(|n| n * 10_000) {
+            let most = arrive(&mut ingest, bytes);
+            come += bytes;
+            assert!(most <= 2 * come.max(TRUST), "{most} for {come}");
+        }
+    }
+}
