@@ -314,6 +314,22 @@ mod tests {
         );
     }
 
+    /// Runs a role on a thread of its own. What it returns comes, or nothing if it panics.
+    fn start<T: Send + 'static>(role: impl FnOnce() -> T + Send + 'static) -> mpsc::Receiver<T> {
+        let (done, result) = mpsc::channel();
+        thread::spawn(move || done.send(role()));
+        result
+    }
+
+    /// The calls of libzmq have no deadline, so the test has one.
+    fn finish<T>(result: &mpsc::Receiver<T>, what: &str) -> T {
+        let limit = Duration::from_secs(60);
+        match result.recv_timeout(limit) {
+            Ok(value) => value,
+            Err(error) => panic!("{what}: {error}"),
+        }
+    }
+
     #[test]
     fn the_roles_of_both_libraries_fit_together() {
         for local in Library::ALL {
@@ -323,22 +339,32 @@ mod tests {
                     hwm: 10,
                     body: Body::Filled,
                 };
+                let pair = format!("{local:?} and {remote:?}");
                 let (bound, endpoint) = mpsc::channel();
-                let receiver = thread::spawn(move || {
-                    local_thr("tcp://127.0.0.1:*", LOAD, tuning(local), |endpoint| {
-                        Ok(bound.send(endpoint.to_owned())?)
-                    })
+                let receiver = start(move || {
+                    let bound = |endpoint: &str| Ok(bound.send(endpoint.to_owned())?);
+                    let received = local_thr("tcp://127.0.0.1:*", LOAD, tuning(local), bound);
+                    received.unwrap().per_second()
                 });
-                remote_thr(&endpoint.recv().unwrap(), LOAD, tuning(remote), || Ok(())).unwrap();
-                assert!(receiver.join().unwrap().unwrap().per_second() > 0.0);
+                let endpoint = finish(&endpoint, &pair);
+                let sender = start(move || {
+                    remote_thr(&endpoint, LOAD, tuning(remote), || Ok(())).unwrap();
+                });
+                assert!(finish(&receiver, &format!("{pair}: throughput, receiving")) > 0.0);
+                finish(&sender, &format!("{pair}: throughput, sending"));
 
                 let (bound, endpoint) = mpsc::channel();
-                let replier = thread::spawn(move || {
+                let replier = start(move || {
                     let bound = |endpoint: &str| Ok(bound.send(endpoint.to_owned())?);
-                    local_lat("tcp://127.0.0.1:*", LOAD, tuning(local), bound, || Ok(()))
+                    let end = || Ok(());
+                    local_lat("tcp://127.0.0.1:*", LOAD, tuning(local), bound, end).unwrap();
                 });
-                remote_lat(&endpoint.recv().unwrap(), LOAD, tuning(remote)).unwrap();
-                replier.join().unwrap().unwrap();
+                let endpoint = finish(&endpoint, &pair);
+                let requester = start(move || {
+                    remote_lat(&endpoint, LOAD, tuning(remote)).unwrap();
+                });
+                finish(&requester, &format!("{pair}: latency, requesting"));
+                finish(&replier, &format!("{pair}: latency, replying"));
             }
         }
     }
