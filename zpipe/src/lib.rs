@@ -32,6 +32,8 @@
 //! - [`mailbox`] carries the rare other things from many threads to one.
 //! - [`Owned`] lets any thread drive a value that only one may drive at a time, without waiting and
 //!   without losing an event. [`Spinner`] waits a little before sleeping, if that pays.
+//! - [`Guarded`] is a value behind a lock, for control state. The layers above share state by this alone,
+//!   so that loom can try every order of their threads as well.
 //! - [`deferred`] runs foreign code, wakers of tasks and the `Drop` of bodies, when whoever came upon it
 //!   has let go of everything, and catches its panics.
 //! - [`channel`](crate::channel()) is for those who only want a bounded channel of messages: it puts
@@ -151,6 +153,7 @@ pub mod channel;
 mod chunk;
 mod counter;
 pub mod deferred;
+mod guarded;
 mod heap;
 mod ingest;
 mod mailbox;
@@ -173,6 +176,7 @@ pub use self::{
     bytes::ByteReader,
     channel::channel,
     counter::Counter,
+    guarded::{Guard, Guarded},
     heap::trim_heap,
     ingest::{Filled, Ingest},
     mailbox::{Mailbox, Sender, Ticket, mailbox},

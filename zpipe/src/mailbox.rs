@@ -7,8 +7,9 @@
 use std::collections::{BTreeMap, VecDeque, btree_map::Entry};
 
 use crate::{
+    guarded::Guarded,
     ready::{Notifier, Readiness},
-    sync::{Arc, Mutex, or_mutant},
+    sync::{Arc, or_mutant},
 };
 
 /// The sending end of a mailbox. Clone it freely.
@@ -27,7 +28,7 @@ pub struct Ticket(u64);
 
 struct Shared<T> {
     /// `None` once the receiver is gone.
-    letters: Mutex<Option<Letters<T>>>,
+    letters: Guarded<Option<Letters<T>>>,
     notifier: Notifier,
 }
 
@@ -53,7 +54,7 @@ struct Letters<T> {
 #[must_use]
 pub fn mailbox<T>(notifier: Notifier) -> (Sender<T>, Mailbox<T>) {
     let shared = Arc::new(Shared {
-        letters: Mutex::new(Some(Letters {
+        letters: Guarded::new(Some(Letters {
             waiting: BTreeMap::new(),
             next: 0,
         })),
@@ -75,7 +76,7 @@ impl<T> Sender<T> {
     /// Gives the letter back when the receiver is gone.
     pub fn post(&self, letter: T) -> Result<Ticket, T> {
         let number = {
-            let mut letters = self.shared.lock();
+            let mut letters = self.shared.letters.lock();
             let Some(letters) = &mut *letters else {
                 return Err(letter);
             };
@@ -109,7 +110,7 @@ impl<T> Sender<T> {
         ticket: Ticket,
         is_unwanted: impl FnOnce(&mut T) -> bool,
     ) -> Option<T> {
-        let mut letters = self.shared.lock();
+        let mut letters = self.shared.letters.lock();
         let Entry::Occupied(mut letter) = letters.as_mut()?.waiting.entry(ticket.0) else {
             return None;
         };
@@ -132,7 +133,7 @@ impl<T> Sender<T> {
     /// ```
     #[must_use]
     pub fn is_waiting(&self, ticket: Ticket) -> bool {
-        let letters = self.shared.lock();
+        let letters = self.shared.letters.lock();
         (letters.as_ref()).is_some_and(|letters| letters.waiting.contains_key(&ticket.0))
     }
 }
@@ -140,7 +141,7 @@ impl<T> Sender<T> {
 impl<T> Mailbox<T> {
     /// Takes all letters, oldest first. Empty when there are none.
     pub fn take(&mut self) -> VecDeque<T> {
-        let waiting = match &mut *self.shared.lock() {
+        let waiting = match &mut *self.shared.letters.lock() {
             Some(letters) => std::mem::take(&mut letters.waiting),
             None => return VecDeque::new(),
         };
@@ -151,17 +152,9 @@ impl<T> Mailbox<T> {
 impl<T> Mailbox<T> {
     /// Takes all letters and closes the mailbox: what is posted from now on comes back to its sender.
     pub fn close(&mut self) -> VecDeque<T> {
-        let letters = self.shared.lock().take();
+        let letters = self.shared.letters.lock().take();
         let letters = letters.map(|letters| letters.waiting.into_values().collect());
         letters.unwrap_or_default()
-    }
-}
-
-impl<T> Shared<T> {
-    fn lock(&self) -> impl std::ops::DerefMut<Target = Option<Letters<T>>> + '_ {
-        self.letters
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 }
 
@@ -176,7 +169,7 @@ impl<T> Clone for Sender<T> {
 impl<T> Drop for Mailbox<T> {
     fn drop(&mut self) {
         // Letters are dropped outside the lock: their own drop may post to this very mailbox.
-        let letters = self.shared.lock().take();
+        let letters = self.shared.letters.lock().take();
         drop(letters);
     }
 }

@@ -24,16 +24,16 @@ use std::ptr::NonNull;
 use crate::{
     bytes::ByteReader,
     chunk::Chunk,
+    guarded::Guarded,
     ingest::Ingest,
     reader::Reader,
     ready::{Notifier, Readiness},
     rope::Rope,
     spent::Spent,
     sync::{
-        Arc, AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Mutex, OnceLock, Ordering, Padded,
-        or_mutant, publish,
+        Arc, AtomicBool, AtomicPtr, AtomicU32, AtomicU64, OnceLock, Ordering, Padded, or_mutant,
+        publish,
     },
-    wait::lock,
     writer::Writer,
 };
 
@@ -92,7 +92,7 @@ pub(crate) struct Shared {
     left_splices: AtomicU32,
     /// Either end may change them, so both limits lie behind one lock: they are never seen half
     /// changed, and the last change wins whole. Only taken when they change.
-    limits: Mutex<Limits>,
+    limits: Guarded<Limits>,
     /// Signalled when the reader should look. Set before the reader is idle for the first time.
     reader: OnceLock<Notifier>,
     /// Signalled when the writer should look. Set before the writer blocks for the first time.
@@ -219,7 +219,7 @@ impl Shared {
             spare: AtomicPtr::new(std::ptr::null_mut()),
             left_chunk: AtomicPtr::new(std::ptr::null_mut()),
             left_splices: AtomicU32::new(0),
-            limits: Mutex::new(limits),
+            limits: Guarded::new(limits),
             reader: OnceLock::new(),
             writer: OnceLock::new(),
         };
@@ -314,7 +314,7 @@ impl Shared {
 
     /// Either side: a changed limit may free a blocked writer, so it is told to look again.
     pub(crate) fn set_limits(&self, limits: Limits) {
-        let mut present = lock(&self.limits);
+        let mut present = self.limits.lock();
         *present = limits;
         (self.producer.limits_version).fetch_add(1, Ordering::Release);
         drop(present);
@@ -325,7 +325,7 @@ impl Shared {
     }
 
     pub(crate) fn limits(&self) -> Limits {
-        *lock(&self.limits)
+        *self.limits.lock()
     }
 
     /// Changes when the limits do.

@@ -7,11 +7,11 @@
 #[cfg(loom)]
 pub(crate) use loom::{
     cell::UnsafeCell,
-    sync::{Arc, Mutex, atomic::Ordering},
+    sync::{Arc, Condvar, Mutex, MutexGuard, atomic::Ordering},
 };
 
 #[cfg(not(loom))]
-pub(crate) use std::sync::{Arc, Mutex, OnceLock, atomic::Ordering};
+pub(crate) use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, atomic::Ordering};
 
 #[cfg(all(loom, not(mutants)))]
 pub(crate) use loom::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicU32, AtomicU64, fence};

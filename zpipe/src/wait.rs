@@ -21,7 +21,8 @@ use rustix::event::EventfdFlags;
 
 use crate::{
     deferred,
-    sync::{AtomicU8, Mutex, OnceLock, Ordering, or_mutant, publish},
+    guarded::Guarded,
+    sync::{AtomicU8, OnceLock, Ordering, or_mutant, publish},
 };
 
 const IDLE: u8 = 0;
@@ -31,7 +32,7 @@ pub(crate) struct Waiter {
     state: AtomicU8,
     /// Only locked to begin a wait and to end one, never while data flows, and never while a waker is
     /// cloned, woken or dropped.
-    slot: Mutex<Option<Sleeper>>,
+    slot: Guarded<Option<Sleeper>>,
     event: OnceLock<Event>,
 }
 
@@ -60,7 +61,7 @@ impl Waiter {
     pub(crate) fn new() -> Self {
         Self {
             state: AtomicU8::new(IDLE),
-            slot: Mutex::new(None),
+            slot: Guarded::default(),
             event: OnceLock::new(),
         }
     }
@@ -76,10 +77,10 @@ impl Waiter {
     }
 
     fn announce(&self, waker: &Waker, sleeper: fn(Waker) -> Sleeper) {
-        let known = (lock(&self.slot).as_ref()).is_some_and(|sleeper| sleeper.is(waker));
-        if or_mutant!(!known, lock(&self.slot).is_none()) {
+        let known = (self.slot.lock().as_ref()).is_some_and(|sleeper| sleeper.is(waker));
+        if or_mutant!(!known, self.slot.lock().is_none()) {
             let sleeper = sleeper(waker.clone());
-            let old = lock(&self.slot).replace(sleeper);
+            let old = self.slot.lock().replace(sleeper);
             if let Some(old) = old {
                 old.let_go();
             }
@@ -96,7 +97,7 @@ impl Waiter {
     /// Ends a wait, and drops the waker, which may keep a whole task alive.
     pub(crate) fn forget(&self) {
         self.unregister();
-        let old = or_mutant!(lock(&self.slot).take(), None);
+        let old = or_mutant!(self.slot.lock().take(), None);
         if let Some(old) = old {
             old.let_go();
         }
@@ -119,7 +120,7 @@ impl Waiter {
 
     #[inline(never)]
     fn wake_sleeper(&self) {
-        let mut slot = lock(&self.slot);
+        let mut slot = self.slot.lock();
         match &*slot {
             None => {}
             Some(Sleeper::Direct(waker)) => {
@@ -193,13 +194,6 @@ impl Event {
         // Does not block: an error only says that it was clear already.
         let _ = rustix::io::read(&self.fd, &mut [0; 8]);
     }
-}
-
-/// Locks a mutex whose data cannot be left half-changed: a panic elsewhere does not matter.
-pub(crate) fn lock<T>(mutex: &Mutex<T>) -> impl std::ops::DerefMut<Target = T> + '_ {
-    mutex
-        .lock()
-        .unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
 /// Parks this thread until `has_work` or the deadline; says whether there is work.

@@ -284,7 +284,7 @@ impl Core {
 
     /// Drops what peers that are gone have left, as far as it is too much.
     fn bound_departed(&mut self) {
-        let limits = self.options.departed_limits();
+        let limits = self.options.departed();
         let links = &mut self.links;
         let mut left = |id| {
             let slot = links.find(id).and_then(|at| links.get_mut(at));

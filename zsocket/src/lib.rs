@@ -73,7 +73,6 @@ mod monitor;
 mod options;
 mod pattern;
 mod rotation;
-mod shrink;
 mod socket;
 mod stats;
 mod tasks;

@@ -3,9 +3,9 @@
 use std::collections::{BTreeSet, HashMap};
 
 use zpipe::{Readiness, deferred::Deferral};
-use ztransport::{Driver, Link};
+use ztransport::{Driver, Link, shrink};
 
-use crate::{burst, rotation::Rotation, shrink};
+use crate::{burst, rotation::Rotation};
 
 /// Messages, or bytes, between two wake-ups of a burst that make it a stream. A stream is written by
 /// the sending thread, in batches.

@@ -49,8 +49,8 @@ impl Default for SocketOptions {
             max_frame_size: transport.max_frame_size,
             max_message_size: transport.max_message_size,
             max_frames: transport.max_frames,
-            departed_hwm: transport.departed_hwm,
-            departed_bytes: transport.departed_bytes,
+            departed_hwm: transport.departed.messages.try_into().unwrap_or(0),
+            departed_bytes: transport.departed.bytes,
             max_refusals: transport.max_refusals,
             message_timeout: transport.message_timeout,
             immediate: transport.immediate,
@@ -62,7 +62,7 @@ impl Default for SocketOptions {
 
 impl SocketOptions {
     /// How much of what peers that are gone have left is kept.
-    pub(crate) fn departed_limits(&self) -> Limits {
+    pub(crate) fn departed(&self) -> Limits {
         Limits {
             messages: u64::from(self.departed_hwm),
             bytes: self.departed_bytes,
@@ -81,8 +81,7 @@ impl SocketOptions {
         options.max_frame_size = self.max_frame_size;
         options.max_message_size = self.max_message_size;
         options.max_frames = self.max_frames;
-        options.departed_hwm = self.departed_hwm;
-        options.departed_bytes = self.departed_bytes;
+        options.departed = self.departed();
         options.max_refusals = self.max_refusals;
         options.message_timeout = self.message_timeout;
         options.receives = socket_type != SocketType::Push;

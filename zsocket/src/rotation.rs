@@ -1,7 +1,7 @@
 //! Taking turns: the order in which a socket serves its links, for sending (load balancing) as for
 //! receiving (fair queueing).
 
-use crate::shrink;
+use ztransport::shrink;
 
 /// A circle of links that are ready, with a pointer to whose turn it is. Links that are full or empty
 /// are outside until they are ready again; they come back at the end of the circle, which is just before

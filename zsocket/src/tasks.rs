@@ -2,16 +2,16 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::Arc,
     task::{Wake, Waker},
 };
 
-use zpipe::{Process, deferred};
+use zpipe::{Guarded, Process, deferred};
 
 /// Wakes all of them at once. Whoever finds nothing waits again.
 #[derive(Debug)]
 pub(crate) struct Tasks {
-    waiting: Mutex<Waiting>,
+    waiting: Guarded<Waiting>,
     /// In a forked child somebody may hold the lock for ever.
     process: Process,
 }
@@ -31,14 +31,14 @@ pub(crate) struct Place(Option<(Arc<Tasks>, u64)>);
 impl Tasks {
     pub(crate) fn new() -> Self {
         Self {
-            waiting: Mutex::default(),
+            waiting: Guarded::default(),
             process: Process::current(),
         }
     }
 
     /// Has this task woken for the future with this place, and returns the waker that wakes all.
     pub(crate) fn join(self: &Arc<Self>, task: Waker, place: &mut Place) -> Waker {
-        let mut waiting = self.lock();
+        let mut waiting = self.waiting.lock();
         let (_, number) = place.0.get_or_insert_with(|| {
             waiting.places += 1;
             (Arc::clone(self), waiting.places)
@@ -55,14 +55,10 @@ impl Tasks {
         if self.process.is_forked() {
             return;
         }
-        let unused = self.lock().wakers.remove(&number);
+        let unused = self.waiting.lock().wakers.remove(&number);
         if let Some(unused) = unused {
             deferred::drop_waker(unused);
         }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Waiting> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -77,7 +73,7 @@ impl Drop for Place {
 impl Wake for Tasks {
     fn wake(self: Arc<Self>) {
         // A waker may run a task at once, which may wait again.
-        let tasks = std::mem::take(&mut self.lock().wakers);
+        let tasks = std::mem::take(&mut self.waiting.lock().wakers);
         tasks.into_values().for_each(deferred::wake);
     }
 }

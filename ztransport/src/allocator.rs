@@ -2,12 +2,12 @@
 
 use std::{
     hint::black_box,
-    sync::{Mutex, Once},
+    sync::{LazyLock, Once},
     thread,
     time::Duration,
 };
 
-use crate::lock::lock;
+use zpipe::Guarded;
 
 /// Free memory that the allocator shall keep, in bytes: some bodies on their way from a stream to an
 /// application that drops them.
@@ -63,14 +63,14 @@ impl Closings {
 /// Trims, unless somebody is just doing that. Others may wait for the allocator meanwhile, but no I/O thread
 /// waits for the whole of it.
 fn trim_in_background() {
-    static RUNNING: Mutex<bool> = Mutex::new(false);
-    let mut running = lock(&RUNNING);
+    static RUNNING: LazyLock<Guarded<bool>> = LazyLock::new(Guarded::default);
+    let mut running = RUNNING.lock();
     if *running {
         return;
     }
     let trim = || {
         zpipe::trim_heap(KEEP);
-        *lock(&RUNNING) = false;
+        *RUNNING.lock() = false;
     };
     // Without a thread the memory stays until the next burst.
     let spawned = thread::Builder::new()

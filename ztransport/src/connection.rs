@@ -1,15 +1,11 @@
 //! A connection as several threads see it: an engine that only one of them drives at a time, and
 //! slots through which they pass things to whoever does.
 
-use std::{
-    ops::Deref,
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+use std::{ops::Deref, sync::Arc, time::Duration};
 
 use zmtp::{Peer, zap};
 use zpipe::{
-    Driven, Notifier, Owned, Readiness, Sender,
+    Driven, Guarded, Notifier, Owned, Readiness, Sender,
     deferred::{self, Scope},
 };
 
@@ -20,7 +16,6 @@ use crate::{
     inputs::Inputs,
     io_thread::Command,
     link::News,
-    lock::lock,
     net::Stream,
     options::Options,
     poll::Registry,
@@ -55,14 +50,14 @@ pub(crate) struct Incoming {
 pub(crate) struct Connection {
     parts: Parts,
     engine: Owned<Engine>,
-    incoming: Mutex<Option<Incoming>>,
+    incoming: Guarded<Option<Incoming>>,
     /// The socket's poll for input, on its way to the engine.
-    inputs: Mutex<Option<Arc<Inputs>>>,
-    outcomes: Mutex<Vec<Outcome>>,
+    inputs: Guarded<Option<Arc<Inputs>>>,
+    outcomes: Guarded<Vec<Outcome>>,
     /// For the socket, which may not look for a long time.
-    news: Mutex<News>,
+    news: Guarded<News>,
     /// With the number of the stream that it is about.
-    zap_answer: Mutex<Option<(u64, zap::Answer)>>,
+    zap_answer: Guarded<Option<(u64, zap::Answer)>>,
 }
 
 impl Deref for Connection {
@@ -78,11 +73,11 @@ impl Connection {
         Arc::new(Self {
             engine: Owned::new(make_engine(&parts)),
             parts,
-            incoming: Mutex::new(None),
-            inputs: Mutex::new(None),
-            outcomes: Mutex::new(Vec::new()),
-            news: Mutex::default(),
-            zap_answer: Mutex::new(None),
+            incoming: Guarded::default(),
+            inputs: Guarded::default(),
+            outcomes: Guarded::default(),
+            news: Guarded::default(),
+            zap_answer: Guarded::default(),
         })
     }
 
@@ -145,45 +140,45 @@ impl Connection {
 
     /// Has the input reported in the socket's own poll.
     pub(crate) fn join(self: &Arc<Self>, inputs: &Arc<Inputs>) {
-        *lock(&self.inputs) = Some(Arc::clone(inputs));
+        *self.inputs.lock() = Some(Arc::clone(inputs));
         self.drive_here(events::JOIN);
     }
 
     pub(crate) fn take_inputs(&self) -> Option<Arc<Inputs>> {
-        lock(&self.inputs).take()
+        self.inputs.lock().take()
     }
 
     /// Gives the engine a new stream to begin a handshake on.
     pub(crate) fn attach(self: &Arc<Self>, incoming: Incoming) {
-        *lock(&self.incoming) = Some(incoming);
+        *self.incoming.lock() = Some(incoming);
         self.drive(events::ATTACH);
     }
 
     pub(crate) fn take_incoming(&self) -> Option<Incoming> {
-        lock(&self.incoming).take()
+        self.incoming.lock().take()
     }
 
     /// The engine has completed a handshake.
     pub(crate) fn note_established(&self, peer: Peer) {
-        lock(&self.news).peer = Some(peer);
+        self.news.lock().peer = Some(peer);
     }
 
     /// The connection broke after the operating system had taken this many messages.
     pub(crate) fn note_interrupted(&self, taken: u64) {
-        *lock(&self.news) = News {
+        *self.news.lock() = News {
             taken: Some(taken),
             peer: None,
         };
     }
 
     pub(crate) fn take_news(&self) -> News {
-        std::mem::take(&mut *lock(&self.news))
+        std::mem::take(&mut *self.news.lock())
     }
 
     /// Brings the handshake the answer of a ZAP handler, on whatever thread.
     pub(crate) fn answer_zap(self: &Arc<Self>, attempt: u64, answer: zap::Answer) {
         {
-            let mut slot = lock(&self.zap_answer);
+            let mut slot = self.zap_answer.lock();
             // One that comes late does not take the place of one that is waited for.
             if slot.as_ref().is_none_or(|(other, _)| *other < attempt) {
                 *slot = Some((attempt, answer));
@@ -194,17 +189,17 @@ impl Connection {
 
     /// The answer about this stream.
     pub(crate) fn take_zap_answer(&self, attempt: u64) -> Option<zap::Answer> {
-        let answer = lock(&self.zap_answer).take();
+        let answer = self.zap_answer.lock().take();
         answer.and_then(|(about, answer)| (about == attempt).then_some(answer))
     }
 
     pub(crate) fn report(&self, outcome: Outcome) {
-        lock(&self.outcomes).push(outcome);
+        self.outcomes.lock().push(outcome);
         self.io.notify(Readiness::MAIL);
     }
 
     pub(crate) fn take_outcomes(&self) -> Vec<Outcome> {
-        std::mem::take(&mut *lock(&self.outcomes))
+        std::mem::take(&mut *self.outcomes.lock())
     }
 
     /// Whether the pipes outlive a stream.

@@ -1,19 +1,15 @@
 //! What connections report: to the socket that owns them, to its monitor, and to its counters.
 
-use std::{
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use zmtp::Peer;
-use zpipe::{Counter, Limits, Notifier, Sender, Ticket};
+use zpipe::{Counter, Guarded, Limits, Notifier, Sender, Ticket};
 
 use crate::{
     authentication::Question,
     departed::{Departed, Left},
     endpoint::Endpoint,
     link::Link,
-    lock::lock,
     monitor::{EventReceiver, EventSender, Sent, event_queue},
     net::{ConnectError, PeerAddress},
 };
@@ -280,17 +276,17 @@ struct Inner {
     notifier: Notifier,
     counters: Counters,
     /// Locked at the end of a connection, never for a message. The letters may be locked meanwhile.
-    departed: Mutex<Departed>,
+    departed: Guarded<Departed>,
     /// Locked for an event of a connection's life, never for a message.
-    monitor: Mutex<Option<EventSender>>,
+    monitor: Guarded<Option<EventSender>>,
 }
 
 impl SocketHandle {
     /// A handle of the socket that reads `letters` and whose ready list `notifier` belongs to.
     #[must_use]
     pub fn new(letters: Sender<Letter>, notifier: Notifier) -> Self {
-        let (counters, monitor) = (Counters::default(), Mutex::new(None));
-        let departed = Mutex::default();
+        let (counters, monitor) = (Counters::default(), Guarded::default());
+        let departed = Guarded::default();
         Self {
             inner: Arc::new(Inner {
                 letters,
@@ -331,7 +327,7 @@ impl SocketHandle {
         }
         let mut excess = Vec::new();
         {
-            let mut departed = lock(&self.inner.departed);
+            let mut departed = self.inner.departed.lock();
             // What the socket has read it bounds itself. It says so in `forget_departed` after reading, so
             // under the same lock no letter is left behind in here.
             if !self.inner.letters.is_waiting(letter) {
@@ -356,7 +352,10 @@ impl SocketHandle {
     /// are gone have left in these. Not in those that have come meanwhile.
     pub fn forget_departed(&self) {
         let letters = &self.inner.letters;
-        lock(&self.inner.departed).retain(|letter| letters.is_waiting(letter));
+        self.inner
+            .departed
+            .lock()
+            .retain(|letter| letters.is_waiting(letter));
     }
 
     /// Where letters are sent. Does not keep the rest of the socket.
@@ -376,13 +375,13 @@ impl SocketHandle {
     #[must_use]
     pub fn monitor(&self, capacity: usize) -> EventReceiver {
         let (sender, receiver) = event_queue(capacity);
-        *lock(&self.inner.monitor) = Some(sender);
+        *self.inner.monitor.lock() = Some(sender);
         receiver
     }
 
     /// Reports an event.
     pub fn emit(&self, event: impl FnOnce() -> Event) {
-        let mut monitor = lock(&self.inner.monitor);
+        let mut monitor = self.inner.monitor.lock();
         let Some(sender) = &mut *monitor else { return };
         match sender.send(event) {
             Sent::Queued => {}

@@ -10,17 +10,16 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
-    sync::{Arc, Mutex},
+    sync::Arc,
 };
 
 use zmtp::{Peer, Version};
-use zpipe::{Limits, Reader, Sender, Ticket, Writer, deferred::Scope, pipe};
+use zpipe::{Guarded, Limits, Reader, Sender, Ticket, Writer, deferred::Scope, pipe};
 
 use crate::{
     endpoint::{Endpoint, InprocName},
     event::{self, Letter, SocketHandle},
     link::{Link, next_id},
-    lock::lock,
     options::Options,
 };
 
@@ -30,7 +29,7 @@ const SPLICE_MIN: usize = 512;
 
 #[derive(Debug, Default)]
 pub(crate) struct Inproc {
-    names: Mutex<Names>,
+    names: Guarded<Names>,
 }
 
 #[derive(Debug, Default)]
@@ -67,7 +66,7 @@ struct Pending {
     options: Arc<Options>,
     writer: Writer,
     reader: Reader,
-    far: Arc<Mutex<FarState>>,
+    far: Arc<Guarded<FarState>>,
 }
 
 /// The binder's end of a connection, as the connecting end knows it. When the connecting end goes before
@@ -75,7 +74,7 @@ struct Pending {
 /// mailbox of a socket that nobody calls.
 #[derive(Debug, Default)]
 pub(crate) struct Far {
-    state: Arc<Mutex<FarState>>,
+    state: Arc<Guarded<FarState>>,
 }
 
 #[derive(Debug, Default)]
@@ -91,8 +90,8 @@ enum FarState {
 
 impl FarState {
     /// The binder has been told by a letter.
-    fn announce(this: &Mutex<Self>, letters: Sender<Letter>, ticket: Ticket) {
-        let mut state = lock(this);
+    fn announce(this: &Guarded<Self>, letters: Sender<Letter>, ticket: Ticket) {
+        let mut state = this.lock();
         if matches!(*state, Self::Gone) {
             // Only now, so nobody has taken the letter back.
             drop(state);
@@ -105,7 +104,7 @@ impl FarState {
 
 impl Drop for Far {
     fn drop(&mut self) {
-        let state = std::mem::replace(&mut *lock(&self.state), FarState::Gone);
+        let state = std::mem::replace(&mut *self.state.lock(), FarState::Gone);
         if let FarState::Announced(letters, ticket) = state {
             event::retract(&letters, ticket);
         }
@@ -122,7 +121,7 @@ impl Inproc {
         handle: &SocketHandle,
     ) -> bool {
         let _scope = Scope::open();
-        let mut names = self.lock();
+        let mut names = self.names.lock();
         if names.bound.contains_key(name) {
             return false;
         }
@@ -160,7 +159,7 @@ impl Inproc {
             far: Arc::clone(&far.state),
         };
         let _scope = Scope::open();
-        let mut names = self.lock();
+        let mut names = self.names.lock();
         let peer = match names.bound.get(name) {
             Some(binding) => {
                 deliver(binding, name, pending);
@@ -189,7 +188,7 @@ impl Inproc {
     /// Frees a name. Connections stay.
     pub(crate) fn unbind(&self, key: u64) {
         let _scope = Scope::open();
-        let mut names = self.lock();
+        let mut names = self.names.lock();
         if let Some(name) = names.name_of.remove(&key) {
             names.bound.remove(&name);
         }
@@ -198,7 +197,7 @@ impl Inproc {
     /// Drops the far ends of a connection that is still waiting.
     pub(crate) fn forget(&self, link: u64) {
         let _scope = Scope::open();
-        let mut names = self.lock();
+        let mut names = self.names.lock();
         let names = &mut *names;
         if let Some(name) = names.awaited.remove(&link)
             && let Some(waiting) = names.waiting.get_mut(&name)
@@ -208,10 +207,6 @@ impl Inproc {
                 names.waiting.remove(&name);
             }
         }
-    }
-
-    fn lock(&self) -> std::sync::MutexGuard<'_, Names> {
-        lock(&self.names)
     }
 }
 
@@ -259,3 +254,6 @@ fn introduce(options: &Options) -> Peer {
         options.routing_id.clone(),
     )
 }
+
+#[cfg(all(test, loom))]
+mod models;

@@ -19,22 +19,15 @@
 //! application is for the application: the I/O thread passes it on. It is used during waits only, and a
 //! lease does not lapse during a wait, so whoever finds no lease has nothing to pass on.
 
-use std::{
-    io,
-    os::fd::BorrowedFd,
-    sync::{Arc, Mutex},
-    task::Waker,
-    time::Instant,
-};
+use std::{io, os::fd::BorrowedFd, sync::Arc, task::Waker, time::Instant};
 
-use zpipe::{Counter, Notifier, Readiness};
+use zpipe::{Counter, Guarded, Notifier, Readiness};
 
 use crate::{
     connection::Parts,
     io_thread::Command,
     lease::{Duty, Lease},
     link::{Driver, next_id},
-    lock::lock,
     poll::{Interest, Poll, Ready, Registry},
 };
 
@@ -51,7 +44,7 @@ pub(crate) struct Inputs {
     /// Has the I/O thread call [`on_signal`](Self::on_signal).
     io: Notifier,
     /// Locked when the application begins and ends a wait, never for a message.
-    lease: Mutex<Lease>,
+    lease: Guarded<Lease>,
     /// How often the application has looked for input, which is more often than it waits.
     looks: Counter,
     /// How many leases ended because the application stayed away.
@@ -69,7 +62,7 @@ impl Inputs {
             streams,
             io_poll: connection.registry.clone(),
             io: connection.io.sibling(key),
-            lease: Mutex::default(),
+            lease: Guarded::default(),
             looks: Counter::new(),
             lapses: Counter::new(),
         });
@@ -101,7 +94,7 @@ impl Inputs {
 
     /// Whether input is for the application to read.
     pub(crate) fn is_leased(&self) -> bool {
-        lock(&self.lease).is_held()
+        self.lease.lock().is_held()
     }
 
     // ---- For the I/O thread ----
@@ -119,12 +112,12 @@ impl Inputs {
 
     /// The application wants something.
     pub(crate) fn on_signal(&self) -> Duty {
-        lock(&self.lease).on_signal()
+        self.lease.lock().on_signal()
     }
 
     /// Time to see whether the application is still there.
     pub(crate) fn on_tick(&self) -> Duty {
-        let mut lease = lock(&self.lease);
+        let mut lease = self.lease.lock();
         let was_held = lease.is_held();
         let duty = lease.on_tick(self.looks.value(), || self.nest(true));
         if was_held && !lease.is_held() {
@@ -137,7 +130,7 @@ impl Inputs {
 
     /// See [`Lease::begin_wait`]; `false` when that is impossible.
     fn begin_wait(&self) -> bool {
-        let begun = lock(&self.lease).begin_wait(|| self.nest(false));
+        let begun = self.lease.lock().begin_wait(|| self.nest(false));
         if matches!(begun, Ok(true)) {
             self.io.notify(Readiness::MAIL);
         }
@@ -145,16 +138,16 @@ impl Inputs {
     }
 
     fn end_wait(&self) {
-        lock(&self.lease).end_wait();
+        self.lease.lock().end_wait();
         self.looks.add(1);
     }
 
     fn give_back(&self) {
-        lock(&self.lease).give_back(|| self.nest(true));
+        self.lease.lock().give_back(|| self.nest(true));
     }
 
     fn close(&self) {
-        lock(&self.lease).close();
+        self.lease.lock().close();
         self.io.notify(Readiness::MAIL);
     }
 

@@ -5,6 +5,7 @@ use std::{
     collections::{BTreeSet, HashMap},
     io,
     sync::{Arc, mpsc},
+    task::Waker,
     time::{Duration, Instant},
 };
 
@@ -25,7 +26,7 @@ use crate::{
     poll::{Poll, Ready, Registry},
     resolver::{Resolved, Resolver},
     session::{Action, Session},
-    table,
+    shrink,
     timers::{Purpose, Timer, Timers},
 };
 
@@ -200,6 +201,23 @@ pub(crate) struct IoThread {
     dies: bool,
 }
 
+/// What was reported and is not yet handled; empty between two turns of the thread.
+struct Turn {
+    waker: Waker,
+    descriptors: Vec<Ready>,
+    signals: Vec<(u64, Readiness)>,
+}
+
+impl Turn {
+    fn new(poll: &Poll) -> Self {
+        Self {
+            waker: poll.waker(),
+            descriptors: Vec::new(),
+            signals: Vec::new(),
+        }
+    }
+}
+
 impl IoThread {
     /// Prepares a thread's state, and returns how to send it commands.
     pub(crate) fn new(live: Arc<Live>, resolver: Resolver) -> io::Result<(Self, Remote)> {
@@ -246,47 +264,60 @@ impl IoThread {
     /// Runs until it is told to stop.
     pub(crate) fn run(mut self) {
         IS_IO_THREAD.set(true);
-        let waker = self.poll.waker();
-        let mut descriptors = Vec::new();
-        let mut signals = Vec::new();
+        let mut turn = Turn::new(&self.poll);
         while !(self.stopped || self.stops_when_idle && self.sessions.is_empty()) {
-            // Signals that come while this thread works need no system call: only for the wait
-            // itself is the waker registered.
-            let deadline = if self.ready.register_direct(&waker) {
-                Some(Instant::now())
-            } else {
-                self.timers.next()
-            };
-            let waited = self
-                .poll
-                .wait::<EVENTS>(deadline, |ready| descriptors.push(ready));
-            if waited.is_err() {
-                // The kernel is out of memory for the wait. There is nothing to do but to try again,
-                // and not at full speed.
-                std::thread::park_timeout(RETRY_PAUSE);
-            }
-            self.ready.unregister();
-            for ready in descriptors.drain(..) {
-                self.guard(ready.key, |thread| thread.on_descriptor(ready));
-            }
-            self.ready.drain(|token, what| signals.push((token, what)));
-            for (token, what) in signals.drain(..) {
-                if token == MAIL_TOKEN {
-                    for command in self.mailbox.take() {
-                        self.guard(command.key(), |thread| thread.on_command(command));
-                    }
-                } else {
-                    self.guard(token, |thread| thread.on_signal(token, what));
-                }
-            }
+            self.wait(&mut turn, None);
+            self.work(&mut turn);
             #[cfg(test)]
             assert!(!self.dies, "on purpose: the thread");
             if self.timers.next().is_some() {
-                let now = Instant::now();
-                while let Some(timer) = self.timers.pop(now) {
-                    self.guard(timer.key, |thread| thread.on_timer(timer));
-                }
+                self.fire(Instant::now());
             }
+        }
+    }
+
+    /// Waits until something happens or a timer is due, and at most until then.
+    fn wait(&mut self, turn: &mut Turn, at_most: Option<Instant>) {
+        // Signals that come while this thread works need no system call: only for the wait itself is the
+        // waker registered.
+        let deadline = if self.ready.register_direct(&turn.waker) {
+            Some(Instant::now())
+        } else {
+            self.timers.next().into_iter().chain(at_most).min()
+        };
+        let descriptors = &mut turn.descriptors;
+        let waited = self
+            .poll
+            .wait::<EVENTS>(deadline, |ready| descriptors.push(ready));
+        if waited.is_err() {
+            // The kernel is out of memory for the wait. There is nothing to do but to try again, and not at
+            // full speed.
+            std::thread::park_timeout(RETRY_PAUSE);
+        }
+        self.ready.unregister();
+    }
+
+    /// Handles what has happened.
+    fn work(&mut self, turn: &mut Turn) {
+        for ready in turn.descriptors.drain(..) {
+            self.guard(ready.key, |thread| thread.on_descriptor(ready));
+        }
+        let signals = &mut turn.signals;
+        self.ready.drain(|token, what| signals.push((token, what)));
+        for (token, what) in signals.drain(..) {
+            if token == MAIL_TOKEN {
+                for command in self.mailbox.take() {
+                    self.guard(command.key(), |thread| thread.on_command(command));
+                }
+            } else {
+                self.guard(token, |thread| thread.on_signal(token, what));
+            }
+        }
+    }
+
+    fn fire(&mut self, now: Instant) {
+        while let Some(timer) = self.timers.pop(now) {
+            self.guard(timer.key, |thread| thread.on_timer(timer));
         }
     }
 
@@ -483,7 +514,9 @@ impl IoThread {
 
     /// Forgets a session and all that was under way for it.
     fn remove(&mut self, key: u64) {
-        if let Some(session) = table::remove(&mut self.sessions, key)
+        let removed = self.sessions.remove(&key);
+        shrink::map(&mut self.sessions);
+        if let Some(session) = removed
             && let Some(listener) = session.listener()
             && let Some(accepted) = self.accepted.get_mut(&listener)
         {
@@ -694,6 +727,9 @@ impl Drop for IoThread {
         }
     }
 }
+
+#[cfg(all(test, loom))]
+mod models;
 
 #[cfg(test)]
 mod tests {

@@ -90,7 +90,6 @@ mod io_thread;
 mod lease;
 mod link;
 mod live;
-mod lock;
 mod monitor;
 pub mod net;
 mod options;
@@ -98,7 +97,7 @@ mod poll;
 mod reactor;
 mod resolver;
 mod session;
-mod table;
+pub mod shrink;
 mod timers;
 
 pub use self::{

@@ -1,9 +1,9 @@
 //! A socket's end of one connection.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use zmtp::Peer;
-use zpipe::{Counter, Reader, Writer};
+use zpipe::{Counter, Guarded, Reader, Writer};
 
 use crate::{
     connection::Connection,
@@ -11,7 +11,6 @@ use crate::{
     endpoint::Endpoint,
     event::{CloseReason, SocketHandle},
     inproc::Far,
-    lock::lock,
 };
 
 /// Hands out link ids. One sequence for the process, so an id never comes back.
@@ -58,12 +57,12 @@ pub(crate) struct Losses {
     /// The number of the last message that was given up because the peer refuses it.
     refused: Counter,
     /// How the last connection ended. Locked at its end, never for a message.
-    reason: Mutex<Option<CloseReason>>,
+    reason: Guarded<Option<CloseReason>>,
 }
 
 impl Losses {
     pub(crate) fn set_reason(&self, reason: CloseReason) {
-        *lock(&self.reason) = Some(reason);
+        *self.reason.lock() = Some(reason);
     }
 
     /// Messages are given up in order, and only by whoever has the engine.
@@ -102,7 +101,7 @@ impl Link {
     pub fn close_reason(&self) -> Option<CloseReason> {
         self.losses
             .as_ref()
-            .and_then(|losses| lock(&losses.reason).clone())
+            .and_then(|losses| losses.reason.lock().clone())
     }
 
     /// Whether the message with this number, as [`Writer::written`] counts them, was the last that was

@@ -1,12 +1,10 @@
 //! Which connections are alive: what the end of a context waits for.
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, Condvar, Mutex, PoisonError},
-    time::Instant,
-};
+use std::{collections::HashMap, sync::Arc, time::Instant};
 
-use crate::{connection::Connection, endpoint::Endpoint, table};
+use zpipe::Guarded;
+
+use crate::{connection::Connection, endpoint::Endpoint, shrink};
 
 /// A connection that is still alive.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,50 +19,39 @@ pub struct Holding {
 
 #[derive(Debug, Default)]
 pub(crate) struct Live {
-    connections: Mutex<HashMap<u64, Arc<Connection>>>,
-    changed: Condvar,
+    connections: Guarded<HashMap<u64, Arc<Connection>>>,
 }
 
 impl Live {
     pub(crate) fn add(&self, connection: &Arc<Connection>) {
-        self.lock().insert(connection.id, Arc::clone(connection));
+        self.connections
+            .lock()
+            .insert(connection.id, Arc::clone(connection));
     }
 
     /// The connection with this number, while it is alive.
     pub(crate) fn get(&self, key: u64) -> Option<Arc<Connection>> {
-        self.lock().get(&key).cloned()
+        self.connections.lock().get(&key).cloned()
     }
 
     pub(crate) fn remove(&self, key: u64) {
-        let removed = table::remove(&mut self.lock(), key);
+        let mut connections = self.connections.lock();
+        let removed = connections.remove(&key);
+        shrink::map(&mut connections);
+        drop(connections);
         if removed.is_some() {
-            self.changed.notify_all();
+            self.connections.notify_all();
         }
     }
 
     /// Waits until none is left; `false` when the deadline has passed before.
     pub(crate) fn wait_empty(&self, deadline: Option<Instant>) -> bool {
-        let mut connections = self.lock();
-        while !connections.is_empty() {
-            connections = match deadline {
-                None => self
-                    .changed
-                    .wait(connections)
-                    .unwrap_or_else(PoisonError::into_inner),
-                Some(deadline) => {
-                    let Some(left) = deadline.checked_duration_since(Instant::now()) else {
-                        return false;
-                    };
-                    let waited = self.changed.wait_timeout(connections, left);
-                    waited.unwrap_or_else(PoisonError::into_inner).0
-                }
-            };
-        }
-        true
+        let empty = |connections: &mut HashMap<_, _>| connections.is_empty().then_some(());
+        self.connections.wait_until(deadline, empty).is_some()
     }
 
     pub(crate) fn holding(&self) -> Vec<Holding> {
-        let connections: Vec<_> = self.lock().values().cloned().collect();
+        let connections: Vec<_> = self.connections.lock().values().cloned().collect();
         connections
             .iter()
             .map(|connection| Holding {
@@ -77,12 +64,6 @@ impl Live {
 
     #[cfg(test)]
     pub(crate) fn capacity(&self) -> usize {
-        self.lock().capacity()
-    }
-
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<u64, Arc<Connection>>> {
-        self.connections
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+        self.connections.lock().capacity()
     }
 }

@@ -34,12 +34,10 @@ pub struct Options {
     pub max_message_size: Option<u64>,
     /// Most frames of one message accepted from a peer. Default 65,536.
     pub max_frames: u32,
-    /// How many messages may wait in links that the socket has not taken in yet and whose connections are
-    /// gone already, before those of the oldest are dropped; 0 is unlimited.
-    /// Default 1,000,000.
-    pub departed_hwm: u32,
-    /// The same in bytes, see [`Left`](crate::Left); 0 is unlimited. Default 1 GiB.
-    pub departed_bytes: u64,
+    /// How many messages, and bytes as [`Left`](crate::Left) counts them, may wait in links that the socket has
+    /// not taken in yet and whose connections are gone already, before those of the oldest are dropped.
+    /// Default 1,000,000 messages and 1 GiB.
+    pub departed: zpipe::Limits,
     /// How long a message may take from its first byte to its last, while this end reads on. Default: any
     /// time.
     pub message_timeout: Option<Duration>,
@@ -82,8 +80,10 @@ impl Options {
             max_frame_size: None,
             max_message_size: None,
             max_frames: zmtp::Limits::default().max_frames,
-            departed_hwm: 1_000_000,
-            departed_bytes: 1 << 30,
+            departed: zpipe::Limits {
+                messages: 1_000_000,
+                bytes: 1 << 30,
+            },
             message_timeout: None,
             receives: true,
             max_refusals: 2,
@@ -121,14 +121,6 @@ impl Options {
             .with_max_frame_size(self.max_frame_size)
             .with_max_message_size(self.max_message_size)
             .with_max_frames(self.max_frames)
-    }
-
-    /// How much of what peers that are gone have left is kept.
-    pub(crate) fn departed_limits(&self) -> zpipe::Limits {
-        zpipe::Limits {
-            messages: u64::from(self.departed_hwm),
-            bytes: self.departed_bytes,
-        }
     }
 
     pub(crate) fn frame_limits(&self) -> FrameLimits {

@@ -4,12 +4,12 @@ use std::{
     collections::HashMap,
     io,
     os::fd::AsFd,
-    sync::{Arc, Mutex, mpsc},
+    sync::{Arc, mpsc},
     thread::JoinHandle,
     time::{Duration, Instant},
 };
 
-use zpipe::Process;
+use zpipe::{Guarded, Process};
 
 use crate::{
     allocator,
@@ -22,7 +22,6 @@ use crate::{
     io_thread::{Command, IoThread, ListenerEntry, Remote, is_io_thread},
     link::{Driver, Link, next_id},
     live::{Holding, Live},
-    lock::lock,
     net::{BindError, Listener},
     options::Options,
     poll::Interest,
@@ -45,7 +44,7 @@ pub struct Reactor {
     live: Arc<Live>,
     process: Process,
     /// Which thread each listener is on, for unbinding.
-    listeners: Mutex<HashMap<u64, usize>>,
+    listeners: Guarded<HashMap<u64, usize>>,
 }
 
 #[derive(Debug)]
@@ -100,7 +99,7 @@ impl Reactor {
             inproc: Inproc::default(),
             live,
             process: Process::current(),
-            listeners: Mutex::default(),
+            listeners: Guarded::default(),
         };
         for (index, mut state) in states.into_iter().enumerate() {
             state.join(&all, index);
@@ -146,7 +145,7 @@ impl Reactor {
             .registry
             .add(listener.as_fd(), key, Interest::INPUT);
         registered.map_err(|error| BindError::from_io(endpoint, error))?;
-        lock(&self.listeners).insert(key, index);
+        self.listeners.lock().insert(key, index);
         let entry = ListenerEntry {
             key,
             listener,
@@ -156,7 +155,7 @@ impl Reactor {
             _place: thread.remote.take_place(),
         };
         if thread.remote.commands.post(Command::Listen(entry)).is_err() {
-            lock(&self.listeners).remove(&key);
+            self.listeners.lock().remove(&key);
             return Err(Error::IoThreadLost);
         }
         Ok(Bound {
@@ -243,7 +242,7 @@ impl Reactor {
     /// connections it has accepted are closed as well, without lingering; otherwise only those that
     /// have not completed their handshake.
     pub fn unbind(&self, id: u64, accepted_too: bool) {
-        let index = lock(&self.listeners).remove(&id);
+        let index = self.listeners.lock().remove(&id);
         let Some(thread) = index.and_then(|index| self.threads.get(index)) else {
             self.inproc.unbind(id);
             return;

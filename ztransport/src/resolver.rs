@@ -9,12 +9,14 @@ use std::{
     collections::BTreeMap,
     io,
     net::SocketAddr,
-    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    sync::Arc,
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
-use crate::{endpoint::TcpEndpoint, lock::lock, net};
+use zpipe::{Guard, Guarded};
+
+use crate::{endpoint::TcpEndpoint, net};
 
 /// Look-ups that are under way at a time.
 const MAX_WORKERS: usize = 4;
@@ -62,8 +64,7 @@ struct Handle {
 
 struct Shared {
     look_up: Box<LookUp>,
-    state: Mutex<State>,
-    changed: Condvar,
+    state: Guarded<State>,
 }
 
 #[derive(Default)]
@@ -92,8 +93,7 @@ impl Resolver {
     ) -> Self {
         let shared = Arc::new(Shared {
             look_up: Box::new(look_up),
-            state: Mutex::default(),
-            changed: Condvar::new(),
+            state: Guarded::default(),
         });
         Self {
             handle: Arc::new(Handle { shared }),
@@ -110,7 +110,7 @@ impl Resolver {
     ) {
         self.forget(connection);
         let shared = &self.handle.shared;
-        let mut guard = lock(&shared.state);
+        let mut guard = shared.state.lock();
         let state = &mut *guard;
         state.asked.insert(connection, question.clone());
         let entry = state.entries.entry(question.clone()).or_insert_with(|| {
@@ -124,7 +124,7 @@ impl Resolver {
         });
         entry.answers.insert(connection, Box::new(answer));
         if state.queue.len() <= state.idle || state.workers == MAX_WORKERS {
-            return shared.changed.notify_one();
+            return shared.state.notify_one();
         }
         let worker = Arc::clone(shared);
         let spawned = thread::Builder::new()
@@ -146,7 +146,7 @@ impl Resolver {
 
     /// Forgets what a connection asked for.
     pub(crate) fn forget(&self, connection: u64) {
-        let mut state = lock(&self.handle.shared.state);
+        let mut state = self.handle.shared.state.lock();
         let dropped = state.forget(connection);
         drop(state);
         drop(dropped);
@@ -187,7 +187,7 @@ impl State {
 
 impl Shared {
     fn work(&self) {
-        let mut state = lock(&self.state);
+        let mut state = self.state.lock();
         loop {
             if state.closed {
                 break;
@@ -198,7 +198,7 @@ impl Shared {
                 }
                 drop(state);
                 let found = (self.look_up)(&question);
-                state = lock(&self.state);
+                state = self.state.lock();
                 let mut answers = state.finish(&question);
                 drop(state);
                 let last = answers.pop();
@@ -211,38 +211,38 @@ impl Shared {
                 if let Some(answer) = last {
                     answer(found);
                 }
-                state = lock(&self.state);
+                state = self.state.lock();
                 continue;
             }
-            let timed_out;
-            (state, timed_out) = self.wait(state);
-            if timed_out && state.queue.is_empty() {
+            let in_time;
+            (state, in_time) = self.wait(state);
+            if !in_time && state.queue.is_empty() {
                 break;
             }
         }
         state.workers -= 1;
     }
 
-    fn wait<'s>(&'s self, mut state: MutexGuard<'s, State>) -> (MutexGuard<'s, State>, bool) {
+    fn wait<'s>(&'s self, mut state: Guard<'s, State>) -> (Guard<'s, State>, bool) {
         state.idle += 1;
-        let waited = self.changed.wait_timeout(state, IDLE_TIME);
-        let (mut state, timeout) = waited.unwrap_or_else(PoisonError::into_inner);
+        let deadline = Instant::now() + IDLE_TIME;
+        let (mut state, in_time) = self.state.wait(state, Some(deadline));
         state.idle -= 1;
-        (state, timeout.timed_out())
+        (state, in_time)
     }
 }
 
 impl Drop for Handle {
     /// A thread that is looking something up ends when it has an answer, which nobody waits for.
     fn drop(&mut self) {
-        let mut state = lock(&self.shared.state);
+        let mut state = self.shared.state.lock();
         state.closed = true;
         let unanswered = (
             std::mem::take(&mut state.queue),
             std::mem::take(&mut state.entries),
         );
         drop(state);
-        self.shared.changed.notify_all();
+        self.shared.state.notify_all();
         drop(unanswered);
     }
 }

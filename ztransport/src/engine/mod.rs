@@ -445,7 +445,7 @@ impl Engine {
         }
         if let Some(introduction) = self.introduction.take() {
             connection.handle.retract(introduction);
-            let limits = connection.options.departed_limits();
+            let limits = connection.options.departed;
             connection.handle.depart(introduction, left, limits);
         }
     }

@@ -35,6 +35,15 @@ impl Stream {
         Self { socket, kind }
     }
 
+    /// One end of a pair of Unix domain streams; the other is for a scripted peer.
+    #[cfg(all(test, loom))]
+    pub(crate) fn pair() -> io::Result<(Self, std::os::unix::net::UnixStream)> {
+        let (own, peer) = std::os::unix::net::UnixStream::pair()?;
+        own.set_nonblocking(true)?;
+        peer.set_nonblocking(true)?;
+        Ok((Self::new(own.into(), Kind::Ipc), peer))
+    }
+
     /// Reads into `buffer`. 0 means that the peer has shut down its side (or that the buffer is
     /// empty).
     ///

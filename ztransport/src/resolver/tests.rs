@@ -26,18 +26,18 @@ fn nothing() -> Resolved {
 fn scripted() -> (Resolver, mpsc::Receiver<Question>, mpsc::Sender<()>) {
     let (asked, questions) = mpsc::channel();
     let (go, permits) = mpsc::channel();
-    let permits = Mutex::new(permits);
+    let permits = Guarded::new(permits);
     let resolver = Resolver::new(move |question| {
         asked.send(question.clone()).unwrap();
         // One that is let go lets the others wait.
-        lock(&permits).recv_timeout(PATIENCE).unwrap();
+        permits.lock().recv_timeout(PATIENCE).unwrap();
         Ok(nothing())
     });
     (resolver, questions, go)
 }
 
 fn workers(resolver: &Resolver) -> usize {
-    lock(&resolver.handle.shared.state).workers
+    resolver.handle.shared.state.lock().workers
 }
 
 #[test]
@@ -115,7 +115,7 @@ fn what_nobody_waits_for_any_more_is_not_looked_up() {
         resolver.forget(number);
     }
     {
-        let state = lock(&resolver.handle.shared.state);
+        let state = resolver.handle.shared.state.lock();
         assert_eq!((state.queue.len(), state.asked.len()), (1, 1));
         assert_eq!(state.entries.len(), 1 + MAX_WORKERS);
     }
@@ -127,7 +127,7 @@ fn what_nobody_waits_for_any_more_is_not_looked_up() {
     for _ in 0..MAX_WORKERS {
         go.send(()).unwrap();
     }
-    let begun = std::time::Instant::now();
+    let begun = Instant::now();
     while shared.strong_count() > 0 {
         assert!(begun.elapsed() < PATIENCE, "a thread has stayed");
         thread::yield_now();
