@@ -1,20 +1,20 @@
 //! The context: I/O threads, inproc names, and the sockets that share them.
 
 use std::{
-    collections::HashMap,
     fmt,
-    sync::{Arc, Condvar, Mutex, PoisonError},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
 use zmtp::SocketType;
-use zpipe::{Counter, Notifier, Process, Readiness, ReadySet, deferred::Scope};
-use ztransport::{Holding, Reactor, SocketHandle};
+use zpipe::{Process, ReadySet};
+use ztransport::{Reactor, SocketHandle};
 
 use crate::{
-    Dynamic, Error, Pattern, Socket, SocketBuilder, TypedPattern,
+    Dynamic, Error, Pattern, Socket, SocketBuilder, TermReport, TypedPattern,
     core::{Core, MAIL_TOKEN},
     options::SocketOptions,
+    registry::Registry,
 };
 
 /// Owns the I/O threads and everything that sockets share. Cheap to clone; clones are the same
@@ -47,23 +47,8 @@ pub struct Context {
 /// What sockets know of their context.
 pub(crate) struct Shared {
     pub(crate) reactor: Reactor,
-    max_sockets: usize,
+    pub(crate) sockets: Registry,
     process: Process,
-    sockets: Mutex<Sockets>,
-    closed: Condvar,
-    /// Not 0 once shut down. A counter, because sockets look at it without a lock.
-    shut_down: Counter,
-}
-
-#[derive(Default)]
-struct Sockets {
-    open: HashMap<u64, OpenSocket>,
-    next_id: u64,
-}
-
-struct OpenSocket {
-    socket_type: SocketType,
-    notifier: Notifier,
 }
 
 /// Sets up a [`Context`].
@@ -103,11 +88,8 @@ impl ContextBuilder {
         }
         let shared = Shared {
             reactor: Reactor::new(self.io_threads)?,
-            max_sockets: self.max_sockets,
+            sockets: Registry::new(self.max_sockets),
             process: Process::current(),
-            sockets: Mutex::default(),
-            closed: Condvar::new(),
-            shut_down: Counter::new(),
         };
         Ok(Context {
             shared: Arc::new(shared),
@@ -188,12 +170,15 @@ impl Context {
         let notifier = ready.notifier(MAIL_TOKEN);
         let (letters, mailbox) = zpipe::mailbox(notifier.clone());
         let handle = SocketHandle::new(letters, notifier.clone());
-        let id = self.shared.register(socket_type, notifier)?;
+        if self.shared.process.is_forked() {
+            return Err(Error::Forked);
+        }
+        let id = self.shared.sockets.open(socket_type, notifier)?;
         let shared = Arc::clone(&self.shared);
         match Core::new(shared, id, socket_type, ready, mailbox, handle, options) {
             Ok(core) => Ok(Socket::from_core(core)),
             Err(error) => {
-                self.shared.socket_closed(id);
+                self.shared.sockets.close(id);
                 Err(error)
             }
         }
@@ -202,14 +187,8 @@ impl Context {
     /// Makes every call on every socket, blocked or to come, return [`Error::Terminated`]. Does not
     /// wait, and can be called again. Sockets still have to be closed.
     pub fn shutdown(&self) {
-        if self.shared.process.is_forked() {
-            return;
-        }
-        self.shared.shut_down.add(1);
-        // A task that is woken may open or close a socket, for which it needs the lock.
-        let _scope = Scope::open();
-        for socket in self.shared.lock().open.values() {
-            socket.notifier.notify(Readiness::MAIL);
+        if !self.shared.process.is_forked() {
+            self.shared.sockets.shut_down();
         }
     }
 
@@ -253,7 +232,7 @@ impl Default for Context {
 
 impl fmt::Debug for Context {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let sockets = self.shared.lock().open.len();
+        let sockets = self.shared.sockets.types().len();
         f.debug_struct("Context")
             .field("sockets", &sockets)
             .finish_non_exhaustive()
@@ -261,42 +240,6 @@ impl fmt::Debug for Context {
 }
 
 impl Shared {
-    pub(crate) fn is_shut_down(&self) -> bool {
-        self.shut_down.value() > 0
-    }
-
-    fn register(&self, socket_type: SocketType, notifier: Notifier) -> Result<u64, Error> {
-        if self.process.is_forked() {
-            return Err(Error::Forked);
-        }
-        let mut sockets = self.lock();
-        if self.is_shut_down() {
-            return Err(Error::Terminated);
-        }
-        if sockets.open.len() >= self.max_sockets {
-            return Err(Error::TooManySockets {
-                limit: self.max_sockets,
-            });
-        }
-        sockets.next_id += 1;
-        let id = sockets.next_id;
-        sockets.open.insert(
-            id,
-            OpenSocket {
-                socket_type,
-                notifier,
-            },
-        );
-        Ok(id)
-    }
-
-    pub(crate) fn socket_closed(&self, id: u64) {
-        let closed = self.lock().open.remove(&id);
-        self.closed.notify_all();
-        // Outside the lock.
-        drop(closed);
-    }
-
     /// Waits until nothing is left, or reports what is.
     fn wait(&self, deadline: Option<Instant>) -> Result<(), TermReport> {
         let deadline = if ztransport::is_io_thread() {
@@ -304,42 +247,13 @@ impl Shared {
         } else {
             deadline
         };
-        let mut sockets = self.lock();
-        while !sockets.open.is_empty() {
-            sockets = match deadline {
-                None => self
-                    .closed
-                    .wait(sockets)
-                    .unwrap_or_else(PoisonError::into_inner),
-                Some(deadline) => {
-                    let Some(left) = deadline.checked_duration_since(Instant::now()) else {
-                        drop(sockets);
-                        return Err(self.report());
-                    };
-                    let waited = self.closed.wait_timeout(sockets, left);
-                    waited.unwrap_or_else(PoisonError::into_inner).0
-                }
-            };
+        if self.sockets.wait_empty(deadline) && self.reactor.wait_idle(deadline) {
+            return Ok(());
         }
-        drop(sockets);
-        if self.reactor.wait_idle(deadline) {
-            Ok(())
-        } else {
-            Err(self.report())
-        }
-    }
-
-    fn report(&self) -> TermReport {
-        let mut sockets: Vec<_> = self.lock().open.values().map(|s| s.socket_type).collect();
-        sockets.sort_unstable_by_key(|t| t.number());
-        TermReport {
-            sockets,
+        Err(TermReport {
+            sockets: self.sockets.types(),
             connections: self.reactor.holding(),
-        }
-    }
-
-    fn lock(&self) -> std::sync::MutexGuard<'_, Sockets> {
-        self.sockets.lock().unwrap_or_else(PoisonError::into_inner)
+        })
     }
 }
 
@@ -355,38 +269,3 @@ impl Drop for Shared {
         }
     }
 }
-
-/// What still holds a context that was to end: the answer to "why does it hang?".
-#[derive(Debug, Clone)]
-#[non_exhaustive]
-pub struct TermReport {
-    /// The types of sockets that are still open: the application has to close them.
-    pub sockets: Vec<SocketType>,
-    /// Connections that still linger, with the messages they have queued.
-    pub connections: Vec<Holding>,
-}
-
-impl fmt::Display for TermReport {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "the context is held by {} open sockets",
-            self.sockets.len()
-        )?;
-        for socket in &self.sockets {
-            write!(f, " {}", socket.name())?;
-        }
-        write!(f, " and {} connections", self.connections.len())?;
-        for held in &self.connections {
-            let direction = if held.outgoing { "to" } else { "accepted at" };
-            write!(f, "; {direction} {}", held.endpoint)?;
-            match held.messages {
-                Some(messages) => write!(f, " with {messages} messages queued")?,
-                None => f.write_str(" which is sending")?,
-            }
-        }
-        Ok(())
-    }
-}
-
-impl std::error::Error for TermReport {}

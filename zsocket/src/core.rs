@@ -218,7 +218,7 @@ impl Core {
             for letter in letters {
                 self.on_letter(letter);
             }
-            if self.context.is_shut_down() {
+            if self.context.sockets.is_shut_down() {
                 self.ended = Some(Refusal::Terminated);
             }
         }
@@ -927,7 +927,7 @@ impl Drop for Core {
                 close_link(link, self.options.linger);
             }
         }
-        self.context.socket_closed(self.id);
+        self.context.sockets.close(self.id);
     }
 }
 

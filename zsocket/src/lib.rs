@@ -72,13 +72,15 @@ mod links;
 mod monitor;
 mod options;
 mod pattern;
+mod registry;
 mod rotation;
 mod socket;
 mod stats;
 mod tasks;
+mod term_report;
 
 pub use self::{
-    context::{Context, ContextBuilder, TermReport},
+    context::{Context, ContextBuilder},
     error::{Error, PeerLoss, SendError},
     into_message::IntoMessage,
     monitor::Monitor,
@@ -87,6 +89,7 @@ pub use self::{
         TypedPattern,
     },
     stats::{Connections, Dropped, SocketStats},
+    term_report::TermReport,
 };
 pub use bytes::Bytes;
 pub use zmtp::{Frame, Message, SocketType};

@@ -1,0 +1,169 @@
+//! Sockets that bind, connect and go at the same time, in every order.
+
+use loom::thread;
+use zmtp::{Message, SocketType};
+use zpipe::{Mailbox, ReadySet};
+
+use super::*;
+
+/// A socket as far as inproc knows it.
+struct Socket {
+    ready: ReadySet,
+    mailbox: Mailbox<Letter>,
+    handle: SocketHandle,
+    options: Arc<Options>,
+}
+
+impl Socket {
+    fn new(socket_type: SocketType) -> Self {
+        let ready = ReadySet::new();
+        let (letters, mailbox) = zpipe::mailbox(ready.notifier(0));
+        let handle = SocketHandle::new(letters, ready.notifier(0));
+        Self {
+            ready,
+            mailbox,
+            handle,
+            options: Arc::new(Options::new(socket_type)),
+        }
+    }
+
+    fn bind(&self, inproc: &Inproc) -> u64 {
+        let key = next_id();
+        assert!(inproc.bind(key, &name(), &self.options, &self.handle));
+        key
+    }
+
+    fn connect(&self, inproc: &Inproc) -> Link {
+        inproc.connect(next_id(), &name(), &self.options, &self.handle)
+    }
+
+    /// Waits for a link.
+    fn attached(&mut self) -> Link {
+        loop {
+            if let Some(Letter::Attach(mut link)) = self.mailbox.take().pop_front() {
+                link.signal_to(&self.handle);
+                return *link;
+            }
+            self.ready.wait(None);
+            self.ready.drain(|_, _| ());
+        }
+    }
+
+    /// Waits for a message.
+    fn receive(&mut self, link: &mut Link) -> Message {
+        let mut message = Message::new();
+        while !link.reader.read_message(&mut message) {
+            assert!(!link.reader.is_closed());
+            if link.reader.set_idle() {
+                self.ready.wait(None);
+                self.ready.drain(|_, _| ());
+            }
+        }
+        message
+    }
+}
+
+fn name() -> InprocName {
+    let Ok(Endpoint::Inproc(name)) = "inproc://name".parse() else {
+        panic!("not inproc");
+    };
+    name
+}
+
+impl Inproc {
+    /// Whether nobody has a name or waits for one.
+    fn is_unused(&self) -> bool {
+        let names = self.names.lock();
+        let bound = names.bound.is_empty() && names.name_of.is_empty();
+        bound && names.waiting.is_empty() && names.awaited.is_empty()
+    }
+}
+
+#[test]
+fn a_message_reaches_whoever_binds_before_or_after() {
+    loom::model(|| {
+        let inproc = Arc::new(Inproc::default());
+        let names = Arc::clone(&inproc);
+        let sender = thread::spawn(move || {
+            let push = Socket::new(SocketType::Push);
+            let mut link = push.connect(&names);
+            link.writer.append_message(&mut Message::from("hi"));
+            link.writer.commit();
+            (push, link)
+        });
+        let mut pull = Socket::new(SocketType::Pull);
+        pull.bind(&inproc);
+        let mut link = pull.attached();
+        assert_eq!(pull.receive(&mut link)[0], "hi");
+        sender.join().unwrap();
+    });
+}
+
+/// It must not lie in the mailbox of a socket that nobody calls.
+#[test]
+fn a_connector_that_goes_takes_its_letter_back() {
+    loom::model(|| {
+        let inproc = Arc::new(Inproc::default());
+        let names = Arc::clone(&inproc);
+        let connector = thread::spawn(move || {
+            let push = Socket::new(SocketType::Push);
+            let link = push.connect(&names);
+            let id = link.id;
+            drop(link);
+            names.forget(id);
+        });
+        let mut pull = Socket::new(SocketType::Pull);
+        let key = pull.bind(&inproc);
+        connector.join().unwrap();
+        assert!(pull.mailbox.take().is_empty());
+        inproc.unbind(key);
+        assert!(inproc.is_unused());
+    });
+}
+
+#[test]
+fn a_name_that_is_freed_and_taken_again_loses_nobody() {
+    loom::model(|| {
+        let inproc = Arc::new(Inproc::default());
+        let mut first = Socket::new(SocketType::Pull);
+        let key = first.bind(&inproc);
+        let names = Arc::clone(&inproc);
+        let connector = thread::spawn(move || {
+            let push = Socket::new(SocketType::Push);
+            let link = push.connect(&names);
+            (push, link)
+        });
+        inproc.unbind(key);
+        let mut second = Socket::new(SocketType::Pull);
+        let key = second.bind(&inproc);
+        let (_push, link) = connector.join().unwrap();
+        let attached = first.mailbox.take().len() + second.mailbox.take().len();
+        assert_eq!(attached, 1);
+        drop(link);
+        inproc.unbind(key);
+        assert!(inproc.is_unused());
+    });
+}
+
+/// Of two that bind one name, one gets it, and with it whoever connects.
+#[test]
+fn two_that_bind_one_name() {
+    loom::model(|| {
+        let inproc = Arc::new(Inproc::default());
+        let names = Arc::clone(&inproc);
+        let other = thread::spawn(move || {
+            let rep = Socket::new(SocketType::Rep);
+            let bound = names.bind(next_id(), &name(), &rep.options, &rep.handle);
+            (bound, rep)
+        });
+        let req = Socket::new(SocketType::Req);
+        let link = req.connect(&inproc);
+        let mut rep = Socket::new(SocketType::Rep);
+        let bound = inproc.bind(next_id(), &name(), &rep.options, &rep.handle);
+        let (other_bound, mut other) = other.join().unwrap();
+        assert!(bound != other_bound);
+        let letters = [rep.mailbox.take().len(), other.mailbox.take().len()];
+        assert_eq!(letters, [usize::from(bound), usize::from(other_bound)]);
+        drop(link);
+    });
+}
