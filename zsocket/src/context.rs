@@ -166,6 +166,7 @@ impl Context {
         socket_type: SocketType,
         options: SocketOptions,
     ) -> Result<Socket<P>, Error> {
+        let state = P::state(socket_type).ok_or(Error::NotSupported)?;
         let ready = ReadySet::new();
         let notifier = ready.notifier(MAIL_TOKEN);
         let (letters, mailbox) = zpipe::mailbox(notifier.clone());
@@ -175,13 +176,8 @@ impl Context {
         }
         let id = self.shared.sockets.open(socket_type, notifier)?;
         let shared = Arc::clone(&self.shared);
-        match Core::new(shared, id, socket_type, ready, mailbox, handle, options) {
-            Ok(core) => Ok(Socket::from_core(core)),
-            Err(error) => {
-                self.shared.sockets.close(id);
-                Err(error)
-            }
-        }
+        let core = Core::new(shared, id, state, ready, mailbox, handle, options);
+        Ok(Socket::from_core(core))
     }
 
     /// Makes every call on every socket, blocked or to come, return [`Error::Terminated`]. Does not

@@ -169,13 +169,20 @@ impl From<io::Error> for Error {
 /// The causes that the data path knows, in one byte: a `Result` with an [`Error`] in it is large, and
 /// returning it costs more than a small message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Refusal {
+pub enum Refusal {
+    /// Nothing to receive, or no room to send.
     WouldBlock,
+    /// Not this call in this state.
     WrongState,
+    /// The context is shut down.
     Terminated,
+    /// Not this call on this type.
     NotSupported,
+    /// The peer is gone from which something was to come.
     PeerLost,
+    /// An I/O thread is gone.
     IoThreadLost,
+    /// This is a forked child.
     Forked,
     /// Not a refusal to the caller: there is more to look at, but a look at the clock first.
     Again,

@@ -61,11 +61,8 @@
 //! A socket can be sent to another thread, but not shared: each thread has its own. [`Context`] can be shared.
 #![forbid(unsafe_code)]
 
-mod burst;
 mod context;
 mod core;
-mod departed;
-mod endpoints;
 mod error;
 mod into_message;
 mod links;
@@ -73,23 +70,22 @@ mod monitor;
 mod options;
 mod pattern;
 mod registry;
-mod rotation;
+mod routing;
 mod socket;
 mod stats;
 mod tasks;
 mod term_report;
+mod types;
 
 pub use self::{
     context::{Context, ContextBuilder},
     error::{Error, PeerLoss, SendError},
     into_message::IntoMessage,
     monitor::Monitor,
-    socket::{
-        CanReceive, CanSend, Dynamic, Pattern, Pull, Push, Rep, Req, Socket, SocketBuilder,
-        TypedPattern,
-    },
+    socket::{Socket, SocketBuilder},
     stats::{Connections, Dropped, SocketStats},
     term_report::TermReport,
+    types::{CanReceive, CanSend, Dynamic, Pattern, Pull, Push, Rep, Req, TypedPattern},
 };
 pub use bytes::Bytes;
 pub use zmtp::{Frame, Message, SocketType};

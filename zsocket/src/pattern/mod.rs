@@ -1,25 +1,199 @@
-//! The messaging patterns, as state machines without sockets, threads or clocks.
+//! The messaging patterns: what each of them decides, without links, threads or clocks.
 //!
-//! PUSH and PULL have no state beyond the turns of [`Rotation`](crate::rotation::Rotation). REQ and REP
-//! are in modules of their own.
+//! A pattern says where a message goes and in which envelope, from where one is received, and what is to be
+//! made of it. The [core](crate::core) does it, on links, and knows no pattern by name. So each pattern is
+//! tested by itself, and a new one is a file in here.
+//!
+//! ```text
+//!   send ──▶ route ──▶ Balanced | One ──▶ wrap ──▶ the frames ──▶ sent | unsent
+//!   recv ──▶ source ──▶ Fair | Only ──▶ the frames ──▶ accept ──▶ Deliver | Discard
+//!   links: on_interrupted, on_lost
+//! ```
 
-pub(crate) mod rep;
-pub(crate) mod req;
+mod dynamic;
+mod pull;
+mod push;
+mod rep;
+mod req;
+
+use zmtp::{Message, SocketType};
+
+pub(crate) use self::{dynamic::Any, pull::Pull, push::Push, rep::Rep, req::Req};
+use crate::error::Refusal;
+
+/// A link, as a pattern knows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct At {
+    /// Where it is in the socket's table. Another link may have this place later.
+    pub(crate) place: usize,
+    /// Its number, which no other link ever has.
+    pub(crate) id: u64,
+}
+
+/// Where a message goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Route {
+    /// To the link whose turn it is, as soon as one has room.
+    Balanced,
+    /// To this one. If it is full or gone the message is dropped and counted.
+    One(At),
+}
+
+/// Where the next message comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// From each link in turn.
+    Fair,
+    /// From this one.
+    Only(At),
+}
+
+/// What to do with a message that came in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Hand it to the application.
+    Deliver,
+    /// It is none of this pattern: drop it and count it.
+    Discard,
+}
 
 /// Where envelopes are written to: frames of a message whose last frame is still to come.
-pub(crate) trait Frames {
+pub trait Frames {
+    /// Writes one of them.
     fn append_part(&mut self, body: &[u8]);
 }
 
-impl Frames for zpipe::Writer {
-    fn append_part(&mut self, body: &[u8]) {
-        self.append(zmtp::header::Flags::MORE, body);
+/// The state of a socket, as far as its pattern goes.
+pub trait State: Send + 'static {
+    /// The type that peers are told of.
+    fn socket_type(&self) -> SocketType;
+
+    /// Whether messages follow one another without waiting for answers. Then it pays to gather them;
+    /// otherwise each is sent at once, since the peer has nothing else to do.
+    fn streams(&self) -> bool;
+
+    /// Whether connecting to an endpoint a second time changes nothing.
+    fn connects_once(&self) -> bool {
+        false
+    }
+
+    // ---- Sending ----
+
+    /// Where a message goes that is sent now.
+    fn route(&self) -> Result<Route, Refusal> {
+        Err(Refusal::NotSupported)
+    }
+
+    /// Whether what a link has brought until now means nothing any more once a message is sent there.
+    fn voids_input(&self) -> bool {
+        false
+    }
+
+    /// Writes what goes in front of a message.
+    fn wrap(&self, out: &mut impl Frames) {
+        let _ = out;
+    }
+
+    /// The message went out on a link, as the one with this number.
+    fn sent(&mut self, at: At, number: u64) {
+        let _ = (at, number);
+    }
+
+    /// The message was dropped, because the one link that it was for is full or gone.
+    fn unsent(&mut self) {}
+
+    // ---- Receiving ----
+
+    /// Where a message comes from that is received now.
+    fn source(&self) -> Result<Source, Refusal> {
+        Err(Refusal::NotSupported)
+    }
+
+    /// A message came in. If it is delivered, its envelope is taken off.
+    fn accept(&mut self, from: At, message: &mut Message) -> Verdict {
+        let _ = (from, message);
+        Verdict::Deliver
+    }
+
+    /// Everything that came from the only source has been read. If nothing else will come from there, the
+    /// number of the message to which that is the end.
+    fn give_up(&mut self) -> Option<u64> {
+        None
+    }
+
+    // ---- Links ----
+
+    /// Whether what a peer has left that is gone is still of use.
+    fn wants_rest(&self, at: At) -> bool;
+
+    /// The number of the message whose answer is to come from this link.
+    fn awaits(&self, at: At) -> Option<u64> {
+        let _ = at;
+        None
+    }
+
+    /// The connection of a link broke and will be made again. It had taken this many messages, which may be
+    /// lost.
+    fn on_interrupted(&mut self, at: At, taken: u64) {
+        let _ = (at, taken);
+    }
+
+    /// The application is told that the link is gone which it waits for.
+    fn on_lost(&mut self, at: At) {
+        let _ = at;
     }
 }
 
 #[cfg(test)]
-impl Frames for Vec<Vec<u8>> {
-    fn append_part(&mut self, body: &[u8]) {
-        self.push(body.to_vec());
+pub(crate) mod testing {
+    //! What the tests of patterns share.
+
+    use super::{At, Frames};
+
+    impl Frames for Vec<Vec<u8>> {
+        fn append_part(&mut self, body: &[u8]) {
+            self.push(body.to_vec());
+        }
+    }
+
+    pub(crate) fn at(place: usize) -> At {
+        At {
+            place,
+            id: place as u64 + 1,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, path::Path};
+
+    /// The rule of this module: see above.
+    #[test]
+    fn patterns_know_neither_pipes_nor_links_nor_threads_nor_clocks() {
+        let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/pattern");
+        let mut files = 0;
+        for entry in fs::read_dir(directory).unwrap() {
+            let path = entry.unwrap().path();
+            let text = fs::read_to_string(&path).unwrap();
+            let code = text.split("#[cfg(test)]").next().unwrap();
+            let imports = code
+                .lines()
+                .filter(|line| !line.trim_start().starts_with("//"));
+            for line in imports {
+                for foreign in [
+                    "zpipe",
+                    "ztransport",
+                    "links::",
+                    "core::",
+                    "stats::",
+                    "std::",
+                ] {
+                    assert!(!line.contains(foreign), "{}: {line}", path.display());
+                }
+            }
+            files += 1;
+        }
+        assert!(files > 4, "only {files} files");
     }
 }

@@ -1,37 +1,66 @@
 //! REP: a request, then its reply, sent back along the request's envelope. RFC 28, "The REP Socket
 //! Type".
 
-use zmtp::{Frame, Message};
+use zmtp::{Frame, Message, SocketType};
 
-use super::{Frames, req::Verdict};
+use super::{At, Frames, Route, Source, State, Verdict};
 use crate::error::Refusal;
 
 /// Where a REP socket stands: waiting for a request, or owing a reply.
 #[derive(Debug, Default)]
-pub(crate) struct Rep {
-    owing: Option<u64>,
+pub struct Rep {
+    /// To whom.
+    owing: Option<At>,
     /// The frames of the request up to and including its first empty one. Kept, with its memory,
     /// between requests.
     envelope: Vec<Frame>,
 }
 
 impl Rep {
-    /// Whether a request may be received now.
-    pub(crate) fn begin_recv(&self) -> Result<(), Refusal> {
-        if self.owing.is_some() {
-            Err(Refusal::WrongState)
-        } else {
-            Ok(())
+    /// The reply went out, or could not, which ends the exchange as well: its requester is gone.
+    fn replied(&mut self) {
+        self.owing = None;
+        self.envelope.clear();
+    }
+}
+
+impl State for Rep {
+    fn socket_type(&self) -> SocketType {
+        SocketType::Rep
+    }
+
+    fn streams(&self) -> bool {
+        false
+    }
+
+    fn route(&self) -> Result<Route, Refusal> {
+        self.owing.map(Route::One).ok_or(Refusal::WrongState)
+    }
+
+    /// The envelope of the request goes in front of its reply.
+    fn wrap(&self, out: &mut impl Frames) {
+        for frame in &self.envelope {
+            out.append_part(frame);
         }
     }
 
-    /// The link to which a reply goes.
-    pub(crate) fn owed(&self) -> Result<u64, Refusal> {
-        self.owing.ok_or(Refusal::WrongState)
+    fn sent(&mut self, _: At, _: u64) {
+        self.replied();
     }
 
-    /// A message came in on a link. Its envelope is taken off and kept for the reply.
-    pub(crate) fn on_message(&mut self, link: u64, message: &mut Message) -> Verdict {
+    fn unsent(&mut self) {
+        self.replied();
+    }
+
+    fn source(&self) -> Result<Source, Refusal> {
+        match self.owing {
+            None => Ok(Source::Fair),
+            Some(_) => Err(Refusal::WrongState),
+        }
+    }
+
+    /// The envelope is taken off and kept for the reply.
+    fn accept(&mut self, from: At, message: &mut Message) -> Verdict {
         // The delimiter is the first empty frame, and it cannot be the last frame.
         let delimiter = message.iter().position(|frame| frame.is_empty());
         let Some(delimiter) = delimiter.filter(|at| at + 1 < message.len()) else {
@@ -39,21 +68,12 @@ impl Rep {
         };
         self.envelope.clear();
         self.envelope.extend(message.drain_front(delimiter + 1));
-        self.owing = Some(link);
+        self.owing = Some(from);
         Verdict::Deliver
     }
 
-    /// Writes the envelope of the request, which goes in front of its reply.
-    pub(crate) fn wrap(&self, out: &mut impl Frames) {
-        for frame in &self.envelope {
-            out.append_part(frame);
-        }
-    }
-
-    /// The reply went out, or could not, which ends the exchange as well: its requester is gone.
-    pub(crate) fn replied(&mut self) {
-        self.owing = None;
-        self.envelope.clear();
+    fn wants_rest(&self, _: At) -> bool {
+        true
     }
 }
 
@@ -65,21 +85,27 @@ mod tests {
     use rustix::time::{ClockId, clock_gettime};
 
     use super::*;
+    use crate::pattern::testing::at;
 
     #[test]
     fn envelope_returns_with_the_reply() {
         let mut rep = Rep::default();
-        assert!(matches!(rep.owed(), Err(Refusal::WrongState)));
-        let mut request = Message::from(["client", "router", "", "body", "", "more"]);
-        assert_eq!(rep.on_message(3, &mut request), Verdict::Deliver);
-        assert_eq!(request.frames(), ["body", "", "more"].map(Frame::from));
-        assert!(matches!(rep.begin_recv(), Err(Refusal::WrongState)));
-        assert_eq!(rep.owed().unwrap(), 3);
-        let mut envelope = Vec::new();
-        rep.wrap(&mut envelope);
-        assert_eq!(envelope, [&b"client"[..], b"router", b""]);
-        rep.replied();
-        rep.begin_recv().unwrap();
+        for reply in [
+            |rep: &mut Rep| rep.sent(at(3), 1),
+            |rep: &mut Rep| rep.unsent(),
+        ] {
+            assert_eq!(rep.route(), Err(Refusal::WrongState));
+            assert_eq!(rep.source(), Ok(Source::Fair));
+            let mut request = Message::from(["client", "router", "", "body", "", "more"]);
+            assert_eq!(rep.accept(at(3), &mut request), Verdict::Deliver);
+            assert_eq!(request.frames(), ["body", "", "more"].map(Frame::from));
+            assert_eq!(rep.source(), Err(Refusal::WrongState));
+            assert_eq!(rep.route(), Ok(Route::One(at(3))));
+            let mut envelope = Vec::new();
+            rep.wrap(&mut envelope);
+            assert_eq!(envelope, [&b"client"[..], b"router", b""]);
+            reply(&mut rep);
+        }
     }
 
     /// A peer decides how many frames an envelope has. In processor time of this thread, the best of
@@ -95,7 +121,7 @@ mod tests {
             let rounds = (0..5).map(|_| {
                 let (mut rep, mut request) = (Rep::default(), request.clone());
                 let begin = now();
-                assert_eq!(rep.on_message(1, &mut request), Verdict::Deliver);
+                assert_eq!(rep.accept(at(1), &mut request), Verdict::Deliver);
                 now() - begin
             });
             rounds.min().unwrap()
@@ -112,7 +138,7 @@ mod tests {
             let mut rep = Rep::default();
             let mut message: Message = frames.iter().cloned().map(Frame::from).collect();
             let delimiter = frames[..frames.len() - 1].iter().position(Vec::is_empty);
-            match rep.on_message(1, &mut message) {
+            match rep.accept(at(1), &mut message) {
                 Verdict::Deliver => {
                     let at = delimiter.unwrap();
                     prop_assert_eq!(message.len(), frames.len() - at - 1);
@@ -123,7 +149,7 @@ mod tests {
                 }
                 Verdict::Discard => {
                     prop_assert_eq!(delimiter, None);
-                    prop_assert!(rep.begin_recv().is_ok());
+                    prop_assert_eq!(rep.source(), Ok(Source::Fair));
                 }
             }
         }

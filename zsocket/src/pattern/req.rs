@@ -1,81 +1,79 @@
 //! REQ: one request, then its reply. RFC 28, "The REQ Socket Type".
 
-use zmtp::Message;
+use zmtp::{Message, SocketType};
 
-use super::Frames;
+use super::{At, Frames, Route, Source, State, Verdict};
 use crate::error::Refusal;
 
 /// Where a REQ socket stands.
 ///
 /// ```text
-///            begin_send, sent(link, …)
-///   ┌──────┐ ───────────────────────▶ ┌────────────────┐
-///   │ idle │                          │ awaiting(link) │ ◀─┐ on_message → Discard
-///   └──────┘ ◀─────────────────────── └────────────────┘ ──┘ on_interrupted
-///            on_message → Deliver, on_link_lost, give_up
+///                    sent
+///   ┌──────┐ ────────────────────▶ ┌──────────────┐
+///   │ idle │                       │ awaiting(at) │ ◀─┐ accept → Discard
+///   └──────┘ ◀──────────────────── └──────────────┘ ──┘ on_interrupted
+///            accept → Deliver, on_lost, give_up
 /// ```
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(crate) struct Req {
+pub struct Req {
     awaiting: Option<Awaited>,
 }
 
 #[derive(Debug, PartialEq, Eq)]
 struct Awaited {
-    link: u64,
+    at: At,
     /// The place of the request among all messages that were written to the link.
     number: u64,
     /// The connection that carried the request broke. What came before is still to be read.
     lost: bool,
 }
 
-/// What to do with a message that came in.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Verdict {
-    /// Hand it to the application.
-    Deliver,
-    /// It is no reply: forget it and count it.
-    Discard,
-}
+impl State for Req {
+    fn socket_type(&self) -> SocketType {
+        SocketType::Req
+    }
 
-impl Req {
-    /// Whether a request may be sent now.
-    pub(crate) fn begin_send(&self) -> Result<(), Refusal> {
-        if self.awaiting.is_some() {
-            Err(Refusal::WrongState)
-        } else {
-            Ok(())
+    fn streams(&self) -> bool {
+        false
+    }
+
+    /// As libzmq: a REQ has one connection to each endpoint.
+    fn connects_once(&self) -> bool {
+        true
+    }
+
+    fn route(&self) -> Result<Route, Refusal> {
+        match self.awaiting {
+            None => Ok(Route::Balanced),
+            Some(_) => Err(Refusal::WrongState),
         }
     }
 
-    /// Writes the envelope of a request: an empty delimiter.
-    pub(crate) fn wrap(out: &mut impl Frames) {
+    /// Late replies to earlier requests are none to the next one.
+    fn voids_input(&self) -> bool {
+        true
+    }
+
+    /// The envelope of a request is an empty delimiter.
+    fn wrap(&self, out: &mut impl Frames) {
         out.append_part(&[]);
     }
 
-    /// The request went out on a link, as the message with this number.
-    pub(crate) fn sent(&mut self, link: u64, number: u64) {
+    fn sent(&mut self, at: At, number: u64) {
         self.awaiting = Some(Awaited {
-            link,
+            at,
             number,
             lost: false,
         });
     }
 
-    /// The link from which the reply must come.
-    pub(crate) fn awaited(&self) -> Result<u64, Refusal> {
+    fn source(&self) -> Result<Source, Refusal> {
         let awaited = self.awaiting.as_ref().ok_or(Refusal::WrongState)?;
-        Ok(awaited.link)
+        Ok(Source::Only(awaited.at))
     }
 
-    /// The number of the request whose reply must come from this link, if there is one.
-    pub(crate) fn awaits(&self, link: u64) -> Option<u64> {
-        let awaited = self.awaiting.as_ref()?;
-        (awaited.link == link).then_some(awaited.number)
-    }
-
-    /// A message came in on the awaited link. A reply begins with an empty frame, which is taken off,
-    /// and has at least one more.
-    pub(crate) fn on_message(&mut self, message: &mut Message) -> Verdict {
+    /// A reply begins with an empty frame, which is taken off, and has at least one more.
+    fn accept(&mut self, _: At, message: &mut Message) -> Verdict {
         let is_reply = message.len() > 1 && message[0].is_empty();
         if !is_reply {
             return Verdict::Discard;
@@ -85,28 +83,30 @@ impl Req {
         Verdict::Deliver
     }
 
-    /// The connection of a link broke and will be made again; this many messages had been taken by
-    /// it. Nobody will answer one of these any more.
-    pub(crate) fn on_interrupted(&mut self, link: u64, taken: u64) {
-        if let Some(awaited) = &mut self.awaiting {
-            awaited.lost |= awaited.link == link && awaited.number <= taken;
-        }
-    }
-
-    /// There is no reply to be read. If none will come the socket may send again, and the number of the
-    /// request is returned.
-    pub(crate) fn give_up(&mut self) -> Option<u64> {
+    fn give_up(&mut self) -> Option<u64> {
         let lost = self.awaiting.take_if(|awaited| awaited.lost)?;
         Some(lost.number)
     }
 
-    /// A link is gone for good. `true` if it owed the reply: then the socket may send again.
-    pub(crate) fn on_link_lost(&mut self, link: u64) -> bool {
-        let owed = self.awaits(link).is_some();
-        if owed {
-            self.awaiting = None;
+    fn wants_rest(&self, at: At) -> bool {
+        self.awaits(at).is_some()
+    }
+
+    fn awaits(&self, at: At) -> Option<u64> {
+        let awaited = self.awaiting.as_ref()?;
+        (awaited.at == at).then_some(awaited.number)
+    }
+
+    /// Nobody will answer a request any more that the connection had taken.
+    fn on_interrupted(&mut self, at: At, taken: u64) {
+        if let Some(awaited) = &mut self.awaiting {
+            awaited.lost |= awaited.at == at && awaited.number <= taken;
         }
-        owed
+    }
+
+    /// If it owed the reply, the socket may send again.
+    fn on_lost(&mut self, at: At) {
+        self.awaiting.take_if(|awaited| awaited.at == at);
     }
 }
 
@@ -116,52 +116,55 @@ mod tests {
     use zmtp::Frame;
 
     use super::*;
+    use crate::pattern::testing::at;
 
     #[test]
     fn lock_step() {
         let mut req = Req::default();
-        assert!(matches!(req.awaited(), Err(Refusal::WrongState)));
-        req.begin_send().unwrap();
+        assert_eq!(req.source(), Err(Refusal::WrongState));
+        assert_eq!(req.route(), Ok(Route::Balanced));
         let mut written = Vec::new();
-        Req::wrap(&mut written);
+        req.wrap(&mut written);
         assert_eq!(written, [Vec::<u8>::new()]);
-        req.sent(7, 1);
-        assert!(matches!(req.begin_send(), Err(Refusal::WrongState)));
-        assert_eq!(req.awaited().unwrap(), 7);
-        assert_eq!(
-            req.on_message(&mut Message::from("no delimiter")),
-            Verdict::Discard
-        );
-        assert_eq!(req.on_message(&mut Message::from("")), Verdict::Discard);
+        req.sent(at(7), 1);
+        assert_eq!(req.route(), Err(Refusal::WrongState));
+        assert_eq!(req.source(), Ok(Source::Only(at(7))));
+        let mut discards =
+            |message| req.accept(at(7), &mut Message::from(message)) == Verdict::Discard;
+        assert!(discards("no delimiter"));
+        assert!(discards(""));
         let mut reply = Message::from(["", "world"]);
-        assert_eq!(req.on_message(&mut reply), Verdict::Deliver);
+        assert_eq!(req.accept(at(7), &mut reply), Verdict::Deliver);
         assert_eq!(reply.frames(), [Frame::from("world")]);
-        req.begin_send().unwrap();
+        assert_eq!(req.route(), Ok(Route::Balanced));
     }
 
     #[test]
     fn loss_of_the_awaited_link_frees_the_socket() {
         let mut req = Req::default();
-        req.sent(7, 1);
-        assert!(!req.on_link_lost(8));
-        assert!(req.on_link_lost(7));
-        req.begin_send().unwrap();
+        req.sent(at(7), 1);
+        // Another one that has its place by now, or another place.
+        req.on_lost(At { id: 1, ..at(7) });
+        req.on_lost(at(8));
+        assert_eq!(req.awaits(at(7)), Some(1));
+        req.on_lost(at(7));
+        assert_eq!(req.route(), Ok(Route::Balanced));
     }
 
     #[test]
     fn only_a_request_that_was_under_way_is_lost_with_its_connection() {
         let mut req = Req::default();
-        req.on_interrupted(7, 9);
+        req.on_interrupted(at(7), 9);
         assert_eq!(req.give_up(), None);
-        req.sent(7, 3);
-        req.on_interrupted(8, 3);
-        req.on_interrupted(7, 2);
+        req.sent(at(7), 3);
+        req.on_interrupted(at(8), 3);
+        req.on_interrupted(at(7), 2);
         assert_eq!(req.give_up(), None);
-        req.on_interrupted(7, 3);
+        req.on_interrupted(at(7), 3);
         // A reply that had come before counts.
-        assert!(matches!(req.begin_send(), Err(Refusal::WrongState)));
+        assert_eq!(req.route(), Err(Refusal::WrongState));
         assert_eq!(req.give_up(), Some(3));
-        req.begin_send().unwrap();
+        assert_eq!(req.route(), Ok(Route::Balanced));
     }
 
     proptest! {
@@ -170,15 +173,15 @@ mod tests {
         #[test]
         fn never_stuck(frames in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..3), 1..5)) {
             let mut req = Req::default();
-            req.sent(1, 1);
+            req.sent(at(1), 1);
             let mut message: Message = frames.iter().cloned().map(Frame::from).collect();
-            match req.on_message(&mut message) {
+            match req.accept(at(1), &mut message) {
                 Verdict::Deliver => {
-                    prop_assert!(req.begin_send().is_ok());
+                    prop_assert!(req.route().is_ok());
                     prop_assert!(frames[0].is_empty());
                     prop_assert_eq!(message.len(), frames.len() - 1);
                 }
-                Verdict::Discard => prop_assert_eq!(req.awaited().unwrap(), 1),
+                Verdict::Discard => prop_assert_eq!(req.source(), Ok(Source::Only(at(1)))),
             }
         }
     }

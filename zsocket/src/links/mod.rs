@@ -1,106 +1,15 @@
 //! A socket's table of links, and whose turn it is to send and to receive.
 
+mod burst;
+mod slot;
+
 use std::collections::{BTreeSet, HashMap};
 
-use zpipe::{Readiness, deferred::Deferral};
+use zpipe::Readiness;
 use ztransport::{Driver, Link, shrink};
 
-use crate::{burst, rotation::Rotation};
-
-/// Messages, or bytes, between two wake-ups of a burst that make it a stream. A stream is written by
-/// the sending thread, in batches.
-const STREAM_MESSAGES: u64 = 64;
-const STREAM_BYTES: u64 = 32 * 1024;
-/// Bytes after which the sending thread writes a batch, so that they are still in the cache.
-const BATCH_BYTES: u64 = 256 * 1024;
-
-/// One link in the table.
-#[derive(Debug)]
-pub(crate) struct Slot {
-    pub(crate) link: Link,
-    /// What had been written when the engine last had to be woken.
-    woken_messages: u64,
-    woken_bytes: u64,
-    /// What had been written when this thread last emptied the pipe.
-    flushed_bytes: u64,
-}
-
-impl Slot {
-    fn new(link: Link) -> Self {
-        Self {
-            link,
-            woken_messages: 0,
-            woken_bytes: 0,
-            flushed_bytes: 0,
-        }
-    }
-
-    /// Publishes the message just appended, and sees to it that somebody sends it.
-    #[inline(always)]
-    pub(crate) fn commit(&mut self, direct: bool, deferral: &mut Deferral) {
-        if self.link.writer.commit_quietly() {
-            deferral.begin();
-            self.start(direct);
-        } else if self.link.writer.written_bytes() - self.flushed_bytes >= BATCH_BYTES {
-            deferral.begin();
-            self.flush();
-        }
-        // A thread that sends on many sockets in turn would otherwise wait for this memory each time.
-        self.link.writer.prefetch_memory();
-    }
-
-    /// The reading end was idle: the engine if it is free, the I/O thread, or the inproc peer.
-    #[inline(never)]
-    fn start(&mut self, direct: bool) {
-        let writer = &mut self.link.writer;
-        let Some(driver) = self.link.driver.as_ref().filter(|_| !writer.is_closed()) else {
-            return writer.wake_reader();
-        };
-        self.flushed_bytes = writer.written_bytes();
-        if direct {
-            return driver.write();
-        }
-        let burst = burst::goes_on();
-        let messages = writer.written() - self.woken_messages;
-        let bytes = writer.written_bytes() - self.woken_bytes;
-        self.woken_messages = writer.written();
-        self.woken_bytes = writer.written_bytes();
-        if !burst {
-            driver.write();
-        } else if messages >= STREAM_MESSAGES || bytes >= STREAM_BYTES {
-            driver.write_full();
-        } else {
-            writer.wake_reader();
-        }
-    }
-
-    /// Empties the pipe as far as the peer takes it, on this thread.
-    #[inline(never)]
-    pub(crate) fn flush(&mut self) {
-        self.flushed_bytes = self.link.writer.written_bytes();
-        if let Some(driver) = &self.link.driver {
-            driver.write_full();
-        }
-    }
-
-    /// Publishes that a message was taken, and lets the writer at the other end go on.
-    #[inline]
-    pub(crate) fn release(&mut self, deferral: &mut Deferral) {
-        if self.link.reader.release_quietly() {
-            deferral.begin();
-            self.resume();
-        }
-    }
-
-    #[inline(never)]
-    fn resume(&self) {
-        match &self.link.driver {
-            // The engine waits for room; this thread is here, so it reads on.
-            Some(driver) => driver.read(),
-            None => self.link.reader.wake_writer(),
-        }
-    }
-}
+pub(crate) use self::slot::Slot;
+use crate::{pattern::At, routing::Rotation};
 
 /// See the module documentation. Nothing here but [`iter_mut`](Self::iter_mut) takes time in
 /// proportion to the number of links.
@@ -184,6 +93,12 @@ impl Links {
     #[inline]
     pub(crate) fn get_mut(&mut self, at: usize) -> Option<&mut Slot> {
         self.slots.get_mut(at)?.as_mut()
+    }
+
+    /// This link, and no other one that has its place by now.
+    #[inline]
+    pub(crate) fn at(&mut self, at: At) -> Option<&mut Slot> {
+        self.get_mut(at.place).filter(|slot| slot.link.id == at.id)
     }
 
     /// The turn to send goes to the next link. With many links what each shares with its other end has

@@ -1,4 +1,4 @@
-//! Where a socket is bound and connected.
+//! What a socket has bound and connected, by number and by endpoint.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -25,14 +25,14 @@ pub(crate) struct Attachment {
 /// reactor gave. No call takes time in proportion to how many there are, except that which takes them
 /// all.
 #[derive(Debug, Default)]
-pub(crate) struct Endpoints {
+pub(crate) struct Attachments {
     attachments: HashMap<u64, Attachment>,
     by_endpoint: Index,
     /// Only of those that were given as something else than they are.
     by_given: Index,
 }
 
-impl Endpoints {
+impl Attachments {
     pub(crate) fn insert(&mut self, number: u64, attachment: Attachment) {
         let Attachment {
             used,
@@ -123,19 +123,19 @@ mod tests {
         format!("inproc://{name}").parse().unwrap()
     }
 
-    fn attach(endpoints: &mut Endpoints, number: u64, used: Use, given: &str, name: &str) {
+    fn attach(attachments: &mut Attachments, number: u64, used: Use, given: &str, name: &str) {
         let attachment = Attachment {
             used,
             given: endpoint(given),
             endpoint: endpoint(name),
         };
-        endpoints.insert(number, attachment);
+        attachments.insert(number, attachment);
     }
 
     #[test]
     fn an_endpoint_may_be_bound_and_connected_several_times() {
         let (a, b) = (endpoint("a"), endpoint("b"));
-        let mut endpoints = Endpoints::default();
+        let mut endpoints = Attachments::default();
         for number in [3, 1, 2] {
             attach(&mut endpoints, number, Use::Connected, "a", "a");
         }
@@ -160,7 +160,7 @@ mod tests {
     #[test]
     fn what_was_given_is_found_as_well() {
         let (given, a) = (endpoint("given"), endpoint("a"));
-        let mut endpoints = Endpoints::default();
+        let mut endpoints = Attachments::default();
         for number in [1, 2, 3] {
             attach(&mut endpoints, number, Use::Bound, "given", "a");
         }

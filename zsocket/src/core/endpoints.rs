@@ -1,0 +1,145 @@
+//! Where a socket is bound and connected.
+
+use std::{sync::Arc, time::Duration};
+
+use zpipe::Limits;
+use ztransport::{Endpoint, Link};
+
+use super::{
+    Core,
+    attachments::{Attachment, Use},
+};
+use crate::{Error, options::SocketOptions, pattern::State};
+
+impl<S: State> Core<S> {
+    pub(crate) fn bind(&mut self, endpoint: &Endpoint) -> Result<Endpoint, Error> {
+        self.process()?;
+        let options = Arc::new(self.options.transport(self.state.socket_type()));
+        let bound = self
+            .context
+            .reactor
+            .bind(endpoint, &options, &self.handle)?;
+        self.attachments.insert(
+            bound.id,
+            Attachment {
+                used: Use::Bound,
+                given: endpoint.clone(),
+                endpoint: bound.endpoint.clone(),
+            },
+        );
+        self.last_endpoint = Some(bound.endpoint.clone());
+        Ok(bound.endpoint)
+    }
+
+    pub(crate) fn connect(&mut self, given: Endpoint) -> Result<(), Error> {
+        self.process()?;
+        let endpoint = given.absolute()?;
+        let is_inproc = matches!(endpoint, Endpoint::Inproc(_));
+        if self.state.connects_once()
+            && !is_inproc
+            && self.attachments.contains(Use::Connected, &endpoint)
+        {
+            return Ok(());
+        }
+        let options = Arc::new(self.options.transport(self.state.socket_type()));
+        let (id, link) = self
+            .context
+            .reactor
+            .connect(&endpoint, &options, &self.handle)?;
+        if let Some(link) = link {
+            self.insert(link);
+        }
+        self.attachments.insert(
+            id,
+            Attachment {
+                used: Use::Connected,
+                given,
+                endpoint: endpoint.clone(),
+            },
+        );
+        self.last_endpoint = Some(endpoint);
+        Ok(())
+    }
+
+    /// Unbinds or disconnects an endpoint, each time that it was bound or connected, or if it never was,
+    /// what was given as this endpoint before it was resolved.
+    pub(crate) fn detach(&mut self, endpoint: Endpoint, used: Use) -> Result<(), Error> {
+        self.process()?;
+        // Without a current directory a relative path can only be one that was given before.
+        let resolved = endpoint.absolute().unwrap_or_else(|_| endpoint.clone());
+        let mut found = self.attachments.take(used, &resolved);
+        if found.is_empty() {
+            found = self.attachments.take_given(used, &endpoint);
+        }
+        if found.is_empty() {
+            return Err(Error::NoSuchEndpoint(endpoint));
+        }
+        for id in found {
+            match used {
+                Use::Bound => self.context.reactor.unbind(id, true),
+                Use::Connected => self.disconnect(id),
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends a connection that this socket made.
+    pub(super) fn disconnect(&mut self, id: u64) {
+        self.context.reactor.forget_inproc(id);
+        let linger = self.options.linger;
+        let mut told = false;
+        for link in self.links.remove_connection(id) {
+            self.departed.remove(link.id);
+            if link.writer.is_closed() {
+                self.stats.dropped.peer_lost += link.unclaimed();
+            } else {
+                told |= link.driver.is_some();
+                close_link(link, linger);
+            }
+        }
+        if !told {
+            self.context.reactor.disconnect(id, linger);
+        }
+    }
+
+    pub(crate) fn last_endpoint(&self) -> Option<Endpoint> {
+        self.last_endpoint.clone()
+    }
+
+    /// Applies changed high-water marks to all pipes.
+    pub(crate) fn apply_marks(&mut self) {
+        if self.process.is_forked() {
+            return;
+        }
+        for (_, slot) in self.links.iter_mut() {
+            set_marks(&mut slot.link, &self.options);
+        }
+    }
+}
+
+/// Gives a link's pipes the marks of the options. Those of inproc are a sum that was made when the two
+/// sockets met.
+pub(super) fn set_marks(link: &mut Link, options: &SocketOptions) {
+    let limits = |messages: u32| Limits {
+        messages: u64::from(messages),
+        bytes: 0,
+    };
+    if link.driver.is_some() {
+        link.writer.set_limits(limits(options.send_hwm));
+        link.reader.set_limits(limits(options.recv_hwm));
+    }
+}
+
+/// Lets go of a link: first its pipes, then, so that the engine finds them closed, its connection.
+pub(super) fn close_link(link: Link, linger: Option<Duration>) {
+    let Link {
+        writer,
+        reader,
+        driver,
+        ..
+    } = link;
+    drop((writer, reader));
+    if let Some(driver) = driver {
+        driver.linger(linger);
+    }
+}

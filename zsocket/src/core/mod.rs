@@ -1,0 +1,362 @@
+//! What is behind a socket of any type: its links, its mailbox, and how calls move messages.
+//!
+//! What happens is decided by the [pattern](crate::pattern) and executed here, on [links](crate::links):
+//!
+//! - this file takes in what happened meanwhile,
+//! - `send` and `recv` move messages, `wait` waits for what they lack,
+//! - `endpoints` binds and connects.
+//!
+//! Everything runs on the application's thread, inside a call. What happened meanwhile, links that came, went,
+//! filled or drained, has been queued in the ready list and is taken in at the beginning of a call; one
+//! relaxed load tells that there is nothing.
+//!
+//! The socket lends the core for a call, and foreign code, wakers and the `Drop` of bodies, may call the
+//! socket. So every way that may come upon such code begins the core's [`Deferral`], and the socket
+//! ends it when it has the core back.
+
+mod attachments;
+mod departed;
+mod endpoints;
+mod outgoing;
+mod recv;
+mod send;
+mod wait;
+
+use std::sync::Arc;
+
+use zpipe::{Mailbox, Process, Readiness, ReadySet, Spinner, deferred::Deferral};
+use ztransport::{Driver, Endpoint, InputPoll, Left, Letter, Link, SocketHandle};
+
+pub(crate) use self::attachments::Use;
+use self::{
+    attachments::Attachments,
+    departed::Departed,
+    endpoints::{close_link, set_marks},
+};
+use crate::{
+    Error, PeerLoss,
+    context::Shared,
+    error::Refusal,
+    links::{Links, Slot},
+    options::SocketOptions,
+    pattern::{At, State},
+    stats::SocketStats,
+    tasks::Tasks,
+};
+
+/// Token of the mailbox; link ids begin at 1.
+pub(crate) const MAIL_TOKEN: u64 = 0;
+
+/// See the module documentation.
+pub(crate) struct Core<S: State> {
+    context: Arc<Shared>,
+    id: u64,
+    state: S,
+    ready: ReadySet,
+    mailbox: Mailbox<Letter>,
+    pub(crate) handle: SocketHandle,
+    links: Links,
+    pub(crate) options: SocketOptions,
+    attachments: Attachments,
+    last_endpoint: Option<Endpoint>,
+    /// How this socket waits for input itself, since it blocked in `recv` for the first time.
+    input: Option<InputPoll>,
+    /// For waits that a peer is likely to end at once.
+    spinner: Spinner,
+    tasks: Arc<Tasks>,
+    /// Why every call fails from now on.
+    ended: Option<Refusal>,
+    /// Links without a peer that have messages.
+    departed: Departed,
+    /// Where the socket was made. Nothing of it may be touched in a forked child: others may hold its locks
+    /// there for ever, and its descriptors are shared with the parent.
+    process: Process,
+    /// What [`Refusal::PeerLost`] is about.
+    loss: PeerLoss,
+    stats: SocketStats,
+    /// Open if this call has come upon foreign code.
+    pub(crate) deferral: Deferral,
+}
+
+/// Messages that a receiver drops, because they are none of the pattern, before it looks at its deadline
+/// again. They may be large, and have many frames.
+const DISCARDS_BETWEEN_LOOKS: u32 = 16;
+
+/// What a caller does if there is no message, or no room.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Then {
+    /// Wait for one. A sender waits until a pipe has drained to half.
+    Wait,
+    /// Something else. A sender then wants to know of any room.
+    Return,
+}
+
+impl<S: State> Core<S> {
+    pub(crate) fn new(
+        context: Arc<Shared>,
+        id: u64,
+        state: S,
+        ready: ReadySet,
+        mailbox: Mailbox<Letter>,
+        handle: SocketHandle,
+        options: SocketOptions,
+    ) -> Self {
+        let spinner = if state.streams() {
+            Spinner::for_streams()
+        } else {
+            Spinner::new()
+        };
+        Self {
+            context,
+            id,
+            state,
+            ready,
+            mailbox,
+            handle,
+            links: Links::default(),
+            options,
+            attachments: Attachments::default(),
+            last_endpoint: None,
+            input: None,
+            spinner,
+            tasks: Arc::new(Tasks::new()),
+            ended: None,
+            departed: Departed::default(),
+            process: Process::current(),
+            loss: PeerLoss::Gone,
+            stats: SocketStats::default(),
+            deferral: Deferral::default(),
+        }
+    }
+
+    // ---- Taking in what happened ----
+
+    /// Takes in everything that was signalled since the last call.
+    #[inline]
+    pub(crate) fn process(&mut self) -> Result<(), Refusal> {
+        if self.process.is_forked() {
+            return Err(Refusal::Forked);
+        }
+        if !self.ready.is_empty() {
+            self.process_signals();
+        }
+        match self.ended {
+            None => Ok(()),
+            Some(refusal) => Err(refusal),
+        }
+    }
+
+    #[inline(never)]
+    fn process_signals(&mut self) {
+        self.deferral.begin();
+        let mut mail = false;
+        let mut gone = Vec::new();
+        let (ready, links, state) = (&mut self.ready, &mut self.links, &mut self.state);
+        ready.drain(|token, what| {
+            if token == MAIL_TOKEN {
+                mail = true;
+            } else if let Some(place) = links.find(token) {
+                links.on_signal(place, what);
+                let Some(Slot { link, .. }) = links.get_mut(place) else {
+                    return;
+                };
+                if what.contains(Readiness::MAIL) {
+                    // The connection broke, or was made again.
+                    let news = link.driver.as_ref().map(Driver::take_news);
+                    if let Some(taken) = news.and_then(|news| news.taken) {
+                        state.on_interrupted(At { place, id: token }, taken);
+                    }
+                }
+                if link.writer.is_closed() {
+                    gone.push(place);
+                }
+            }
+        });
+        for place in gone {
+            self.on_gone(place);
+        }
+        if mail {
+            let letters = self.mailbox.take();
+            // From here on what those in these letters have left is bounded here.
+            self.handle.forget_departed();
+            for letter in letters {
+                self.on_letter(letter);
+            }
+            if self.context.sockets.is_shut_down() {
+                self.ended = Some(Refusal::Terminated);
+            }
+        }
+    }
+
+    fn on_letter(&mut self, letter: Letter) {
+        match letter {
+            // What is gone does not come back, so that is what every call says, and not only the next.
+            Letter::IoThreadLost => self.ended = Some(Refusal::IoThreadLost),
+            Letter::Attach(link) => self.attach(*link),
+            // There is nobody to ask about a peer: a question is answered by being dropped.
+            Letter::Authenticate(_) => {}
+            _ => {}
+        }
+    }
+
+    fn attach(&mut self, mut link: Link) {
+        let connection = link.driver.as_ref().map(|driver| driver.connection());
+        let was_disconnected =
+            link.outgoing && connection.is_some_and(|id| self.attachments.get(id).is_none());
+        if was_disconnected {
+            // The letter was under way then.
+            return close_link(link, self.options.linger);
+        }
+        link.signal_to(&self.handle);
+        // They may have changed since the endpoint was bound.
+        set_marks(&mut link, &self.options);
+        let at = self.insert(link);
+        // It may be gone already, and the signal of that came to nobody.
+        self.on_gone(at);
+    }
+
+    fn insert(&mut self, link: Link) -> usize {
+        if let (Some(input), Some(driver)) = (&self.input, &link.driver) {
+            input.join(driver);
+        }
+        self.links.insert(link)
+    }
+
+    /// If the other end of a link is gone, nothing is sent there any more, and the link is forgotten
+    /// as soon as there is nothing left to receive.
+    fn on_gone(&mut self, place: usize) {
+        let Some(slot) = self.links.get_mut(place) else {
+            return;
+        };
+        if !slot.link.writer.is_closed() {
+            return;
+        }
+        let id = slot.link.id;
+        if self.state.wants_rest(At { place, id }) && !slot.link.reader.is_closed() {
+            let left = slot.link.left();
+            self.links.outbound.remove(place);
+            self.departed.insert(id, left);
+            self.bound_departed();
+        } else {
+            self.lose(place);
+        }
+    }
+
+    /// Drops what peers that are gone have left, as far as it is too much.
+    fn bound_departed(&mut self) {
+        let limits = self.options.departed();
+        let links = &mut self.links;
+        let mut left = |id| {
+            let slot = links.find(id).and_then(|at| links.get_mut(at));
+            slot.map_or_else(Left::default, |slot| slot.link.left())
+        };
+        let mut excess = Vec::new();
+        while let Some(id) = self.departed.excess(limits, &mut left) {
+            self.stats.dropped.departed += left(id).messages;
+            self.departed.remove(id);
+            excess.push(id);
+        }
+        for id in excess {
+            if let Some(at) = self.links.find(id) {
+                self.lose(at);
+            }
+        }
+    }
+
+    /// Forgets a link whose other end is gone.
+    fn lose(&mut self, place: usize) {
+        let Some(link) = self.links.remove(place) else {
+            return;
+        };
+        let id = link.id;
+        self.attachments.remove(id);
+        self.departed.remove(id);
+        if let Some(number) = self.state.awaits(At { place, id }) {
+            self.loss = loss_of(&link, number);
+        }
+        self.stats.dropped.peer_lost += link.unclaimed();
+    }
+
+    // ---- About the socket ----
+
+    /// Applies changed bounds on what peers that are gone have left.
+    pub(crate) fn apply_departed(&mut self) {
+        if !self.process.is_forked() {
+            self.bound_departed();
+        }
+    }
+
+    pub(crate) fn socket_type(&self) -> zmtp::SocketType {
+        self.state.socket_type()
+    }
+
+    /// A refusal as an error that tells all that is known.
+    #[cold]
+    pub(crate) fn error(&mut self, refusal: Refusal) -> Error {
+        match refusal {
+            Refusal::PeerLost => Error::PeerLost(std::mem::take(&mut self.loss)),
+            refusal => refusal.into(),
+        }
+    }
+
+    pub(crate) fn stats(&self) -> SocketStats {
+        self.stats.with(self.handle.counters())
+    }
+
+    /// How many peers the socket has pipes to.
+    pub(crate) fn peers(&self) -> usize {
+        self.links.len()
+    }
+}
+
+impl<S: State> Drop for Core<S> {
+    /// Closes the socket: names and ports are free when this returns; what is queued is sent in the
+    /// background for as long as the linger option says.
+    fn drop(&mut self) {
+        if self.process.is_forked() {
+            return self.abandon();
+        }
+        for letter in self.mailbox.take() {
+            self.on_letter(letter);
+        }
+        for (id, used) in self.attachments.take_all() {
+            match used {
+                Use::Bound => self.context.reactor.unbind(id, false),
+                Use::Connected => self.disconnect(id),
+            }
+        }
+        let all: Vec<usize> = self.links.iter_mut().map(|(at, _)| at).collect();
+        for at in all {
+            if let Some(link) = self.links.remove(at) {
+                close_link(link, self.options.linger);
+            }
+        }
+        self.context.sockets.close(self.id);
+    }
+}
+
+impl<S: State> Core<S> {
+    /// Leaves all to the parent, of which this is a copy in a forked child: no drop, no lock, no signal.
+    fn abandon(&mut self) {
+        use std::mem::{forget, replace, take};
+        forget((take(&mut self.links), self.input.take()));
+        let ready = replace(&mut self.ready, ReadySet::new());
+        let (_, mailbox) = zpipe::mailbox(self.ready.notifier(MAIL_TOKEN));
+        forget((ready, replace(&mut self.mailbox, mailbox)));
+        // Handles that are never dropped keep what they lead to.
+        forget((
+            Arc::clone(&self.context),
+            self.handle.clone(),
+            Arc::clone(&self.tasks),
+        ));
+    }
+}
+
+/// Why the message with this number, a request, gets no reply from this link any more.
+fn loss_of(link: &Link, number: u64) -> PeerLoss {
+    match link.close_reason() {
+        Some(reason) if link.is_refused(number) => PeerLoss::Refused(reason),
+        Some(reason) => PeerLoss::Disconnected(reason),
+        None => PeerLoss::Gone,
+    }
+}

@@ -1,0 +1,115 @@
+//! Receiving: execution of what a pattern has decided.
+
+use zmtp::Message;
+use zpipe::deferred;
+
+use super::{Core, DISCARDS_BETWEEN_LOOKS, Then, loss_of};
+use crate::{
+    error::Refusal,
+    pattern::{At, Source, State, Verdict},
+};
+
+impl<S: State> Core<S> {
+    /// Receives into `message` if there is something now, or, if the caller is going to wait anyway, so
+    /// soon that sleeping would take longer.
+    #[inline]
+    pub(crate) fn try_recv(&mut self, message: &mut Message, then: Then) -> Result<(), Refusal> {
+        self.process()?;
+        match self.state.source()? {
+            Source::Fair => self.recv_fair(message, then)?,
+            Source::Only(at) => self.recv_only(at, message, then)?,
+        }
+        self.stats.messages_received += 1;
+        Ok(())
+    }
+
+    /// Receives from the link whose turn it is.
+    #[inline]
+    fn recv_fair(&mut self, message: &mut Message, then: Then) -> Result<(), Refusal> {
+        for _ in 0..DISCARDS_BETWEEN_LOOKS {
+            let from = self.read_fair(message, then)?;
+            match self.state.accept(from, message) {
+                Verdict::Deliver => return Ok(()),
+                Verdict::Discard => self.discard(message),
+            }
+        }
+        Err(Refusal::Again)
+    }
+
+    #[inline]
+    fn read_fair(&mut self, message: &mut Message, then: Then) -> Result<At, Refusal> {
+        loop {
+            let place = self.links.inbound.current().ok_or(Refusal::WouldBlock)?;
+            let Some(slot) = self.links.get_mut(place) else {
+                self.links.inbound.remove(place);
+                continue;
+            };
+            if slot.link.reader.read_message_unreleased(message) {
+                slot.release(&mut self.deferral);
+                let id = slot.link.id;
+                self.links.next_inbound();
+                return Ok(At { place, id });
+            }
+            if self.look_again(place, then) {
+                continue;
+            }
+            let Some(slot) = self.links.get_mut(place) else {
+                continue;
+            };
+            if slot.link.reader.is_closed() {
+                self.deferral.begin();
+                self.lose(place);
+            } else if slot.link.reader.set_idle() {
+                self.links.inbound.remove(place);
+            }
+        }
+    }
+
+    /// Receives from one link, without which nothing will come.
+    fn recv_only(&mut self, at: At, message: &mut Message, then: Then) -> Result<(), Refusal> {
+        let mut discarded = 0;
+        loop {
+            let Some(slot) = self.links.at(at) else {
+                self.state.on_lost(at);
+                return Err(Refusal::PeerLost);
+            };
+            if slot.link.reader.read_message_unreleased(message) {
+                slot.release(&mut self.deferral);
+                match self.state.accept(at, message) {
+                    Verdict::Deliver => return Ok(()),
+                    Verdict::Discard => self.discard(message),
+                }
+                discarded += 1;
+                if discarded == DISCARDS_BETWEEN_LOOKS {
+                    return Err(Refusal::Again);
+                }
+                continue;
+            }
+            if slot.link.reader.is_closed() {
+                self.deferral.begin();
+                self.lose(at.place);
+                continue;
+            }
+            if let Some(number) = self.state.give_up() {
+                self.loss = loss_of(&slot.link, number);
+                return Err(Refusal::PeerLost);
+            }
+            if self.look_again(at.place, then) {
+                continue;
+            }
+            if let Some(slot) = self.links.at(at)
+                && slot.link.reader.set_idle()
+            {
+                self.links.inbound.remove(at.place);
+                return Err(Refusal::WouldBlock);
+            }
+        }
+    }
+
+    /// A message that is not for the application.
+    fn discard(&mut self, message: &mut Message) {
+        self.stats.dropped.unexpected += 1;
+        self.deferral.begin();
+        deferred::drop_bodies(message);
+    }
+}

@@ -1,0 +1,136 @@
+//! Sending: execution of what a pattern has decided.
+
+use zmtp::Message;
+use zpipe::deferred::{self, Deferral};
+
+use super::{Core, DISCARDS_BETWEEN_LOOKS, Then, outgoing::Outgoing};
+use crate::{
+    error::Refusal,
+    links::Slot,
+    pattern::{At, Route, State},
+    stats::SocketStats,
+};
+
+impl<S: State> Core<S> {
+    /// Sends a small body, if that is possible now. `lent` if its buffer is the caller's and stays so.
+    #[inline(never)]
+    pub(crate) fn try_send_body(
+        &mut self,
+        body: &[u8],
+        lent: bool,
+        then: Then,
+    ) -> Result<(), Refusal> {
+        self.send_now(&mut Outgoing::Body { body, lent }, then)
+    }
+
+    /// Sends if that is possible now. The message is taken only then.
+    #[inline(never)]
+    pub(crate) fn try_send(&mut self, message: &mut Message, then: Then) -> Result<(), Refusal> {
+        self.send_now(&mut Outgoing::Message(message), then)
+    }
+
+    /// Inlined all the way, once for each kind of message: a small one takes so little time that a few
+    /// calls and matches on the way are a tenth of it.
+    #[inline(always)]
+    fn send_now(&mut self, message: &mut Outgoing<'_>, then: Then) -> Result<(), Refusal> {
+        self.process()?;
+        match self.state.route()? {
+            Route::Balanced => self.send_balanced(message, then)?,
+            Route::One(at) => self.send_to(at, message)?,
+        }
+        self.stats.messages_sent += 1;
+        Ok(())
+    }
+
+    /// Gives the message to the link whose turn it is.
+    #[inline(always)]
+    fn send_balanced(&mut self, message: &mut Outgoing<'_>, then: Then) -> Result<(), Refusal> {
+        loop {
+            let Some(place) = self.links.outbound.current() else {
+                if then == Then::Return && self.links.find_room() {
+                    continue;
+                }
+                return Err(Refusal::WouldBlock);
+            };
+            if let Some(slot) = self.links.get_mut(place)
+                && slot.link.writer.has_room()
+            {
+                message.check(&slot.link.writer)?;
+                if self.state.voids_input()
+                    && !void_input(slot, &mut self.stats, &mut self.deferral)
+                {
+                    return Err(Refusal::Again);
+                }
+                self.state.wrap(&mut slot.link.writer);
+                message.append_to(&mut slot.link.writer);
+                slot.commit(!self.state.streams(), &mut self.deferral);
+                let id = slot.link.id;
+                self.state
+                    .sent(At { place, id }, slot.link.writer.written());
+                self.links.next_outbound();
+                return Ok(());
+            }
+            self.make_room(place, then);
+        }
+    }
+
+    /// A link was found full: empties its pipe, or takes it out of the circle until it has drained.
+    #[inline(never)]
+    fn make_room(&mut self, at: usize, then: Then) {
+        self.deferral.begin();
+        let Some(slot) = self.links.get_mut(at) else {
+            return self.links.outbound.remove(at);
+        };
+        if slot.link.writer.is_closed() {
+            return self.lose(at);
+        }
+        // This thread has nothing better to do than to empty it.
+        slot.flush();
+        if slot.link.writer.is_closed() {
+            // Found out just now. It has room for ever, for what nobody will read.
+            return self.lose(at);
+        }
+        if slot.link.writer.has_room() {
+            return;
+        }
+        self.links.rest(at, then == Then::Wait);
+    }
+
+    /// Gives the message to one link, or drops it.
+    fn send_to(&mut self, at: At, message: &mut Outgoing<'_>) -> Result<(), Refusal> {
+        match self.links.at(at) {
+            Some(slot) if !slot.link.writer.is_closed() => {
+                if slot.link.writer.has_room() {
+                    message.check(&slot.link.writer)?;
+                    self.state.wrap(&mut slot.link.writer);
+                    message.append_to(&mut slot.link.writer);
+                    slot.commit(!self.state.streams(), &mut self.deferral);
+                    self.state.sent(at, slot.link.writer.written());
+                    return Ok(());
+                }
+                self.stats.dropped.hwm += 1;
+            }
+            _ => self.stats.dropped.no_peer += 1,
+        }
+        self.state.unsent();
+        Ok(())
+    }
+}
+
+/// Drops what a link has brought until now. `false` when there is more of it.
+fn void_input(slot: &mut Slot, stats: &mut SocketStats, deferral: &mut Deferral) -> bool {
+    if !slot.link.reader.is_readable() {
+        return true;
+    }
+    deferral.begin();
+    let mut void = Message::new();
+    for _ in 0..DISCARDS_BETWEEN_LOOKS {
+        if !slot.link.reader.read_message_unreleased(&mut void) {
+            return true;
+        }
+        stats.dropped.unexpected += 1;
+        slot.release(deferral);
+        deferred::drop_bodies(&mut void);
+    }
+    false
+}

@@ -1,0 +1,118 @@
+//! A pattern that is chosen at run time, for the price of a branch.
+
+use zmtp::{Message, SocketType};
+
+use super::{At, Frames, Pull, Push, Rep, Req, Route, Source, State, Verdict};
+use crate::error::Refusal;
+
+/// Defines the enum and hands each call to the pattern that it is.
+macro_rules! any {
+    ($($name:ident)*) => {
+        /// Any of the patterns.
+        #[derive(Debug)]
+        pub enum Any {
+            $($name($name),)*
+        }
+
+        impl Any {
+            /// The pattern of a socket type, if there is one.
+            pub(crate) fn new(socket_type: SocketType) -> Option<Self> {
+                match socket_type {
+                    $(SocketType::$name => Some(Self::$name($name::default())),)*
+                    _ => None,
+                }
+            }
+        }
+
+        /// The same call on whichever it is.
+        macro_rules! each {
+            ($any:expr, $state:ident => $call:expr) => {
+                match $any {
+                    $(Any::$name($state) => $call,)*
+                }
+            };
+        }
+    };
+}
+
+any! { Push Pull Req Rep }
+
+impl State for Any {
+    fn socket_type(&self) -> SocketType {
+        each!(self, state => state.socket_type())
+    }
+
+    fn streams(&self) -> bool {
+        each!(self, state => state.streams())
+    }
+
+    fn connects_once(&self) -> bool {
+        each!(self, state => state.connects_once())
+    }
+
+    fn route(&self) -> Result<Route, Refusal> {
+        each!(self, state => state.route())
+    }
+
+    fn voids_input(&self) -> bool {
+        each!(self, state => state.voids_input())
+    }
+
+    fn wrap(&self, out: &mut impl Frames) {
+        each!(self, state => state.wrap(out));
+    }
+
+    fn sent(&mut self, at: At, number: u64) {
+        each!(self, state => state.sent(at, number));
+    }
+
+    fn unsent(&mut self) {
+        each!(self, state => state.unsent());
+    }
+
+    fn source(&self) -> Result<Source, Refusal> {
+        each!(self, state => state.source())
+    }
+
+    fn accept(&mut self, from: At, message: &mut Message) -> Verdict {
+        each!(self, state => state.accept(from, message))
+    }
+
+    fn give_up(&mut self) -> Option<u64> {
+        each!(self, state => state.give_up())
+    }
+
+    fn wants_rest(&self, at: At) -> bool {
+        each!(self, state => state.wants_rest(at))
+    }
+
+    fn awaits(&self, at: At) -> Option<u64> {
+        each!(self, state => state.awaits(at))
+    }
+
+    fn on_interrupted(&mut self, at: At, taken: u64) {
+        each!(self, state => state.on_interrupted(at, taken));
+    }
+
+    fn on_lost(&mut self, at: At) {
+        each!(self, state => state.on_lost(at));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_is_what_it_was_asked_to_be() {
+        for socket_type in [
+            SocketType::Push,
+            SocketType::Pull,
+            SocketType::Req,
+            SocketType::Rep,
+        ] {
+            assert_eq!(Any::new(socket_type).unwrap().socket_type(), socket_type);
+        }
+        assert!(Any::new(SocketType::Server).is_none());
+    }
+}

@@ -1,0 +1,114 @@
+//! Receiving, and waiting for messages.
+
+use std::time::{Duration, Instant};
+
+use zmtp::Message;
+use zpipe::deferred;
+
+use super::{Socket, deadline};
+use crate::{CanReceive, Error, core::Then, error::Refusal};
+
+impl<P: CanReceive> Socket<P> {
+    /// Receives a message, waiting for one as long as [`set_recv_timeout`](Self::set_recv_timeout)
+    /// says.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::WouldBlock`] when the timeout is over, and at once on an I/O thread, which never waits;
+    /// [`Error::WrongState`], [`Error::PeerLost`] (REQ), [`Error::IoThreadLost`], [`Error::Terminated`], [`Error::NotSupported`].
+    pub fn recv(&self) -> Result<Message, Error> {
+        let mut message = Message::new();
+        self.recv_into(&mut message)?;
+        Ok(message)
+    }
+
+    /// Receives a message if there is one now. Of those that are none of the pattern it drops a few at
+    /// most, and says that it would block though there may be more behind them.
+    ///
+    /// # Errors
+    ///
+    /// As for [`recv`](Self::recv).
+    pub fn try_recv(&self) -> Result<Message, Error> {
+        let mut message = Message::new();
+        self.try_recv_into(&mut message)?;
+        Ok(message)
+    }
+
+    /// Receives a message, waiting for one as long as `timeout`.
+    ///
+    /// # Errors
+    ///
+    /// As for [`recv`](Self::recv).
+    pub fn recv_timeout(&self, timeout: Duration) -> Result<Message, Error> {
+        let mut message = Message::new();
+        let received = self.recv_until(&mut message, deadline(Some(timeout)));
+        self.explain(received)?;
+        Ok(message)
+    }
+
+    /// Like [`recv`](Self::recv), into a message whose buffers are used again: a loop that receives
+    /// messages of similar sizes this way does not allocate. After an error the content of `message`
+    /// is unspecified.
+    ///
+    /// # Errors
+    ///
+    /// As for [`recv`](Self::recv).
+    #[inline]
+    pub fn recv_into(&self, message: &mut Message) -> Result<(), Error> {
+        // Before the core is lent: what the message has shared so far is foreign.
+        deferred::drop_bodies(message);
+        let received = match self.lend_core(|core| core.try_recv(message, Then::Wait)) {
+            Err(Refusal::WouldBlock | Refusal::Again) => self.recv_slowly(message),
+            done => done,
+        };
+        self.explain(received)
+    }
+
+    /// Waits as long as the option says.
+    #[inline(never)]
+    fn recv_slowly(&self, message: &mut Message) -> Result<(), Refusal> {
+        let timeout = self.lend_core(|core| core.options.recv_timeout);
+        self.recv_until(message, deadline(timeout))
+    }
+
+    fn recv_until(&self, message: &mut Message, deadline: Option<Instant>) -> Result<(), Refusal> {
+        loop {
+            let done = self.lend_core(|core| match core.try_recv(message, Then::Wait) {
+                // Signals that keep coming are no reason to wait on.
+                Err(Refusal::WouldBlock) if core.wait_recv(deadline) && core.has_time(deadline) => {
+                    None
+                }
+                // The last of what was waited for may have come with the deadline.
+                Err(Refusal::WouldBlock) => Some(core.try_recv(message, Then::Return)),
+                Err(Refusal::Again) if core.has_time(deadline) => None,
+                done => Some(done),
+            });
+            if let Some(done) = done {
+                return done;
+            }
+        }
+    }
+
+    /// Like [`try_recv`](Self::try_recv), into a message whose buffers are used again.
+    ///
+    /// # Errors
+    ///
+    /// As for [`recv`](Self::recv).
+    #[inline]
+    pub fn try_recv_into(&self, message: &mut Message) -> Result<(), Error> {
+        deferred::drop_bodies(message);
+        let received = self.lend_core(|core| match core.try_recv(message, Then::Return) {
+            Err(Refusal::WouldBlock) if core.look_for_input() => {
+                core.try_recv(message, Then::Return)
+            }
+            done => done,
+        });
+        self.explain(received)
+    }
+
+    /// Says more about a refusal than the data path knows.
+    #[inline]
+    pub(super) fn explain(&self, received: Result<(), Refusal>) -> Result<(), Error> {
+        received.map_err(|refusal| self.lend_core(|core| core.error(refusal)))
+    }
+}

@@ -1,0 +1,116 @@
+//! Sending, and waiting for room.
+
+use std::time::{Duration, Instant};
+
+use zmtp::Message;
+
+use super::{Socket, deadline};
+#[cfg(doc)]
+use crate::Error;
+use crate::{CanSend, IntoMessage, SendError, core::Then, error::Refusal};
+
+impl<P: CanSend> Socket<P> {
+    /// Sends a message, waiting for room as long as [`set_send_timeout`](Self::set_send_timeout)
+    /// says. REP never waits: a reply that its requester cannot take is dropped and counted.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::WouldBlock`] when the timeout is over, and at once on an I/O thread, which never waits;
+    /// [`Error::WrongState`], [`Error::IoThreadLost`], [`Error::Terminated`], [`Error::NotSupported`]; the
+    /// message comes back with the error.
+    #[expect(clippy::result_large_err, reason = "the message is handed back")]
+    pub fn send<M: IntoMessage>(&self, message: M) -> Result<(), SendError> {
+        if let Some(body) = message.body()
+            && self
+                .lend_core(|core| core.try_send_body(body, M::COPIES, Then::Wait))
+                .is_ok()
+        {
+            return Ok(());
+        }
+        self.send_slowly(message.into_message())
+    }
+
+    /// The way of everything that is not a small body, or has to wait.
+    #[inline(never)]
+    #[expect(clippy::result_large_err, reason = "the message is handed back")]
+    fn send_slowly(&self, mut message: Message) -> Result<(), SendError> {
+        // The first try does not need the time.
+        let mut result = self.lend_core(|core| core.try_send(&mut message, Then::Wait));
+        if matches!(result, Err(Refusal::WouldBlock | Refusal::Again)) {
+            let timeout = self.lend_core(|core| core.options.send_timeout);
+            result = self.send_until(&mut message, deadline(timeout));
+        }
+        match result {
+            Ok(()) => Ok(()),
+            Err(refusal) => Err(refused(refusal, message)),
+        }
+    }
+
+    fn send_until(&self, message: &mut Message, deadline: Option<Instant>) -> Result<(), Refusal> {
+        loop {
+            let done = self.lend_core(|core| {
+                match core.try_send(message, Then::Wait) {
+                    // Signals that keep coming are no reason to wait on.
+                    Err(Refusal::WouldBlock) if core.wait(deadline) && core.has_time(deadline) => {
+                        None
+                    }
+                    Err(Refusal::Again) if core.has_time(deadline) => None,
+                    // There may be room although no pipe has drained to half.
+                    Err(Refusal::WouldBlock) => Some(core.try_send(message, Then::Return)),
+                    done => Some(done),
+                }
+            });
+            if let Some(done) = done {
+                return done;
+            }
+        }
+    }
+
+    /// Sends a message if there is room now.
+    ///
+    /// # Errors
+    ///
+    /// As for [`send`](Self::send).
+    #[expect(clippy::result_large_err, reason = "the message is handed back")]
+    pub fn try_send<M: IntoMessage>(&self, message: M) -> Result<(), SendError> {
+        if let Some(body) = message.body()
+            && self
+                .lend_core(|core| core.try_send_body(body, M::COPIES, Then::Return))
+                .is_ok()
+        {
+            return Ok(());
+        }
+        let mut message = message.into_message();
+        match self.lend_core(|core| core.try_send(&mut message, Then::Return)) {
+            Ok(()) => Ok(()),
+            Err(refusal) => Err(refused(refusal, message)),
+        }
+    }
+
+    /// Sends a message, waiting for room as long as `timeout`.
+    ///
+    /// # Errors
+    ///
+    /// As for [`send`](Self::send).
+    #[expect(clippy::result_large_err, reason = "the message is handed back")]
+    pub fn send_timeout(
+        &self,
+        message: impl IntoMessage,
+        timeout: Duration,
+    ) -> Result<(), SendError> {
+        let mut message = message.into_message();
+        match self.send_until(&mut message, deadline(Some(timeout))) {
+            Ok(()) => Ok(()),
+            Err(refusal) => Err(refused(refusal, message)),
+        }
+    }
+}
+
+/// Gives a message back.
+#[cold]
+pub(super) fn refused(refusal: Refusal, message: Message) -> SendError {
+    SendError {
+        error: refusal.into(),
+        message,
+    }
+}
