@@ -198,6 +198,7 @@ impl Encoder {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::curve::{Role, Session, boxes::BoxKey};
 
     fn encoded(version: Version, encode: impl Fn(&mut Encoder, &mut Vec<u8>)) -> Vec<u8> {
         let mut wire = Vec::new();
@@ -300,5 +301,22 @@ mod tests {
         assert!(!Encoder::new(Version::V1_0).is_plain());
         assert!(!Encoder::new(Version::V2_0).is_plain());
         assert!(Encoder::new(Version::V3_0).is_plain());
+    }
+
+    #[test]
+    fn nothing_is_encoded_without_a_nonce() {
+        let key = BoxKey::new(&[3; 32]);
+        let (sealer, _) = Session::from_key(Role::Client, &key, u64::MAX - 2, 0).into_halves();
+        let mut encoder = Encoder::new(Version::V3_1).with_sealer(sealer);
+        let mut wire = Vec::new();
+        assert!(!encoder.is_exhausted());
+        encoder.encode_message(&Message::from("the last one"), &mut wire);
+        let len = wire.len();
+        assert!(len > 0 && encoder.is_exhausted());
+        encoder.encode_message(&Message::from(["two", "frames"]), &mut wire);
+        encoder.encode_command(Command::Pong { context: b"" }, &mut wire);
+        encoder.encode_subscription(true, b"topic", &mut wire);
+        encoder.encode_frame(Flags::NONE, b"frame", &mut wire);
+        assert_eq!(wire.len(), len);
     }
 }

@@ -416,6 +416,9 @@ mod tests {
             let Stop::Invalid(error) = scan.stop else {
                 panic!("{:?}", scan.stop)
             };
+            // It stops in front of the frame, whose header is all that is left.
+            assert_eq!(missing_header(&wire[scan.scanned..]), 0);
+            assert!([2, 9].contains(&(wire.len() - scan.scanned)));
             (scan.messages, error)
         };
         let limits = Limits::default();

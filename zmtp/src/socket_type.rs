@@ -5,8 +5,8 @@ use std::str::FromStr;
 
 /// The type of a socket, as both ends announce it in the handshake.
 ///
-/// The first eleven are stable. The others are drafts; `Dgram` never takes part in a ZMTP handshake
-/// and is here because the protocol reserves its name and number.
+/// The first eleven are stable. The others are drafts; `Dgram` is here because the protocol reserves its
+/// name and number, while libzmq's DGRAM sockets speak no ZMTP.
 ///
 /// # Examples
 ///

@@ -8,7 +8,10 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use zmtp::curve::{KeyPair, SecretKey, ServerConfig};
 use zmtp::greeting::{Greeting, MechanismName, signature};
-use zmtp::{Connection, HandshakeConfig, Limits, MechanismConfig, SocketType, Version, plain};
+use zmtp::{
+    Connection, HandshakeConfig, Limits, MechanismConfig, Scanner, SocketType, Version, plain,
+    scan::Stop,
+};
 
 /// What a connection may take beside what has arrived, in bytes.
 const FIXED: u64 = 16 << 10;
@@ -83,6 +86,27 @@ fn announcements_cost_nothing() {
             }
         }
     }
+}
+
+#[test]
+fn the_scanner_allocates_nothing() {
+    let mut wire = b"\x00\x05hello\x01\x03two\x00\x06frames".repeat(1000);
+    wire.extend_from_slice(&header(Version::V3_1, 0, 100_000));
+    wire.resize(wire.len() + 100_000, 7);
+    wire.extend_from_slice(&header(Version::V3_1, 0, 1 << 40));
+    let mut scanner = Scanner::new(&Limits::default());
+    let taken = measure(|| {
+        let (mut at, mut messages) = (0, 0);
+        // What is there grows, as it does on a connection.
+        for end in (0..wire.len()).step_by(1000).chain([wire.len()]) {
+            let scan = scanner.scan(&wire[at..end]);
+            at += scan.scanned;
+            messages += scan.messages;
+            assert!(matches!(scan.stop, Stop::NeedMore { .. }));
+        }
+        assert_eq!(messages, 2001);
+    });
+    assert_eq!(taken.count_total, 0);
 }
 
 proptest! {

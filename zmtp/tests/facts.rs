@@ -5,7 +5,7 @@ use std::time::Instant;
 use zmtp::greeting::{Greeting, MechanismName};
 use zmtp::{
     Command, Connection, Error, Event, HandshakeConfig, Limits, MechanismConfig, Metadata, Random,
-    SocketType, Version, curve, header, plain,
+    SocketType, Version, curve, header, plain, zap,
 };
 
 /// The length of a greeting.
@@ -119,6 +119,53 @@ fn the_peers_as_server_byte_is_ignored() {
             let sent = transmit(&mut connection);
             assert_eq!(sent.len() > GREETING, begins, "{name:?}");
         }
+    }
+}
+
+/// A policy is for whoever may refuse: an end that is the client in its mechanism has nobody to ask about.
+#[test]
+fn clients_never_ask_zap() {
+    let keys = key_pair();
+    let for_curve = curve::ClientConfig::new(*keys.public(), key_pair());
+    let for_plain = plain::ClientConfig::new("user", "password").unwrap();
+    for [client, server] in [
+        [
+            MechanismConfig::PlainClient(for_plain),
+            MechanismConfig::PlainServer(plain::ServerConfig::new()),
+        ],
+        [
+            MechanismConfig::CurveClient(for_curve),
+            MechanismConfig::CurveServer(curve::ServerConfig::new(keys)),
+        ],
+    ] {
+        let now = Instant::now();
+        let [mut client, mut server] = [client, server].map(|mechanism| {
+            let config = HandshakeConfig::new(SocketType::Pair)
+                .with_mechanism(mechanism)
+                .with_zap(zap::Policy::new("everywhere"));
+            Connection::new(config, now)
+        });
+        let (mut of_client, mut of_server) = (Vec::new(), Vec::new());
+        for _ in 0..8 {
+            server.handle_input(&transmit(&mut client), now).unwrap();
+            for event in events(&mut server) {
+                if let Event::Authenticate(request) = &event {
+                    let reply = zap::Reply::success(request, "user");
+                    server.handle_zap(zap::Answer::Reply(reply), now).unwrap();
+                }
+                of_server.push(event);
+            }
+            client.handle_input(&transmit(&mut server), now).unwrap();
+            of_client.extend(events(&mut client));
+        }
+        assert!(
+            matches!(of_server[..], [Event::Authenticate(_), Event::Connected(_)]),
+            "{of_server:?}"
+        );
+        assert!(
+            matches!(of_client[..], [Event::Connected(_)]),
+            "{of_client:?}"
+        );
     }
 }
 

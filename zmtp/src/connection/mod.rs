@@ -2,6 +2,8 @@
 //! clock.
 
 mod config;
+#[cfg(test)]
+mod tests;
 
 use std::collections::VecDeque;
 use std::fmt;

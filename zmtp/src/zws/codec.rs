@@ -459,4 +459,16 @@ mod tests {
             .unwrap();
         assert_eq!((wire[1], wire.len()), (125, 127));
     }
+
+    #[test]
+    fn the_masks_do_not_show() {
+        let script = [0xA5; MASK_BATCH];
+        let mut encoder = Encoder::new(Role::Client, script::random(&[&script]));
+        let mut wire = Vec::new();
+        let ping = Control::Ping(Bytes::new());
+        encoder.encode_control(&ping, &mut wire).unwrap();
+        assert_eq!(wire[2..], [0xA5; 4]);
+        let shown = format!("{encoder:?} {encoder:x?}").to_lowercase();
+        assert!(!shown.contains("165") && !shown.contains("a5"), "{shown}");
+    }
 }
