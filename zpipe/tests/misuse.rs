@@ -167,6 +167,30 @@ fn a_rope_where_a_body_is_wanted() {
 }
 
 #[test]
+fn a_body_that_cannot_be_read() {
+    let (mut ingest, mut reader) = ingest_pipe(UNLIMITED, None, None);
+    let body: Vec<u8> = (0..SPLICE_MIN).map(|at| at as u8).collect();
+    ingest.fill_from(b"\x02\0\0\0\0\0\0\x20\x00");
+    ingest.scan(&FrameLimits::default());
+    for half in body.chunks(SPLICE_MIN / 2) {
+        assert_eq!(ingest.fill_body(|_| Err("no")), Err("no"));
+        assert!(ingest.wants_body() && ingest.is_mid_message());
+        let text = panics(|| {
+            _ = ingest.fill_body(|room| {
+                room[1].write(0);
+                // SAFETY: it has been written.
+                Ok::<_, ()>(unsafe { &mut *(std::ptr::from_mut(&mut room[1..2]) as *mut [u8]) })
+            });
+        });
+        assert_eq!(text, "not what was lent");
+        assert!(ingest.wants_body() && ingest.is_mid_message());
+        ingest.fill_from(half);
+    }
+    assert_eq!(ingest.scan(&FrameLimits::default()).messages, 1);
+    assert_eq!(reader.next_frame().unwrap().body.as_slice(), body);
+}
+
+#[test]
 fn more_than_there_was_room_for() {
     let (mut ingest, mut reader) = ingest_pipe(UNLIMITED, None, None);
     panics(|| _ = ingest.fill_rope(100, |room| Ok::<_, ()>(room.len() + 1)));
@@ -291,4 +315,56 @@ fn a_full_pipe_whose_reader_goes() {
     assert!(writer.has_room() && !writer.block());
     writer.set_limits(one);
     assert!(writer.has_room() && writer.is_closed());
+}
+
+#[test]
+fn a_writer_that_does_not_ask_for_room() {
+    const MANY: u64 = if cfg!(miri) { 50 } else { 5000 };
+    let one = Limits {
+        messages: 1,
+        bytes: 1,
+    };
+    let (mut writer, mut reader) = pipe(one, None, None);
+    for count in 0..MANY {
+        assert_eq!(writer.has_room(), count == 0);
+        assert_eq!(writer.pending(), count);
+        writer.append(Flags::MORE, &count.to_ne_bytes());
+        writer.append_spliced(Flags::NONE, Bytes::from_static(b"end"));
+        writer.commit();
+    }
+    for count in 0..MANY {
+        assert_eq!(
+            reader.next_frame().unwrap().body.as_slice(),
+            count.to_ne_bytes()
+        );
+        assert_eq!(reader.next_frame().unwrap().body.as_slice(), b"end");
+        reader.release();
+        assert_eq!(writer.has_room(), count + 1 == MANY);
+    }
+}
+
+#[test]
+fn a_second_notifier() {
+    let one = Limits {
+        messages: 1,
+        bytes: 0,
+    };
+    for late in [false, true] {
+        let mut set = ReadySet::new();
+        let first = |token| Some(set.notifier(token)).filter(|_| !late);
+        let (mut writer, mut reader) = pipe(one, first(1), first(2));
+        for token in [1, 3] {
+            writer.set_notifier(set.notifier(token));
+            reader.set_notifier(set.notifier(token + 1));
+        }
+        assert!(reader.set_idle());
+        writer.append(Flags::NONE, b"");
+        writer.commit();
+        assert!(writer.block());
+        assert!(reader.next_frame().is_some());
+        reader.release();
+        let mut tokens = Vec::new();
+        set.drain(|token, _| tokens.push(token));
+        assert_eq!(tokens, [2, 1]);
+    }
 }

@@ -11,8 +11,11 @@ use std::io;
 
 use oracle::{OracleFrame, Step, limits};
 use proptest::prelude::*;
-use zmtp::header::Flags;
-use zpipe::{FrameLimits, ReadySet, Scan, Writer, byte_pipe, ingest_pipe, pipe};
+use zmtp::{
+    Message,
+    header::{self, Flags},
+};
+use zpipe::{FrameLimits, ReadySet, Scan, Writer, byte_pipe, channel, ingest_pipe, pipe};
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     prop::collection::vec(any::<Step>(), 0..if cfg!(miri) { 100 } else { 200 })
@@ -215,6 +218,59 @@ fn commands_alone_take_no_memory() {
     }
 }
 
+/// How often this thread allocates while it makes so many turns, after others for the sizes to settle.
+fn allocations_of(mut turn: impl FnMut()) -> u64 {
+    (0..10_000).for_each(|_| turn());
+    let before = allocation::count();
+    (0..10_000).for_each(|_| turn());
+    allocation::count() - before
+}
+
+#[test]
+#[cfg_attr(any(miri, mutants), ignore = "about memory, and long")]
+fn a_steady_flow_allocates_nothing() {
+    for (held, size) in [(1, 0), (1, 900), (1, 7000), (5, 7000), (100, 500)] {
+        let body = vec![7; size];
+        let (mut writer, mut reader) = pipe(limits(0, 0), None, None);
+        let turn = || {
+            for _ in 0..held {
+                // Besides a frame that has a chunk of its own, a small one would need another chunk.
+                if size < 1000 {
+                    writer.append(Flags::MORE, b"two frames");
+                }
+                writer.append(Flags::NONE, &body);
+                writer.commit();
+            }
+            while reader.next_frame().is_some() {
+                reader.release();
+            }
+        };
+        assert_eq!(allocations_of(turn), 0, "{held} of {size} bytes, as frames");
+
+        let (mut writer, mut reader) = byte_pipe(limits(0, 0), None, None);
+        let turn = || {
+            for _ in 0..held {
+                writer.append(Flags::NONE, &body);
+                writer.commit();
+            }
+            reader.advance(held * (header::encoded_len(size as u64) + size));
+        };
+        assert_eq!(allocations_of(turn), 0, "{held} of {size} bytes, as bytes");
+
+        let (mut sender, mut receiver) = channel(limits(0, 0));
+        let mut message = Message::new();
+        let turn = || {
+            (0..held).for_each(|_| sender.send_body(&body).unwrap());
+            (0..held).for_each(|_| receiver.recv_into(&mut message).unwrap());
+        };
+        assert_eq!(
+            allocations_of(turn),
+            0,
+            "{held} of {size} bytes, in a channel"
+        );
+    }
+}
+
 /// Counts what each thread allocates, so that a chunk which nobody freed is found.
 mod allocation {
     use std::{
@@ -224,6 +280,7 @@ mod allocation {
 
     thread_local! {
         static LIVE: Cell<isize> = const { Cell::new(0) };
+        static COUNT: Cell<u64> = const { Cell::new(0) };
     }
 
     struct Counting;
@@ -231,32 +288,38 @@ mod allocation {
     #[global_allocator]
     static ALLOCATOR: Counting = Counting;
 
-    fn count(bytes: isize) {
+    fn change(bytes: isize) {
         LIVE.with(|live| live.set(live.get() + bytes));
+    }
+
+    fn allocated(bytes: usize) {
+        COUNT.with(|count| count.set(count.get() + 1));
+        change(bytes as isize);
     }
 
     // SAFETY: forwards everything to the system's allocator.
     unsafe impl GlobalAlloc for Counting {
         unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-            count(layout.size() as isize);
+            allocated(layout.size());
             // SAFETY: forwarded.
             unsafe { System.alloc(layout) }
         }
 
         unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
-            count(layout.size() as isize);
+            allocated(layout.size());
             // SAFETY: forwarded.
             unsafe { System.alloc_zeroed(layout) }
         }
 
         unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
-            count(-(layout.size() as isize));
+            change(-(layout.size() as isize));
             // SAFETY: forwarded.
             unsafe { System.dealloc(at, layout) }
         }
 
         unsafe fn realloc(&self, at: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-            count(size as isize - layout.size() as isize);
+            change(-(layout.size() as isize));
+            allocated(size);
             // SAFETY: forwarded.
             unsafe { System.realloc(at, layout, size) }
         }
@@ -265,6 +328,11 @@ mod allocation {
     /// Bytes that this thread has allocated and not freed.
     pub(crate) fn live() -> isize {
         LIVE.with(Cell::get)
+    }
+
+    /// How often this thread has allocated.
+    pub(crate) fn count() -> u64 {
+        COUNT.with(Cell::get)
     }
 
     /// Runs `f`, after which this thread must have as much memory as before.
