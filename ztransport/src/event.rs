@@ -456,4 +456,38 @@ mod tests {
         assert_eq!(handle.counters().departed.value(), 6);
         assert_eq!(mailbox.take().len(), 1);
     }
+
+    #[test]
+    fn events_go_to_the_last_monitor_and_wait_for_nobody() {
+        let set = zpipe::ReadySet::new();
+        let (letters, _mailbox) = zpipe::mailbox(set.notifier(0));
+        let handle = SocketHandle::new(letters, set.notifier(0));
+        let emit = |name: &str| {
+            let endpoint = Endpoint::parse(&format!("inproc://{name}")).unwrap();
+            handle.emit(|| Event::Listening { endpoint });
+        };
+        let names = |receiver: &EventReceiver| {
+            std::iter::from_fn(|| receiver.try_recv())
+                .map(|event| match event {
+                    Event::Listening { endpoint } => endpoint.to_string(),
+                    other => panic!("{other:?}"),
+                })
+                .collect::<Vec<_>>()
+        };
+        emit("before anybody looks");
+        let first = handle.monitor(2);
+        emit("a");
+        let second = handle.monitor(2);
+        for name in ["b", "c", "too much", "and more"] {
+            emit(name);
+        }
+        assert_eq!(names(&first), ["inproc://a"]);
+        assert_eq!(names(&second), ["inproc://b", "inproc://c"]);
+        assert_eq!(handle.counters().monitor_lagged.value(), 2);
+        emit("d");
+        assert_eq!(names(&second), ["inproc://d"]);
+        drop(second);
+        emit("nobody looks any more");
+        assert_eq!(handle.counters().monitor_lagged.value(), 2);
+    }
 }

@@ -44,7 +44,7 @@ struct WakeFd(OwnedFd);
 /// Reported for the event descriptor, and never given to anything else.
 const WAKE_KEY: u64 = u64::MAX;
 
-/// What is reported of a descriptor, besides its end, which always is.
+/// What is reported of a descriptor, besides an error and the end of both directions, which always are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Interest {
     pub(crate) input: bool,
@@ -209,5 +209,91 @@ impl Wake for WakeFd {
     fn wake_by_ref(self: &Arc<Self>) {
         // Fails only when the counter is at its limit, which no process lives to see.
         let _ = rustix::io::write(&self.0, &1u64.to_ne_bytes());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{io::Write, net::Shutdown, os::unix::net::UnixStream};
+
+    use super::*;
+
+    const NOTHING: Interest = Interest {
+        input: false,
+        output: false,
+    };
+
+    /// What is reported now: keys, and whether readable, writable and hung up.
+    fn reported(poll: &Poll) -> Vec<(u64, [bool; 3])> {
+        let mut seen = Vec::new();
+        let report = |ready: Ready| {
+            let what = [ready.readable, ready.writable, ready.hung_up];
+            seen.push((ready.key, what));
+        };
+        poll.wait::<8>(Some(Instant::now()), report).unwrap();
+        seen
+    }
+
+    #[test]
+    fn the_end_is_reported_whatever_is_watched() {
+        for interest in [NOTHING, Interest::INPUT, Interest::BOTH] {
+            let (poll, registry) = Poll::new().unwrap();
+            let (ours, mut theirs) = UnixStream::pair().unwrap();
+            registry.add(ours.as_fd(), 7, interest).unwrap();
+            reported(&poll);
+            theirs.write_all(b"input").unwrap();
+            let input = [true, interest.output, false];
+            let expected = interest.input.then_some((7, input));
+            assert_eq!(reported(&poll), Vec::from_iter(expected));
+            theirs.shutdown(Shutdown::Write).unwrap();
+            let half = [true, interest.output, true];
+            let expected = interest.input.then_some((7, half));
+            assert_eq!(reported(&poll), Vec::from_iter(expected));
+            drop(theirs);
+            assert_eq!(reported(&poll), [(7, [true; 3])]);
+            assert_eq!(reported(&poll), []);
+        }
+    }
+
+    #[test]
+    fn what_is_removed_is_not_reported() {
+        let (poll, registry) = Poll::new().unwrap();
+        let (ours, mut theirs) = UnixStream::pair().unwrap();
+        registry.add(ours.as_fd(), 7, Interest::INPUT).unwrap();
+        theirs.write_all(b"input").unwrap();
+        assert_eq!(reported(&poll), [(7, [true, false, false])]);
+        registry.modify(ours.as_fd(), 8, Interest::INPUT).unwrap();
+        assert_eq!(reported(&poll), [(8, [true, false, false])]);
+        registry.modify(ours.as_fd(), 9, Interest::INPUT).unwrap();
+        registry.remove(ours.as_fd()).unwrap();
+        drop(theirs);
+        assert_eq!(reported(&poll), []);
+    }
+
+    #[test]
+    fn each_thing_is_told_to_one_wait() {
+        let (poll, registry) = Poll::new().unwrap();
+        let _pairs: Vec<_> = (0..5)
+            .map(|key| {
+                let (ours, mut theirs) = UnixStream::pair().unwrap();
+                registry.add(ours.as_fd(), key, Interest::INPUT).unwrap();
+                theirs.write_all(b"input").unwrap();
+                (ours, theirs)
+            })
+            .collect();
+        let (waker, now) = (poll.waker(), Some(Instant::now()));
+        let (mut keys, mut woken) = (Vec::new(), 0);
+        waker.wake_by_ref();
+        waker.wake_by_ref();
+        for round in 1..=3 {
+            let report = |ready: Ready| keys.push(ready.key);
+            woken += usize::from(poll.wait::<2>(now, report).unwrap());
+            assert_eq!(keys.len() + woken, 2 * round);
+        }
+        keys.sort_unstable();
+        assert_eq!((keys, woken), (vec![0, 1, 2, 3, 4], 1));
+        assert!(!poll.wait::<2>(now, |_| panic!("told twice")).unwrap());
+        waker.wake();
+        assert!(poll.wait::<2>(now, |_| panic!("told twice")).unwrap());
     }
 }

@@ -179,6 +179,19 @@ fn a_vanished_peer_is_an_error_and_no_signal() {
 }
 
 #[test]
+fn what_was_written_to_an_ipc_stream_is_with_the_peer() {
+    for text in TRANSPORTS {
+        let (client, _server) = pair(text);
+        assert_eq!(client.unacknowledged(), 0);
+        // More than the peer's system takes for it.
+        while client.write(&[0; 65_536]).is_ok() {}
+        let waits =
+            text.starts_with("tcp") && cfg!(all(target_os = "linux", target_arch = "x86_64"));
+        assert_eq!(client.unacknowledged() > 0, waits, "{text}");
+    }
+}
+
+#[test]
 fn accept_would_block() {
     for text in TRANSPORTS {
         let (listener, _) = bind(text).unwrap();
