@@ -6,6 +6,7 @@ use std::{
     sync::Arc,
     task::{Context as TaskContext, Poll, Wake, Waker},
     thread::{self, Thread},
+    time::Duration,
 };
 
 use zsocket::{Context, Error, Message, Pull, Push, Rep, Req};
@@ -88,7 +89,7 @@ fn join_two(
             .iter()
             .all(|(_, flag)| !flag.woken.load(std::sync::atomic::Ordering::Acquire));
         if idle {
-            thread::park_timeout(std::time::Duration::from_millis(100));
+            thread::park_timeout(Duration::from_millis(100));
         }
     }
 }
@@ -248,6 +249,34 @@ fn a_dropped_future_leaves_no_waker_behind() {
         assert_eq!(Arc::strong_count(&unpark), 3);
     }
     assert_eq!(Arc::strong_count(&unpark), 2);
+}
+
+/// The timeouts are of those who block.
+#[test]
+fn futures_never_give_up() {
+    for timeout in [Duration::ZERO, Duration::from_millis(1)] {
+        let context = Context::new();
+        let pull = context.socket::<Pull>().unwrap();
+        let push = context.socket::<Push>().unwrap();
+        pull.set_recv_timeout(Some(timeout)).unwrap();
+        push.set_send_timeout(Some(timeout)).unwrap();
+        let waker = thread_waker();
+        let mut cx = TaskContext::from_waker(&waker);
+        let mut receiving = pin!(pull.recv_async());
+        let mut sending = pin!(push.send_async("late"));
+        for _ in 0..3 {
+            assert!(receiving.as_mut().poll(&mut cx).is_pending());
+            assert!(sending.as_mut().poll(&mut cx).is_pending());
+            // For as long as the timeouts say.
+            assert!(matches!(pull.recv(), Err(Error::WouldBlock)));
+            let refused = push.send("x").unwrap_err().error;
+            assert!(matches!(refused, Error::WouldBlock));
+        }
+        pull.bind("inproc://late").unwrap();
+        push.connect("inproc://late").unwrap();
+        block_on(sending).unwrap();
+        assert_eq!(block_on(receiving).unwrap()[0], "late");
+    }
 }
 
 #[test]
