@@ -218,6 +218,69 @@ fn commands_alone_take_no_memory() {
     }
 }
 
+/// What the beginning of a message takes at most while it arrives `step` bytes at a time, in bytes, as long
+/// as its end does not come.
+fn cost_of_unfinished(wire: &[u8], step: usize) -> isize {
+    let before = allocation::live();
+    let (mut ingest, _reader) = ingest_pipe(limits(0, 0), None, None);
+    let mut cost = 0;
+    let mut input = wire;
+    while !input.is_empty() {
+        let mut part = &input[..step.min(input.len())];
+        let filled = if ingest.wants_body() {
+            ingest.fill_body(|room| {
+                let len = room.len().min(part.len());
+                let (room, _) = room.split_at_mut(len);
+                for (to, from) in room.iter_mut().zip(part) {
+                    to.write(*from);
+                }
+                // SAFETY: the loop above has written each of them.
+                Ok::<_, io::Error>(unsafe { &mut *(std::ptr::from_mut(room) as *mut [u8]) })
+            })
+        } else {
+            ingest.fill_rope(step, |room| io::Read::read(&mut part, room))
+        };
+        input = &input[filled.unwrap().bytes..];
+        let scanned = ingest.scan(&FrameLimits::default());
+        assert_eq!((scanned.messages, scanned.stop), (0, Scan::NeedInput));
+        cost = cost.max(allocation::live() - before);
+    }
+    cost
+}
+
+#[test]
+#[cfg_attr(any(miri, mutants), ignore = "about memory, and long")]
+fn an_unfinished_message_takes_twice_its_size_and_something_for_each_frame() {
+    for (frames, len) in [
+        (60_000, 1),
+        (60_000, 100),
+        (2000, 3000),
+        (500, 9000),
+        (40, 100_000),
+        (1, 8 << 20),
+    ] {
+        let mut wire = Vec::new();
+        for _ in 0..frames {
+            let frame = OracleFrame {
+                more: true,
+                command: false,
+                body: vec![7; len],
+            };
+            frame.encode(&mut wire);
+        }
+        // Not even the last of them comes whole.
+        wire.pop();
+        for step in [4000, 65_536] {
+            let cost = cost_of_unfinished(&wire, step);
+            let most = 2 * frames * len + 100 * frames + 256 * 1024;
+            assert!(
+                cost <= most as isize,
+                "{cost} bytes for {frames} frames of {len}, {step} at a time"
+            );
+        }
+    }
+}
+
 /// How often this thread allocates while it makes so many turns, after others for the sizes to settle.
 fn allocations_of(mut turn: impl FnMut()) -> u64 {
     (0..10_000).for_each(|_| turn());
