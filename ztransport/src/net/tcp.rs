@@ -177,3 +177,24 @@ fn new_socket(address: SocketAddr) -> io::Result<Socket> {
         Some(Protocol::TCP),
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_families_or_one_but_never_none() {
+        let [v4, other, v6] =
+            ["10.0.0.1:1", "10.0.0.2:1", "[::1]:1"].map(|text| text.parse::<SocketAddr>().unwrap());
+        for (found, without_ipv6) in [
+            (vec![v4], vec![v4]),
+            (vec![v6], vec![v6]),
+            (vec![v6, v6], vec![v6, v6]),
+            (vec![v6, other, v4], vec![other, v4]),
+            (vec![v4, v6, other], vec![v4, other]),
+        ] {
+            assert_eq!(by_family(found.clone(), true), found);
+            assert_eq!(by_family(found, false), without_ipv6);
+        }
+    }
+}
