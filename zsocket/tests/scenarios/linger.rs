@@ -2,6 +2,8 @@
 
 use std::{
     io::Write,
+    sync::mpsc,
+    thread,
     time::{Duration, Instant},
 };
 
@@ -66,6 +68,27 @@ fn a_context_that_is_dropped_sends_everything_first() {
             assert_eq!((message[0][0], message[0].len()), (at as u8, 10_000));
         }
         dropper.join();
+    }
+}
+
+/// A panic must be able to end the thread, whatever is queued.
+#[test]
+fn a_context_that_a_panic_drops_waits_for_nobody() {
+    for wire in WIRES {
+        let endpoint = nobody(wire);
+        let (ended, end) = mpsc::channel::<()>();
+        let thread = thread::spawn(move || {
+            // Dropped after the context.
+            let _ended = ended;
+            let context = Context::new();
+            let push = context.socket::<Push>().unwrap();
+            push.connect(&endpoint).unwrap();
+            push.send("for nobody").unwrap();
+            std::panic::resume_unwind(Box::new("on purpose"));
+        });
+        let ended = end.recv_timeout(PATIENCE);
+        assert_eq!(ended, Err(mpsc::RecvTimeoutError::Disconnected));
+        assert!(thread.join().is_err());
     }
 }
 

@@ -114,3 +114,26 @@ fn a_builder_tells_of_the_first_value_that_is_not_allowed() {
         "routing_id",
     );
 }
+
+#[test]
+fn the_defaults_are_those_of_the_documentation() {
+    let context = Context::new();
+    let req = context.socket::<Req>().unwrap();
+    assert_eq!((req.send_hwm(), req.recv_hwm()), (1000, 1000));
+    assert_eq!(req.departed_hwm(), 1_000_000);
+    assert_eq!(req.departed_bytes(), 1 << 30);
+    assert_eq!(req.linger(), None);
+    assert_eq!(req.default_send_timeout(), None);
+    assert_eq!(req.default_recv_timeout(), None);
+    assert_eq!(req.reconnect_interval(), Some(Duration::from_millis(100)));
+    assert_eq!(req.reconnect_interval_max(), None);
+    assert_eq!(req.handshake_interval(), Some(Duration::from_secs(30)));
+    assert_eq!(req.connect_timeout(), None);
+    assert_eq!(req.max_frame_size(), None);
+    assert_eq!(req.max_message_size(), None);
+    assert_eq!(req.max_frames(), 65_536);
+    assert_eq!(req.message_timeout(), None);
+    assert_eq!(req.max_refusals(), 2);
+    assert!(!req.immediate());
+    assert_eq!(req.routing_id(), "");
+}
