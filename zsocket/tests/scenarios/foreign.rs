@@ -371,6 +371,33 @@ fn an_io_thread_waits_for_nothing() {
 }
 
 #[test]
+fn an_io_thread_does_not_wait_as_long_as_it_is_told_either() {
+    let context = Context::new();
+    let pull = context.socket::<Pull>().unwrap();
+    let endpoint = pull.bind("tcp://127.0.0.1:*").unwrap();
+    let (done, results) = mpsc::channel();
+    wait_with(
+        &pull,
+        &waker(move || {
+            let idle = context.socket::<Pull>().unwrap();
+            let full = context.socket::<Push>().unwrap();
+            let received = matches!(idle.recv_timeout(Duration::MAX), Err(Error::WouldBlock));
+            let sent = full.send_timeout("x", Duration::MAX).map_err(|e| e.error);
+            let sent = matches!(sent, Err(Error::WouldBlock));
+            // Whoever waited for this thread to free a port would wait in vain, each time for seconds.
+            for anywhere in ["tcp://127.0.0.1:*", "ipc://*"].repeat(6) {
+                idle.unbind(idle.bind(anywhere).unwrap()).unwrap();
+            }
+            let ended = context.term_timeout(Duration::MAX).is_err();
+            done.send((received, sent, ended)).unwrap();
+        }),
+    );
+    let mut raw = Raw::connect_as(&endpoint, "PUSH");
+    raw.send(&[b"wake up"]);
+    assert_eq!(results.recv_timeout(PATIENCE), Ok((true, true, true)));
+}
+
+#[test]
 fn a_waker_that_panics_costs_its_task_alone() {
     for wire in WIRES {
         let context = Context::new();
