@@ -6,6 +6,7 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::os::fd::AsFd;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::os::unix::net::{UnixDatagram, UnixListener};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -635,6 +636,35 @@ fn ipc_permissions_do_not_depend_on_the_umask() {
         }
         return;
     }
+}
+
+/// Somebody looks all the time while the file is made and removed.
+#[test]
+#[cfg(target_os = "linux")]
+fn an_ipc_file_has_no_other_permissions_even_for_a_moment() {
+    let test = "net::tests::an_ipc_file_has_no_other_permissions_even_for_a_moment";
+    if !is_child_with_umask(test, "000") {
+        return;
+    }
+    let (_directory, text) = temporary();
+    let endpoint = parse(&text);
+    let seen = AtomicU32::new(0);
+    let deadline = Instant::now() + Duration::from_secs(20);
+    let goes_on = || seen.load(Ordering::Relaxed) < 1000 && Instant::now() < deadline;
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            while goes_on() {
+                if let Ok(found) = fs::symlink_metadata(path_of(&endpoint)) {
+                    assert_eq!(found.mode() & 0o777, 0o600);
+                    seen.fetch_add(1, Ordering::Relaxed);
+                }
+            }
+        });
+        while goes_on() {
+            bind(&text).unwrap();
+        }
+    });
+    assert!(seen.into_inner() > 0);
 }
 
 #[test]
