@@ -338,7 +338,7 @@ fn ping_for_a_while(raw: &mut Raw) -> usize {
     while begin.elapsed() < SLOW {
         // One whose other end is gone learns it when it reads.
         pings += usize::from(raw.write_all(&ping(b"slow")).is_ok());
-        std::thread::sleep(A_WHILE);
+        thread::sleep(A_WHILE);
     }
     pings
 }

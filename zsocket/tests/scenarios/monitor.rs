@@ -1,8 +1,8 @@
-//! Who watches a socket, and who does not look at what there is to see.
+//! Who watches a socket, and who does not look at what there is to see; and what is counted for either.
 
 use zsocket::{Context, Event, Monitor, Pull, Push};
 
-use crate::support::{PATIENCE, eventually, wait_for};
+use crate::support::{PATIENCE, Raw, WIRES, eventually, wait_for};
 
 fn is_listening(event: &Event) -> bool {
     matches!(event, Event::Listening { .. })
@@ -62,4 +62,26 @@ fn a_second_monitor_replaces_the_first() {
     pull.bind("tcp://127.0.0.1:*").unwrap();
     wait_for(&second, "the third event", is_listening);
     assert_eq!(pull.stats().monitor_lagged, 0);
+}
+
+#[test]
+fn each_connection_is_counted_by_who_has_ended_it() {
+    for wire in WIRES {
+        let context = Context::new();
+        let pull = context.socket::<Pull>().unwrap();
+        let endpoint = pull.bind(wire.anywhere()).unwrap();
+        let connections = || pull.stats().connections;
+        let [first, mut second, mut third] = [(); 3].map(|()| Raw::connect_as(&endpoint, "PUSH"));
+        eventually("all of them are there", || connections().open == 3);
+        first.finish();
+        drop(first);
+        eventually("one is gone", || connections().closed_peer == 1);
+        pull.unbind(&endpoint).unwrap();
+        second.expect_close();
+        third.expect_close();
+        eventually("two are closed", || connections().closed_local == 2);
+        let ended = connections();
+        assert_eq!((ended.open, ended.established), (0, 3));
+        assert_eq!((ended.closed_peer, ended.closed_io), (1, 0));
+    }
 }
