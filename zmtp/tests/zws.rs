@@ -529,8 +529,15 @@ fn closing_comes_behind_what_was_sent_and_waits_for_the_peer() {
     client.handle_input(&late, Instant::now()).unwrap();
     let expected = Event::Message("still on its way".into());
     assert_eq!(events(&mut client), [expected]);
-    // A ping is not answered any more.
+    // A ping is not answered any more, neither that of the WebSocket nor one of ZMTP.
     client.handle_input(b"\x89\x00", Instant::now()).unwrap();
+    assert!(transmit(&mut client).is_empty());
+    let ping = b"\x82\x08\x02\x04PING\0\0";
+    client.handle_input(ping, Instant::now()).unwrap();
+    assert!(matches!(
+        events(&mut client)[..],
+        [Event::Ping { .. }, Event::Ping { .. }]
+    ));
     assert!(transmit(&mut client).is_empty());
     let echo = transmit(&mut server);
     assert_eq!(client.handle_input(&echo, Instant::now()), closed);
