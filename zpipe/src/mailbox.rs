@@ -189,7 +189,10 @@ impl<T> std::fmt::Debug for Mailbox<T> {
 #[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
-    use crate::ReadySet;
+    use crate::{
+        ReadySet,
+        sync::{AtomicU32, Ordering},
+    };
 
     #[test]
     fn letters_keep_their_order_and_come_back_when_nobody_listens() {
@@ -233,5 +236,34 @@ mod tests {
         }
         assert_eq!(looked_at, LAST - 1);
         assert_eq!(mailbox.take(), [0, LAST]);
+    }
+
+    /// A letter that asks its own mailbox when it is dropped.
+    #[derive(Debug)]
+    struct Asking(Sender<Self>, Arc<AtomicU32>);
+
+    impl Drop for Asking {
+        fn drop(&mut self) {
+            assert!(!self.0.is_waiting(Ticket(0)));
+            self.1.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    #[test]
+    fn letters_are_dropped_outside_the_lock() {
+        let set = ReadySet::new();
+        let (sender, mut mailbox) = mailbox(set.notifier(3));
+        let dropped = Arc::new(AtomicU32::new(0));
+        let post = || sender.post(Asking(sender.clone(), Arc::clone(&dropped)));
+        let (first, _) = (post().unwrap(), post().unwrap());
+        drop(sender.retract_if(first, |_| true));
+        assert_eq!(dropped.load(Ordering::Relaxed), 1);
+        drop(mailbox.take());
+        assert_eq!(dropped.load(Ordering::Relaxed), 2);
+        let _ = post();
+        drop(mailbox);
+        assert_eq!(dropped.load(Ordering::Relaxed), 3);
+        drop(post());
+        assert_eq!(dropped.load(Ordering::Relaxed), 4);
     }
 }
