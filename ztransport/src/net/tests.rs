@@ -1,12 +1,13 @@
 //! Real sockets on the loopback interface and in temporary directories.
 
 use std::fs;
-use std::io::{self, IoSlice, IoSliceMut};
+use std::io::{self, IoSlice, IoSliceMut, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::os::fd::AsFd;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::os::unix::net::{UnixDatagram, UnixListener};
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -158,24 +159,44 @@ fn more_slices_than_the_system_takes() {
     }
 }
 
+/// Alone in its process, which has a handler for the signal; Rust's programs ignore it otherwise.
 #[test]
 fn a_vanished_peer_is_an_error_and_no_signal() {
+    let test = "net::tests::a_vanished_peer_is_an_error_and_no_signal";
+    if !is_child_with_umask(test, "022") {
+        return;
+    }
+    let raised = Arc::new(AtomicBool::new(false));
+    signal_hook::flag::register(signal_hook::consts::SIGPIPE, Arc::clone(&raised)).unwrap();
+    let (reader, mut writer) = io::pipe().unwrap();
+    drop(reader);
+    writer.write_all(b"nobody reads").unwrap_err();
+    assert!(raised.swap(false, Ordering::Relaxed), "a pipe raises it");
     for text in TRANSPORTS {
-        let (client, server) = pair(text);
-        drop(server);
-        let error = loop {
-            wait(&client, PollFlags::OUT);
-            if let Err(error) = client.write_vectored(&[IoSlice::new(&[0; 1000])]) {
-                break error;
-            }
-        };
-        assert!(
-            matches!(
-                error.kind(),
-                io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset
-            ),
-            "{error}"
-        );
+        let writes: [fn(&Stream) -> io::Result<usize>; 2] = [
+            |stream| stream.write(&[0; 1000]),
+            |stream| stream.write_vectored(&[IoSlice::new(&[0; 1000])]),
+        ];
+        for write in writes {
+            let (client, server) = pair(text);
+            drop(server);
+            let error = loop {
+                wait(&client, PollFlags::OUT);
+                if let Err(error) = write(&client) {
+                    break error;
+                }
+            };
+            assert!(
+                matches!(
+                    error.kind(),
+                    io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset
+                ),
+                "{error}"
+            );
+            // And again, now that the end is known.
+            write(&client).unwrap_err();
+            assert!(!raised.load(Ordering::Relaxed), "{text}");
+        }
     }
 }
 
