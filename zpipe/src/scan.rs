@@ -357,6 +357,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "too many bytes")]
     fn an_announcement_gets_no_more_memory_than_a_body_that_came_whole() {
         let (mut ingest, mut reader) = ingest_pipe(Limits::default(), None, None);
         // The second one is not the largest.
@@ -376,6 +377,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "too many bytes")]
     fn a_body_takes_at_most_twice_what_has_come_of_it() {
         let (mut ingest, _reader) = ingest_pipe(Limits::default(), None, None);
         announce(&mut ingest, 1024 * MIB);

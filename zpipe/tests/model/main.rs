@@ -18,14 +18,14 @@ use zmtp::{
 use zpipe::{FrameLimits, ReadySet, Scan, Writer, byte_pipe, channel, ingest_pipe, pipe};
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
-    prop::collection::vec(any::<Step>(), 0..if cfg!(miri) { 100 } else { 200 })
+    prop::collection::vec(any::<Step>(), 0..if cfg!(miri) { 60 } else { 200 })
 }
 
 fn config() -> ProptestConfig {
     ProptestConfig {
         max_shrink_iters: 20_000,
         failure_persistence: None,
-        cases: if cfg!(miri) { 4 } else { 256 },
+        cases: if cfg!(miri) { 2 } else { 256 },
         ..ProptestConfig::default()
     }
 }
