@@ -18,6 +18,9 @@ pub enum Error {
     Terminated,
     /// This socket type does not send, or does not receive. `ENOTSUP`.
     NotSupported,
+    /// This socket has its one peer: a PAIR is for two. Disconnect it first. libzmq says nothing, and the new
+    /// connection is of no use.
+    HasPeer,
     /// The reply to the request will not come, for this reason; the socket may send again. libzmq
     /// waits for ever instead.
     PeerLost(PeerLoss),
@@ -63,6 +66,9 @@ impl fmt::Display for Error {
             }
             Self::Terminated => f.write_str("the context was shut down: close the socket"),
             Self::NotSupported => f.write_str("this socket type does not support the operation"),
+            Self::HasPeer => {
+                f.write_str("a PAIR has one peer, and this one has it: disconnect it first")
+            }
             Self::PeerLost(loss) => loss.fmt(f),
             Self::AddressInUse(at) => {
                 let at = at.as_written();

@@ -50,6 +50,9 @@ pub struct Dropped {
 pub struct Connections {
     /// Established now.
     pub open: u64,
+    /// Peers that were sent away because the pattern has no use for them, as a PAIR that has its peer. Those over
+    /// inproc count, too.
+    pub refused: u64,
     /// Handshakes completed.
     pub established: u64,
     /// Ended by this end.
@@ -86,6 +89,7 @@ impl SocketStats {
         self.foreign_panics = counters.foreign_panics.value();
         self.connections = Connections {
             open: counters.open.value(),
+            refused: self.connections.refused,
             established: counters.established.value(),
             closed_local: counters.closed_local.value(),
             closed_peer: counters.closed_peer.value(),

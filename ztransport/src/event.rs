@@ -108,6 +108,11 @@ pub enum Event {
         /// How many connections it was tried on.
         connections: u32,
     },
+    /// The socket has sent a peer away for which its pattern has no use: a PAIR has one already, for example.
+    PeerRefused {
+        /// Where the connection belongs.
+        endpoint: Endpoint,
+    },
     /// An established connection ended.
     Disconnected {
         /// Where the connection belongs.

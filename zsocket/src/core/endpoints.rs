@@ -9,7 +9,11 @@ use super::{
     Core,
     attachments::{Attachment, Use},
 };
-use crate::{Error, options::SocketOptions, pattern::State};
+use crate::{
+    Error,
+    options::SocketOptions,
+    pattern::{At, State},
+};
 
 impl<S: State> Core<S> {
     pub(crate) fn bind(&mut self, endpoint: &Endpoint) -> Result<Endpoint, Error> {
@@ -46,8 +50,11 @@ impl<S: State> Core<S> {
             .context
             .reactor
             .connect(&endpoint, &options, &self.handle)?;
-        if let Some(link) = link {
-            self.insert(link);
+        if let Some(link) = link
+            && self.admit(link).is_none()
+        {
+            self.context.reactor.forget_inproc(id);
+            return Err(Error::HasPeer);
         }
         self.attachments.insert(
             id,
@@ -88,8 +95,10 @@ impl<S: State> Core<S> {
         self.context.reactor.forget_inproc(id);
         let linger = self.options.linger;
         let mut told = false;
-        for link in self.links.remove_connection(id) {
-            self.departed.remove(link.id);
+        for (place, link) in self.links.remove_connection(id) {
+            let at = At { place, id: link.id };
+            self.state.on_detached(at);
+            self.departed.remove(at.id);
             if link.writer.is_closed() {
                 self.stats.dropped.peer_lost += link.unclaimed();
             } else {

@@ -22,10 +22,10 @@ mod recv;
 mod send;
 mod wait;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use zpipe::{Mailbox, Process, Readiness, ReadySet, Spinner, deferred::Deferral};
-use ztransport::{Driver, Endpoint, InputPoll, Left, Letter, Link, SocketHandle};
+use ztransport::{Driver, Endpoint, Event, InputPoll, Left, Letter, Link, SocketHandle};
 
 pub(crate) use self::attachments::Use;
 use self::{
@@ -39,7 +39,7 @@ use crate::{
     error::Refusal,
     links::{Links, Slot},
     options::SocketOptions,
-    pattern::{At, State},
+    pattern::{Admission, At, State},
     stats::SocketStats,
     tasks::Tasks,
 };
@@ -210,16 +210,33 @@ impl<S: State> Core<S> {
         link.signal_to(&self.handle);
         // They may have changed since the endpoint was bound.
         set_marks(&mut link, &self.options);
-        let at = self.insert(link);
-        // It may be gone already, and the signal of that came to nobody.
-        self.on_gone(at);
+        if let Some(place) = self.admit(link) {
+            // It may be gone already, and the signal of that came to nobody.
+            self.on_gone(place);
+        }
     }
 
-    fn insert(&mut self, link: Link) -> usize {
-        if let (Some(input), Some(driver)) = (&self.input, &link.driver) {
-            input.join(driver);
+    /// Takes a link in, if the pattern has a use for it. Otherwise the peer is sent away.
+    fn admit(&mut self, link: Link) -> Option<usize> {
+        let id = link.id;
+        let place = self.links.insert(link);
+        match self.state.on_attached(At { place, id }) {
+            Admission::Join => {
+                let driver = self.links.get_mut(place)?.link.driver.as_ref();
+                if let (Some(input), Some(driver)) = (&self.input, driver) {
+                    input.join(driver);
+                }
+                Some(place)
+            }
+            Admission::Refuse => {
+                let link = self.links.remove(place)?;
+                let endpoint = link.endpoint.clone();
+                close_link(link, Some(Duration::ZERO));
+                self.stats.connections.refused += 1;
+                self.handle.emit(|| Event::PeerRefused { endpoint });
+                None
+            }
         }
-        self.links.insert(link)
     }
 
     /// If the other end of a link is gone, nothing is sent there any more, and the link is forgotten
@@ -275,6 +292,7 @@ impl<S: State> Core<S> {
             self.loss = loss_of(&link, number);
         }
         self.stats.dropped.peer_lost += link.unclaimed();
+        self.state.on_detached(At { place, id });
     }
 
     // ---- About the socket ----

@@ -82,13 +82,13 @@ impl<S: State> Core<S> {
             return self.links.outbound.remove(at);
         };
         if slot.link.writer.is_closed() {
-            return self.lose(at);
+            return self.on_gone(at);
         }
         // This thread has nothing better to do than to empty it.
         slot.flush();
         if slot.link.writer.is_closed() {
             // Found out just now. It has room for ever, for what nobody will read.
-            return self.lose(at);
+            return self.on_gone(at);
         }
         if slot.link.writer.has_room() {
             return;

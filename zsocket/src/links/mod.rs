@@ -141,12 +141,14 @@ impl Links {
         self.by_id.get(&id).copied()
     }
 
-    /// Takes out the links of the connection with this number, which this socket made.
-    pub(crate) fn remove_connection(&mut self, id: u64) -> Vec<Link> {
+    /// Takes out the links of the connection with this number, which this socket made; with their places.
+    pub(crate) fn remove_connection(&mut self, id: u64) -> Vec<(usize, Link)> {
         let of_it = self.by_connection.range((id, 0)..=(id, usize::MAX));
         let places: Vec<usize> = of_it.map(|(_, at)| *at).collect();
         let links = places.into_iter();
-        links.filter_map(|at| self.remove(at)).collect()
+        links
+            .filter_map(|at| Some((at, self.remove(at)?)))
+            .collect()
     }
 
     /// A link of the connection with this number.

@@ -2,7 +2,7 @@
 
 use zmtp::{Message, SocketType};
 
-use super::{At, Frames, Pull, Push, Rep, Req, Route, Source, State, Verdict};
+use super::{Admission, At, Frames, Pull, Push, Rep, Req, Route, Source, State, Verdict};
 use crate::error::Refusal;
 
 /// Defines the enum and hands each call to the pattern that it is.
@@ -80,6 +80,14 @@ impl State for Any {
 
     fn give_up(&mut self) -> Option<u64> {
         each!(self, state => state.give_up())
+    }
+
+    fn on_attached(&mut self, at: At) -> Admission {
+        each!(self, state => state.on_attached(at))
+    }
+
+    fn on_detached(&mut self, at: At) {
+        each!(self, state => state.on_detached(at));
     }
 
     fn wants_rest(&self, at: At) -> bool {

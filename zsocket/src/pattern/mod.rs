@@ -7,7 +7,7 @@
 //! ```text
 //!   send ──▶ route ──▶ Balanced | One ──▶ wrap ──▶ the frames ──▶ sent | unsent
 //!   recv ──▶ source ──▶ Fair | Only ──▶ the frames ──▶ accept ──▶ Deliver | Discard
-//!   links: on_interrupted, on_lost
+//!   links: on_attached ──▶ Join | Refuse; on_interrupted, on_detached; on_lost
 //! ```
 
 mod dynamic;
@@ -55,6 +55,15 @@ pub enum Verdict {
     Deliver,
     /// It is none of this pattern: drop it and count it.
     Discard,
+}
+
+/// What becomes of a new link.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Admission {
+    /// It takes part.
+    Join,
+    /// The socket has no use for it: it is closed, which is reported.
+    Refuse,
 }
 
 /// Where envelopes are written to: frames of a message whose last frame is still to come.
@@ -122,6 +131,17 @@ pub trait State: Send + 'static {
     }
 
     // ---- Links ----
+
+    /// There is a new link.
+    fn on_attached(&mut self, at: At) -> Admission {
+        let _ = at;
+        Admission::Join
+    }
+
+    /// A link is gone, and all that it brought has been received or dropped.
+    fn on_detached(&mut self, at: At) {
+        let _ = at;
+    }
 
     /// Whether what a peer has left that is gone is still of use.
     fn wants_rest(&self, at: At) -> bool;

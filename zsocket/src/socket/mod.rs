@@ -113,7 +113,8 @@ impl<P: Pattern> Socket<P> {
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidEndpoint`], [`Error::NoIoThread`], [`Error::IoThreadLost`], [`Error::Terminated`].
+    /// [`Error::InvalidEndpoint`], [`Error::NoIoThread`], [`Error::IoThreadLost`], [`Error::Terminated`],
+    /// [`Error::HasPeer`] (PAIR).
     pub fn connect(&self, endpoint: impl IntoEndpoint) -> Result<(), Error> {
         let endpoint = endpoint.into_endpoint()?;
         self.with_core(|core| core.connect(endpoint))
