@@ -371,6 +371,10 @@ impl Rope {
                 self.next_capacity = (self.next_capacity * 2).min(MAX_CHUNK);
             }
         }
+        if need > self.next_capacity {
+            // The next frames may be as large, between small ones: then the same chunks serve for both.
+            self.next_capacity = need.next_power_of_two().min(MAX_CHUNK);
+        }
         let want = self.next_capacity.max(need);
         if let Some(spare) = NonNull::new(spare) {
             // SAFETY: taken out of the slot, the spare is ours alone; the reader took its splices.

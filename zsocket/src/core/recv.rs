@@ -15,7 +15,9 @@ impl<S: State> Core<S> {
     #[inline]
     pub(crate) fn try_recv(&mut self, message: &mut Message, then: Then) -> Result<(), Refusal> {
         self.process()?;
-        match self.state.source()? {
+        let source = self.state.source()?;
+        self.state.prepare(message);
+        match source {
             Source::Fair => self.recv_fair(message, then)?,
             Source::Only(at) => self.recv_only(at, message, then)?,
         }

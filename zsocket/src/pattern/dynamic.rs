@@ -74,6 +74,10 @@ impl State for Any {
         each!(self, state => state.source())
     }
 
+    fn prepare(&self, message: &mut Message) {
+        each!(self, state => state.prepare(message));
+    }
+
     fn accept(&mut self, from: At, message: &mut Message) -> Verdict {
         each!(self, state => state.accept(from, message))
     }

@@ -16,7 +16,7 @@ mod push;
 mod rep;
 mod req;
 
-use zmtp::{Message, SocketType};
+use zmtp::{Frame, Message, SocketType};
 
 pub(crate) use self::{dynamic::Any, pull::Pull, push::Push, rep::Rep, req::Req};
 use crate::error::Refusal;
@@ -118,6 +118,12 @@ pub trait State: Send + 'static {
         Err(Refusal::NotSupported)
     }
 
+    /// Makes a message ready to be received into, so that the buffers which it has are used again for what they
+    /// were used for before.
+    fn prepare(&self, message: &mut Message) {
+        let _ = message;
+    }
+
     /// A message came in. If it is delivered, its envelope is taken off.
     fn accept(&mut self, from: At, message: &mut Message) -> Verdict {
         let _ = (from, message);
@@ -161,6 +167,13 @@ pub trait State: Send + 'static {
     /// The application is told that the link is gone which it waits for.
     fn on_lost(&mut self, at: At) {
         let _ = at;
+    }
+}
+
+/// Makes room in a message for a delimiter that will be taken off: the body's buffer stays the body's.
+fn prepare_delimiter(message: &mut Message) {
+    if message.len() == 1 {
+        message.push_front(Frame::new());
     }
 }
 

@@ -3,7 +3,7 @@
 
 use zmtp::{Frame, Message, SocketType};
 
-use super::{At, Frames, Route, Source, State, Verdict};
+use super::{At, Frames, Route, Source, State, Verdict, prepare_delimiter};
 use crate::error::Refusal;
 
 /// Where a REP socket stands: waiting for a request, or owing a reply.
@@ -57,6 +57,10 @@ impl State for Rep {
             None => Ok(Source::Fair),
             Some(_) => Err(Refusal::WrongState),
         }
+    }
+
+    fn prepare(&self, message: &mut Message) {
+        prepare_delimiter(message);
     }
 
     /// The envelope is taken off and kept for the reply.

@@ -2,7 +2,7 @@
 
 use zmtp::{Message, SocketType};
 
-use super::{At, Frames, Route, Source, State, Verdict};
+use super::{At, Frames, Route, Source, State, Verdict, prepare_delimiter};
 use crate::error::Refusal;
 
 /// Where a REQ socket stands.
@@ -70,6 +70,10 @@ impl State for Req {
     fn source(&self) -> Result<Source, Refusal> {
         let awaited = self.awaiting.as_ref().ok_or(Refusal::WrongState)?;
         Ok(Source::Only(awaited.at))
+    }
+
+    fn prepare(&self, message: &mut Message) {
+        prepare_delimiter(message);
     }
 
     /// A reply begins with an empty frame, which is taken off, and has at least one more.

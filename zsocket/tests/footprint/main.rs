@@ -397,17 +397,23 @@ fn sending_a_slice_does_not_allocate() {
 #[test]
 fn asking_and_answering_does_not_allocate() {
     let _alone = alone();
-    for anywhere in ANYWHERE {
+    // Inline, in a buffer, and larger than a pipe's first chunk.
+    for (anywhere, size) in ANYWHERE
+        .into_iter()
+        .flat_map(|at| [50, 200, 3000].map(|n| (at, n)))
+    {
         let context = Context::new();
         let rep = context.socket::<Rep>().unwrap();
         let req = context.socket::<Req>().unwrap();
         req.connect(rep.bind(anywhere).unwrap()).unwrap();
+        let body = vec![7; size];
+        let answer = body[..size / 2].to_vec();
         let server = spawn(move || {
             let serve = |count: u32| {
                 let mut message = Message::new();
                 for _ in 0..count {
                     rep.recv_into(&mut message).unwrap();
-                    rep.send(b"an answer of no great length").unwrap();
+                    rep.send(&answer[..]).unwrap();
                 }
             };
             serve(200);
@@ -416,8 +422,7 @@ fn asking_and_answering_does_not_allocate() {
         let ask = |count: u32| {
             let mut message = Message::new();
             for _ in 0..count {
-                req.send(b"a question that is somewhat longer than its answer")
-                    .unwrap();
+                req.send(&body[..]).unwrap();
                 req.recv_into(&mut message).unwrap();
             }
         };
@@ -427,7 +432,7 @@ fn asking_and_answering_does_not_allocate() {
         let few = 1000 / PER;
         assert!(
             client <= few && server <= few,
-            "{anywhere}: {client}, {server}"
+            "{anywhere}, {size} B: {client}, {server}"
         );
     }
 }
