@@ -220,7 +220,12 @@ impl<S: State> Core<S> {
     fn admit(&mut self, link: Link) -> Option<usize> {
         let id = link.id;
         let place = self.links.insert(link);
-        match self.state.on_attached(At { place, id }) {
+        let at = At { place, id };
+        let mut admission = self.state.on_attached(at);
+        if admission == Admission::Refuse && self.lose_drained() {
+            admission = self.state.on_attached(at);
+        }
+        match admission {
             Admission::Join => {
                 let driver = self.links.get_mut(place)?.link.driver.as_ref();
                 if let (Some(input), Some(driver)) = (&self.input, driver) {
@@ -237,6 +242,23 @@ impl<S: State> Core<S> {
                 None
             }
         }
+    }
+
+    /// Forgets links whose other end is gone and of which everything has been received, which a receiver
+    /// notices only when it looks for more. Says whether there were any.
+    fn lose_drained(&mut self) -> bool {
+        let mut drained = Vec::new();
+        for id in self.departed.links() {
+            let Some(place) = self.links.find(id) else {
+                continue;
+            };
+            let slot = self.links.get_mut(place);
+            if slot.is_some_and(|slot| slot.link.reader.is_closed()) {
+                drained.push(place);
+            }
+        }
+        drained.iter().for_each(|place| self.lose(*place));
+        !drained.is_empty()
     }
 
     /// If the other end of a link is gone, nothing is sent there any more, and the link is forgotten
