@@ -13,6 +13,7 @@ pub(crate) fn socket(
     options: &Options,
 ) -> Result<zmq::Socket, Failure> {
     let socket = context.socket(match pattern {
+        Pattern::Pair => socket_type::PAIR,
         Pattern::Push => socket_type::PUSH,
         Pattern::Pull => socket_type::PULL,
         Pattern::Req => socket_type::REQ,

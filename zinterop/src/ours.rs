@@ -14,6 +14,7 @@ pub(crate) fn socket(
     options: &Options,
 ) -> Result<Socket<Dynamic>, Failure> {
     let socket = context.dynamic(match pattern {
+        Pattern::Pair => SocketType::Pair,
         Pattern::Push => SocketType::Push,
         Pattern::Pull => SocketType::Pull,
         Pattern::Req => SocketType::Req,

@@ -33,6 +33,7 @@ impl fmt::Display for Side {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[allow(missing_docs)]
 pub enum Pattern {
+    Pair,
     Push,
     Pull,
     Req,

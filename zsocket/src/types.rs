@@ -53,6 +53,8 @@ macro_rules! patterns {
 }
 
 patterns! {
+    /// Exchanges messages with one peer; waits while there is none, and sends others away.
+    Pair: CanSend CanReceive;
     /// Sends each message to one of its PULL peers in turn; waits while none has room.
     Push: CanSend;
     /// Receives from its PUSH peers, one message of each in turn.

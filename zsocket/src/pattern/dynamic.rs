@@ -2,7 +2,7 @@
 
 use zmtp::{Message, SocketType};
 
-use super::{Admission, At, Frames, Pull, Push, Rep, Req, Route, Source, State, Verdict};
+use super::{Admission, At, Frames, Pair, Pull, Push, Rep, Req, Route, Source, State, Verdict};
 use crate::error::Refusal;
 
 /// Defines the enum and hands each call to the pattern that it is.
@@ -35,7 +35,7 @@ macro_rules! any {
     };
 }
 
-any! { Push Pull Req Rep }
+any! { Pair Push Pull Req Rep }
 
 impl State for Any {
     fn socket_type(&self) -> SocketType {

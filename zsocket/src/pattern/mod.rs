@@ -11,6 +11,7 @@
 //! ```
 
 mod dynamic;
+mod pair;
 mod pull;
 mod push;
 mod rep;
@@ -18,7 +19,7 @@ mod req;
 
 use zmtp::{Frame, Message, SocketType};
 
-pub(crate) use self::{dynamic::Any, pull::Pull, push::Push, rep::Rep, req::Req};
+pub(crate) use self::{dynamic::Any, pair::Pair, pull::Pull, push::Push, rep::Rep, req::Req};
 use crate::error::Refusal;
 
 /// A link, as a pattern knows it.

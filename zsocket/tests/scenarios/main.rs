@@ -17,6 +17,7 @@ mod monitor;
 mod old;
 mod old_peers;
 mod options;
+mod pair;
 mod peers;
 mod reconnect;
 mod refusals;

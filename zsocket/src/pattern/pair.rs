@@ -1,0 +1,80 @@
+//! PAIR: one peer, and messages both ways. RFC 31, "The PAIR Socket Type".
+
+use zmtp::SocketType;
+
+use super::{Admission, At, Route, Source, State};
+use crate::error::Refusal;
+
+/// Whom a PAIR socket has for its peer.
+#[derive(Debug, Default)]
+pub struct Pair {
+    /// Until it is gone and all that it has sent is received: what comes from the next one comes after that.
+    peer: Option<At>,
+}
+
+impl State for Pair {
+    fn socket_type(&self) -> SocketType {
+        SocketType::Pair
+    }
+
+    fn streams(&self) -> bool {
+        true
+    }
+
+    /// There is one link at most.
+    #[inline]
+    fn route(&self) -> Result<Route, Refusal> {
+        Ok(Route::Balanced)
+    }
+
+    #[inline]
+    fn source(&self) -> Result<Source, Refusal> {
+        Ok(Source::Fair)
+    }
+
+    fn on_attached(&mut self, at: At) -> Admission {
+        if self.peer.is_some() {
+            return Admission::Refuse;
+        }
+        self.peer = Some(at);
+        Admission::Join
+    }
+
+    fn on_detached(&mut self, at: At) {
+        self.peer.take_if(|peer| *peer == at);
+    }
+
+    fn wants_rest(&self, _: At) -> bool {
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::pattern::testing::at;
+
+    proptest! {
+        /// However links come and go: the first that comes while there is none is the peer, until it goes.
+        #[test]
+        fn there_is_one_peer_at_a_time(steps in proptest::collection::vec((0..4usize, any::<bool>()), 0..40)) {
+            let mut pair = Pair::default();
+            let mut peer = None;
+            for (link, comes) in steps {
+                if comes {
+                    let expected = if peer.is_none() { Admission::Join } else { Admission::Refuse };
+                    prop_assert_eq!(pair.on_attached(at(link)), expected);
+                    peer.get_or_insert(link);
+                } else {
+                    pair.on_detached(at(link));
+                    peer.take_if(|peer| *peer == link);
+                }
+                // It sends and receives without regard to turns.
+                prop_assert_eq!(pair.route(), Ok(Route::Balanced));
+                prop_assert_eq!(pair.source(), Ok(Source::Fair));
+            }
+        }
+    }
+}

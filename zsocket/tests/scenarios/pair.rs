@@ -1,0 +1,104 @@
+//! PAIR has one peer, and says so to whoever else comes.
+
+use zsocket::{Context, Error, Event, Pair};
+
+use crate::support::{ANYWHERE, PATIENCE, Raw, WIRES, eventually, wait_for};
+
+#[test]
+fn a_second_peer_is_sent_away_and_reported() {
+    for wire in WIRES {
+        let context = Context::new();
+        let pair = context.socket::<Pair>().unwrap();
+        let monitor = pair.monitor();
+        let endpoint = pair.bind(wire.anywhere()).unwrap();
+        let mut peer = Raw::connect_as(&endpoint, "PAIR");
+        peer.send(&[b"the peer"]);
+        assert_eq!(pair.recv_timeout(PATIENCE).unwrap()[0], "the peer");
+        let mut second = Raw::connect_as(&endpoint, "PAIR");
+        second.send(&[b"nobody wants this"]);
+        // It is taken in with the next call.
+        eventually("a peer is refused", || {
+            assert!(matches!(pair.try_recv(), Err(Error::WouldBlock)));
+            pair.stats().connections.refused == 1
+        });
+        second.expect_close();
+        let refused =
+            |event: &Event| matches!(event, Event::PeerRefused { endpoint: at } if *at == endpoint);
+        wait_for(&monitor, "the refusal", refused);
+        assert_eq!(pair.peers(), 1);
+        // The peer has noticed nothing.
+        pair.send("reply").unwrap();
+        assert_eq!(peer.read_message(), [b"reply"]);
+    }
+}
+
+#[test]
+fn the_next_peer_comes_when_all_of_the_last_one_is_received() {
+    for wire in WIRES {
+        let context = Context::new();
+        let pair = context.socket::<Pair>().unwrap();
+        let endpoint = pair.bind(wire.anywhere()).unwrap();
+        let mut first = Raw::connect_as(&endpoint, "PAIR");
+        first.send(&[b"1"]);
+        first.send(&[b"2"]);
+        assert_eq!(pair.recv_timeout(PATIENCE).unwrap()[0], "1");
+        drop(first);
+        eventually("the first has left", || pair.stats().connections.open == 0);
+        assert_eq!(pair.recv_timeout(PATIENCE).unwrap()[0], "2");
+        assert!(
+            matches!(pair.try_send("to nobody"), Err(error) if matches!(error.error, Error::WouldBlock))
+        );
+        let mut second = Raw::connect_as(&endpoint, "PAIR");
+        second.send(&[b"3"]);
+        assert_eq!(pair.recv_timeout(PATIENCE).unwrap()[0], "3");
+        pair.send("welcome").unwrap();
+        assert_eq!(second.read_message(), [b"welcome"]);
+    }
+}
+
+#[test]
+fn a_pair_cannot_connect_twice_until_it_disconnects() {
+    for anywhere in ANYWHERE {
+        let context = Context::new();
+        let others = [(); 2].map(|()| context.socket::<Pair>().unwrap());
+        let endpoints = [0, 1].map(|at| {
+            let name = anywhere.replace("anywhere", &format!("other-{at}"));
+            others[at].bind(name.as_str()).unwrap()
+        });
+        let pair = context.socket::<Pair>().unwrap();
+        pair.connect(&endpoints[0]).unwrap();
+        assert!(matches!(pair.connect(&endpoints[1]), Err(Error::HasPeer)));
+        assert_eq!(pair.peers(), 1);
+        pair.send("to the first").unwrap();
+        assert_eq!(others[0].recv_timeout(PATIENCE).unwrap()[0], "to the first");
+        pair.disconnect(&endpoints[0]).unwrap();
+        pair.connect(&endpoints[1]).unwrap();
+        pair.send("to the second").unwrap();
+        assert_eq!(
+            others[1].recv_timeout(PATIENCE).unwrap()[0],
+            "to the second"
+        );
+    }
+}
+
+#[test]
+fn over_inproc_a_second_one_finds_its_link_closed() {
+    let context = Context::new();
+    let pair = context.socket::<Pair>().unwrap();
+    pair.bind("inproc://pair").unwrap();
+    let [first, second] = [(); 2].map(|()| {
+        let other = context.socket::<Pair>().unwrap();
+        other.connect("inproc://pair").unwrap();
+        other
+    });
+    first.send("first").unwrap();
+    assert_eq!(pair.recv_timeout(PATIENCE).unwrap()[0], "first");
+    assert_eq!((pair.peers(), pair.stats().connections.refused), (1, 1));
+    assert_eq!(second.peers(), 0);
+    // It may try again when the first has left.
+    drop(first);
+    assert!(matches!(pair.try_recv(), Err(Error::WouldBlock)));
+    second.connect("inproc://pair").unwrap();
+    second.send("second").unwrap();
+    assert_eq!(pair.recv_timeout(PATIENCE).unwrap()[0], "second");
+}
