@@ -18,6 +18,7 @@ pub(crate) fn socket(
         Pattern::Pull => socket_type::PULL,
         Pattern::Req => socket_type::REQ,
         Pattern::Rep => socket_type::REP,
+        Pattern::Dealer => socket_type::DEALER,
     })?;
     apply(&socket, options)?;
     Ok(socket)

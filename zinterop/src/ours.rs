@@ -19,6 +19,7 @@ pub(crate) fn socket(
         Pattern::Pull => SocketType::Pull,
         Pattern::Req => SocketType::Req,
         Pattern::Rep => SocketType::Rep,
+        Pattern::Dealer => SocketType::Dealer,
     })?;
     apply(&socket, options)?;
     Ok(socket)

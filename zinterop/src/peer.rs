@@ -38,6 +38,7 @@ pub enum Pattern {
     Pull,
     Req,
     Rep,
+    Dealer,
 }
 
 /// Options to make a socket with. What is not set stays at the library's default.

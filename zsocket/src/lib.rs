@@ -1,7 +1,7 @@
 //! ØMQ sockets in pure Rust: context, typed sockets and messaging patterns.
 //!
 //! A [`Context`] owns I/O threads. It makes [`Socket`]s, whose type parameter is their messaging pattern:
-//! [`Pair`], [`Push`], [`Pull`], [`Req`], [`Rep`], or [`Dynamic`], chosen at run time. Sockets [`bind`](Socket::bind) and
+//! [`Pair`], [`Push`], [`Pull`], [`Req`], [`Rep`], [`Dealer`], or [`Dynamic`], chosen at run time. Sockets [`bind`](Socket::bind) and
 //! [`connect`](Socket::connect) to endpoints, any number of them, in any order, and exchange
 //! [`Message`]s of one or more [`Frame`]s with every program that speaks ZMTP 3, such as those written with libzmq.
 //!
@@ -85,7 +85,9 @@ pub use self::{
     socket::{Socket, SocketBuilder},
     stats::{Connections, Dropped, SocketStats},
     term_report::TermReport,
-    types::{CanReceive, CanSend, Dynamic, Pair, Pattern, Pull, Push, Rep, Req, TypedPattern},
+    types::{
+        CanReceive, CanSend, Dealer, Dynamic, Pair, Pattern, Pull, Push, Rep, Req, TypedPattern,
+    },
 };
 pub use bytes::Bytes;
 pub use zmtp::{Frame, Message, SocketType};

@@ -63,6 +63,9 @@ patterns! {
     Req: CanSend CanReceive;
     /// Receives a request from one of its REQ or DEALER peers in turn, then sends the reply to it.
     Rep: CanSend CanReceive;
+    /// Sends each message to one of its REP, DEALER or ROUTER peers in turn, and receives from each in turn, without
+    /// envelopes and in any order: an asynchronous REQ, or half of a broker.
+    Dealer: CanSend CanReceive;
 }
 
 /// A socket whose type is chosen at run time; sending or receiving where the type cannot is

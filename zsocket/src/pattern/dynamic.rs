@@ -2,7 +2,9 @@
 
 use zmtp::{Message, SocketType};
 
-use super::{Admission, At, Frames, Pair, Pull, Push, Rep, Req, Route, Source, State, Verdict};
+use super::{
+    Admission, At, Dealer, Frames, Pair, Pull, Push, Rep, Req, Route, Source, State, Verdict,
+};
 use crate::error::Refusal;
 
 /// Defines the enum and hands each call to the pattern that it is.
@@ -35,7 +37,7 @@ macro_rules! any {
     };
 }
 
-any! { Pair Push Pull Req Rep }
+any! { Pair Push Pull Req Rep Dealer }
 
 impl State for Any {
     fn socket_type(&self) -> SocketType {

@@ -10,6 +10,7 @@
 //!   links: on_attached ──▶ Join | Refuse; on_interrupted, on_detached; on_lost
 //! ```
 
+mod dealer;
 mod dynamic;
 mod pair;
 mod pull;
@@ -19,7 +20,9 @@ mod req;
 
 use zmtp::{Frame, Message, SocketType};
 
-pub(crate) use self::{dynamic::Any, pair::Pair, pull::Pull, push::Push, rep::Rep, req::Req};
+pub(crate) use self::{
+    dealer::Dealer, dynamic::Any, pair::Pair, pull::Pull, push::Push, rep::Rep, req::Req,
+};
 use crate::error::Refusal;
 
 /// A link, as a pattern knows it.

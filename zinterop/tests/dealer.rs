@@ -1,0 +1,101 @@
+//! DEALER: asynchronous requests, in turn to each peer.
+
+use zinterop::{AnySocket, Failure, Frames, Pattern, Transport, Trial, four_ways};
+
+fn pair(trial: &Trial, other: Pattern) -> (AnySocket, AnySocket) {
+    let bound = trial.second(other);
+    let dealer = trial.first(Pattern::Dealer);
+    dealer.connect(&bound.bind(&trial.endpoint()));
+    (dealer, bound)
+}
+
+#[test]
+fn a_dealer_writes_the_envelope_of_a_rep_itself() {
+    four_ways(&Transport::ALL, |trial| {
+        let (dealer, rep) = pair(trial, Pattern::Rep);
+        // Several requests at a time, which a REQ could not send.
+        for number in 0..10 {
+            dealer.send(["", &number.to_string()]);
+        }
+        for number in 0..10 {
+            assert_eq!(rep.recv(), number.to_string().as_str());
+            let reply = format!("reply {number}");
+            rep.send(reply.as_str());
+            assert_eq!(dealer.recv(), ["", reply.as_str()]);
+        }
+    });
+}
+
+#[test]
+fn two_dealers_exchange_whole_messages() {
+    four_ways(&Transport::ALL, |trial| {
+        let (one, other) = pair(trial, Pattern::Dealer);
+        one.send(["no", "envelope", ""]);
+        assert_eq!(other.recv(), ["no", "envelope", ""]);
+        for number in 0..200 {
+            other.send(Frames::numbered(number, 1000));
+        }
+        for number in 0..200 {
+            assert_eq!(one.recv().number(), number);
+        }
+    });
+}
+
+#[test]
+fn each_peer_has_its_turn_in_both_directions() {
+    four_ways(&Transport::ALL, |trial| {
+        let dealer = trial.first(Pattern::Dealer);
+        let peers: Vec<_> = (0..3).map(|_| trial.second(Pattern::Dealer)).collect();
+        for peer in &peers {
+            dealer.connect(&peer.bind(&trial.endpoint()));
+        }
+        for number in 0..30 {
+            dealer.send(Frames::numbered(number, 10));
+        }
+        for round in 0..10 {
+            for (at, peer) in peers.iter().enumerate() {
+                assert_eq!(peer.recv().number(), round * 3 + at as u64);
+            }
+        }
+        for peer in &peers {
+            peer.send(["x"; 2]);
+            peer.send(["y"; 2]);
+        }
+        let mut messages: Vec<_> = (0..6).map(|_| dealer.recv()).collect();
+        messages.sort_unstable_by_key(|message| message == &Frames::from(["y"; 2]));
+        assert!(
+            messages[..3]
+                .iter()
+                .all(|message| message == &Frames::from(["x"; 2]))
+        );
+    });
+}
+
+#[test]
+fn a_dealer_without_peers_waits() {
+    four_ways(&Transport::ALL, |trial| {
+        let dealer = trial.first(Pattern::Dealer);
+        dealer.bind(&trial.endpoint());
+        assert_eq!(dealer.try_send("nobody"), Err(Failure::WouldBlock));
+        assert_eq!(dealer.try_recv(), Err(Failure::WouldBlock));
+    });
+}
+
+#[test]
+fn connecting_twice_makes_one_connection() {
+    four_ways(&Transport::WIRED, |trial| {
+        let (dealer, other) = pair(trial, Pattern::Dealer);
+        let endpoint = other.bind(&trial.endpoint());
+        dealer.connect(&endpoint);
+        dealer.connect(&endpoint);
+        // Two connections now, of which each gets every other message, and not three.
+        for number in 0..9 {
+            dealer.send(Frames::numbered(number, 10));
+        }
+        let mut numbers: Vec<_> = (0..9).map(|_| other.recv().number()).collect();
+        numbers.sort_unstable();
+        assert_eq!(numbers, (0..9).collect::<Vec<_>>());
+        other.send("one to each");
+        assert_eq!(dealer.recv(), "one to each");
+    });
+}

@@ -1,0 +1,39 @@
+//! DEALER: to one peer in turn, from one peer in turn, without envelopes. RFC 28, "The DEALER Socket Type".
+
+use zmtp::SocketType;
+
+use super::{At, Route, Source, State};
+use crate::error::Refusal;
+
+/// A DEALER socket has no state beyond the turns of its links.
+#[derive(Debug, Default)]
+pub struct Dealer;
+
+impl State for Dealer {
+    fn socket_type(&self) -> SocketType {
+        SocketType::Dealer
+    }
+
+    fn streams(&self) -> bool {
+        true
+    }
+
+    /// As libzmq: a DEALER has one connection to each endpoint.
+    fn connects_once(&self) -> bool {
+        true
+    }
+
+    #[inline]
+    fn route(&self) -> Result<Route, Refusal> {
+        Ok(Route::Balanced)
+    }
+
+    #[inline]
+    fn source(&self) -> Result<Source, Refusal> {
+        Ok(Source::Fair)
+    }
+
+    fn wants_rest(&self, _: At) -> bool {
+        true
+    }
+}
