@@ -19,6 +19,7 @@ pub(crate) fn socket(
         Pattern::Req => socket_type::REQ,
         Pattern::Rep => socket_type::REP,
         Pattern::Dealer => socket_type::DEALER,
+        Pattern::Router => socket_type::ROUTER,
     })?;
     apply(&socket, options)?;
     Ok(socket)

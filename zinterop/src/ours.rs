@@ -20,6 +20,7 @@ pub(crate) fn socket(
         Pattern::Req => SocketType::Req,
         Pattern::Rep => SocketType::Rep,
         Pattern::Dealer => SocketType::Dealer,
+        Pattern::Router => SocketType::Router,
     })?;
     apply(&socket, options)?;
     Ok(socket)

@@ -39,6 +39,7 @@ pub enum Pattern {
     Req,
     Rep,
     Dealer,
+    Router,
 }
 
 /// Options to make a socket with. What is not set stays at the library's default.

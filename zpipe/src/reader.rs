@@ -258,7 +258,28 @@ impl Reader {
     /// Like [`read_message`](Self::read_message), without the release.
     #[inline]
     pub fn read_message_unreleased(&mut self, message: &mut Message) -> bool {
-        let mut index = 0;
+        self.read_message_behind(0, message)
+    }
+
+    /// Like [`read_message_unreleased`](Self::read_message_unreleased), behind as many frames of the caller's own,
+    /// which stay as they are, or are empty if they are not there.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use zmtp::Message;
+    /// use zpipe::{Limits, pipe};
+    ///
+    /// let (mut writer, mut reader) = pipe(Limits::default(), None, None);
+    /// writer.write_message(&mut Message::from("hello"));
+    /// let mut message = Message::from(["from Anna:", "the last message"]);
+    /// assert!(reader.read_message_behind(1, &mut message));
+    /// reader.release();
+    /// assert_eq!(message, Message::from(["from Anna:", "hello"]));
+    /// ```
+    #[inline]
+    pub fn read_message_behind(&mut self, frames: usize, message: &mut Message) -> bool {
+        let mut index = frames;
         while let Some(frame) = self.next_frame() {
             let more = frame.flags.is_more();
             frame.body.store(message.reuse_frame(index));

@@ -18,12 +18,18 @@ pub enum Error {
     Terminated,
     /// This socket type does not send, or does not receive. `ENOTSUP`.
     NotSupported,
-    /// This socket has its one peer: a PAIR is for two. Disconnect it first. libzmq says nothing, and the new
+    /// This socket has its one peer: a PAIR is for two. Or it knows the peer under the routing id that was to be given
+    /// to a new one. Disconnect it first. libzmq says nothing, and the new
     /// connection is of no use.
     HasPeer,
     /// The reply to the request will not come, for this reason; the socket may send again. libzmq
     /// waits for ever instead.
     PeerLost(PeerLoss),
+    /// A message for a ROUTER to send has to begin with a frame that is the routing id of the peer, and needs at least
+    /// one more. libzmq drops it without a word.
+    NoRoutingId,
+    /// No peer with this routing id is there, and the ROUTER is `mandatory`. `EHOSTUNREACH`.
+    Unroutable,
     /// The endpoint is in use. `EADDRINUSE`.
     AddressInUse(Endpoint),
     /// The endpoint cannot be bound, for another reason that the source tells. `EADDRNOTAVAIL`,
@@ -66,6 +72,10 @@ impl fmt::Display for Error {
             }
             Self::Terminated => f.write_str("the context was shut down: close the socket"),
             Self::NotSupported => f.write_str("this socket type does not support the operation"),
+            Self::NoRoutingId => f.write_str(
+                "a ROUTER sends to the peer whose routing id is the first of at least two frames",
+            ),
+            Self::Unroutable => f.write_str("no peer with this routing id is connected"),
             Self::HasPeer => {
                 f.write_str("a PAIR has one peer, and this one has it: disconnect it first")
             }
@@ -186,6 +196,10 @@ pub enum Refusal {
     NotSupported,
     /// The peer is gone from which something was to come.
     PeerLost,
+    /// The message names no peer.
+    NoRoutingId,
+    /// The peer that the message names is not there.
+    Unroutable,
     /// An I/O thread is gone.
     IoThreadLost,
     /// This is a forked child.
@@ -207,6 +221,8 @@ impl From<Refusal> for Error {
             // The core knows better, where it matters.
             Refusal::Forked => Self::Forked,
             Refusal::IoThreadLost => Self::IoThreadLost,
+            Refusal::NoRoutingId => Self::NoRoutingId,
+            Refusal::Unroutable => Self::Unroutable,
             Refusal::PeerLost => Self::PeerLost(PeerLoss::Gone),
             // Handled where they arise; as an answer they would mean: try again.
             Refusal::Again | Refusal::TooLargeToCopy => Self::WouldBlock,

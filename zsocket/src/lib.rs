@@ -1,7 +1,7 @@
 //! ØMQ sockets in pure Rust: context, typed sockets and messaging patterns.
 //!
 //! A [`Context`] owns I/O threads. It makes [`Socket`]s, whose type parameter is their messaging pattern:
-//! [`Pair`], [`Push`], [`Pull`], [`Req`], [`Rep`], [`Dealer`], or [`Dynamic`], chosen at run time. Sockets [`bind`](Socket::bind) and
+//! [`Pair`], [`Push`], [`Pull`], [`Req`], [`Rep`], [`Dealer`], [`Router`], or [`Dynamic`], chosen at run time. Sockets [`bind`](Socket::bind) and
 //! [`connect`](Socket::connect) to endpoints, any number of them, in any order, and exchange
 //! [`Message`]s of one or more [`Frame`]s with every program that speaks ZMTP 3, such as those written with libzmq.
 //!
@@ -86,7 +86,8 @@ pub use self::{
     stats::{Connections, Dropped, SocketStats},
     term_report::TermReport,
     types::{
-        CanReceive, CanSend, Dealer, Dynamic, Pair, Pattern, Pull, Push, Rep, Req, TypedPattern,
+        CanReceive, CanRoute, CanSend, Dealer, Dynamic, Pair, Pattern, Pull, Push, Rep, Req,
+        Router, TypedPattern,
     },
 };
 pub use bytes::Bytes;

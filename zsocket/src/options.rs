@@ -264,7 +264,7 @@ options! {
     immediate / set_immediate / immediate: bool;
 }
 
-fn check_routing_id(value: &[u8]) -> Result<Bytes, Error> {
+pub(crate) fn check_routing_id(value: &[u8]) -> Result<Bytes, Error> {
     check(
         value.len() <= 255 && value.first() != Some(&0),
         "routing_id",
@@ -276,7 +276,7 @@ fn check_routing_id(value: &[u8]) -> Result<Bytes, Error> {
 }
 
 impl<P: crate::Pattern> crate::Socket<P> {
-    /// The routing id that a REQ announces to ROUTER peers: up to 255 bytes, not beginning with a
+    /// The routing id that a REQ, DEALER or ROUTER announces to ROUTER peers: up to 255 bytes, not beginning with a
     /// zero byte; empty, the default, for none. It is copied. For later endpoints. `ZMQ_ROUTING_ID`.
     ///
     /// # Errors
@@ -296,7 +296,7 @@ impl<P: crate::Pattern> crate::Socket<P> {
 }
 
 impl<P: crate::Pattern> crate::SocketBuilder<P> {
-    /// The routing id that a REQ announces to ROUTER peers: up to 255 bytes, not beginning with a
+    /// The routing id that a REQ, DEALER or ROUTER announces to ROUTER peers: up to 255 bytes, not beginning with a
     /// zero byte; empty, the default, for none. It is copied. For later endpoints. `ZMQ_ROUTING_ID`.
     ///
     /// The value is checked by [`build`](Self::build).

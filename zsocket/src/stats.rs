@@ -24,9 +24,9 @@ pub struct SocketStats {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Dropped {
-    /// A reply whose requester is gone.
+    /// A reply whose requester is gone, or what a ROUTER was to send to a routing id that nobody has.
     pub no_peer: u64,
-    /// A reply to a requester that does not read: its pipe is full.
+    /// A reply to a requester that does not read, or what a ROUTER was to send to such a peer: its pipe is full.
     pub hwm: u64,
     /// Accepted for a peer that was gone before the message reached the operating system.
     pub peer_lost: u64,

@@ -5,7 +5,7 @@ use zmtp::SocketType;
 use crate::pattern::{self, Any, State};
 
 pub(crate) mod sealed {
-    use super::{SocketType, State};
+    use super::{SocketType, State, pattern::Router};
 
     /// What only this crate can implement.
     pub trait Sealed {
@@ -14,6 +14,12 @@ pub(crate) mod sealed {
 
         /// The state of a new socket, if there is a pattern for this type.
         fn state(socket_type: SocketType) -> Option<Self::State>;
+    }
+
+    /// Where the state of a ROUTER is.
+    pub trait Routes: Sealed {
+        /// None in a socket of another type.
+        fn router(state: &mut Self::State) -> Option<&mut Router>;
     }
 }
 
@@ -31,6 +37,9 @@ pub trait CanSend: Pattern {}
 
 /// Patterns that receive.
 pub trait CanReceive: Pattern {}
+
+/// Patterns that send to the peer that a message names.
+pub trait CanRoute: Pattern + sealed::Routes {}
 
 macro_rules! patterns {
     ($($(#[$doc:meta])* $name:ident: $($ability:ident)*;)*) => {$(
@@ -66,6 +75,9 @@ patterns! {
     /// Sends each message to one of its REP, DEALER or ROUTER peers in turn, and receives from each in turn, without
     /// envelopes and in any order: an asynchronous REQ, or half of a broker.
     Dealer: CanSend CanReceive;
+    /// Sends each message to the REQ, DEALER or ROUTER peer whose routing id is its first frame, and receives from each in
+    /// turn, with the routing id put before: a server that answers in any order, or the other half of a broker.
+    Router: CanSend CanReceive;
 }
 
 /// A socket whose type is chosen at run time; sending or receiving where the type cannot is
@@ -82,3 +94,16 @@ impl sealed::Sealed for Dynamic {
 impl Pattern for Dynamic {}
 impl CanSend for Dynamic {}
 impl CanReceive for Dynamic {}
+
+impl sealed::Routes for Router {
+    fn router(state: &mut Self::State) -> Option<&mut pattern::Router> {
+        Some(state)
+    }
+}
+impl CanRoute for Router {}
+impl sealed::Routes for Dynamic {
+    fn router(state: &mut Self::State) -> Option<&mut pattern::Router> {
+        state.router()
+    }
+}
+impl CanRoute for Dynamic {}

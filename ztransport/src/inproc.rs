@@ -14,7 +14,9 @@ use std::{
 };
 
 use zmtp::{Peer, Version};
-use zpipe::{Guarded, Limits, Reader, Sender, Ticket, Writer, deferred::Scope, pipe};
+use zpipe::{
+    Guarded, Limits, Notifier, Reader, Readiness, Sender, Ticket, Writer, deferred::Scope, pipe,
+};
 
 use crate::{
     endpoint::{Endpoint, InprocName},
@@ -67,6 +69,8 @@ struct Pending {
     writer: Writer,
     reader: Reader,
     far: Arc<Guarded<FarState>>,
+    /// Tells the connecting socket who has bound.
+    connector: Notifier,
 }
 
 /// The binder's end of a connection, as the connecting end knows it. When the connecting end goes before
@@ -77,27 +81,46 @@ pub(crate) struct Far {
     state: Arc<Guarded<FarState>>,
 }
 
+impl Far {
+    /// Who has bound, if that is news.
+    pub(crate) fn take_peer(&self) -> Option<Peer> {
+        match &mut *self.state.lock() {
+            FarState::Announced { peer, .. } => peer.take(),
+            FarState::Waiting | FarState::Gone => None,
+        }
+    }
+}
+
 #[derive(Debug, Default)]
 enum FarState {
     /// Nobody has bound yet.
     #[default]
     Waiting,
     /// This letter was put into the binder's mailbox.
-    Announced(Sender<Letter>, Ticket),
+    Announced {
+        letters: Sender<Letter>,
+        ticket: Ticket,
+        /// Who that is, until the connecting end has taken it.
+        peer: Option<Peer>,
+    },
     /// The connecting end is gone.
     Gone,
 }
 
 impl FarState {
     /// The binder has been told by a letter.
-    fn announce(this: &Guarded<Self>, letters: Sender<Letter>, ticket: Ticket) {
+    fn announce(this: &Guarded<Self>, letters: Sender<Letter>, ticket: Ticket, peer: Peer) {
         let mut state = this.lock();
         if matches!(*state, Self::Gone) {
             // Only now, so nobody has taken the letter back.
             drop(state);
             event::retract(&letters, ticket);
         } else {
-            *state = Self::Announced(letters, ticket);
+            *state = Self::Announced {
+                letters,
+                ticket,
+                peer: Some(peer),
+            };
         }
     }
 }
@@ -105,7 +128,10 @@ impl FarState {
 impl Drop for Far {
     fn drop(&mut self) {
         let state = std::mem::replace(&mut *self.state.lock(), FarState::Gone);
-        if let FarState::Announced(letters, ticket) = state {
+        if let FarState::Announced {
+            letters, ticket, ..
+        } = state
+        {
             event::retract(&letters, ticket);
         }
     }
@@ -147,6 +173,7 @@ impl Inproc {
             messages: u64::from(options.send_hwm),
             bytes: 0,
         };
+        let connector = notifier.clone();
         let (mut writer, far_reader) = pipe(own, Some(notifier.clone()), None);
         writer.set_splice_min(SPLICE_MIN);
         let (mut far_writer, reader) = pipe(Limits::default(), None, Some(notifier));
@@ -157,13 +184,15 @@ impl Inproc {
             writer: far_writer,
             reader: far_reader,
             far: Arc::clone(&far.state),
+            connector,
         };
         let _scope = Scope::open();
         let mut names = self.names.lock();
         let peer = match names.bound.get(name) {
             Some(binding) => {
                 deliver(binding, name, pending);
-                Some(introduce(&binding.options))
+                // No news, since the link says it.
+                far.take_peer()
             }
             None => {
                 let waiting = names.waiting.entry(name.clone()).or_default();
@@ -217,6 +246,7 @@ fn deliver(binding: &Binding, name: &InprocName, connector: Pending) {
         mut writer,
         mut reader,
         far,
+        connector: notifier,
     } = connector;
     writer.set_limits(both(binding.options.send_hwm, connector.recv_hwm));
     reader.set_limits(both(connector.send_hwm, binding.options.recv_hwm));
@@ -233,7 +263,9 @@ fn deliver(binding: &Binding, name: &InprocName, connector: Pending) {
     };
     // A binder that is just closing drops the link, which the connector sees as a closed peer.
     if let Ok(ticket) = binding.handle.post(Letter::Attach(Box::new(link))) {
-        FarState::announce(&far, binding.handle.letters(), ticket);
+        let binder = introduce(&binding.options);
+        FarState::announce(&far, binding.handle.letters(), ticket, binder);
+        notifier.notify(Readiness::MAIL);
     }
 }
 

@@ -45,7 +45,6 @@ pub struct Link {
     /// `None` for inproc.
     pub(crate) losses: Option<Arc<Losses>>,
     /// The binder's end of an inproc connection. After the pipes, because it must be dropped after them.
-    #[expect(dead_code, reason = "it is there for its drop")]
     pub(crate) far: Option<Far>,
 }
 
@@ -79,6 +78,20 @@ impl Link {
         let notifier = handle.notifier(self.id);
         self.writer.set_notifier(notifier.clone());
         self.reader.set_notifier(notifier);
+    }
+
+    /// Takes the news of the link: see [`Driver::take_news`]. Over inproc that is who has bound, if it was
+    /// connected before.
+    #[must_use]
+    pub fn take_news(&self) -> News {
+        match (&self.driver, &self.far) {
+            (Some(driver), _) => driver.take_news(),
+            (None, Some(far)) => News {
+                peer: far.take_peer(),
+                ..News::default()
+            },
+            (None, None) => News::default(),
+        }
     }
 
     /// What a peer that is gone has left to be received.

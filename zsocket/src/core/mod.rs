@@ -25,7 +25,7 @@ mod wait;
 use std::{sync::Arc, time::Duration};
 
 use zpipe::{Mailbox, Process, Readiness, ReadySet, Spinner, deferred::Deferral};
-use ztransport::{Driver, Endpoint, Event, InputPoll, Left, Letter, Link, SocketHandle};
+use ztransport::{Endpoint, Event, InputPoll, Left, Letter, Link, SocketHandle};
 
 pub(crate) use self::attachments::Use;
 use self::{
@@ -51,7 +51,7 @@ pub(crate) const MAIL_TOKEN: u64 = 0;
 pub(crate) struct Core<S: State> {
     context: Arc<Shared>,
     id: u64,
-    state: S,
+    pub(crate) state: S,
     ready: ReadySet,
     mailbox: Mailbox<Letter>,
     pub(crate) handle: SocketHandle,
@@ -151,6 +151,7 @@ impl<S: State> Core<S> {
         self.deferral.begin();
         let mut mail = false;
         let mut gone = Vec::new();
+        let mut named = Vec::new();
         let (ready, links, state) = (&mut self.ready, &mut self.links, &mut self.state);
         ready.drain(|token, what| {
             if token == MAIL_TOKEN {
@@ -161,17 +162,25 @@ impl<S: State> Core<S> {
                     return;
                 };
                 if what.contains(Readiness::MAIL) {
-                    // The connection broke, or was made again.
-                    let news = link.driver.as_ref().map(Driver::take_news);
-                    if let Some(taken) = news.and_then(|news| news.taken) {
-                        state.on_interrupted(At { place, id: token }, taken);
+                    // The connection broke, or was made, maybe again.
+                    let (at, news) = (At { place, id: token }, link.take_news());
+                    if let Some(taken) = news.taken {
+                        state.on_interrupted(at, taken);
                     }
+                    named.extend(news.peer.map(|peer| (at, peer.identity)));
                 }
                 if link.writer.is_closed() {
                     gone.push(place);
                 }
             }
         });
+        for (at, name) in named {
+            if self.links.at(at).is_none() {
+                continue; // One of the others has taken its place.
+            }
+            let admission = self.state.on_named(at, &name);
+            self.settle(at, admission);
+        }
         for place in gone {
             self.on_gone(place);
         }
@@ -216,31 +225,73 @@ impl<S: State> Core<S> {
         }
     }
 
-    /// Takes a link in, if the pattern has a use for it. Otherwise the peer is sent away.
+    /// Takes a link in, if the pattern has a use for it.
     fn admit(&mut self, link: Link) -> Option<usize> {
         let id = link.id;
+        let name = link.peer.as_ref().map(|peer| peer.identity.clone());
         let place = self.links.insert(link);
         let at = At { place, id };
-        let mut admission = self.state.on_attached(at);
+        let mut admission = self.state.on_attached(at, name.as_ref());
         if admission == Admission::Refuse && self.lose_drained() {
-            admission = self.state.on_attached(at);
+            admission = self.state.on_attached(at, name.as_ref());
         }
+        if !self.settle(at, admission) {
+            return None;
+        }
+        let driver = self.links.get_mut(place)?.link.driver.as_ref();
+        if let (Some(input), Some(driver)) = (&self.input, driver) {
+            input.join(driver);
+        }
+        Some(place)
+    }
+
+    /// Does what the pattern has decided about a link; says whether it takes part.
+    fn settle(&mut self, at: At, admission: Admission) -> bool {
         match admission {
-            Admission::Join => {
-                let driver = self.links.get_mut(place)?.link.driver.as_ref();
-                if let (Some(input), Some(driver)) = (&self.input, driver) {
-                    input.join(driver);
-                }
-                Some(place)
+            Admission::Join => self.links.release(at.place),
+            Admission::Hold => self.links.hold(at.place),
+            Admission::Replace(other) => {
+                self.links.release(at.place);
+                self.replace(other);
             }
             Admission::Refuse => {
-                let link = self.links.remove(place)?;
+                self.refuse(at);
+                return false;
+            }
+        }
+        true
+    }
+
+    /// Sends a peer away.
+    fn refuse(&mut self, at: At) {
+        if self.links.at(at).is_none() {
+            return;
+        }
+        let Some(link) = self.links.remove(at.place) else {
+            return;
+        };
+        let endpoint = link.endpoint.clone();
+        close_link(link, Some(Duration::ZERO));
+        self.attachments.remove(at.id);
+        self.stats.connections.refused += 1;
+        self.handle.emit(|| Event::PeerRefused { endpoint });
+        self.state.on_detached(at);
+    }
+
+    /// Sends a peer away whose place another one has taken. Over a stream, what has come from it is received as
+    /// that of every peer that is gone.
+    fn replace(&mut self, at: At) {
+        let Some(Slot { link, .. }) = self.links.at(at).map(|slot| &*slot) else {
+            return;
+        };
+        match &link.driver {
+            Some(driver) if !link.outgoing => {
+                driver.linger(Some(Duration::ZERO));
                 let endpoint = link.endpoint.clone();
-                close_link(link, Some(Duration::ZERO));
                 self.stats.connections.refused += 1;
                 self.handle.emit(|| Event::PeerRefused { endpoint });
-                None
             }
+            _ => self.refuse(at),
         }
     }
 
@@ -271,7 +322,9 @@ impl<S: State> Core<S> {
             return;
         }
         let id = slot.link.id;
-        if self.state.wants_rest(At { place, id }) && !slot.link.reader.is_closed() {
+        let at = At { place, id };
+        self.state.on_gone(at);
+        if self.state.wants_rest(at) && !slot.link.reader.is_closed() {
             let left = slot.link.left();
             self.links.outbound.remove(place);
             self.departed.insert(id, left);

@@ -1,7 +1,7 @@
 //! A message on its way into a pipe.
 
-use zmtp::{Message, header::Flags};
-use zpipe::{SPLICE_MIN, Writer};
+use zmtp::{Frame, Message, header::Flags};
+use zpipe::{SPLICE_MIN, Writer, deferred};
 
 use crate::{error::Refusal, pattern::Frames};
 
@@ -28,6 +28,24 @@ impl Outgoing<'_> {
             return Err(Refusal::TooLargeToCopy);
         }
         Ok(())
+    }
+
+    /// The first frame, if others follow.
+    #[inline]
+    pub(super) fn head(&self) -> Option<&Frame> {
+        match self {
+            Self::Message(message) if message.len() > 1 => message.first(),
+            Self::Body { .. } | Self::Message(_) => None,
+        }
+    }
+
+    /// Takes the first frame off, now that the message is going to be sent.
+    pub(super) fn drop_head(&mut self) {
+        if let Self::Message(message) = self
+            && let Some(head) = message.pop_front()
+        {
+            deferred::drop_body(head.into_bytes());
+        }
     }
 
     /// Writes the frames, without committing them.

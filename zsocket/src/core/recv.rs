@@ -46,7 +46,8 @@ impl<S: State> Core<S> {
                 self.links.inbound.remove(place);
                 continue;
             };
-            if slot.link.reader.read_message_unreleased(message) {
+            let prefix = self.state.prefix();
+            if slot.link.reader.read_message_behind(prefix, message) {
                 slot.release(&mut self.deferral);
                 let id = slot.link.id;
                 self.links.next_inbound();

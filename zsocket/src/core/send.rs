@@ -7,7 +7,7 @@ use super::{Core, DISCARDS_BETWEEN_LOOKS, Then, outgoing::Outgoing};
 use crate::{
     error::Refusal,
     links::Slot,
-    pattern::{At, Route, State},
+    pattern::{At, Otherwise, Route, State},
     stats::SocketStats,
 };
 
@@ -34,9 +34,13 @@ impl<S: State> Core<S> {
     #[inline(always)]
     fn send_now(&mut self, message: &mut Outgoing<'_>, then: Then) -> Result<(), Refusal> {
         self.process()?;
-        match self.state.route()? {
+        match self.state.route(message.head())? {
             Route::Balanced => self.send_balanced(message, then)?,
-            Route::One(at) => self.send_to(at, message)?,
+            Route::One(at, otherwise) => self.send_to(at, message, otherwise, then)?,
+            Route::Nobody => {
+                self.drop_unsent(message);
+                self.stats.dropped.no_peer += 1;
+            }
         }
         self.stats.messages_sent += 1;
         Ok(())
@@ -96,24 +100,61 @@ impl<S: State> Core<S> {
         self.links.rest(at, then == Then::Wait);
     }
 
-    /// Gives the message to one link, or drops it.
-    fn send_to(&mut self, at: At, message: &mut Outgoing<'_>) -> Result<(), Refusal> {
-        match self.links.at(at) {
-            Some(slot) if !slot.link.writer.is_closed() => {
-                if slot.link.writer.has_room() {
-                    message.check(&slot.link.writer)?;
-                    self.state.wrap(&mut slot.link.writer);
-                    message.append_to(&mut slot.link.writer);
-                    slot.commit(!self.state.streams(), &mut self.deferral);
-                    self.state.sent(at, slot.link.writer.written());
-                    return Ok(());
+    /// Gives the message to one link.
+    fn send_to(
+        &mut self,
+        at: At,
+        message: &mut Outgoing<'_>,
+        otherwise: Otherwise,
+        then: Then,
+    ) -> Result<(), Refusal> {
+        loop {
+            let Some(slot) = self
+                .links
+                .at(at)
+                .filter(|slot| !slot.link.writer.is_closed())
+            else {
+                if otherwise == Otherwise::Wait {
+                    return Err(Refusal::Unroutable);
                 }
-                self.stats.dropped.hwm += 1;
+                self.stats.dropped.no_peer += 1;
+                break;
+            };
+            if slot.link.writer.has_room() {
+                message.check(&slot.link.writer)?;
+                if self.state.takes_head() {
+                    message.drop_head();
+                }
+                self.state.wrap(&mut slot.link.writer);
+                message.append_to(&mut slot.link.writer);
+                slot.commit(!self.state.streams(), &mut self.deferral);
+                self.state.sent(at, slot.link.writer.written());
+                return Ok(());
             }
-            _ => self.stats.dropped.no_peer += 1,
+            if otherwise == Otherwise::Drop {
+                self.stats.dropped.hwm += 1;
+                break;
+            }
+            // Out of the circle means: found full, and told when it has drained.
+            if !self.links.outbound.contains(at.place) && then == Then::Wait {
+                return Err(Refusal::WouldBlock);
+            }
+            self.make_room(at.place, then);
+            if !self.links.outbound.contains(at.place) {
+                return Err(Refusal::WouldBlock);
+            }
         }
+        self.drop_unsent(message);
         self.state.unsent();
         Ok(())
+    }
+
+    /// Nobody gets the message.
+    fn drop_unsent(&mut self, message: &mut Outgoing<'_>) {
+        if let Outgoing::Message(message) = message {
+            self.deferral.begin();
+            deferred::drop_bodies(message);
+        }
     }
 }
 

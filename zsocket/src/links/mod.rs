@@ -101,6 +101,24 @@ impl Links {
         self.get_mut(at.place).filter(|slot| slot.link.id == at.id)
     }
 
+    /// Nothing is to be received from this link, until it is released.
+    pub(crate) fn hold(&mut self, place: usize) {
+        if let Some(slot) = self.get_mut(place) {
+            slot.held = true;
+            self.inbound.remove(place);
+        }
+    }
+
+    /// Ends what [`hold`](Self::hold) has begun.
+    pub(crate) fn release(&mut self, place: usize) {
+        if let Some(slot) = self.get_mut(place)
+            && std::mem::take(&mut slot.held)
+        {
+            // It may have signalled meanwhile.
+            self.inbound.insert(place);
+        }
+    }
+
     /// The turn to send goes to the next link. With many links what each shares with its other end has
     /// left the cache by its next turn, so that is fetched some turns before.
     #[inline]
@@ -196,7 +214,7 @@ impl Links {
 
     /// A link was signalled.
     pub(crate) fn on_signal(&mut self, at: usize, what: Readiness) {
-        if what.contains(Readiness::READABLE) {
+        if what.contains(Readiness::READABLE) && self.get_mut(at).is_some_and(|slot| !slot.held) {
             self.inbound.insert(at);
         }
         if what.contains(Readiness::WRITABLE) {

@@ -16,6 +16,8 @@ const BATCH_BYTES: u64 = 256 * 1024;
 #[derive(Debug)]
 pub(crate) struct Slot {
     pub(crate) link: Link,
+    /// Nothing is received from it for the time being.
+    pub(super) held: bool,
     /// What had been written when the engine last had to be woken.
     woken_messages: u64,
     woken_bytes: u64,
@@ -27,6 +29,7 @@ impl Slot {
     pub(super) fn new(link: Link) -> Self {
         Self {
             link,
+            held: false,
             woken_messages: 0,
             woken_bytes: 0,
             flushed_bytes: 0,

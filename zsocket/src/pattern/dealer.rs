@@ -1,6 +1,6 @@
 //! DEALER: to one peer in turn, from one peer in turn, without envelopes. RFC 28, "The DEALER Socket Type".
 
-use zmtp::SocketType;
+use zmtp::{Frame, SocketType};
 
 use super::{At, Route, Source, State};
 use crate::error::Refusal;
@@ -24,7 +24,7 @@ impl State for Dealer {
     }
 
     #[inline]
-    fn route(&self) -> Result<Route, Refusal> {
+    fn route(&self, _: Option<&Frame>) -> Result<Route, Refusal> {
         Ok(Route::Balanced)
     }
 

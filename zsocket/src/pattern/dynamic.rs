@@ -1,9 +1,11 @@
 //! A pattern that is chosen at run time, for the price of a branch.
 
-use zmtp::{Message, SocketType};
+use bytes::Bytes;
+use zmtp::{Frame, Message, SocketType};
 
 use super::{
-    Admission, At, Dealer, Frames, Pair, Pull, Push, Rep, Req, Route, Source, State, Verdict,
+    Admission, At, Dealer, Frames, Pair, Pull, Push, Rep, Req, Route, Router, Source, State,
+    Verdict,
 };
 use crate::error::Refusal;
 
@@ -37,7 +39,17 @@ macro_rules! any {
     };
 }
 
-any! { Pair Push Pull Req Rep Dealer }
+any! { Pair Push Pull Req Rep Dealer Router }
+
+impl Any {
+    /// The state of a ROUTER, if it is one.
+    pub(crate) fn router(&mut self) -> Option<&mut Router> {
+        match self {
+            Self::Router(router) => Some(router),
+            _ => None,
+        }
+    }
+}
 
 impl State for Any {
     fn socket_type(&self) -> SocketType {
@@ -52,8 +64,16 @@ impl State for Any {
         each!(self, state => state.connects_once())
     }
 
-    fn route(&self) -> Result<Route, Refusal> {
-        each!(self, state => state.route())
+    fn route(&self, head: Option<&Frame>) -> Result<Route, Refusal> {
+        each!(self, state => state.route(head))
+    }
+
+    fn takes_head(&self) -> bool {
+        each!(self, state => state.takes_head())
+    }
+
+    fn prefix(&self) -> usize {
+        each!(self, state => state.prefix())
     }
 
     fn voids_input(&self) -> bool {
@@ -88,12 +108,20 @@ impl State for Any {
         each!(self, state => state.give_up())
     }
 
-    fn on_attached(&mut self, at: At) -> Admission {
-        each!(self, state => state.on_attached(at))
+    fn on_attached(&mut self, at: At, name: Option<&Bytes>) -> Admission {
+        each!(self, state => state.on_attached(at, name))
+    }
+
+    fn on_named(&mut self, at: At, name: &Bytes) -> Admission {
+        each!(self, state => state.on_named(at, name))
     }
 
     fn on_detached(&mut self, at: At) {
         each!(self, state => state.on_detached(at));
+    }
+
+    fn on_gone(&mut self, at: At) {
+        each!(self, state => state.on_gone(at));
     }
 
     fn wants_rest(&self, at: At) -> bool {

@@ -7,7 +7,7 @@
 //! ```text
 //!   send ──▶ route ──▶ Balanced | One ──▶ wrap ──▶ the frames ──▶ sent | unsent
 //!   recv ──▶ source ──▶ Fair | Only ──▶ the frames ──▶ accept ──▶ Deliver | Discard
-//!   links: on_attached ──▶ Join | Refuse; on_interrupted, on_detached; on_lost
+//!   links: on_attached, on_named ──▶ Join | Hold | Refuse | Replace; on_interrupted, on_gone, on_detached; on_lost
 //! ```
 
 mod dealer;
@@ -17,11 +17,14 @@ mod pull;
 mod push;
 mod rep;
 mod req;
+mod router;
 
+use bytes::Bytes;
 use zmtp::{Frame, Message, SocketType};
 
 pub(crate) use self::{
     dealer::Dealer, dynamic::Any, pair::Pair, pull::Pull, push::Push, rep::Rep, req::Req,
+    router::Router,
 };
 use crate::error::Refusal;
 
@@ -39,8 +42,19 @@ pub struct At {
 pub enum Route {
     /// To the link whose turn it is, as soon as one has room.
     Balanced,
-    /// To this one. If it is full or gone the message is dropped and counted.
-    One(At),
+    /// To this one.
+    One(At, Otherwise),
+    /// To nobody: it is dropped and counted.
+    Nobody,
+}
+
+/// What becomes of a message for one link that is full or gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Otherwise {
+    /// It is dropped and counted.
+    Drop,
+    /// It waits for room, and is refused if the link is gone.
+    Wait,
 }
 
 /// Where the next message comes from.
@@ -66,6 +80,11 @@ pub enum Verdict {
 pub enum Admission {
     /// It takes part.
     Join,
+    /// Nothing is received from it until it has a name.
+    Hold,
+    /// It takes part, and this one is sent away. What that has brought is received first, if its connection
+    /// allows.
+    Replace(At),
     /// The socket has no use for it: it is closed, which is reported.
     Refuse,
 }
@@ -93,8 +112,15 @@ pub trait State: Send + 'static {
     // ---- Sending ----
 
     /// Where a message goes that is sent now.
-    fn route(&self) -> Result<Route, Refusal> {
+    /// `head` is the message's first frame, if others follow.
+    fn route(&self, head: Option<&Frame>) -> Result<Route, Refusal> {
+        let _ = head;
         Err(Refusal::NotSupported)
+    }
+
+    /// Whether a message's first frame says where it goes, and is not sent.
+    fn takes_head(&self) -> bool {
+        false
     }
 
     /// Whether what a link has brought until now means nothing any more once a message is sent there.
@@ -128,7 +154,12 @@ pub trait State: Send + 'static {
         let _ = message;
     }
 
-    /// A message came in. If it is delivered, its envelope is taken off.
+    /// Frames that the pattern puts before what came in.
+    fn prefix(&self) -> usize {
+        0
+    }
+
+    /// A message came in, behind the [prefix](Self::prefix). If it is delivered, its envelope is taken off.
     fn accept(&mut self, from: At, message: &mut Message) -> Verdict {
         let _ = (from, message);
         Verdict::Deliver
@@ -142,14 +173,28 @@ pub trait State: Send + 'static {
 
     // ---- Links ----
 
-    /// There is a new link.
-    fn on_attached(&mut self, at: At) -> Admission {
-        let _ = at;
+    /// There is a new link. `name` is what the peer calls itself, empty for nothing; none if it has not said so
+    /// yet.
+    fn on_attached(&mut self, at: At, name: Option<&Bytes>) -> Admission {
+        let _ = (at, name);
+        Admission::Join
+    }
+
+    /// The peer of a link has said what it calls itself, for the first time or after its connection was made
+    /// again.
+    fn on_named(&mut self, at: At, name: &Bytes) -> Admission {
+        let _ = (at, name);
         Admission::Join
     }
 
     /// A link is gone, and all that it brought has been received or dropped.
     fn on_detached(&mut self, at: At) {
+        let _ = at;
+    }
+
+    /// The peer of a link is gone. What it has left is still received from there, if that is
+    /// [wanted](Self::wants_rest).
+    fn on_gone(&mut self, at: At) {
         let _ = at;
     }
 
@@ -224,7 +269,11 @@ mod tests {
                     "links::",
                     "core::",
                     "stats::",
-                    "std::",
+                    "std::time",
+                    "std::thread",
+                    "std::sync",
+                    "std::io",
+                    "std::net",
                 ] {
                     assert!(!line.contains(foreign), "{}: {line}", path.display());
                 }

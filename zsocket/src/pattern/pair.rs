@@ -1,6 +1,7 @@
 //! PAIR: one peer, and messages both ways. RFC 31, "The PAIR Socket Type".
 
-use zmtp::SocketType;
+use bytes::Bytes;
+use zmtp::{Frame, SocketType};
 
 use super::{Admission, At, Route, Source, State};
 use crate::error::Refusal;
@@ -23,7 +24,7 @@ impl State for Pair {
 
     /// There is one link at most.
     #[inline]
-    fn route(&self) -> Result<Route, Refusal> {
+    fn route(&self, _: Option<&Frame>) -> Result<Route, Refusal> {
         Ok(Route::Balanced)
     }
 
@@ -32,7 +33,7 @@ impl State for Pair {
         Ok(Source::Fair)
     }
 
-    fn on_attached(&mut self, at: At) -> Admission {
+    fn on_attached(&mut self, at: At, _: Option<&Bytes>) -> Admission {
         if self.peer.is_some() {
             return Admission::Refuse;
         }
@@ -65,14 +66,14 @@ mod tests {
             for (link, comes) in steps {
                 if comes {
                     let expected = if peer.is_none() { Admission::Join } else { Admission::Refuse };
-                    prop_assert_eq!(pair.on_attached(at(link)), expected);
+                    prop_assert_eq!(pair.on_attached(at(link), None), expected);
                     peer.get_or_insert(link);
                 } else {
                     pair.on_detached(at(link));
                     peer.take_if(|peer| *peer == link);
                 }
                 // It sends and receives without regard to turns.
-                prop_assert_eq!(pair.route(), Ok(Route::Balanced));
+                prop_assert_eq!(pair.route(None), Ok(Route::Balanced));
                 prop_assert_eq!(pair.source(), Ok(Source::Fair));
             }
         }

@@ -1,6 +1,6 @@
 //! PUSH: each message to one peer in turn. RFC 30, "The PUSH Socket Type".
 
-use zmtp::SocketType;
+use zmtp::{Frame, SocketType};
 
 use super::{At, Route, State};
 use crate::error::Refusal;
@@ -19,7 +19,7 @@ impl State for Push {
     }
 
     #[inline]
-    fn route(&self) -> Result<Route, Refusal> {
+    fn route(&self, _: Option<&Frame>) -> Result<Route, Refusal> {
         Ok(Route::Balanced)
     }
 

@@ -3,7 +3,7 @@
 
 use zmtp::{Frame, Message, SocketType};
 
-use super::{At, Frames, Route, Source, State, Verdict, prepare_delimiter};
+use super::{At, Frames, Otherwise, Route, Source, State, Verdict, prepare_delimiter};
 use crate::error::Refusal;
 
 /// Where a REP socket stands: waiting for a request, or owing a reply.
@@ -33,8 +33,9 @@ impl State for Rep {
         false
     }
 
-    fn route(&self) -> Result<Route, Refusal> {
-        self.owing.map(Route::One).ok_or(Refusal::WrongState)
+    fn route(&self, _: Option<&Frame>) -> Result<Route, Refusal> {
+        let owing = self.owing.ok_or(Refusal::WrongState)?;
+        Ok(Route::One(owing, Otherwise::Drop))
     }
 
     /// The envelope of the request goes in front of its reply.
@@ -98,13 +99,13 @@ mod tests {
             |rep: &mut Rep| rep.sent(at(3), 1),
             |rep: &mut Rep| rep.unsent(),
         ] {
-            assert_eq!(rep.route(), Err(Refusal::WrongState));
+            assert_eq!(rep.route(None), Err(Refusal::WrongState));
             assert_eq!(rep.source(), Ok(Source::Fair));
             let mut request = Message::from(["client", "router", "", "body", "", "more"]);
             assert_eq!(rep.accept(at(3), &mut request), Verdict::Deliver);
             assert_eq!(request.frames(), ["body", "", "more"].map(Frame::from));
             assert_eq!(rep.source(), Err(Refusal::WrongState));
-            assert_eq!(rep.route(), Ok(Route::One(at(3))));
+            assert_eq!(rep.route(None), Ok(Route::One(at(3), Otherwise::Drop)));
             let mut envelope = Vec::new();
             rep.wrap(&mut envelope);
             assert_eq!(envelope, [&b"client"[..], b"router", b""]);

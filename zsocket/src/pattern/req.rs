@@ -1,6 +1,6 @@
 //! REQ: one request, then its reply. RFC 28, "The REQ Socket Type".
 
-use zmtp::{Message, SocketType};
+use zmtp::{Frame, Message, SocketType};
 
 use super::{At, Frames, Route, Source, State, Verdict, prepare_delimiter};
 use crate::error::Refusal;
@@ -42,7 +42,7 @@ impl State for Req {
         true
     }
 
-    fn route(&self) -> Result<Route, Refusal> {
+    fn route(&self, _: Option<&Frame>) -> Result<Route, Refusal> {
         match self.awaiting {
             None => Ok(Route::Balanced),
             Some(_) => Err(Refusal::WrongState),
@@ -116,22 +116,20 @@ impl State for Req {
 
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
-    use zmtp::Frame;
-
     use super::*;
     use crate::pattern::testing::at;
+    use proptest::prelude::*;
 
     #[test]
     fn lock_step() {
         let mut req = Req::default();
         assert_eq!(req.source(), Err(Refusal::WrongState));
-        assert_eq!(req.route(), Ok(Route::Balanced));
+        assert_eq!(req.route(None), Ok(Route::Balanced));
         let mut written = Vec::new();
         req.wrap(&mut written);
         assert_eq!(written, [Vec::<u8>::new()]);
         req.sent(at(7), 1);
-        assert_eq!(req.route(), Err(Refusal::WrongState));
+        assert_eq!(req.route(None), Err(Refusal::WrongState));
         assert_eq!(req.source(), Ok(Source::Only(at(7))));
         let mut discards =
             |message| req.accept(at(7), &mut Message::from(message)) == Verdict::Discard;
@@ -140,7 +138,7 @@ mod tests {
         let mut reply = Message::from(["", "world"]);
         assert_eq!(req.accept(at(7), &mut reply), Verdict::Deliver);
         assert_eq!(reply.frames(), [Frame::from("world")]);
-        assert_eq!(req.route(), Ok(Route::Balanced));
+        assert_eq!(req.route(None), Ok(Route::Balanced));
     }
 
     #[test]
@@ -152,7 +150,7 @@ mod tests {
         req.on_lost(at(8));
         assert_eq!(req.awaits(at(7)), Some(1));
         req.on_lost(at(7));
-        assert_eq!(req.route(), Ok(Route::Balanced));
+        assert_eq!(req.route(None), Ok(Route::Balanced));
     }
 
     #[test]
@@ -166,9 +164,9 @@ mod tests {
         assert_eq!(req.give_up(), None);
         req.on_interrupted(at(7), 3);
         // A reply that had come before counts.
-        assert_eq!(req.route(), Err(Refusal::WrongState));
+        assert_eq!(req.route(None), Err(Refusal::WrongState));
         assert_eq!(req.give_up(), Some(3));
-        assert_eq!(req.route(), Ok(Route::Balanced));
+        assert_eq!(req.route(None), Ok(Route::Balanced));
     }
 
     proptest! {
@@ -181,7 +179,7 @@ mod tests {
             let mut message: Message = frames.iter().cloned().map(Frame::from).collect();
             match req.accept(at(1), &mut message) {
                 Verdict::Deliver => {
-                    prop_assert!(req.route().is_ok());
+                    prop_assert!(req.route(None).is_ok());
                     prop_assert!(frames[0].is_empty());
                     prop_assert_eq!(message.len(), frames.len() - 1);
                 }

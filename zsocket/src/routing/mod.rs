@@ -2,5 +2,6 @@
 //! the links.
 
 mod rotation;
+mod routes;
 
-pub(crate) use self::rotation::Rotation;
+pub(crate) use self::{rotation::Rotation, routes::Routes};

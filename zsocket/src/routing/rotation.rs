@@ -34,6 +34,12 @@ impl Rotation {
         self.turn
     }
 
+    /// Whether a link is in the circle.
+    #[inline]
+    pub(crate) fn contains(&self, link: usize) -> bool {
+        self.neighbours(link).is_some()
+    }
+
     /// Whether each turn is that of one link.
     #[inline]
     pub(crate) fn is_alone(&self) -> bool {

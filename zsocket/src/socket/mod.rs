@@ -3,6 +3,7 @@
 mod asynchronous;
 mod builder;
 mod recv;
+mod router;
 mod send;
 
 use std::{

@@ -22,5 +22,6 @@ mod peers;
 mod reconnect;
 mod refusals;
 mod req_rep;
+mod router;
 mod shutdown;
 mod support;

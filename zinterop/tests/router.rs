@@ -1,0 +1,176 @@
+//! ROUTER: to the peer that the first frame names.
+
+use std::time::Duration;
+
+use zinterop::{
+    AnySocket, Failure, Frames, Options, Pattern, Transport, Trial, eventually, four_ways,
+};
+
+const SOON: Duration = Duration::from_millis(10);
+
+/// A bound ROUTER (second part), and where.
+fn router(trial: &Trial) -> (AnySocket, String) {
+    let router = trial.second(Pattern::Router);
+    let endpoint = router.bind(&trial.endpoint());
+    (router, endpoint)
+}
+
+/// A peer (first part) that calls itself something.
+fn peer(trial: &Trial, pattern: Pattern, name: &str, endpoint: &str) -> AnySocket {
+    let peer = trial.first_with(pattern, &Options::new().routing_id(name.as_bytes()));
+    peer.connect(endpoint);
+    peer
+}
+
+#[test]
+fn each_peer_is_answered_by_its_name_in_any_order() {
+    four_ways(&Transport::ALL, |trial| {
+        let (router, endpoint) = router(trial);
+        let names = ["anna", "bert", "carl"];
+        let dealers = names.map(|name| {
+            let dealer = peer(trial, Pattern::Dealer, name, &endpoint);
+            dealer.send([name, "is here"]);
+            dealer
+        });
+        let mut came = [(); 3].map(|()| router.recv());
+        came.sort_unstable_by_key(|message| message != &Frames::from(["anna", "anna", "is here"]));
+        assert_eq!(came[0], ["anna", "anna", "is here"]);
+        for number in 0..30 {
+            let name = names[2 - number % 3];
+            router.send([name, "number", &number.to_string()]);
+        }
+        for (at, dealer) in dealers.iter().enumerate() {
+            for round in 0..10 {
+                let number = (round * 3 + 2 - at).to_string();
+                assert_eq!(dealer.recv(), ["number", number.as_str()]);
+            }
+        }
+    });
+}
+
+#[test]
+fn a_request_comes_with_the_envelope_of_its_reply() {
+    four_ways(&Transport::ALL, |trial| {
+        let (router, endpoint) = router(trial);
+        let req = peer(trial, Pattern::Req, "client", &endpoint);
+        for number in 0..20 {
+            let body = number.to_string();
+            req.send(body.as_str());
+            assert_eq!(router.recv(), ["client", "", body.as_str()]);
+            router.send(["client", "", &body, "answered"]);
+            assert_eq!(req.recv(), [body.as_str(), "answered"]);
+        }
+    });
+}
+
+#[test]
+fn a_broker_of_two_queues() {
+    four_ways(&Transport::WIRED, |trial| {
+        let frontend = trial.first(Pattern::Router);
+        let backend = trial.first(Pattern::Dealer);
+        let req = trial.second(Pattern::Req);
+        let rep = trial.second(Pattern::Rep);
+        req.connect(&frontend.bind(&trial.endpoint()));
+        rep.connect(&backend.bind(&trial.endpoint()));
+        for number in 0..20 {
+            req.send(Frames::numbered(number, 50));
+            backend.send(frontend.recv());
+            assert_eq!(rep.recv().number(), number);
+            rep.send(Frames::numbered(number + 100, 50));
+            frontend.send(backend.recv());
+            assert_eq!(req.recv().number(), number + 100);
+        }
+    });
+}
+
+#[test]
+fn what_is_for_nobody_is_dropped() {
+    four_ways(&Transport::ALL, |trial| {
+        let (router, endpoint) = router(trial);
+        router.send(["nobody", "hears this"]);
+        let dealer = peer(trial, Pattern::Dealer, "somebody", &endpoint);
+        dealer.send("hello");
+        assert_eq!(router.recv(), ["somebody", "hello"]);
+        router.send(["nobody", "hears this either"]);
+        router.send(["somebody", "hears this"]);
+        assert_eq!(dealer.recv(), "hears this");
+        assert_eq!(dealer.try_recv(), Err(Failure::WouldBlock));
+    });
+}
+
+#[test]
+fn what_is_for_a_full_peer_is_dropped() {
+    four_ways(&[Transport::Inproc], |trial| {
+        let router = trial.second_with(Pattern::Router, &Options::new().send_hwm(2));
+        let endpoint = router.bind(&trial.endpoint());
+        let options = Options::new().routing_id(b"slow").recv_hwm(3);
+        let dealer = trial.first_with(Pattern::Dealer, &options);
+        dealer.connect(&endpoint);
+        dealer.send("hello");
+        assert_eq!(router.recv(), ["slow", "hello"]);
+        for number in 0..20 {
+            router.send(["slow", &number.to_string()]);
+        }
+        for number in 0..5 {
+            assert_eq!(dealer.recv(), number.to_string().as_str());
+        }
+        assert_eq!(dealer.try_recv(), Err(Failure::WouldBlock));
+    });
+}
+
+#[test]
+fn a_peer_without_a_name_gets_one() {
+    four_ways(&Transport::ALL, |trial| {
+        let (router, endpoint) = router(trial);
+        let dealers = [(); 2].map(|()| {
+            let dealer = trial.first(Pattern::Dealer);
+            dealer.connect(&endpoint);
+            dealer.send("who am I?");
+            dealer
+        });
+        let names = [(); 2].map(|()| {
+            let name = router.recv().0.swap_remove(0);
+            assert_eq!((name.len(), name[0]), (5, 0));
+            name
+        });
+        assert_ne!(names[0], names[1]);
+        for name in &names {
+            router.send(Frames::from(vec![name.clone(), b"you".to_vec()]));
+        }
+        for dealer in &dealers {
+            assert_eq!(dealer.recv(), "you");
+        }
+    });
+}
+
+#[test]
+fn two_routers_that_know_each_other() {
+    four_ways(&Transport::ALL, |trial| {
+        let bound = trial.second_with(Pattern::Router, &Options::new().routing_id(b"bound"));
+        let endpoint = bound.bind(&trial.endpoint());
+        let connected = peer(trial, Pattern::Router, "connected", &endpoint);
+        // Until it knows the name it drops what is for that.
+        eventually("the name is known", || {
+            connected.send(["bound", "hello"]);
+            bound.recv_for(SOON) == Ok(Frames::from(["connected", "hello"]))
+        });
+        bound.send(["connected", "welcome"]);
+        assert_eq!(connected.recv(), ["bound", "welcome"]);
+    });
+}
+
+#[test]
+fn a_router_may_connect_before_anybody_binds() {
+    four_ways(&Transport::ALL, |trial| {
+        let endpoint = trial.fixed_endpoint();
+        let options = Options::new().reconnect_interval(Some(SOON));
+        let router = trial.first_with(Pattern::Router, &options);
+        router.connect(&endpoint);
+        let dealer = trial.second_with(Pattern::Dealer, &Options::new().routing_id(b"late"));
+        dealer.bind(&endpoint);
+        dealer.send("here");
+        assert_eq!(router.recv(), ["late", "here"]);
+        router.send(["late", "better than never"]);
+        assert_eq!(dealer.recv(), "better than never");
+    });
+}

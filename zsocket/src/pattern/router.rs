@@ -1,0 +1,319 @@
+//! ROUTER: to the peer whose routing id is the first frame, from each in turn behind its routing id. RFC 28,
+//! "The ROUTER Socket Type".
+
+use std::collections::HashSet;
+
+use bytes::Bytes;
+use zmtp::{Frame, Message, SocketType};
+
+use super::{Admission, At, Otherwise, Route, Source, State, Verdict};
+use crate::{error::Refusal, routing::Routes};
+
+/// Whom a ROUTER socket knows by what routing id.
+#[derive(Debug)]
+pub struct Router {
+    routes: Routes,
+    /// Whether a message that goes nowhere is an error.
+    pub(crate) mandatory: bool,
+    /// Whether a peer takes the routing id over from another one that has it.
+    pub(crate) handover: bool,
+    /// The routing id of the peer that is connected to next, whatever it calls itself.
+    pub(crate) next_name: Option<Bytes>,
+    /// Links that were given a name by the application.
+    given: HashSet<u64>,
+    /// For peers that do not call themselves anything.
+    next_number: u32,
+}
+
+impl Default for Router {
+    fn default() -> Self {
+        Self {
+            routes: Routes::default(),
+            mandatory: false,
+            handover: false,
+            next_name: None,
+            given: HashSet::new(),
+            // So that an id from an earlier run of the program hardly ever leads to somebody else in this one.
+            next_number: fastrand::u32(..),
+        }
+    }
+}
+
+impl Router {
+    /// A routing id that no peer can call itself by: those begin with another byte.
+    fn make_name(&mut self) -> Bytes {
+        loop {
+            self.next_number = self.next_number.wrapping_add(1);
+            let mut name = vec![0];
+            name.extend(self.next_number.to_be_bytes());
+            if self.routes.find(&name).is_none() {
+                return name.into();
+            }
+        }
+    }
+
+    /// A peer calls itself something.
+    fn name(&mut self, at: At, name: &Bytes) -> Admission {
+        if name.is_empty() {
+            if self.routes.name(at).is_none_or(|name| name[0] != 0) {
+                let name = self.make_name();
+                self.routes.insert(at, name);
+            }
+            return Admission::Join;
+        }
+        let other = self.routes.find(name).filter(|other| *other != at);
+        match other {
+            None => {
+                self.routes.insert(at, name.clone());
+                Admission::Join
+            }
+            Some(other) if self.handover => {
+                // What the other one has sent is still received, from a peer to whom nothing can be sent.
+                let unknown = self.make_name();
+                self.routes.insert(other, unknown);
+                self.routes.insert(at, name.clone());
+                Admission::Replace(other)
+            }
+            Some(_) => Admission::Refuse,
+        }
+    }
+}
+
+impl State for Router {
+    fn socket_type(&self) -> SocketType {
+        SocketType::Router
+    }
+
+    fn streams(&self) -> bool {
+        true
+    }
+
+    fn route(&self, head: Option<&Frame>) -> Result<Route, Refusal> {
+        let name = head.ok_or(Refusal::NoRoutingId)?;
+        match (self.routes.find(name), self.mandatory) {
+            (Some(at), false) => Ok(Route::One(at, Otherwise::Drop)),
+            (Some(at), true) => Ok(Route::One(at, Otherwise::Wait)),
+            (None, false) => Ok(Route::Nobody),
+            (None, true) => Err(Refusal::Unroutable),
+        }
+    }
+
+    fn takes_head(&self) -> bool {
+        true
+    }
+
+    #[inline]
+    fn source(&self) -> Result<Source, Refusal> {
+        Ok(Source::Fair)
+    }
+
+    #[inline]
+    fn prefix(&self) -> usize {
+        1
+    }
+
+    #[inline]
+    fn accept(&mut self, from: At, message: &mut Message) -> Verdict {
+        // A link without a name is held, so nothing comes from there.
+        let Some(name) = self.routes.name(from) else {
+            return Verdict::Discard;
+        };
+        message.reuse_frame(0).assign(name);
+        Verdict::Deliver
+    }
+
+    fn on_attached(&mut self, at: At, name: Option<&Bytes>) -> Admission {
+        if let Some(given) = self.next_name.take() {
+            let admission = self.name(at, &given);
+            if admission != Admission::Refuse {
+                self.given.insert(at.id);
+            }
+            return admission;
+        }
+        match name {
+            Some(name) => self.name(at, name),
+            None => Admission::Hold,
+        }
+    }
+
+    fn on_named(&mut self, at: At, name: &Bytes) -> Admission {
+        if self.given.contains(&at.id) {
+            return Admission::Join;
+        }
+        self.name(at, name)
+    }
+
+    fn on_detached(&mut self, at: At) {
+        self.routes.remove(at);
+        self.given.remove(&at.id);
+    }
+
+    /// Whoever comes next by that name is somebody new, or the same peer again.
+    fn on_gone(&mut self, at: At) {
+        self.routes.unroute(at);
+    }
+
+    fn wants_rest(&self, _: At) -> bool {
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::pattern::testing::at;
+
+    fn id(name: u8) -> Bytes {
+        Bytes::from(vec![name])
+    }
+
+    fn goes_to(router: &Router, name: &[u8]) -> Option<At> {
+        match router.route(Some(&Frame::from(name))).unwrap() {
+            Route::One(at, Otherwise::Drop) => Some(at),
+            Route::Nobody => None,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn comes_as(router: &mut Router, from: At) -> Option<Vec<u8>> {
+        let mut message = Message::from(["something else", "body"]);
+        let verdict = router.accept(from, &mut message);
+        (verdict == Verdict::Deliver).then(|| {
+            assert_eq!(message[1], "body");
+            message[0].to_vec()
+        })
+    }
+
+    #[test]
+    fn a_message_goes_where_its_first_frame_says() {
+        let mut router = Router::default();
+        assert_eq!(router.route(None), Err(Refusal::NoRoutingId));
+        assert_eq!(router.on_attached(at(1), Some(&id(b'a'))), Admission::Join);
+        assert_eq!(goes_to(&router, b"a"), Some(at(1)));
+        assert_eq!(goes_to(&router, b"b"), None);
+        router.mandatory = true;
+        let to = |router: &Router, name: &str| router.route(Some(&Frame::from(name)));
+        assert_eq!(to(&router, "a"), Ok(Route::One(at(1), Otherwise::Wait)));
+        assert_eq!(to(&router, "b"), Err(Refusal::Unroutable));
+    }
+
+    #[test]
+    fn a_peer_without_a_name_gets_one_of_five_bytes() {
+        let mut router = Router::default();
+        let names = [1, 2].map(|link| {
+            assert_eq!(router.on_attached(at(link), None), Admission::Hold);
+            assert_eq!(comes_as(&mut router, at(link)), None);
+            assert_eq!(router.on_named(at(link), &Bytes::new()), Admission::Join);
+            let name = comes_as(&mut router, at(link)).unwrap();
+            assert_eq!((name.len(), name[0]), (5, 0));
+            assert_eq!(goes_to(&router, &name), Some(at(link)));
+            // It keeps it when its connection is made again.
+            assert_eq!(router.on_named(at(link), &Bytes::new()), Admission::Join);
+            assert_eq!(comes_as(&mut router, at(link)), Some(name.clone()));
+            name
+        });
+        assert_ne!(names[0], names[1]);
+    }
+
+    #[test]
+    fn a_name_that_is_given_counts_more_than_what_the_peer_says() {
+        let mut router = Router {
+            next_name: Some(id(b'x')),
+            ..Router::default()
+        };
+        assert_eq!(router.on_attached(at(1), None), Admission::Join);
+        assert_eq!(goes_to(&router, b"x"), Some(at(1)));
+        assert_eq!(router.on_named(at(1), &id(b'y')), Admission::Join);
+        assert_eq!(
+            (goes_to(&router, b"x"), goes_to(&router, b"y")),
+            (Some(at(1)), None)
+        );
+        // Only the next one.
+        assert_eq!(router.on_attached(at(2), None), Admission::Hold);
+    }
+
+    #[test]
+    fn the_last_to_come_has_the_name_if_it_is_handed_over() {
+        let mut router = Router {
+            handover: true,
+            ..Router::default()
+        };
+        assert_eq!(router.on_attached(at(1), Some(&id(b'a'))), Admission::Join);
+        let replaces = Admission::Replace(at(1));
+        assert_eq!(router.on_attached(at(2), Some(&id(b'a'))), replaces);
+        assert_eq!(goes_to(&router, b"a"), Some(at(2)));
+        let before = comes_as(&mut router, at(1)).unwrap();
+        assert_eq!(before[0], 0, "no longer by that name");
+        router.on_detached(at(1));
+        assert_eq!(goes_to(&router, b"a"), Some(at(2)));
+    }
+
+    proptest! {
+        /// Links come with and without names, name themselves, and go: a name leads to the one link whose messages
+        /// come with it, and each link that takes part has one.
+        #[test]
+        fn names_and_links_belong_together(
+            handover: bool,
+            steps in proptest::collection::vec((0..5usize, 0..4u8, 0..3), 0..60),
+        ) {
+            let mut router = Router { handover, ..Router::default() };
+            // What is known of each link that takes part: nothing for one that is held.
+            let mut links: BTreeMap<usize, Option<u8>> = BTreeMap::new();
+            for (link, name, step) in steps {
+                let bytes = if name == 0 { Bytes::new() } else { id(name) };
+                let admission = match (links.contains_key(&link), step) {
+                    (true, 0) => {
+                        router.on_detached(at(link));
+                        links.remove(&link);
+                        continue;
+                    }
+                    (true, _) => router.on_named(at(link), &bytes),
+                    (false, 0) => {
+                        prop_assert_eq!(router.on_attached(at(link), None), Admission::Hold);
+                        links.insert(link, None);
+                        continue;
+                    }
+                    (false, _) => router.on_attached(at(link), Some(&bytes)),
+                };
+                let owner = links.iter().find(|(other, known)| {
+                    **other != link && name != 0 && **known == Some(name)
+                });
+                match owner.map(|(owner, _)| *owner) {
+                    None => {
+                        prop_assert_eq!(admission, Admission::Join);
+                        links.insert(link, Some(name));
+                    }
+                    Some(owner) if handover => {
+                        prop_assert_eq!(admission, Admission::Replace(at(owner)));
+                        links.insert(owner, Some(0));
+                        links.insert(link, Some(name));
+                    }
+                    Some(_) => {
+                        prop_assert_eq!(admission, Admission::Refuse);
+                        router.on_detached(at(link));
+                        links.remove(&link);
+                    }
+                }
+                for (link, known) in &links {
+                    let comes = comes_as(&mut router, at(*link));
+                    match known {
+                        None => prop_assert_eq!(comes, None),
+                        Some(0) => {
+                            let name = comes.unwrap();
+                            prop_assert_eq!((name.len(), name[0]), (5, 0));
+                            prop_assert_eq!(goes_to(&router, &name), Some(at(*link)));
+                        }
+                        Some(name) => {
+                            prop_assert_eq!(comes.as_deref(), Some(&[*name][..]));
+                            prop_assert_eq!(goes_to(&router, &[*name]), Some(at(*link)));
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
