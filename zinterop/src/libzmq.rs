@@ -56,6 +56,17 @@ fn apply(socket: &zmq::Socket, options: &Options) -> Result<(), zmq::Error> {
         socket.set_int(opt::SNDBUF, int(bytes as u64)?)?;
         socket.set_int(opt::RCVBUF, int(bytes as u64)?)?;
     }
+    for (on, option) in [
+        (options.mandatory, opt::ROUTER_MANDATORY),
+        (options.handover, opt::ROUTER_HANDOVER),
+        (options.relaxed, opt::REQ_RELAXED),
+        (options.correlate, opt::REQ_CORRELATE),
+        (options.probe_router, opt::PROBE_ROUTER),
+    ] {
+        if on {
+            socket.set_int(option, 1)?;
+        }
+    }
     Ok(())
 }
 
@@ -91,6 +102,7 @@ impl From<zmq::Error> for Failure {
             zmq::Error::WouldBlock => Self::WouldBlock,
             zmq::Error::WrongState => Self::WrongState,
             zmq::Error::NotSupported => Self::NotSupported,
+            zmq::Error::HostUnreachable => Self::Unroutable,
             zmq::Error::Terminated => Self::Terminated,
             zmq::Error::AddressInUse => Self::AddressInUse,
             zmq::Error::NoSuchEndpoint => Self::NoSuchEndpoint,

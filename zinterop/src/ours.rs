@@ -52,6 +52,21 @@ fn apply(socket: &Socket<Dynamic>, options: &Options) -> Result<(), Error> {
         socket.set_send_buffer(Some(bytes))?;
         socket.set_recv_buffer(Some(bytes))?;
     }
+    if options.mandatory {
+        socket.set_mandatory(true)?;
+    }
+    if options.handover {
+        socket.set_handover(true)?;
+    }
+    if options.relaxed {
+        socket.set_relaxed(true)?;
+    }
+    if options.correlate {
+        socket.set_correlate(true)?;
+    }
+    if options.probe_router {
+        socket.set_probe_router(true)?;
+    }
     Ok(())
 }
 
@@ -104,6 +119,7 @@ impl From<Error> for Failure {
             Error::WrongState => Self::WrongState,
             Error::PeerLost(_) => Self::PeerLost,
             Error::NotSupported => Self::NotSupported,
+            Error::Unroutable => Self::Unroutable,
             Error::Terminated => Self::Terminated,
             Error::AddressInUse(_) => Self::AddressInUse,
             Error::NoSuchEndpoint(_) => Self::NoSuchEndpoint,

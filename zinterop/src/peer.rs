@@ -61,6 +61,11 @@ pub struct Options {
     pub(crate) routing_id: Option<Vec<u8>>,
     pub(crate) immediate: Option<bool>,
     pub(crate) socket_buffers: Option<usize>,
+    pub(crate) mandatory: bool,
+    pub(crate) handover: bool,
+    pub(crate) relaxed: bool,
+    pub(crate) correlate: bool,
+    pub(crate) probe_router: bool,
 }
 
 impl Options {
@@ -112,6 +117,41 @@ impl Options {
         self
     }
 
+    /// A ROUTER refuses what is for nobody.
+    #[must_use]
+    pub fn mandatory(mut self) -> Self {
+        self.mandatory = true;
+        self
+    }
+
+    /// A ROUTER lets the last to come have a name.
+    #[must_use]
+    pub fn handover(mut self) -> Self {
+        self.handover = true;
+        self
+    }
+
+    /// A REQ may send again before a reply has come.
+    #[must_use]
+    pub fn relaxed(mut self) -> Self {
+        self.relaxed = true;
+        self
+    }
+
+    /// A REQ numbers its requests.
+    #[must_use]
+    pub fn correlate(mut self) -> Self {
+        self.correlate = true;
+        self
+    }
+
+    /// An empty message goes before all others.
+    #[must_use]
+    pub fn probe_router(mut self) -> Self {
+        self.probe_router = true;
+        self
+    }
+
     /// Whether messages are queued for completed connections only.
     #[must_use]
     pub fn immediate(mut self, on: bool) -> Self {
@@ -138,6 +178,8 @@ pub enum Failure {
     WrongState,
     /// The pattern never allows it.
     NotSupported,
+    /// There is no such peer.
+    Unroutable,
     /// The peer that owed a reply is gone. libzmq does not tell.
     PeerLost,
     /// The context is being terminated.

@@ -468,3 +468,56 @@ fn only_the_asked_server_can_answer() {
         assert_eq!(req.recv(), "answer");
     });
 }
+
+#[test]
+fn a_relaxed_client_sends_again_and_only_takes_the_reply_to_that() {
+    four_ways(&Transport::ALL, |trial| {
+        let rep = trial.second(Pattern::Rep);
+        let req = trial.first_with(Pattern::Req, &Options::new().relaxed().correlate());
+        req.connect(&rep.bind(&trial.endpoint()));
+        for round in 0..10 {
+            req.send(Frames::numbered(round, 50));
+            assert_eq!(rep.recv().number(), round);
+            // The reply is late, so the client goes on.
+            req.send(Frames::numbered(round + 100, 50));
+            rep.send(Frames::numbered(round, 50));
+            assert_eq!(rep.recv().number(), round + 100);
+            rep.send(Frames::numbered(round + 100, 50));
+            assert_eq!(req.recv().number(), round + 100);
+        }
+    });
+}
+
+#[test]
+fn a_correlated_request_shows_its_number_to_a_router() {
+    four_ways(&Transport::ALL, |trial| {
+        let router = trial.second(Pattern::Router);
+        let options = Options::new().correlate().routing_id(b"client");
+        let req = trial.first_with(Pattern::Req, &options);
+        req.connect(&router.bind(&trial.endpoint()));
+        let mut numbers = Vec::new();
+        for _ in 0..3 {
+            req.send("question");
+            let request = router.recv();
+            let [client, number, delimiter, body] = &request.0[..] else {
+                panic!("{request:?}");
+            };
+            assert_eq!(
+                (&client[..], &delimiter[..], &body[..]),
+                (&b"client"[..], &b""[..], &b"question"[..])
+            );
+            numbers.push(u32::from_ne_bytes(number[..].try_into().unwrap()));
+            // One that has another number, one that has none, and the right one.
+            let wrong = (numbers[0] ^ 1 << 31).to_ne_bytes().to_vec();
+            let reply = |number: Vec<u8>, body: &str| {
+                Frames::from(vec![client.clone(), number, Vec::new(), body.into()])
+            };
+            router.send(reply(wrong, "wrong"));
+            router.send(["client", "", "without"]);
+            router.send(reply(number.clone(), "right"));
+            assert_eq!(req.recv(), "right");
+        }
+        assert_eq!(numbers[1], numbers[0].wrapping_add(1));
+        assert_eq!(numbers[2], numbers[1].wrapping_add(1));
+    });
+}

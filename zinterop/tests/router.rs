@@ -174,3 +174,78 @@ fn a_router_may_connect_before_anybody_binds() {
         assert_eq!(dealer.recv(), "better than never");
     });
 }
+
+#[test]
+fn mandatory_refuses_what_is_for_nobody() {
+    four_ways(&Transport::ALL, |trial| {
+        let router = trial.second_with(Pattern::Router, &Options::new().mandatory());
+        let endpoint = router.bind(&trial.endpoint());
+        assert_eq!(router.try_send(["nobody", "x"]), Err(Failure::Unroutable));
+        let dealer = peer(trial, Pattern::Dealer, "somebody", &endpoint);
+        dealer.send("hello");
+        assert_eq!(router.recv(), ["somebody", "hello"]);
+        router.send(["somebody", "welcome"]);
+        assert_eq!(dealer.recv(), "welcome");
+        assert_eq!(router.try_send(["nobody", "x"]), Err(Failure::Unroutable));
+    });
+}
+
+#[test]
+fn mandatory_waits_for_whoever_is_full() {
+    four_ways(&[Transport::Inproc], |trial| {
+        let options = Options::new().mandatory().send_hwm(2);
+        let router = trial.second_with(Pattern::Router, &options);
+        let endpoint = router.bind(&trial.endpoint());
+        let options = Options::new().routing_id(b"slow").recv_hwm(3);
+        let dealer = trial.first_with(Pattern::Dealer, &options);
+        dealer.connect(&endpoint);
+        dealer.send("hello");
+        assert_eq!(router.recv(), ["slow", "hello"]);
+        let mut sent = 0;
+        while router.try_send(["slow", &sent.to_string()]).is_ok() {
+            sent += 1;
+        }
+        assert_eq!(sent, 5);
+        assert_eq!(router.try_send(["slow", "x"]), Err(Failure::WouldBlock));
+        for number in 0..sent {
+            assert_eq!(dealer.recv(), number.to_string().as_str());
+        }
+        router.send(["slow", "has room again"]);
+        assert_eq!(dealer.recv(), "has room again");
+    });
+}
+
+#[test]
+fn the_last_to_come_takes_a_name_over() {
+    four_ways(&Transport::WIRED, |trial| {
+        let router = trial.second_with(Pattern::Router, &Options::new().handover());
+        let endpoint = router.bind(&trial.endpoint());
+        let once = Options::new().routing_id(b"name").reconnect_interval(None);
+        let old = trial.first_with(Pattern::Dealer, &once);
+        old.connect(&endpoint);
+        old.send("old");
+        assert_eq!(router.recv(), ["name", "old"]);
+        let new = peer(trial, Pattern::Dealer, "name", &endpoint);
+        new.send("new");
+        assert_eq!(router.recv(), ["name", "new"]);
+        router.send(["name", "to the new one"]);
+        assert_eq!(new.recv(), "to the new one");
+        assert_eq!(old.try_recv(), Err(Failure::WouldBlock));
+    });
+}
+
+#[test]
+fn a_probe_tells_a_router_who_is_there() {
+    for pattern in [Pattern::Dealer, Pattern::Router] {
+        four_ways(&Transport::ALL, move |trial| {
+            let (router, endpoint) = router(trial);
+            let options = Options::new().routing_id(b"prober").probe_router();
+            let prober = trial.first_with(pattern, &options);
+            prober.connect(&endpoint);
+            assert_eq!(router.recv(), ["prober", ""]);
+            router.send(["prober", "found"]);
+            let found = prober.recv();
+            assert_eq!(found.0.last().unwrap(), b"found");
+        });
+    }
+}

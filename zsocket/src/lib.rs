@@ -86,8 +86,8 @@ pub use self::{
     stats::{Connections, Dropped, SocketStats},
     term_report::TermReport,
     types::{
-        CanReceive, CanRoute, CanSend, Dealer, Dynamic, Pair, Pattern, Pull, Push, Rep, Req,
-        Router, TypedPattern,
+        CanProbe, CanReceive, CanRequest, CanRoute, CanSend, Dealer, Dynamic, Pair, Pattern, Pull,
+        Push, Rep, Req, Router, TypedPattern,
     },
 };
 pub use bytes::Bytes;

@@ -5,7 +5,10 @@ use zmtp::SocketType;
 use crate::pattern::{self, Any, State};
 
 pub(crate) mod sealed {
-    use super::{SocketType, State, pattern::Router};
+    use super::{
+        SocketType, State,
+        pattern::{Req, Router},
+    };
 
     /// What only this crate can implement.
     pub trait Sealed {
@@ -20,6 +23,18 @@ pub(crate) mod sealed {
     pub trait Routes: Sealed {
         /// None in a socket of another type.
         fn router(state: &mut Self::State) -> Option<&mut Router>;
+    }
+
+    /// Where the state of a REQ is.
+    pub trait Requests: Sealed {
+        /// None in a socket of another type.
+        fn req(state: &mut Self::State) -> Option<&mut Req>;
+    }
+
+    /// Where it says whether new peers are sent an empty message.
+    pub trait Probes: Sealed {
+        /// None in a socket of another type.
+        fn probe(state: &mut Self::State) -> Option<&mut bool>;
     }
 }
 
@@ -40,6 +55,12 @@ pub trait CanReceive: Pattern {}
 
 /// Patterns that send to the peer that a message names.
 pub trait CanRoute: Pattern + sealed::Routes {}
+
+/// Patterns that send requests.
+pub trait CanRequest: Pattern + sealed::Requests {}
+
+/// Patterns that can make themselves known to a ROUTER.
+pub trait CanProbe: Pattern + sealed::Probes {}
 
 macro_rules! patterns {
     ($($(#[$doc:meta])* $name:ident: $($ability:ident)*;)*) => {$(
@@ -95,15 +116,34 @@ impl Pattern for Dynamic {}
 impl CanSend for Dynamic {}
 impl CanReceive for Dynamic {}
 
-impl sealed::Routes for Router {
-    fn router(state: &mut Self::State) -> Option<&mut pattern::Router> {
-        Some(state)
-    }
+/// Says where in the state of each pattern something is that only some of them have.
+macro_rules! parts {
+    ($ability:ident $sealed:ident $part:ident: $type:ty; $($name:ident => |$state:ident| $found:expr;)*) => {$(
+        impl sealed::$sealed for $name {
+            fn $part($state: &mut Self::State) -> Option<&mut $type> {
+                $found
+            }
+        }
+        impl $ability for $name {}
+    )*};
 }
-impl CanRoute for Router {}
-impl sealed::Routes for Dynamic {
-    fn router(state: &mut Self::State) -> Option<&mut pattern::Router> {
-        state.router()
-    }
+
+parts! {
+    CanRoute Routes router: pattern::Router;
+    Router => |state| Some(state);
+    Dynamic => |state| state.router();
 }
-impl CanRoute for Dynamic {}
+
+parts! {
+    CanRequest Requests req: pattern::Req;
+    Req => |state| Some(state);
+    Dynamic => |state| state.req();
+}
+
+parts! {
+    CanProbe Probes probe: bool;
+    Req => |state| Some(&mut state.probe);
+    Dealer => |state| Some(&mut state.probe);
+    Router => |state| Some(&mut state.probe);
+    Dynamic => |state| state.probe();
+}

@@ -24,6 +24,7 @@ mod wait;
 
 use std::{sync::Arc, time::Duration};
 
+use zmtp::header::Flags;
 use zpipe::{Mailbox, Process, Readiness, ReadySet, Spinner, deferred::Deferral};
 use ztransport::{Endpoint, Event, InputPoll, Left, Letter, Link, SocketHandle};
 
@@ -238,9 +239,13 @@ impl<S: State> Core<S> {
         if !self.settle(at, admission) {
             return None;
         }
-        let driver = self.links.get_mut(place)?.link.driver.as_ref();
-        if let (Some(input), Some(driver)) = (&self.input, driver) {
+        let slot = self.links.get_mut(place)?;
+        if let (Some(input), Some(driver)) = (&self.input, &slot.link.driver) {
             input.join(driver);
+        }
+        if self.state.probes() {
+            slot.link.writer.append(Flags::NONE, &[]);
+            slot.commit(true, &mut self.deferral);
         }
         Some(place)
     }

@@ -5,9 +5,12 @@ use zmtp::{Frame, SocketType};
 use super::{At, Route, Source, State};
 use crate::error::Refusal;
 
-/// A DEALER socket has no state beyond the turns of its links.
+/// A DEALER socket has no state beyond the turns of its links, and an option.
 #[derive(Debug, Default)]
-pub struct Dealer;
+pub struct Dealer {
+    /// Whether a new peer is sent an empty message first.
+    pub(crate) probe: bool,
+}
 
 impl State for Dealer {
     fn socket_type(&self) -> SocketType {
@@ -21,6 +24,10 @@ impl State for Dealer {
     /// As libzmq: a DEALER has one connection to each endpoint.
     fn connects_once(&self) -> bool {
         true
+    }
+
+    fn probes(&self) -> bool {
+        self.probe
     }
 
     #[inline]

@@ -42,10 +42,28 @@ macro_rules! any {
 any! { Pair Push Pull Req Rep Dealer Router }
 
 impl Any {
+    /// The state of a REQ, if it is one.
+    pub(crate) fn req(&mut self) -> Option<&mut Req> {
+        match self {
+            Self::Req(req) => Some(req),
+            _ => None,
+        }
+    }
+
     /// The state of a ROUTER, if it is one.
     pub(crate) fn router(&mut self) -> Option<&mut Router> {
         match self {
             Self::Router(router) => Some(router),
+            _ => None,
+        }
+    }
+
+    /// Whether new peers are sent an empty message, of those that can.
+    pub(crate) fn probe(&mut self) -> Option<&mut bool> {
+        match self {
+            Self::Req(req) => Some(&mut req.probe),
+            Self::Dealer(dealer) => Some(&mut dealer.probe),
+            Self::Router(router) => Some(&mut router.probe),
             _ => None,
         }
     }
@@ -78,6 +96,10 @@ impl State for Any {
 
     fn voids_input(&self) -> bool {
         each!(self, state => state.voids_input())
+    }
+
+    fn probes(&self) -> bool {
+        each!(self, state => state.probes())
     }
 
     fn wrap(&self, out: &mut impl Frames) {

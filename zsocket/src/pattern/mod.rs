@@ -128,6 +128,11 @@ pub trait State: Send + 'static {
         false
     }
 
+    /// Whether a new peer is sent an empty message before all others, so that it hears of this socket.
+    fn probes(&self) -> bool {
+        false
+    }
+
     /// Writes what goes in front of a message.
     fn wrap(&self, out: &mut impl Frames) {
         let _ = out;

@@ -14,9 +14,30 @@ use crate::error::Refusal;
 ///   └──────┘ ◀──────────────────── └──────────────┘ ──┘ on_interrupted
 ///            accept → Deliver, on_lost, give_up
 /// ```
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq)]
 pub struct Req {
     awaiting: Option<Awaited>,
+    /// Whether a request may be sent although the reply to the last one has not come, which is given up then.
+    pub(crate) relaxed: bool,
+    /// Whether a request carries its number, and only a reply with that is one.
+    pub(crate) correlate: bool,
+    /// Whether a new peer is sent an empty message first.
+    pub(crate) probe: bool,
+    /// That of the last request.
+    request: u32,
+}
+
+impl Default for Req {
+    fn default() -> Self {
+        Self {
+            awaiting: None,
+            relaxed: false,
+            correlate: false,
+            probe: false,
+            // So that a reply to an earlier run of the program hardly ever passes for one to this one.
+            request: fastrand::u32(..),
+        }
+    }
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -26,6 +47,17 @@ struct Awaited {
     number: u64,
     /// The connection that carried the request broke. What came before is still to be read.
     lost: bool,
+}
+
+impl Req {
+    /// Changes [`correlate`](Self::correlate), which a request that is under way would not survive.
+    pub(crate) fn set_correlate(&mut self, correlate: bool) -> Result<(), Refusal> {
+        if self.awaiting.is_some() && self.correlate != correlate {
+            return Err(Refusal::WrongState);
+        }
+        self.correlate = correlate;
+        Ok(())
+    }
 }
 
 impl State for Req {
@@ -43,9 +75,10 @@ impl State for Req {
     }
 
     fn route(&self, _: Option<&Frame>) -> Result<Route, Refusal> {
-        match self.awaiting {
-            None => Ok(Route::Balanced),
-            Some(_) => Err(Refusal::WrongState),
+        if self.awaiting.is_none() || self.relaxed {
+            Ok(Route::Balanced)
+        } else {
+            Err(Refusal::WrongState)
         }
     }
 
@@ -54,12 +87,20 @@ impl State for Req {
         true
     }
 
-    /// The envelope of a request is an empty delimiter.
+    fn probes(&self) -> bool {
+        self.probe
+    }
+
+    /// The envelope of a request is an empty delimiter, maybe behind the request's number.
     fn wrap(&self, out: &mut impl Frames) {
+        if self.correlate {
+            out.append_part(&self.request.wrapping_add(1).to_ne_bytes());
+        }
         out.append_part(&[]);
     }
 
     fn sent(&mut self, at: At, number: u64) {
+        self.request = self.request.wrapping_add(1);
         self.awaiting = Some(Awaited {
             at,
             number,
@@ -76,13 +117,20 @@ impl State for Req {
         prepare_delimiter(message);
     }
 
-    /// A reply begins with an empty frame, which is taken off, and has at least one more.
+    /// A reply begins with the envelope of the request, which is taken off, and has at least one more frame.
     fn accept(&mut self, _: At, message: &mut Message) -> Verdict {
-        let is_reply = message.len() > 1 && message[0].is_empty();
+        let number = self.request.to_ne_bytes();
+        let is_reply = match message.frames() {
+            [id, delimiter, _, ..] if self.correlate => id == &number[..] && delimiter.is_empty(),
+            [delimiter, _, ..] => !self.correlate && delimiter.is_empty(),
+            _ => false,
+        };
         if !is_reply {
             return Verdict::Discard;
         }
-        message.pop_front();
+        for _ in 0..1 + usize::from(self.correlate) {
+            message.pop_front();
+        }
         self.awaiting = None;
         Verdict::Deliver
     }
@@ -139,6 +187,52 @@ mod tests {
         assert_eq!(req.accept(at(7), &mut reply), Verdict::Deliver);
         assert_eq!(reply.frames(), [Frame::from("world")]);
         assert_eq!(req.route(None), Ok(Route::Balanced));
+    }
+
+    #[test]
+    fn a_relaxed_one_gives_a_request_up_for_the_next() {
+        let mut req = Req {
+            relaxed: true,
+            ..Req::default()
+        };
+        req.sent(at(1), 1);
+        assert_eq!(req.route(None), Ok(Route::Balanced));
+        req.sent(at(2), 1);
+        assert_eq!(req.source(), Ok(Source::Only(at(2))));
+        req.on_lost(at(1));
+        assert_eq!(req.awaits(at(2)), Some(1));
+    }
+
+    #[test]
+    fn a_reply_bears_the_number_of_its_request() {
+        let mut req = Req {
+            correlate: true,
+            relaxed: true,
+            ..Req::default()
+        };
+        let send = |req: &mut Req| {
+            let mut envelope = Vec::new();
+            req.wrap(&mut envelope);
+            req.sent(at(1), 1);
+            assert_eq!(
+                (envelope.len(), envelope[0].len(), envelope[1].len()),
+                (2, 4, 0)
+            );
+            envelope.swap_remove(0)
+        };
+        let numbers = [send(&mut req), send(&mut req)];
+        assert_ne!(numbers[0], numbers[1]);
+        let mut accept = |number: &[u8]| {
+            let mut reply: Message = [number, b"", b"reply"]
+                .map(Frame::from)
+                .into_iter()
+                .collect();
+            let verdict = req.accept(at(1), &mut reply);
+            (verdict == Verdict::Deliver).then_some(reply)
+        };
+        assert_eq!(accept(&numbers[0]), None);
+        assert_eq!(accept(b""), None);
+        assert_eq!(accept(&numbers[1]), Some(Message::from("reply")));
     }
 
     #[test]

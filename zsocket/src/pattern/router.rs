@@ -17,6 +17,8 @@ pub struct Router {
     pub(crate) mandatory: bool,
     /// Whether a peer takes the routing id over from another one that has it.
     pub(crate) handover: bool,
+    /// Whether a new peer is sent an empty message first.
+    pub(crate) probe: bool,
     /// The routing id of the peer that is connected to next, whatever it calls itself.
     pub(crate) next_name: Option<Bytes>,
     /// Links that were given a name by the application.
@@ -31,6 +33,7 @@ impl Default for Router {
             routes: Routes::default(),
             mandatory: false,
             handover: false,
+            probe: false,
             next_name: None,
             given: HashSet::new(),
             // So that an id from an earlier run of the program hardly ever leads to somebody else in this one.
@@ -96,6 +99,10 @@ impl State for Router {
             (None, false) => Ok(Route::Nobody),
             (None, true) => Err(Refusal::Unroutable),
         }
+    }
+
+    fn probes(&self) -> bool {
+        self.probe
     }
 
     fn takes_head(&self) -> bool {

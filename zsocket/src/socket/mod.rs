@@ -3,8 +3,8 @@
 mod asynchronous;
 mod builder;
 mod recv;
-mod router;
 mod send;
+mod special;
 
 use std::{
     cell::RefCell,

@@ -1,0 +1,104 @@
+//! Options that only some patterns have.
+
+use zmtp::Frame;
+
+use super::Socket;
+use crate::{
+    CanProbe, CanRequest, CanRoute, Error,
+    options::check_routing_id,
+    pattern::{Req, Router},
+};
+
+/// Options of a ROUTER. On a [`Dynamic`](crate::Dynamic) socket of another type each is
+/// [`Error::NotSupported`].
+impl<P: CanRoute> Socket<P> {
+    fn with_router<R>(&self, f: impl FnOnce(&mut Router) -> R) -> Result<R, Error> {
+        self.with_core(|core| P::router(&mut core.state).map(f))
+            .ok_or(Error::NotSupported)
+    }
+
+    /// Whether a message for a peer that is not there is an error ([`Error::Unroutable`]), and one for a peer whose
+    /// pipe is full waits. Otherwise, by default, both are dropped and counted
+    /// ([`Dropped`](crate::Dropped)). From now on. `ZMQ_ROUTER_MANDATORY`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotSupported`].
+    pub fn set_mandatory(&self, mandatory: bool) -> Result<(), Error> {
+        self.with_router(|router| router.mandatory = mandatory)
+    }
+
+    /// Whether a peer that comes with the routing id of another one takes it over, and the other one is sent away.
+    /// Otherwise, by default, it is the newcomer who is sent away, and may come again. Either is counted and
+    /// reported. (libzmq leaves the newcomer connected, and never receives from it.) From now on.
+    /// `ZMQ_ROUTER_HANDOVER`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotSupported`].
+    pub fn set_handover(&self, handover: bool) -> Result<(), Error> {
+        self.with_router(|router| router.handover = handover)
+    }
+
+    /// The routing id that the peer gets to which this socket connects next, whatever it calls itself: up to 255 bytes,
+    /// the first of them not zero. Messages can be sent to it at once. `ZMQ_CONNECT_ROUTING_ID`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidOption`] for an id that is empty or not allowed, [`Error::NotSupported`].
+    pub fn set_connect_routing_id(&self, id: impl Into<Frame>) -> Result<(), Error> {
+        let id = check_routing_id(&id.into())?;
+        if id.is_empty() {
+            return Err(Error::InvalidOption {
+                option: "connect_routing_id",
+                expected: "at least one byte",
+            });
+        }
+        self.with_router(|router| router.next_name = Some(id))
+    }
+}
+
+/// Options of a REQ. On a [`Dynamic`](crate::Dynamic) socket of another type each is [`Error::NotSupported`].
+impl<P: CanRequest> Socket<P> {
+    fn with_req<R>(&self, f: impl FnOnce(&mut Req) -> R) -> Result<R, Error> {
+        self.with_core(|core| P::req(&mut core.state).map(f))
+            .ok_or(Error::NotSupported)
+    }
+
+    /// Whether a request may be sent before the reply to the last one has come, which is given up then: the way on
+    /// when a reply is late. Use it with [`set_correlate`](Self::set_correlate), or a late reply passes for that to a
+    /// later request. Default false. From now on. `ZMQ_REQ_RELAXED`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotSupported`].
+    pub fn set_relaxed(&self, relaxed: bool) -> Result<(), Error> {
+        self.with_req(|req| req.relaxed = relaxed)
+    }
+
+    /// Whether a request carries its number in front, and a reply only counts with the same number. Every REP and every
+    /// ROUTER that keeps envelopes sends it back. Default false. From the next request on. `ZMQ_REQ_CORRELATE`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::WrongState`] while a reply is awaited, [`Error::NotSupported`].
+    pub fn set_correlate(&self, correlate: bool) -> Result<(), Error> {
+        self.with_req(|req| req.set_correlate(correlate))?
+            .map_err(Error::from)
+    }
+}
+
+/// An option of those who can make themselves known to a ROUTER. On a [`Dynamic`](crate::Dynamic) socket of another
+/// type it is [`Error::NotSupported`].
+impl<P: CanProbe> Socket<P> {
+    /// Whether each new peer is sent an empty message before all others, so that a ROUTER hears of this socket
+    /// before that has anything to say. Not for those who are peers already. Default false. `ZMQ_PROBE_ROUTER`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotSupported`].
+    pub fn set_probe_router(&self, probe: bool) -> Result<(), Error> {
+        self.with_core(|core| P::probe(&mut core.state).map(|own| *own = probe))
+            .ok_or(Error::NotSupported)
+    }
+}
