@@ -42,7 +42,7 @@ fn two_dealers_exchange_whole_messages() {
 }
 
 #[test]
-fn each_peer_has_its_turn_in_both_directions() {
+fn each_peer_has_its_turn() {
     four_ways(&Transport::ALL, |trial| {
         let dealer = trial.first(Pattern::Dealer);
         let peers: Vec<_> = (0..3).map(|_| trial.second(Pattern::Dealer)).collect();
@@ -57,17 +57,6 @@ fn each_peer_has_its_turn_in_both_directions() {
                 assert_eq!(peer.recv().number(), round * 3 + at as u64);
             }
         }
-        for peer in &peers {
-            peer.send(["x"; 2]);
-            peer.send(["y"; 2]);
-        }
-        let mut messages: Vec<_> = (0..6).map(|_| dealer.recv()).collect();
-        messages.sort_unstable_by_key(|message| message == &Frames::from(["y"; 2]));
-        assert!(
-            messages[..3]
-                .iter()
-                .all(|message| message == &Frames::from(["x"; 2]))
-        );
     });
 }
 
@@ -84,18 +73,18 @@ fn a_dealer_without_peers_waits() {
 #[test]
 fn connecting_twice_makes_one_connection() {
     four_ways(&Transport::WIRED, |trial| {
-        let (dealer, other) = pair(trial, Pattern::Dealer);
-        let endpoint = other.bind(&trial.endpoint());
+        let dealer = trial.first(Pattern::Dealer);
+        let [twice, once] = [(); 2].map(|()| trial.second(Pattern::Dealer));
+        let endpoint = twice.bind(&trial.endpoint());
         dealer.connect(&endpoint);
         dealer.connect(&endpoint);
-        // Two connections now, of which each gets every other message, and not three.
-        for number in 0..9 {
+        dealer.connect(&once.bind(&trial.endpoint()));
+        for number in 0..8 {
             dealer.send(Frames::numbered(number, 10));
         }
-        let mut numbers: Vec<_> = (0..9).map(|_| other.recv().number()).collect();
-        numbers.sort_unstable();
-        assert_eq!(numbers, (0..9).collect::<Vec<_>>());
-        other.send("one to each");
-        assert_eq!(dealer.recv(), "one to each");
+        for number in [0, 2, 4, 6] {
+            assert_eq!(twice.recv().number(), number);
+            assert_eq!(once.recv().number(), number + 1);
+        }
     });
 }

@@ -480,7 +480,7 @@ mod tests {
         struct Hydra;
         impl Drop for Hydra {
             fn drop(&mut self) {
-                std::panic::panic_any(Hydra);
+                std::panic::panic_any(Self);
             }
         }
         let scope = Scope::open();

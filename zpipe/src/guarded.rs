@@ -63,7 +63,7 @@ impl<T> Guarded<T> {
         self.changed.notify_all();
     }
 
-    /// Lets go of the value until somebody notifies this thread, or for no reason; at most until the
+    /// Lets go of the value, whose guard this has to be, until somebody notifies this thread, or for no reason; at most until the
     /// deadline. Says whether it came back before.
     ///
     /// # Examples

@@ -352,7 +352,9 @@ impl Rope {
     /// A chunk of suitable size: the one the reader gave back, or a new one.
     ///
     /// Sizes follow the load. If the reader has not finished a chunk while this one was filled, the
-    /// next is twice as large; if it had drained everything several times in a row, half as large.
+    /// next is twice as large; if it had drained everything several times in a row, half as large. A frame
+    /// that needs more makes this one and the next so large: otherwise each such frame between small ones
+    /// would cost a new chunk. A pipe that falls silent after frames of 8 KiB keeps one of 16 KiB for that.
     fn next_chunk(&mut self, need: usize) -> NonNull<Chunk> {
         let spare = self
             .shared

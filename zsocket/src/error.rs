@@ -76,9 +76,9 @@ impl fmt::Display for Error {
                 "a ROUTER sends to the peer whose routing id is the first of at least two frames",
             ),
             Self::Unroutable => f.write_str("no peer with this routing id is connected"),
-            Self::HasPeer => {
-                f.write_str("a PAIR has one peer, and this one has it: disconnect it first")
-            }
+            Self::HasPeer => f.write_str(
+                "the socket has its peer, or one of this routing id: disconnect that first",
+            ),
             Self::PeerLost(loss) => loss.fmt(f),
             Self::AddressInUse(at) => {
                 let at = at.as_written();

@@ -70,7 +70,7 @@ impl SocketOptions {
     }
 
     /// The part that connections need.
-    pub(crate) fn transport(&self, socket_type: SocketType) -> Options {
+    pub(crate) fn transport(&self, socket_type: SocketType, receives: bool) -> Options {
         let mut options = Options::new(socket_type);
         options.send_hwm = self.send_hwm;
         options.recv_hwm = self.recv_hwm;
@@ -84,7 +84,7 @@ impl SocketOptions {
         options.departed = self.departed();
         options.max_refusals = self.max_refusals;
         options.message_timeout = self.message_timeout;
-        options.receives = socket_type != SocketType::Push;
+        options.receives = receives;
         options.immediate = self.immediate;
         options.routing_id = self.routing_id.clone();
         options.tuning = self.tuning.clone();

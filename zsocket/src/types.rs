@@ -83,7 +83,9 @@ macro_rules! patterns {
 }
 
 patterns! {
-    /// Exchanges messages with one peer; waits while there is none, and sends others away.
+    /// Exchanges messages with one peer; waits while there is none, and sends others away. The next peer is taken
+    /// when the last one is gone and all that it has sent is received: who only sends has to look for messages
+    /// now and then.
     Pair: CanSend CanReceive;
     /// Sends each message to one of its PULL peers in turn; waits while none has room.
     Push: CanSend;

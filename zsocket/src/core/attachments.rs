@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
+use bytes::Bytes;
 use ztransport::Endpoint;
 
 /// What a socket has done with an endpoint.
@@ -17,6 +18,8 @@ pub(crate) struct Attachment {
     pub(crate) used: Use,
     /// As it was given.
     pub(crate) given: Endpoint,
+    /// What the application calls the peer.
+    pub(crate) name: Option<Bytes>,
     /// Without wildcards, names of what was bound, and relative paths.
     pub(crate) endpoint: Endpoint,
 }
@@ -38,6 +41,7 @@ impl Attachments {
             used,
             given,
             endpoint,
+            ..
         } = &attachment;
         self.by_endpoint.insert(*used, endpoint, number);
         if given != endpoint {
@@ -60,6 +64,7 @@ impl Attachments {
             used,
             given,
             endpoint,
+            ..
         }) = self.attachments.remove(&number)
         {
             self.by_given.remove(used, given, number);
@@ -128,6 +133,7 @@ mod tests {
             used,
             given: endpoint(given),
             endpoint: endpoint(name),
+            name: None,
         };
         attachments.insert(number, attachment);
     }

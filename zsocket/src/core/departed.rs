@@ -32,11 +32,6 @@ impl Departed {
         self.total -= before;
     }
 
-    /// All of these links.
-    pub(crate) fn links(&self) -> impl Iterator<Item = u64> + '_ {
-        self.unread.keys().copied()
-    }
-
     /// The link is gone too.
     pub(crate) fn remove(&mut self, link: u64) {
         self.total -= self.unread.remove(&link).unwrap_or_default();

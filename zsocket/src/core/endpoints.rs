@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use zpipe::Limits;
-use ztransport::{Endpoint, Link};
+use ztransport::{Endpoint, Link, Options};
 
 use super::{
     Core,
@@ -18,7 +18,7 @@ use crate::{
 impl<S: State> Core<S> {
     pub(crate) fn bind(&mut self, endpoint: &Endpoint) -> Result<Endpoint, Error> {
         self.process()?;
-        let options = Arc::new(self.options.transport(self.state.socket_type()));
+        let options = Arc::new(self.transport_options());
         let bound = self
             .context
             .reactor
@@ -29,6 +29,7 @@ impl<S: State> Core<S> {
                 used: Use::Bound,
                 given: endpoint.clone(),
                 endpoint: bound.endpoint.clone(),
+                name: None,
             },
         );
         self.last_endpoint = Some(bound.endpoint.clone());
@@ -45,25 +46,27 @@ impl<S: State> Core<S> {
         {
             return Ok(());
         }
-        let options = Arc::new(self.options.transport(self.state.socket_type()));
+        let name = self.state.take_name();
+        if !self.state.may_connect(name.as_ref()) {
+            return Err(Error::HasPeer);
+        }
+        let options = Arc::new(self.transport_options());
         let (id, link) = self
             .context
             .reactor
             .connect(&endpoint, &options, &self.handle)?;
-        if let Some(link) = link
-            && self.admit(link).is_none()
-        {
-            self.context.reactor.forget_inproc(id);
-            return Err(Error::HasPeer);
-        }
         self.attachments.insert(
             id,
             Attachment {
                 used: Use::Connected,
                 given,
                 endpoint: endpoint.clone(),
+                name,
             },
         );
+        if let Some(link) = link {
+            self.admit(link);
+        }
         self.last_endpoint = Some(endpoint);
         Ok(())
     }
@@ -97,8 +100,8 @@ impl<S: State> Core<S> {
         let mut told = false;
         for (place, link) in self.links.remove_connection(id) {
             let at = At { place, id: link.id };
-            self.state.on_detached(at);
             self.departed.remove(at.id);
+            self.on_detached(at);
             if link.writer.is_closed() {
                 self.stats.dropped.peer_lost += link.unclaimed();
             } else {
@@ -109,6 +112,11 @@ impl<S: State> Core<S> {
         if !told {
             self.context.reactor.disconnect(id, linger);
         }
+    }
+
+    fn transport_options(&self) -> Options {
+        let (socket_type, receives) = (self.state.socket_type(), self.state.receives());
+        self.options.transport(socket_type, receives)
     }
 
     pub(crate) fn last_endpoint(&self) -> Option<Endpoint> {

@@ -3,6 +3,7 @@
 //! What happens is decided by the [pattern](crate::pattern) and executed here, on [links](crate::links):
 //!
 //! - this file takes in what happened meanwhile,
+//! - `peers` takes in who comes and goes,
 //! - `send` and `recv` move messages, `wait` waits for what they lack,
 //! - `endpoints` binds and connects.
 //!
@@ -18,29 +19,25 @@ mod attachments;
 mod departed;
 mod endpoints;
 mod outgoing;
+mod peers;
 mod recv;
 mod send;
 mod wait;
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
-use zmtp::header::Flags;
 use zpipe::{Mailbox, Process, Readiness, ReadySet, Spinner, deferred::Deferral};
-use ztransport::{Endpoint, Event, InputPoll, Left, Letter, Link, SocketHandle};
+use ztransport::{Endpoint, InputPoll, Letter, SocketHandle};
 
 pub(crate) use self::attachments::Use;
-use self::{
-    attachments::Attachments,
-    departed::Departed,
-    endpoints::{close_link, set_marks},
-};
+use self::{attachments::Attachments, departed::Departed, endpoints::close_link, peers::Standby};
 use crate::{
     Error, PeerLoss,
     context::Shared,
     error::Refusal,
     links::{Links, Slot},
     options::SocketOptions,
-    pattern::{Admission, At, State},
+    pattern::{At, State},
     stats::SocketStats,
     tasks::Tasks,
 };
@@ -69,6 +66,8 @@ pub(crate) struct Core<S: State> {
     ended: Option<Refusal>,
     /// Links without a peer that have messages.
     departed: Departed,
+    /// Links of the socket's own that have to wait until another one is gone.
+    standby: Standby,
     /// Where the socket was made. Nothing of it may be touched in a forked child: others may hold its locks
     /// there for ever, and its descriptors are shared with the parent.
     process: Process,
@@ -123,6 +122,7 @@ impl<S: State> Core<S> {
             tasks: Arc::new(Tasks::new()),
             ended: None,
             departed: Departed::default(),
+            standby: Standby::default(),
             process: Process::current(),
             loss: PeerLoss::Gone,
             stats: SocketStats::default(),
@@ -175,15 +175,11 @@ impl<S: State> Core<S> {
                 }
             }
         });
-        for (at, name) in named {
-            if self.links.at(at).is_none() {
-                continue; // One of the others has taken its place.
-            }
-            let admission = self.state.on_named(at, &name);
-            self.settle(at, admission);
-        }
         for place in gone {
             self.on_gone(place);
+        }
+        for (at, name) in named {
+            self.on_named(at, name);
         }
         if mail {
             let letters = self.mailbox.take();
@@ -207,172 +203,6 @@ impl<S: State> Core<S> {
             Letter::Authenticate(_) => {}
             _ => {}
         }
-    }
-
-    fn attach(&mut self, mut link: Link) {
-        let connection = link.driver.as_ref().map(|driver| driver.connection());
-        let was_disconnected =
-            link.outgoing && connection.is_some_and(|id| self.attachments.get(id).is_none());
-        if was_disconnected {
-            // The letter was under way then.
-            return close_link(link, self.options.linger);
-        }
-        link.signal_to(&self.handle);
-        // They may have changed since the endpoint was bound.
-        set_marks(&mut link, &self.options);
-        if let Some(place) = self.admit(link) {
-            // It may be gone already, and the signal of that came to nobody.
-            self.on_gone(place);
-        }
-    }
-
-    /// Takes a link in, if the pattern has a use for it.
-    fn admit(&mut self, link: Link) -> Option<usize> {
-        let id = link.id;
-        let name = link.peer.as_ref().map(|peer| peer.identity.clone());
-        let place = self.links.insert(link);
-        let at = At { place, id };
-        let mut admission = self.state.on_attached(at, name.as_ref());
-        if admission == Admission::Refuse && self.lose_drained() {
-            admission = self.state.on_attached(at, name.as_ref());
-        }
-        if !self.settle(at, admission) {
-            return None;
-        }
-        let slot = self.links.get_mut(place)?;
-        if let (Some(input), Some(driver)) = (&self.input, &slot.link.driver) {
-            input.join(driver);
-        }
-        if self.state.probes() {
-            slot.link.writer.append(Flags::NONE, &[]);
-            slot.commit(true, &mut self.deferral);
-        }
-        Some(place)
-    }
-
-    /// Does what the pattern has decided about a link; says whether it takes part.
-    fn settle(&mut self, at: At, admission: Admission) -> bool {
-        match admission {
-            Admission::Join => self.links.release(at.place),
-            Admission::Hold => self.links.hold(at.place),
-            Admission::Replace(other) => {
-                self.links.release(at.place);
-                self.replace(other);
-            }
-            Admission::Refuse => {
-                self.refuse(at);
-                return false;
-            }
-        }
-        true
-    }
-
-    /// Sends a peer away.
-    fn refuse(&mut self, at: At) {
-        if self.links.at(at).is_none() {
-            return;
-        }
-        let Some(link) = self.links.remove(at.place) else {
-            return;
-        };
-        let endpoint = link.endpoint.clone();
-        close_link(link, Some(Duration::ZERO));
-        self.attachments.remove(at.id);
-        self.stats.connections.refused += 1;
-        self.handle.emit(|| Event::PeerRefused { endpoint });
-        self.state.on_detached(at);
-    }
-
-    /// Sends a peer away whose place another one has taken. Over a stream, what has come from it is received as
-    /// that of every peer that is gone.
-    fn replace(&mut self, at: At) {
-        let Some(Slot { link, .. }) = self.links.at(at).map(|slot| &*slot) else {
-            return;
-        };
-        match &link.driver {
-            Some(driver) if !link.outgoing => {
-                driver.linger(Some(Duration::ZERO));
-                let endpoint = link.endpoint.clone();
-                self.stats.connections.refused += 1;
-                self.handle.emit(|| Event::PeerRefused { endpoint });
-            }
-            _ => self.refuse(at),
-        }
-    }
-
-    /// Forgets links whose other end is gone and of which everything has been received, which a receiver
-    /// notices only when it looks for more. Says whether there were any.
-    fn lose_drained(&mut self) -> bool {
-        let mut drained = Vec::new();
-        for id in self.departed.links() {
-            let Some(place) = self.links.find(id) else {
-                continue;
-            };
-            let slot = self.links.get_mut(place);
-            if slot.is_some_and(|slot| slot.link.reader.is_closed()) {
-                drained.push(place);
-            }
-        }
-        drained.iter().for_each(|place| self.lose(*place));
-        !drained.is_empty()
-    }
-
-    /// If the other end of a link is gone, nothing is sent there any more, and the link is forgotten
-    /// as soon as there is nothing left to receive.
-    fn on_gone(&mut self, place: usize) {
-        let Some(slot) = self.links.get_mut(place) else {
-            return;
-        };
-        if !slot.link.writer.is_closed() {
-            return;
-        }
-        let id = slot.link.id;
-        let at = At { place, id };
-        self.state.on_gone(at);
-        if self.state.wants_rest(at) && !slot.link.reader.is_closed() {
-            let left = slot.link.left();
-            self.links.outbound.remove(place);
-            self.departed.insert(id, left);
-            self.bound_departed();
-        } else {
-            self.lose(place);
-        }
-    }
-
-    /// Drops what peers that are gone have left, as far as it is too much.
-    fn bound_departed(&mut self) {
-        let limits = self.options.departed();
-        let links = &mut self.links;
-        let mut left = |id| {
-            let slot = links.find(id).and_then(|at| links.get_mut(at));
-            slot.map_or_else(Left::default, |slot| slot.link.left())
-        };
-        let mut excess = Vec::new();
-        while let Some(id) = self.departed.excess(limits, &mut left) {
-            self.stats.dropped.departed += left(id).messages;
-            self.departed.remove(id);
-            excess.push(id);
-        }
-        for id in excess {
-            if let Some(at) = self.links.find(id) {
-                self.lose(at);
-            }
-        }
-    }
-
-    /// Forgets a link whose other end is gone.
-    fn lose(&mut self, place: usize) {
-        let Some(link) = self.links.remove(place) else {
-            return;
-        };
-        let id = link.id;
-        self.attachments.remove(id);
-        self.departed.remove(id);
-        if let Some(number) = self.state.awaits(At { place, id }) {
-            self.loss = loss_of(&link, number);
-        }
-        self.stats.dropped.peer_lost += link.unclaimed();
-        self.state.on_detached(At { place, id });
     }
 
     // ---- About the socket ----
@@ -447,14 +277,5 @@ impl<S: State> Core<S> {
             self.handle.clone(),
             Arc::clone(&self.tasks),
         ));
-    }
-}
-
-/// Why the message with this number, a request, gets no reply from this link any more.
-fn loss_of(link: &Link, number: u64) -> PeerLoss {
-    match link.close_reason() {
-        Some(reason) if link.is_refused(number) => PeerLoss::Refused(reason),
-        Some(reason) => PeerLoss::Disconnected(reason),
-        None => PeerLoss::Gone,
     }
 }

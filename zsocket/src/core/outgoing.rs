@@ -1,7 +1,10 @@
 //! A message on its way into a pipe.
 
 use zmtp::{Frame, Message, header::Flags};
-use zpipe::{SPLICE_MIN, Writer, deferred};
+use zpipe::{
+    SPLICE_MIN, Writer,
+    deferred::{self, Deferral},
+};
 
 use crate::{error::Refusal, pattern::Frames};
 
@@ -40,10 +43,12 @@ impl Outgoing<'_> {
     }
 
     /// Takes the first frame off, now that the message is going to be sent.
-    pub(super) fn drop_head(&mut self) {
+    pub(super) fn drop_head(&mut self, deferral: &mut Deferral) {
         if let Self::Message(message) = self
             && let Some(head) = message.pop_front()
+            && head.is_shared()
         {
+            deferral.begin();
             deferred::drop_body(head.into_bytes());
         }
     }

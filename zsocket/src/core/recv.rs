@@ -3,7 +3,7 @@
 use zmtp::Message;
 use zpipe::deferred;
 
-use super::{Core, DISCARDS_BETWEEN_LOOKS, Then, loss_of};
+use super::{Core, DISCARDS_BETWEEN_LOOKS, Then, peers::loss_of};
 use crate::{
     error::Refusal,
     pattern::{At, Source, State, Verdict},

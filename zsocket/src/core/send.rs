@@ -1,6 +1,6 @@
 //! Sending: execution of what a pattern has decided.
 
-use zmtp::Message;
+use zmtp::{Frame, Message};
 use zpipe::deferred::{self, Deferral};
 
 use super::{Core, DISCARDS_BETWEEN_LOOKS, Then, outgoing::Outgoing};
@@ -95,7 +95,7 @@ impl<S: State> Core<S> {
             return self.on_gone(at);
         }
         if slot.link.writer.has_room() {
-            return;
+            return self.links.found_room(at);
         }
         self.links.rest(at, then == Then::Wait);
     }
@@ -123,12 +123,13 @@ impl<S: State> Core<S> {
             if slot.link.writer.has_room() {
                 message.check(&slot.link.writer)?;
                 if self.state.takes_head() {
-                    message.drop_head();
+                    message.drop_head(&mut self.deferral);
                 }
                 self.state.wrap(&mut slot.link.writer);
                 message.append_to(&mut slot.link.writer);
                 slot.commit(!self.state.streams(), &mut self.deferral);
                 self.state.sent(at, slot.link.writer.written());
+                self.drop_spent();
                 return Ok(());
             }
             if otherwise == Otherwise::Drop {
@@ -146,7 +147,19 @@ impl<S: State> Core<S> {
         }
         self.drop_unsent(message);
         self.state.unsent();
+        self.drop_spent();
         Ok(())
+    }
+
+    /// Drops what the pattern has no use for any more.
+    #[inline]
+    fn drop_spent(&mut self) {
+        let spent = self.state.take_spent();
+        if !spent.is_empty() {
+            self.deferral.begin();
+            let bodies = spent.into_iter().map(Frame::into_bytes);
+            bodies.for_each(deferred::drop_body);
+        }
     }
 
     /// Nobody gets the message.

@@ -104,7 +104,7 @@ impl<S: State> Core<S> {
                 driver.read_arrived(arrived.hung_up);
             }
             if is_its {
-                self.links.inbound.insert(at);
+                self.links.may_have_input(at);
             }
         }
     }

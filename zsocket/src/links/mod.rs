@@ -101,11 +101,13 @@ impl Links {
         self.get_mut(at.place).filter(|slot| slot.link.id == at.id)
     }
 
-    /// Nothing is to be received from this link, until it is released.
+    /// This link has no turns, neither for sending nor for receiving, until it is released.
     pub(crate) fn hold(&mut self, place: usize) {
         if let Some(slot) = self.get_mut(place) {
             slot.held = true;
-            self.inbound.remove(place);
+            for circle in [&mut self.outbound, &mut self.draining, &mut self.inbound] {
+                circle.remove(place);
+            }
         }
     }
 
@@ -115,6 +117,19 @@ impl Links {
             && std::mem::take(&mut slot.held)
         {
             // It may have signalled meanwhile.
+            self.outbound.insert(place);
+            self.inbound.insert(place);
+        }
+    }
+
+    /// Whether a link has turns.
+    fn is_free(&mut self, place: usize) -> bool {
+        self.get_mut(place).is_some_and(|slot| !slot.held)
+    }
+
+    /// A link may have messages.
+    pub(crate) fn may_have_input(&mut self, place: usize) {
+        if self.is_free(place) {
             self.inbound.insert(place);
         }
     }
@@ -191,11 +206,22 @@ impl Links {
         };
         if blocked {
             self.outbound.remove(at);
+            self.draining.remove(at);
             if until_half {
                 self.draining.insert(at);
             }
+        } else {
+            self.found_room(at);
         }
         blocked
+    }
+
+    /// A link has room. If it was found full before, maybe nobody signals it any more.
+    pub(crate) fn found_room(&mut self, at: usize) {
+        self.draining.remove(at);
+        if self.is_free(at) {
+            self.outbound.insert(at);
+        }
     }
 
     /// Looks for room of which no signal has come, because a link was to signal only when it has
@@ -204,20 +230,17 @@ impl Links {
     #[inline(never)]
     pub(crate) fn find_room(&mut self) -> bool {
         while let Some(at) = self.draining.current() {
-            self.draining.remove(at);
-            if !self.rest(at, false) {
-                self.outbound.insert(at);
-            }
+            self.rest(at, false);
         }
         self.outbound.current().is_some()
     }
 
     /// A link was signalled.
     pub(crate) fn on_signal(&mut self, at: usize, what: Readiness) {
-        if what.contains(Readiness::READABLE) && self.get_mut(at).is_some_and(|slot| !slot.held) {
-            self.inbound.insert(at);
+        if what.contains(Readiness::READABLE) {
+            self.may_have_input(at);
         }
-        if what.contains(Readiness::WRITABLE) {
+        if what.contains(Readiness::WRITABLE) && self.is_free(at) {
             self.draining.remove(at);
             self.outbound.insert(at);
         }

@@ -69,6 +69,8 @@ impl Any {
     }
 }
 
+// What is not handed on would be the default, whatever the pattern says.
+#[deny(clippy::missing_trait_methods)]
 impl State for Any {
     fn socket_type(&self) -> SocketType {
         each!(self, state => state.socket_type())
@@ -76,6 +78,18 @@ impl State for Any {
 
     fn streams(&self) -> bool {
         each!(self, state => state.streams())
+    }
+
+    fn receives(&self) -> bool {
+        each!(self, state => state.receives())
+    }
+
+    fn take_name(&mut self) -> Option<Bytes> {
+        each!(self, state => state.take_name())
+    }
+
+    fn may_connect(&self, name: Option<&Bytes>) -> bool {
+        each!(self, state => state.may_connect(name))
     }
 
     fn connects_once(&self) -> bool {
@@ -114,6 +128,10 @@ impl State for Any {
         each!(self, state => state.unsent());
     }
 
+    fn take_spent(&mut self) -> Vec<Frame> {
+        each!(self, state => state.take_spent())
+    }
+
     fn source(&self) -> Result<Source, Refusal> {
         each!(self, state => state.source())
     }
@@ -130,12 +148,8 @@ impl State for Any {
         each!(self, state => state.give_up())
     }
 
-    fn on_attached(&mut self, at: At, name: Option<&Bytes>) -> Admission {
-        each!(self, state => state.on_attached(at, name))
-    }
-
-    fn on_named(&mut self, at: At, name: &Bytes) -> Admission {
-        each!(self, state => state.on_named(at, name))
+    fn admit(&mut self, at: At, name: Option<&Bytes>) -> Admission {
+        each!(self, state => state.admit(at, name))
     }
 
     fn on_detached(&mut self, at: At) {
@@ -169,12 +183,9 @@ mod tests {
 
     #[test]
     fn it_is_what_it_was_asked_to_be() {
-        for socket_type in [
-            SocketType::Push,
-            SocketType::Pull,
-            SocketType::Req,
-            SocketType::Rep,
-        ] {
+        let types = ["PAIR", "PUSH", "PULL", "REQ", "REP", "DEALER", "ROUTER"];
+        for name in types {
+            let socket_type = SocketType::from_name(name.as_bytes()).unwrap();
             assert_eq!(Any::new(socket_type).unwrap().socket_type(), socket_type);
         }
         assert!(Any::new(SocketType::Server).is_none());

@@ -33,12 +33,15 @@ impl State for Pair {
         Ok(Source::Fair)
     }
 
-    fn on_attached(&mut self, at: At, _: Option<&Bytes>) -> Admission {
-        if self.peer.is_some() {
-            return Admission::Refuse;
+    fn may_connect(&self, _: Option<&Bytes>) -> bool {
+        self.peer.is_none()
+    }
+
+    fn admit(&mut self, at: At, _: Option<&Bytes>) -> Admission {
+        match *self.peer.get_or_insert(at) {
+            peer if peer == at => Admission::Join,
+            peer => Admission::Refuse(peer),
         }
-        self.peer = Some(at);
-        Admission::Join
     }
 
     fn on_detached(&mut self, at: At) {
@@ -65,13 +68,14 @@ mod tests {
             let mut peer = None;
             for (link, comes) in steps {
                 if comes {
-                    let expected = if peer.is_none() { Admission::Join } else { Admission::Refuse };
-                    prop_assert_eq!(pair.on_attached(at(link), None), expected);
-                    peer.get_or_insert(link);
+                    let first = *peer.get_or_insert(link);
+                    let expected = if first == link { Admission::Join } else { Admission::Refuse(at(first)) };
+                    prop_assert_eq!(pair.admit(at(link), None), expected);
                 } else {
                     pair.on_detached(at(link));
                     peer.take_if(|peer| *peer == link);
                 }
+                prop_assert_eq!(pair.may_connect(None), peer.is_none());
                 // It sends and receives without regard to turns.
                 prop_assert_eq!(pair.route(None), Ok(Route::Balanced));
                 prop_assert_eq!(pair.source(), Ok(Source::Fair));

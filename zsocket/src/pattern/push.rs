@@ -18,6 +18,10 @@ impl State for Push {
         true
     }
 
+    fn receives(&self) -> bool {
+        false
+    }
+
     #[inline]
     fn route(&self, _: Option<&Frame>) -> Result<Route, Refusal> {
         Ok(Route::Balanced)

@@ -14,12 +14,16 @@ pub struct Rep {
     /// The frames of the request up to and including its first empty one. Kept, with its memory,
     /// between requests.
     envelope: Vec<Frame>,
+    /// Of an envelope, the frames that have an owner elsewhere.
+    spent: Vec<Frame>,
 }
 
 impl Rep {
     /// The reply went out, or could not, which ends the exchange as well: its requester is gone.
     fn replied(&mut self) {
         self.owing = None;
+        let shared = self.envelope.extract_if(.., |frame| frame.is_shared());
+        self.spent.extend(shared);
         self.envelope.clear();
     }
 }
@@ -51,6 +55,10 @@ impl State for Rep {
 
     fn unsent(&mut self) {
         self.replied();
+    }
+
+    fn take_spent(&mut self) -> Vec<Frame> {
+        std::mem::take(&mut self.spent)
     }
 
     fn source(&self) -> Result<Source, Refusal> {

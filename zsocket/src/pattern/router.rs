@@ -1,8 +1,6 @@
 //! ROUTER: to the peer whose routing id is the first frame, from each in turn behind its routing id. RFC 28,
 //! "The ROUTER Socket Type".
 
-use std::collections::HashSet;
-
 use bytes::Bytes;
 use zmtp::{Frame, Message, SocketType};
 
@@ -21,8 +19,6 @@ pub struct Router {
     pub(crate) probe: bool,
     /// The routing id of the peer that is connected to next, whatever it calls itself.
     pub(crate) next_name: Option<Bytes>,
-    /// Links that were given a name by the application.
-    given: HashSet<u64>,
     /// For peers that do not call themselves anything.
     next_number: u32,
 }
@@ -35,7 +31,6 @@ impl Default for Router {
             handover: false,
             probe: false,
             next_name: None,
-            given: HashSet::new(),
             // So that an id from an earlier run of the program hardly ever leads to somebody else in this one.
             next_number: fastrand::u32(..),
         }
@@ -77,7 +72,7 @@ impl Router {
                 self.routes.insert(at, name.clone());
                 Admission::Replace(other)
             }
-            Some(_) => Admission::Refuse,
+            Some(other) => Admission::Refuse(other),
         }
     }
 }
@@ -129,30 +124,23 @@ impl State for Router {
         Verdict::Deliver
     }
 
-    fn on_attached(&mut self, at: At, name: Option<&Bytes>) -> Admission {
-        if let Some(given) = self.next_name.take() {
-            let admission = self.name(at, &given);
-            if admission != Admission::Refuse {
-                self.given.insert(at.id);
-            }
-            return admission;
-        }
+    fn take_name(&mut self) -> Option<Bytes> {
+        self.next_name.take()
+    }
+
+    fn may_connect(&self, name: Option<&Bytes>) -> bool {
+        name.is_none_or(|name| self.routes.find(name).is_none())
+    }
+
+    fn admit(&mut self, at: At, name: Option<&Bytes>) -> Admission {
         match name {
             Some(name) => self.name(at, name),
             None => Admission::Hold,
         }
     }
 
-    fn on_named(&mut self, at: At, name: &Bytes) -> Admission {
-        if self.given.contains(&at.id) {
-            return Admission::Join;
-        }
-        self.name(at, name)
-    }
-
     fn on_detached(&mut self, at: At) {
         self.routes.remove(at);
-        self.given.remove(&at.id);
     }
 
     /// Whoever comes next by that name is somebody new, or the same peer again.
@@ -199,7 +187,7 @@ mod tests {
     fn a_message_goes_where_its_first_frame_says() {
         let mut router = Router::default();
         assert_eq!(router.route(None), Err(Refusal::NoRoutingId));
-        assert_eq!(router.on_attached(at(1), Some(&id(b'a'))), Admission::Join);
+        assert_eq!(router.admit(at(1), Some(&id(b'a'))), Admission::Join);
         assert_eq!(goes_to(&router, b"a"), Some(at(1)));
         assert_eq!(goes_to(&router, b"b"), None);
         router.mandatory = true;
@@ -212,14 +200,14 @@ mod tests {
     fn a_peer_without_a_name_gets_one_of_five_bytes() {
         let mut router = Router::default();
         let names = [1, 2].map(|link| {
-            assert_eq!(router.on_attached(at(link), None), Admission::Hold);
+            assert_eq!(router.admit(at(link), None), Admission::Hold);
             assert_eq!(comes_as(&mut router, at(link)), None);
-            assert_eq!(router.on_named(at(link), &Bytes::new()), Admission::Join);
+            assert_eq!(router.admit(at(link), Some(&Bytes::new())), Admission::Join);
             let name = comes_as(&mut router, at(link)).unwrap();
             assert_eq!((name.len(), name[0]), (5, 0));
             assert_eq!(goes_to(&router, &name), Some(at(link)));
             // It keeps it when its connection is made again.
-            assert_eq!(router.on_named(at(link), &Bytes::new()), Admission::Join);
+            assert_eq!(router.admit(at(link), Some(&Bytes::new())), Admission::Join);
             assert_eq!(comes_as(&mut router, at(link)), Some(name.clone()));
             name
         });
@@ -227,20 +215,18 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_is_given_counts_more_than_what_the_peer_says() {
+    fn a_name_is_given_once_and_only_if_nobody_has_it() {
         let mut router = Router {
             next_name: Some(id(b'x')),
             ..Router::default()
         };
-        assert_eq!(router.on_attached(at(1), None), Admission::Join);
+        let name = router.take_name();
+        assert!(router.may_connect(name.as_ref()));
+        assert_eq!(router.admit(at(1), name.as_ref()), Admission::Join);
         assert_eq!(goes_to(&router, b"x"), Some(at(1)));
-        assert_eq!(router.on_named(at(1), &id(b'y')), Admission::Join);
-        assert_eq!(
-            (goes_to(&router, b"x"), goes_to(&router, b"y")),
-            (Some(at(1)), None)
-        );
-        // Only the next one.
-        assert_eq!(router.on_attached(at(2), None), Admission::Hold);
+        assert!(!router.may_connect(name.as_ref()));
+        assert_eq!(router.take_name(), None);
+        assert!(router.may_connect(None));
     }
 
     #[test]
@@ -249,9 +235,9 @@ mod tests {
             handover: true,
             ..Router::default()
         };
-        assert_eq!(router.on_attached(at(1), Some(&id(b'a'))), Admission::Join);
+        assert_eq!(router.admit(at(1), Some(&id(b'a'))), Admission::Join);
         let replaces = Admission::Replace(at(1));
-        assert_eq!(router.on_attached(at(2), Some(&id(b'a'))), replaces);
+        assert_eq!(router.admit(at(2), Some(&id(b'a'))), replaces);
         assert_eq!(goes_to(&router, b"a"), Some(at(2)));
         let before = comes_as(&mut router, at(1)).unwrap();
         assert_eq!(before[0], 0, "no longer by that name");
@@ -278,13 +264,13 @@ mod tests {
                         links.remove(&link);
                         continue;
                     }
-                    (true, _) => router.on_named(at(link), &bytes),
+                    (true, _) => router.admit(at(link), Some(&bytes)),
                     (false, 0) => {
-                        prop_assert_eq!(router.on_attached(at(link), None), Admission::Hold);
+                        prop_assert_eq!(router.admit(at(link), None), Admission::Hold);
                         links.insert(link, None);
                         continue;
                     }
-                    (false, _) => router.on_attached(at(link), Some(&bytes)),
+                    (false, _) => router.admit(at(link), Some(&bytes)),
                 };
                 let owner = links.iter().find(|(other, known)| {
                     **other != link && name != 0 && **known == Some(name)
@@ -299,8 +285,8 @@ mod tests {
                         links.insert(owner, Some(0));
                         links.insert(link, Some(name));
                     }
-                    Some(_) => {
-                        prop_assert_eq!(admission, Admission::Refuse);
+                    Some(owner) => {
+                        prop_assert_eq!(admission, Admission::Refuse(at(owner)));
                         router.on_detached(at(link));
                         links.remove(&link);
                     }

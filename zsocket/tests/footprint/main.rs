@@ -25,7 +25,7 @@ use support::{
     A_WHILE, ANYWHERE, COMMAND, MORE, PATIENCE, Raw, Server, WIRES, Wire, eventually, header, ping,
     spawn, wait_for,
 };
-use zsocket::{Context, Event, Message, Pull, Push, Rep, Req};
+use zsocket::{Context, Dealer, Event, Message, Pull, Push, Rep, Req, Router};
 
 /// What may remain of any number of connections: free lists, timers that are still to come.
 const REMAINDER: u64 = 6 << 20;
@@ -432,6 +432,50 @@ fn asking_and_answering_does_not_allocate() {
         let few = 1000 / PER;
         assert!(
             client <= few && server <= few,
+            "{anywhere}, {size} B: {client}, {server}"
+        );
+    }
+}
+
+#[test]
+fn routing_does_not_allocate() {
+    let _alone = alone();
+    for (anywhere, size) in ANYWHERE
+        .into_iter()
+        .flat_map(|at| [50, 200, 3000].map(|n| (at, n)))
+    {
+        let context = Context::new();
+        let router = context.socket::<Router>().unwrap();
+        let dealer = context.socket::<Dealer>().unwrap();
+        dealer.connect(router.bind(anywhere).unwrap()).unwrap();
+        let body = vec![7; size];
+        let server = spawn(move || {
+            let serve = |count: u32| {
+                let mut message = Message::new();
+                for _ in 0..count {
+                    router.recv_into(&mut message).unwrap();
+                    // The message goes on its way, so that its body is a new one each time.
+                    router.send(std::mem::take(&mut message)).unwrap();
+                }
+            };
+            serve(200);
+            allocation_counter::measure(|| serve(1000)).count_total
+        });
+        let ask = |count: u32| {
+            let mut message = Message::new();
+            for _ in 0..count {
+                dealer.send(&body[..]).unwrap();
+                dealer.recv_into(&mut message).unwrap();
+            }
+        };
+        ask(200);
+        let client = allocation_counter::measure(|| ask(1000)).count_total;
+        let server = server.join();
+        let few = 1000 / PER;
+        // The frames of a message, and a body that is not inline.
+        let taken = 1000 * (1 + u64::from(size > 70));
+        assert!(
+            client <= few && server <= taken + few,
             "{anywhere}, {size} B: {client}, {server}"
         );
     }

@@ -15,7 +15,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use zsocket::{Bytes, Context, Error, Message, Pull, Push, Rep, Req, Socket};
+use zsocket::{
+    Bytes, Context, Dealer, Error, Frame, Message, Pull, Push, Rep, Req, Router, Socket,
+};
 
 use crate::support::{PATIENCE, Raw, RawListener, WIRES, eventually, spawn};
 
@@ -192,6 +194,52 @@ fn a_discarded_reply_may_call_its_own_socket() {
 }
 
 /// A call that is about to block runs what it has come upon first: here nothing else would end it.
+/// Over inproc a large frame of an envelope comes with its owner.
+#[test]
+fn an_envelope_may_call_its_own_socket() {
+    let context = Context::new();
+    let rep = Rc::new(context.socket::<Rep>().unwrap());
+    rep.bind("inproc://envelope").unwrap();
+    let dealer = context.socket::<Dealer>().unwrap();
+    dealer.connect("inproc://envelope").unwrap();
+    let socket = Rc::clone(&rep);
+    let bodies = Bodies::calling(move || assert_eq!(socket.peers(), 1));
+    let mut request = Message::from(Frame::from(bodies.body(600)));
+    request.push_back("");
+    request.push_back("request");
+    dealer.send(request).unwrap();
+    let request = rep.recv_timeout(PATIENCE).unwrap();
+    assert_eq!(request[0], "request");
+    rep.send("reply").unwrap();
+    let reply = dealer.recv_timeout(PATIENCE).unwrap();
+    assert_eq!((reply.len(), reply[0].len()), (3, 600));
+    drop(reply);
+    assert_eq!(bodies.calls(), 1);
+}
+
+#[test]
+fn a_routing_id_may_call_its_own_socket() {
+    let context = Context::new();
+    let router = Rc::new(context.socket::<Router>().unwrap());
+    router.bind("inproc://router").unwrap();
+    let dealer = context
+        .build_socket::<Dealer>()
+        .routing_id(vec![7; 200].into());
+    let dealer = dealer.build().unwrap();
+    dealer.connect("inproc://router").unwrap();
+    dealer.send("hello").unwrap();
+    router.recv_timeout(PATIENCE).unwrap();
+    let socket = Rc::clone(&router);
+    let bodies = Bodies::calling(move || assert_eq!(socket.peers(), 1));
+    for to in [200, 100] {
+        let mut message = Message::from(Frame::from(bodies.body(to)));
+        message.push_back("body");
+        router.send(message).unwrap();
+    }
+    assert_eq!(dealer.recv_timeout(PATIENCE).unwrap()[0], "body");
+    assert_eq!(bodies.calls(), 2);
+}
+
 #[test]
 fn foreign_code_runs_before_a_call_blocks() {
     let context = Context::new();

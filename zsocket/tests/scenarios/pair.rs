@@ -1,8 +1,10 @@
 //! PAIR has one peer, and says so to whoever else comes.
 
+use std::time::Duration;
+
 use zsocket::{Context, Error, Event, Pair};
 
-use crate::support::{ANYWHERE, PATIENCE, Raw, WIRES, eventually, wait_for};
+use crate::support::{ANYWHERE, PATIENCE, Raw, RawListener, WIRES, eventually, spawn, wait_for};
 
 #[test]
 fn a_second_peer_is_sent_away_and_reported() {
@@ -37,13 +39,16 @@ fn the_next_peer_comes_when_all_of_the_last_one_is_received() {
     for wire in WIRES {
         let context = Context::new();
         let pair = context.socket::<Pair>().unwrap();
+        let monitor = pair.monitor();
         let endpoint = pair.bind(wire.anywhere()).unwrap();
         let mut first = Raw::connect_as(&endpoint, "PAIR");
         first.send(&[b"1"]);
         first.send(&[b"2"]);
         assert_eq!(pair.recv_timeout(PATIENCE).unwrap()[0], "1");
         drop(first);
-        eventually("the first has left", || pair.stats().connections.open == 0);
+        wait_for(&monitor, "the end of the first", |event| {
+            matches!(event, Event::Disconnected { .. })
+        });
         assert_eq!(pair.recv_timeout(PATIENCE).unwrap()[0], "2");
         assert!(
             matches!(pair.try_send("to nobody"), Err(error) if matches!(error.error, Error::WouldBlock))
@@ -101,4 +106,66 @@ fn over_inproc_a_second_one_finds_its_link_closed() {
     second.connect("inproc://pair").unwrap();
     second.send("second").unwrap();
     assert_eq!(pair.recv_timeout(PATIENCE).unwrap()[0], "second");
+}
+
+/// Its connection gets a new link each time it is made again, and the old one may have messages.
+#[test]
+fn a_pair_with_immediate_finds_its_peer_again() {
+    for wire in WIRES {
+        let listener = RawListener::anywhere(wire);
+        let context = Context::new();
+        let pair = context.build_socket::<Pair>().immediate(true);
+        let pair = pair
+            .reconnect_interval(Some(Duration::from_millis(1)))
+            .build()
+            .unwrap();
+        pair.connect(listener.endpoint()).unwrap();
+        let mut peer = listener.accept_as("PAIR");
+        peer.send(&[b"1"]);
+        assert_eq!(pair.recv_timeout(PATIENCE).unwrap()[0], "1");
+        for round in 0..3 {
+            peer.send(&[b"unread"]);
+            drop(peer);
+            peer = listener.accept_as("PAIR");
+            peer.send(&[b"new"]);
+            // Whether the socket has looked meanwhile or not.
+            if round == 1 {
+                eventually("both are there", || pair.peers() == 2);
+            }
+            for body in ["unread", "new"] {
+                assert_eq!(pair.recv_timeout(PATIENCE).unwrap()[0], body);
+            }
+            pair.send("welcome back").unwrap();
+            assert_eq!(peer.read_message(), [b"welcome back"]);
+        }
+        assert_eq!(pair.stats().connections.refused, 0);
+    }
+}
+
+/// The one comes while the other goes, and nobody calls the bound socket meanwhile.
+#[test]
+fn over_inproc_pairs_come_and_go_from_threads() {
+    let context = Context::new();
+    let pair = context.socket::<Pair>().unwrap();
+    pair.bind("inproc://churn").unwrap();
+    let threads = [0, 1].map(|_| {
+        let context = context.clone();
+        spawn(move || {
+            let mut served = 0;
+            while served < 200 {
+                let other = context.socket::<Pair>().unwrap();
+                other.connect("inproc://churn").unwrap();
+                other.send("ask").unwrap();
+                // Refused if the other thread's is there.
+                served += u32::from(other.recv_timeout(Duration::from_millis(20)).is_ok());
+            }
+        })
+    });
+    while threads.iter().any(|thread| thread.is_running()) {
+        if pair.recv_timeout(Duration::from_millis(1)).is_ok() {
+            // It may have given up.
+            let _ = pair.try_send("answer");
+        }
+    }
+    threads.into_iter().for_each(|thread| thread.join());
 }

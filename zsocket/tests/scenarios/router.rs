@@ -238,6 +238,104 @@ fn a_peer_that_is_connected_to_may_be_given_a_name() {
 }
 
 #[test]
+fn a_name_that_is_given_is_for_the_peer_that_is_connected_to() {
+    for wire in WIRES {
+        let context = Context::new();
+        let router = context.socket::<Router>().unwrap();
+        let bound = router.bind(wire.anywhere()).unwrap();
+        let trusted = dealer(&context, "whatever");
+        let endpoint = trusted.bind(wire.anywhere()).unwrap();
+        // Somebody comes while nobody calls the router.
+        let stranger = dealer(&context, "stranger");
+        stranger.connect(&bound).unwrap();
+        stranger.send("hello").unwrap();
+        eventually("the stranger is there", || {
+            stranger.stats().connections.open == 1
+        });
+        router.set_connect_routing_id("trusted").unwrap();
+        router.connect(&endpoint).unwrap();
+        router.send(["trusted", "secret"]).unwrap();
+        assert_eq!(trusted.recv_timeout(PATIENCE).unwrap()[0], "secret");
+        assert_eq!(
+            ends(&router.recv_timeout(PATIENCE).unwrap()),
+            ("stranger".into(), "hello".into())
+        );
+        trusted.send("thanks").unwrap();
+        assert_eq!(
+            ends(&router.recv_timeout(PATIENCE).unwrap()),
+            ("trusted".into(), "thanks".into())
+        );
+    }
+}
+
+/// A peer that is found full by one kind of call and then by the other, and has room in between.
+#[test]
+fn a_full_peer_is_not_waited_for_in_vain() {
+    let context = Context::new();
+    let router = context
+        .build_socket::<Router>()
+        .send_hwm(1)
+        .build()
+        .unwrap();
+    router.set_mandatory(true).unwrap();
+    router.bind("inproc://full").unwrap();
+    let slow = context
+        .build_socket::<Dealer>()
+        .recv_hwm(1)
+        .routing_id("slow".into())
+        .build()
+        .unwrap();
+    slow.connect("inproc://full").unwrap();
+    slow.send("hello").unwrap();
+    router.recv_timeout(PATIENCE).unwrap();
+    const COUNT: u32 = 20_000;
+    let receiver = spawn(move || {
+        for number in 0..COUNT {
+            assert_eq!(slow.recv_timeout(PATIENCE).unwrap()[0], *number.to_string());
+        }
+        slow
+    });
+    for number in 0..COUNT {
+        let message = || Message::from(["slow".to_owned(), number.to_string()]);
+        if router.try_send(message()).is_err() && router.try_send(message()).is_err() {
+            router.send_timeout(message(), PATIENCE).unwrap();
+        }
+    }
+    receiver.join();
+}
+
+#[test]
+fn a_peer_that_is_connected_to_waits_until_its_name_is_free() {
+    for wire in WIRES {
+        let context = Context::new();
+        let router = context.socket::<Router>().unwrap();
+        let bound = router.bind(wire.anywhere()).unwrap();
+        let first = dealer(&context, "name");
+        first.connect(&bound).unwrap();
+        first.send("first").unwrap();
+        router.recv_timeout(PATIENCE).unwrap();
+        let second = dealer(&context, "name");
+        router
+            .connect(second.bind(wire.anywhere()).unwrap())
+            .unwrap();
+        second.send("second").unwrap();
+        router.send(["name", "to the first"]).unwrap();
+        assert_eq!(first.recv_timeout(PATIENCE).unwrap()[0], "to the first");
+        assert!(matches!(
+            router.recv_timeout(A_WHILE),
+            Err(Error::WouldBlock)
+        ));
+        drop(first);
+        assert_eq!(
+            ends(&router.recv_timeout(PATIENCE).unwrap()),
+            ("name".into(), "second".into())
+        );
+        router.send(["name", "to the second"]).unwrap();
+        assert_eq!(second.recv_timeout(PATIENCE).unwrap()[0], "to the second");
+    }
+}
+
+#[test]
 fn what_a_router_cannot_do_is_said() {
     let context = Context::new();
     let router = context.socket::<Router>().unwrap();
