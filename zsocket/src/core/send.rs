@@ -133,6 +133,12 @@ impl<S: State> Core<S> {
                 return Ok(());
             }
             if otherwise == Otherwise::Drop {
+                // In a burst the pipe may be full although the peer takes everything.
+                self.deferral.begin();
+                slot.flush();
+                if slot.link.writer.has_room() {
+                    continue;
+                }
                 self.stats.dropped.hwm += 1;
                 break;
             }

@@ -38,7 +38,7 @@ impl Default for Router {
 }
 
 impl Router {
-    /// A routing id that no peer can call itself by: those begin with another byte.
+    /// A routing id that no peer can call itself by.
     fn make_name(&mut self) -> Bytes {
         loop {
             self.next_number = self.next_number.wrapping_add(1);
@@ -50,9 +50,10 @@ impl Router {
         }
     }
 
-    /// A peer calls itself something.
+    /// A peer calls itself something. What begins like the ids that are made here does not count: it could be
+    /// that of another one.
     fn name(&mut self, at: At, name: &Bytes) -> Admission {
-        if name.is_empty() {
+        if name.first().is_none_or(|first| *first == 0) {
             if self.routes.name(at).is_none_or(|name| name[0] != 0) {
                 let name = self.make_name();
                 self.routes.insert(at, name);
@@ -212,6 +213,22 @@ mod tests {
             name
         });
         assert_ne!(names[0], names[1]);
+    }
+
+    #[test]
+    fn nobody_can_call_itself_by_an_id_that_was_made() {
+        for handover in [false, true] {
+            let mut router = Router {
+                handover,
+                ..Router::default()
+            };
+            router.admit(at(1), Some(&Bytes::new()));
+            let made = comes_as(&mut router, at(1)).unwrap();
+            let stolen = Bytes::from(made.clone());
+            assert_eq!(router.admit(at(2), Some(&stolen)), Admission::Join);
+            assert_eq!(goes_to(&router, &made), Some(at(1)));
+            assert_ne!(comes_as(&mut router, at(2)), Some(made));
+        }
     }
 
     #[test]

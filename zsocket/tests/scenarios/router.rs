@@ -335,6 +335,36 @@ fn a_peer_that_is_connected_to_waits_until_its_name_is_free() {
     }
 }
 
+/// A burst fills the pipe to the peer again and again, but the operating system takes it all.
+#[test]
+fn what_the_system_takes_is_not_dropped() {
+    const COUNT: u32 = 5000;
+    for wire in WIRES {
+        let context = Context::new();
+        let router = context
+            .build_socket::<Router>()
+            .send_hwm(100)
+            .build()
+            .unwrap();
+        let dealer = dealer(&context, "name");
+        dealer
+            .connect(router.bind(wire.anywhere()).unwrap())
+            .unwrap();
+        dealer.send("hello").unwrap();
+        router.recv_timeout(PATIENCE).unwrap();
+        for number in 0..COUNT {
+            router.send(["name", &number.to_string()]).unwrap();
+        }
+        for number in 0..COUNT {
+            assert_eq!(
+                dealer.recv_timeout(PATIENCE).unwrap()[0],
+                *number.to_string()
+            );
+        }
+        assert_eq!(router.stats().dropped.hwm, 0);
+    }
+}
+
 #[test]
 fn what_a_router_cannot_do_is_said() {
     let context = Context::new();
