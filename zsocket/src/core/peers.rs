@@ -77,6 +77,9 @@ impl<S: State> Core<S> {
 
     /// Asks the pattern about a link, and does what it says.
     fn ask(&mut self, at: At, name: Option<Bytes>) {
+        if self.links.at(at).is_none() {
+            return; // It waited, and is gone as well.
+        }
         let mut admission = self.state.admit(at, name.as_ref());
         // Whoever is in the way may be gone, and nobody has noticed.
         if let Admission::Refuse(other) = admission

@@ -142,6 +142,34 @@ fn a_pair_with_immediate_finds_its_peer_again() {
     }
 }
 
+#[test]
+fn a_pair_that_disconnects_is_free_again() {
+    for wire in WIRES {
+        let [listener, other] = [(); 2].map(|()| RawListener::anywhere(wire));
+        let context = Context::new();
+        let pair = context.build_socket::<Pair>().immediate(true);
+        let pair = pair
+            .reconnect_interval(Some(Duration::from_millis(1)))
+            .build()
+            .unwrap();
+        pair.connect(listener.endpoint()).unwrap();
+        let mut peer = listener.accept_as("PAIR");
+        peer.send(&[b"1"]);
+        peer.send(&[b"unread"]);
+        assert_eq!(pair.recv_timeout(PATIENCE).unwrap()[0], "1");
+        drop(peer);
+        // The connection has two links now: one with a message, and one that waits for its end.
+        let _peer = listener.accept_as("PAIR");
+        eventually("both are there", || pair.peers() == 2);
+        pair.disconnect(listener.endpoint()).unwrap();
+        assert_eq!(pair.peers(), 0);
+        pair.connect(other.endpoint()).unwrap();
+        let mut peer = other.accept_as("PAIR");
+        pair.send("somebody else").unwrap();
+        assert_eq!(peer.read_message(), [b"somebody else"]);
+    }
+}
+
 /// The one comes while the other goes, and nobody calls the bound socket meanwhile.
 #[test]
 fn over_inproc_pairs_come_and_go_from_threads() {
