@@ -243,7 +243,7 @@ fn versus_runs_every_shape() {
         VERSUS,
         &[
             "--tests",
-            "links,sockets,senders,fan,clients,neighbours",
+            "links,sockets,senders,fan,clients,routed,neighbours",
             "--links",
             "1,20",
             "--sockets",
@@ -252,6 +252,8 @@ fn versus_runs_every_shape() {
             "2",
             "--receivers",
             "3",
+            "--dealers",
+            "1,3",
             "--clients",
             "1,3",
             "--neighbours",
@@ -272,6 +274,7 @@ fn versus_runs_every_shape() {
         "| inproc, 64 B, receivers: 3 |",
         "| tcp, 64 B, clients: 1 |",
         "| ipc, 64 B, clients: 3 |",
+        "| tcp, 64 B, dealers: 3 |",
         "| tcp, 64 B, neighbours: 0 |",
         "| ipc, 64 B, neighbours: 2 |",
     ] {

@@ -4,6 +4,7 @@
 //!   links       PUSH ═══k links═══▶ PULL           senders     n × PUSH ──▶ PULL
 //!   sockets     n × PUSH in turn ─▶ PULL           clients     n × REQ  ◀─▶ REP    (or plain sockets)
 //!   fan         PUSH ─▶ n × PULL, inproc           neighbours  REQ      ◀─▶ REP,  n idle REQ
+//!   routed      n × DEALER in turn ◀─▶ ROUTER
 //! ```
 //!
 //! Each role runs in a process of its own (the fan in one process) and is led by its parent over
@@ -65,6 +66,10 @@ pub enum Role {
     AskAlone,
     /// `peers` REQ sockets that connect and do nothing.
     Idle,
+    /// A ROUTER that answers `count` messages of `peers` connections.
+    Route,
+    /// `peers` DEALER sockets of one thread, with several messages of each under way.
+    AskRouter,
     /// One PUSH and `peers` PULL sockets, each in a thread, over inproc.
     Fan,
 }
@@ -117,6 +122,8 @@ fn play_with<K: Kit>(shape: Shape, endpoint: &str, parent: &Parent) -> Result<()
         Role::ServeOne => serve_one::<K>(shape, endpoint, parent),
         Role::AskAlone => ask_alone::<K>(shape, endpoint, parent),
         Role::Idle => idle::<K>(shape, endpoint, parent),
+        Role::Route => route::<K>(shape, endpoint, parent),
+        Role::AskRouter => ask_router::<K>(shape, endpoint, parent),
         Role::Fan => fan::<K>(shape, parent),
     }
 }
@@ -379,6 +386,55 @@ fn idle<K: Kit>(shape: Shape, endpoint: &str, parent: &Parent) -> Result<()> {
         sockets.push(req);
     }
     parent.say("ready", "")?;
+    expect(parent, "close")
+}
+
+// ---- a router
+
+/// Messages of each DEALER that are under way.
+const WINDOW: u64 = 10;
+
+fn route<K: Kit>(shape: Shape, endpoint: &str, parent: &Parent) -> Result<()> {
+    let context = K::context();
+    let router = K::Router::open(&context, shape.hwm)?;
+    shape.bind(&router, endpoint, shape.peers, parent)?;
+    let mut message = K::message(&[])?;
+    for _ in 0..shape.count {
+        shape.check(router.answer(&mut message)?)?;
+    }
+    parent.say("received", &shape.count.to_string())?;
+    expect(parent, "close")
+}
+
+fn ask_router<K: Kit>(shape: Shape, endpoint: &str, parent: &Parent) -> Result<()> {
+    let context = K::context();
+    let mut dealers = Vec::new();
+    for _ in 0..shape.peers {
+        let dealer = K::Dealer::open(&context, shape.hwm)?;
+        dealer.establish(1, |dealer| dealer.connect(endpoint))?;
+        dealers.push(dealer);
+    }
+    ready_then_go(parent)?;
+    let body = shape.body();
+    let mut message = K::message(&[])?;
+    let start = Instant::now();
+    let turns = || dealers.iter().cycle().take(shape.count as usize);
+    // The replies come to each in the order of its requests, so whoever has asked first has its turn first.
+    let ahead = WINDOW * u64::from(shape.peers);
+    let mut replies = turns();
+    for (sent, dealer) in turns().enumerate() {
+        if sent as u64 >= ahead
+            && let Some(dealer) = replies.next()
+        {
+            shape.check(dealer.receive(&mut message)?)?;
+        }
+        dealer.send(&body)?;
+    }
+    for dealer in replies {
+        shape.check(dealer.receive(&mut message)?)?;
+    }
+    say_result(parent, start.elapsed())?;
+    parent.say("sent", &shape.count.to_string())?;
     expect(parent, "close")
 }
 

@@ -10,7 +10,7 @@
 //! Throughput is PUSH to PULL, once with bodies that nobody writes, which is how libzmq's own tools do
 //! it, and once with bodies that are written for each message, which is what
 //! applications do. Latency is half a REQ/REP round trip. The other tests have many links, sockets,
-//! senders, receivers, clients or idle neighbours; `--help` lists them. Over tcp and ipc each side is
+//! senders, receivers, clients, dealers or idle neighbours; `--help` lists them. Over tcp and ipc each side is
 //! a process of its own, over inproc both are threads of one. Every run is a fresh process, and
 //! the two libraries take turns, so that what else goes on in the machine hits both. First some
 //! short runs find out how many messages make the faster library run for most of a second; that
@@ -85,6 +85,9 @@ struct Plan {
     /// Numbers of processes for the test `clients`
     #[arg(long, value_delimiter = ',', default_values_t = [1, 4, 16, 64], value_parser = at_least_one())]
     clients: Vec<u32>,
+    /// Numbers of sockets for the test `routed`
+    #[arg(long, value_delimiter = ',', default_values_t = [1, 100, 1000], value_parser = at_least_one())]
+    dealers: Vec<u32>,
     /// Numbers of idle connections for the test `neighbours`
     #[arg(long, value_delimiter = ',', default_values_t = [0, 1, 10])]
     neighbours: Vec<u32>,
@@ -141,6 +144,7 @@ impl Plan {
                     Test::Senders => &self.senders,
                     Test::Fan => &self.receivers,
                     Test::Clients => &self.clients,
+                    Test::Routed => &self.dealers,
                     _ => &self.neighbours,
                 };
                 (vec![self.shape_size as usize], &peers[..])

@@ -21,6 +21,7 @@ pub(crate) fn run(bench: &Bench<'_>, side: Side, count: u64) -> Result<Duration>
         Test::Clients if plain => lead.many(Role::ServePlain, Role::AskPlain),
         Test::Clients => lead.many(Role::Serve, Role::Ask),
         Test::Neighbours => lead.neighbours(),
+        Test::Routed => lead.routed(),
         Test::Fan => finish(lead.spawn(Role::Fan, "inproc")?),
         Test::Throughput | Test::Filled | Test::Latency => {
             Err(format!("{} is no shape", bench.test).into())
@@ -99,6 +100,18 @@ impl Lead<'_> {
         local.tell("close")?;
         local.finish()?;
         end(remotes)?;
+        Ok(elapsed)
+    }
+
+    fn routed(&self) -> Result<Duration> {
+        let (local, endpoint) = self.bind(Role::Route)?;
+        let mut remote = self.spawn(Role::AskRouter, &endpoint)?;
+        local.answer("ready")?;
+        remote.answer("ready")?;
+        remote.tell("go")?;
+        let elapsed = measured(&remote)?;
+        same(number(&local, "received")?, number(&remote, "sent")?)?;
+        end([remote, local])?;
         Ok(elapsed)
     }
 

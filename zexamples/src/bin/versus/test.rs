@@ -25,6 +25,8 @@ pub(crate) enum Test {
     Fan,
     /// REQ sockets of several processes to one REP, round trips per second in total.
     Clients,
+    /// One ROUTER that answers many DEALER sockets of one thread, round trips per second in total.
+    Routed,
     /// REQ to REP, microseconds one way, while others are connected to the REP and idle.
     Neighbours,
 }
@@ -61,7 +63,7 @@ impl fmt::Display for Side {
 }
 
 impl Test {
-    pub(crate) const ALL: [Self; 9] = [
+    pub(crate) const ALL: [Self; 10] = [
         Self::Throughput,
         Self::Filled,
         Self::Latency,
@@ -70,6 +72,7 @@ impl Test {
         Self::Senders,
         Self::Fan,
         Self::Clients,
+        Self::Routed,
         Self::Neighbours,
     ];
 
@@ -106,6 +109,7 @@ impl Test {
             Self::Senders => "PUSH of many processes, one PULL, msg/s",
             Self::Fan => "one PUSH, many PULL threads, msg/s",
             Self::Clients => "REQ of many processes, one REP, round trips/s",
+            Self::Routed => "many DEALER of one thread, one ROUTER, round trips/s",
             Self::Neighbours => "REQ/REP beside idle connections, us one way",
         }
     }
@@ -119,6 +123,7 @@ impl Test {
             Self::Senders => Some("senders"),
             Self::Fan => Some("receivers"),
             Self::Clients => Some("clients"),
+            Self::Routed => Some("dealers"),
             Self::Neighbours => Some("neighbours"),
         }
     }
@@ -135,6 +140,7 @@ impl fmt::Display for Test {
             Self::Senders => "senders",
             Self::Fan => "fan",
             Self::Clients => "clients",
+            Self::Routed => "routed",
             Self::Neighbours => "neighbours",
         })
     }

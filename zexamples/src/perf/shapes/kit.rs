@@ -14,6 +14,8 @@ pub(super) trait Kit {
     type Pull: End<Context = Self::Context> + Receives<Message = Self::Message> + Send;
     type Req: End<Context = Self::Context> + Asks<Message = Self::Message>;
     type Rep: End<Context = Self::Context> + Answers<Message = Self::Message>;
+    type Dealer: End<Context = Self::Context> + Sends + Receives<Message = Self::Message>;
+    type Router: End<Context = Self::Context> + Answers<Message = Self::Message>;
 
     fn context() -> Self::Context;
     /// A message with a copy of this body.

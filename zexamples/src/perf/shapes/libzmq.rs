@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use zinterop::sys::{DONTWAIT, event, opt, socket_type};
+use zinterop::sys::{DONTWAIT, SNDMORE, event, opt, socket_type};
 use zinterop::zmq::{Context, Error, Msg, Socket};
 
 use super::kit::{Answers, Asks, BACKLOG, End, Kit, Receives, Sends};
@@ -20,6 +20,8 @@ impl Kit for Libzmq {
     type Pull = Typed<{ socket_type::PULL }>;
     type Req = Typed<{ socket_type::REQ }>;
     type Rep = Typed<{ socket_type::REP }>;
+    type Dealer = Typed<{ socket_type::DEALER }>;
+    type Router = Typed<{ socket_type::ROUTER }>;
 
     fn context() -> Context {
         Context::new()
@@ -63,7 +65,7 @@ impl<const TYPE: i32> End for Typed<TYPE> {
     }
 }
 
-impl Sends for Typed<{ socket_type::PUSH }> {
+impl<const TYPE: i32> Sends for Typed<TYPE> {
     #[inline]
     fn send(&self, body: &[u8]) -> Result<()> {
         self.0.send_msg(&mut Msg::copy_from(body)?, 0)?;
@@ -79,7 +81,7 @@ impl Sends for Typed<{ socket_type::PUSH }> {
     }
 }
 
-impl Receives for Typed<{ socket_type::PULL }> {
+impl<const TYPE: i32> Receives for Typed<TYPE> {
     type Message = Msg;
 
     #[inline]
@@ -107,6 +109,21 @@ impl Answers for Typed<{ socket_type::REP }> {
     fn answer(&self, message: &mut Msg) -> Result<usize> {
         self.0.recv_msg(message, 0)?;
         let size = size(message)?;
+        self.0.send_msg(message, 0)?;
+        Ok(size)
+    }
+}
+
+impl Answers for Typed<{ socket_type::ROUTER }> {
+    type Message = Msg;
+
+    #[inline]
+    fn answer(&self, message: &mut Msg) -> Result<usize> {
+        let mut routing_id = Msg::new();
+        self.0.recv_msg(&mut routing_id, 0)?;
+        self.0.recv_msg(message, 0)?;
+        let size = size(message)?;
+        self.0.send_msg(&mut routing_id, SNDMORE)?;
         self.0.send_msg(message, 0)?;
         Ok(size)
     }

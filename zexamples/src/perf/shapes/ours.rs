@@ -4,7 +4,10 @@ use std::mem;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use zsocket::{Context, Error, Message, Pattern, Pull, Push, Rep, Req, Socket, TypedPattern};
+use zsocket::{
+    CanReceive, CanSend, Context, Dealer, Error, Message, Pattern, Pull, Push, Rep, Req, Router,
+    Socket, TypedPattern,
+};
 
 use super::kit::{Answers, Asks, BACKLOG, End, Kit, Receives, Sends};
 use crate::Result;
@@ -18,6 +21,8 @@ impl Kit for Ours {
     type Pull = Socket<Pull>;
     type Req = Socket<Req>;
     type Rep = Socket<Rep>;
+    type Dealer = Socket<Dealer>;
+    type Router = Socket<Router>;
 
     fn context() -> Context {
         Context::new()
@@ -67,7 +72,7 @@ impl<P: Pattern + TypedPattern> End for Socket<P> {
     }
 }
 
-impl Sends for Socket<Push> {
+impl<P: CanSend> Sends for Socket<P> {
     #[inline]
     fn send(&self, body: &[u8]) -> Result<()> {
         Ok(self.send(body)?)
@@ -82,7 +87,7 @@ impl Sends for Socket<Push> {
     }
 }
 
-impl Receives for Socket<Pull> {
+impl<P: CanReceive> Receives for Socket<P> {
     type Message = Message;
 
     #[inline]
@@ -110,6 +115,18 @@ impl Answers for Socket<Rep> {
     fn answer(&self, message: &mut Message) -> Result<usize> {
         self.recv_into(message)?;
         let size = size(message)?;
+        self.send(mem::take(message))?;
+        Ok(size)
+    }
+}
+
+impl Answers for Socket<Router> {
+    type Message = Message;
+
+    #[inline]
+    fn answer(&self, message: &mut Message) -> Result<usize> {
+        self.recv_into(message)?;
+        let size = message.last().map_or(0, |body| body.len());
         self.send(mem::take(message))?;
         Ok(size)
     }
