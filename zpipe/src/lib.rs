@@ -100,8 +100,8 @@
 //!
 //! A new pipe has one chunk of 1 KiB. If the reader does not keep up, each following chunk is twice as
 //! large, up to 64 KiB; if it does, repeatedly, they shrink again. A frame that is larger than the next
-//! chunk would be makes that one, and those after it, so large that smaller frames find room beside it; only
-//! one of more than 64 KiB has a chunk of its own size. One chunk at a time is on its way back to the
+//! chunk would be makes that one, and those after it, a quarter larger than itself, so that smaller frames
+//! find room beside it; only one of more than 64 KiB has a chunk of its own size. One chunk at a time is on its way back to the
 //! writer, so a flow whose reader is never more than a chunk behind allocates nothing, unless it mixes frames
 //! of more than 64 KiB with smaller ones. [`Writer::trim`] makes a pipe small again that had a burst and fell
 //! silent.

@@ -353,8 +353,8 @@ impl Rope {
     ///
     /// Sizes follow the load. If the reader has not finished a chunk while this one was filled, the
     /// next is twice as large; if it had drained everything several times in a row, half as large. A frame
-    /// that needs more makes this one and the next so large: otherwise each such frame between small ones
-    /// would cost a new chunk. A pipe that falls silent after frames of 8 KiB keeps one of 16 KiB for that.
+    /// that needs more makes this one and the next a quarter larger than it needs: otherwise each such frame
+    /// between small ones would cost a new chunk.
     fn next_chunk(&mut self, need: usize) -> NonNull<Chunk> {
         let spare = self
             .shared
@@ -374,8 +374,8 @@ impl Rope {
             }
         }
         if need > self.next_capacity {
-            // The next frames may be as large, between small ones: then the same chunks serve for both.
-            self.next_capacity = need.next_power_of_two().min(MAX_CHUNK);
+            // The next frames may be as large, between small ones: then one chunk has room for both.
+            self.next_capacity = (need + need / 4).min(MAX_CHUNK);
         }
         let want = self.next_capacity.max(need);
         if let Some(spare) = NonNull::new(spare) {
