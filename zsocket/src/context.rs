@@ -203,7 +203,7 @@ impl Context {
         self.shared.wait(None).map_err(|_| Error::WouldBlock)
     }
 
-    /// Like [`term`](Self::term), but gives up after a while. It may be called again.
+    /// Like [`term`](Self::term), but gives up after a while; on an I/O thread at once. It may be called again.
     ///
     /// # Errors
     ///

@@ -125,8 +125,8 @@ impl<P: Pattern> Socket<P> {
 
     /// Stops listening at an endpoint that [`bind`](Self::bind) returned, or that was given to it, and
     /// closes the connections that came in there, dropping what is queued for them. What they sent before can still be
-    /// received. The port or path is free when this returns. Over inproc only the name is freed: the pipes
-    /// of those who connected stay.
+    /// received. The port or path is free when this returns, except on an I/O thread, which never waits. Over
+    /// inproc only the name is freed: the pipes of those who connected stay.
     ///
     /// # Errors
     ///
