@@ -103,7 +103,8 @@ fn a_peer_that_dies_while_its_receiver_is_blocked() {
         next.send(&[b"from the next"]);
         let (pull, message) = receiver.join();
         assert_eq!(message[0], "from the next");
-        assert_eq!(pull.peers(), 1);
+        // The two streams are read in any order, so the end of the first may come after this message.
+        eventually("the dead peer is gone", || pull.peers() == 1);
     }
 }
 
