@@ -96,7 +96,7 @@ impl Connection {
 
     /// The one place where an engine is driven. Foreign code that this comes upon runs when the engine is
     /// free again. A panic of the engine itself costs the connection, and not the thread.
-    fn drive_with(&self, pending: u32, mut handle: impl FnMut(&mut Engine, u32)) {
+    fn drive_with(&self, pending: u32, mut handle: impl FnMut(&mut Engine, u32)) -> bool {
         let scope = Scope::open();
         let driven = self.engine.drive_for(ROUNDS, pending, |engine, pending| {
             if !deferred::catch(|| handle(engine, pending)) {
@@ -111,6 +111,7 @@ impl Connection {
         if panics > 0 {
             self.handle.counters().foreign_panics.add(panics);
         }
+        driven != Driven::Elsewhere
     }
 
     pub(crate) fn drive_write(self: &Arc<Self>) {
@@ -121,9 +122,11 @@ impl Connection {
         self.drive_here(events::READ);
     }
 
-    /// The application found the outbound pipe full.
-    pub(crate) fn drive_full(self: &Arc<Self>) {
-        self.drive_here(events::FULL);
+    /// The application found the outbound pipe full. `false` if another thread is at it.
+    pub(crate) fn drive_full(self: &Arc<Self>) -> bool {
+        self.drive_with(events::FULL, |engine, pending| {
+            engine.handle(self, pending, Caller::Application);
+        })
     }
 
     /// Reads on behalf of an application that waits for the stream itself, and says whether anything

@@ -172,9 +172,10 @@ impl Driver {
     }
 
     /// Like [`write`](Self::write), for a caller that found the outbound pipe full: while that goes on,
-    /// the I/O thread leaves the engine to this thread.
-    pub fn write_full(&self) {
-        self.connection.drive_full();
+    /// the I/O thread leaves the engine to this thread. `false` if another thread is driving it just now, and
+    /// writes next what the pipe holds.
+    pub fn write_full(&self) -> bool {
+        self.connection.drive_full()
     }
 
     /// Like [`read`](Self::read), for a stream that an [`InputPoll`](crate::InputPoll) has reported, or may

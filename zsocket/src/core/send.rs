@@ -1,5 +1,7 @@
 //! Sending: execution of what a pattern has decided.
 
+use std::time::{Duration, Instant};
+
 use zmtp::{Frame, Message};
 use zpipe::deferred::{self, Deferral};
 
@@ -10,6 +12,9 @@ use crate::{
     pattern::{At, Otherwise, Route, State},
     stats::SocketStats,
 };
+
+/// How long a sender gives way to a thread that is emptying the pipe, before it drops what has no room.
+const OTHERS_TIME: Duration = Duration::from_millis(100);
 
 impl<S: State> Core<S> {
     /// Sends a small body, if that is possible now. `lent` if its buffer is the caller's and stays so.
@@ -135,7 +140,15 @@ impl<S: State> Core<S> {
             if otherwise == Otherwise::Drop {
                 // In a burst the pipe may be full although the peer takes everything.
                 self.deferral.begin();
-                slot.flush();
+                // Another thread that is writing it out waits for nothing, but may have lost its processor.
+                let begin = Instant::now();
+                while !slot.flush()
+                    && !slot.link.writer.has_room()
+                    && begin.elapsed() < OTHERS_TIME
+                    && !ztransport::is_io_thread()
+                {
+                    std::thread::yield_now();
+                }
                 if slot.link.writer.has_room() {
                     continue;
                 }

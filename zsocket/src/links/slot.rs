@@ -1,7 +1,7 @@
 //! One link in a socket's table, and who writes what is sent on it.
 
 use zpipe::deferred::Deferral;
-use ztransport::Link;
+use ztransport::{Driver, Link};
 
 use super::burst;
 
@@ -75,13 +75,11 @@ impl Slot {
         }
     }
 
-    /// Empties the pipe as far as the peer takes it, on this thread.
+    /// Empties the pipe as far as the peer takes it, on this thread; `false` if another thread is at it.
     #[inline(never)]
-    pub(crate) fn flush(&mut self) {
+    pub(crate) fn flush(&mut self) -> bool {
         self.flushed_bytes = self.link.writer.written_bytes();
-        if let Some(driver) = &self.link.driver {
-            driver.write_full();
-        }
+        self.link.driver.as_ref().is_none_or(Driver::write_full)
     }
 
     /// Publishes that a message was taken, and lets the writer at the other end go on.

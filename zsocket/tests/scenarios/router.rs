@@ -335,15 +335,16 @@ fn a_peer_that_is_connected_to_waits_until_its_name_is_free() {
     }
 }
 
-/// A burst fills the pipe to the peer again and again, but the operating system takes it all.
+/// A burst fills the pipe to the peer again and again, but the operating system takes it all: so few messages
+/// that it has room for each of them in a buffer of its own, though nobody reads meanwhile.
 #[test]
 fn what_the_system_takes_is_not_dropped() {
-    const COUNT: u32 = 5000;
+    const COUNT: u32 = 200;
     for wire in WIRES {
         let context = Context::new();
         let router = context
             .build_socket::<Router>()
-            .send_hwm(100)
+            .send_hwm(20)
             .build()
             .unwrap();
         let dealer = dealer(&context, "name");

@@ -255,7 +255,9 @@ impl Side {
 
     /// As an application that streams: it writes its full pipe out itself.
     pub(crate) fn send_actively(&mut self, message: Message) {
-        self.send_with(message, |link| link.driver.as_ref().unwrap().write_full());
+        self.send_with(message, |link| {
+            link.driver.as_ref().unwrap().write_full();
+        });
     }
 
     fn send_with(&mut self, mut message: Message, when_full: impl Fn(&Link)) {
