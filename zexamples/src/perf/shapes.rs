@@ -157,6 +157,19 @@ impl Shape {
     }
 }
 
+impl Shape {
+    /// `peers` sockets, each with its connection established.
+    fn connect_all<E: End>(&self, context: &E::Context, endpoint: &str) -> Result<Vec<E>> {
+        (0..self.peers)
+            .map(|_| {
+                let socket = E::open(context, self.hwm)?;
+                socket.establish(1, |socket| socket.connect(endpoint))?;
+                Ok(socket)
+            })
+            .collect()
+    }
+}
+
 /// What several processes send or ask until each of them says goodbye.
 struct Tally {
     count: u64,
@@ -255,12 +268,7 @@ fn push_links<K: Kit>(shape: Shape, endpoint: &str, parent: &Parent) -> Result<(
 
 fn push_sockets<K: Kit>(shape: Shape, endpoint: &str, parent: &Parent) -> Result<()> {
     let context = K::context();
-    let mut sockets = Vec::new();
-    for _ in 0..shape.peers {
-        let push = K::Push::open(&context, shape.hwm)?;
-        push.establish(1, |push| push.connect(endpoint))?;
-        sockets.push(push);
-    }
+    let sockets: Vec<K::Push> = shape.connect_all(&context, endpoint)?;
     ready_then_go(parent)?;
     let body = shape.body();
     let mut left = shape.count;
@@ -379,12 +387,7 @@ fn ask_alone<K: Kit>(shape: Shape, endpoint: &str, parent: &Parent) -> Result<()
 
 fn idle<K: Kit>(shape: Shape, endpoint: &str, parent: &Parent) -> Result<()> {
     let context = K::context();
-    let mut sockets = Vec::new();
-    for _ in 0..shape.peers {
-        let req = K::Req::open(&context, shape.hwm)?;
-        req.establish(1, |req| req.connect(endpoint))?;
-        sockets.push(req);
-    }
+    let _sockets: Vec<K::Req> = shape.connect_all(&context, endpoint)?;
     parent.say("ready", "")?;
     expect(parent, "close")
 }
@@ -408,12 +411,7 @@ fn route<K: Kit>(shape: Shape, endpoint: &str, parent: &Parent) -> Result<()> {
 
 fn ask_router<K: Kit>(shape: Shape, endpoint: &str, parent: &Parent) -> Result<()> {
     let context = K::context();
-    let mut dealers = Vec::new();
-    for _ in 0..shape.peers {
-        let dealer = K::Dealer::open(&context, shape.hwm)?;
-        dealer.establish(1, |dealer| dealer.connect(endpoint))?;
-        dealers.push(dealer);
-    }
+    let dealers: Vec<K::Dealer> = shape.connect_all(&context, endpoint)?;
     ready_then_go(parent)?;
     let body = shape.body();
     let mut message = K::message(&[])?;
