@@ -154,7 +154,9 @@ impl Inproc {
         let (options, handle) = (Arc::clone(options), handle.clone());
         let binding = Binding { options, handle };
         for pending in names.take_waiting(name).into_values() {
+            let connector = pending.connector.clone();
             deliver(&binding, name, pending);
+            connector.notify(Readiness::MAIL);
         }
         names.name_of.insert(key, name.clone());
         names.bound.insert(name.clone(), binding);
@@ -246,7 +248,7 @@ fn deliver(binding: &Binding, name: &InprocName, connector: Pending) {
         mut writer,
         mut reader,
         far,
-        connector: notifier,
+        ..
     } = connector;
     writer.set_limits(both(binding.options.send_hwm, connector.recv_hwm));
     reader.set_limits(both(connector.send_hwm, binding.options.recv_hwm));
@@ -265,7 +267,6 @@ fn deliver(binding: &Binding, name: &InprocName, connector: Pending) {
     if let Ok(ticket) = binding.handle.post(Letter::Attach(Box::new(link))) {
         let binder = introduce(&binding.options);
         FarState::announce(&far, binding.handle.letters(), ticket, binder);
-        notifier.notify(Readiness::MAIL);
     }
 }
 

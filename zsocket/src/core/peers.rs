@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     PeerLoss,
-    links::Slot,
+    links::{Slot, connection_of},
     pattern::{Admission, At, State},
 };
 
@@ -23,10 +23,8 @@ pub(super) type Standby = Vec<(At, Option<Bytes>)>;
 impl<S: State> Core<S> {
     /// A link came by letter.
     pub(super) fn attach(&mut self, mut link: Link) {
-        let connection = link.driver.as_ref().map(|driver| driver.connection());
-        let was_disconnected =
-            link.outgoing && connection.is_some_and(|id| self.attachments.get(id).is_none());
-        if was_disconnected {
+        let connection = connection_of(&link);
+        if connection.is_some_and(|id| self.attachments.get(id).is_none()) {
             // The letter was under way then.
             return close_link(link, self.options.linger);
         }
@@ -40,8 +38,7 @@ impl<S: State> Core<S> {
 
     /// Takes a link in, if the pattern has a use for it.
     pub(super) fn admit(&mut self, link: Link) -> At {
-        let connection = link.driver.as_ref().map(|driver| driver.connection());
-        let given = self.given_name(connection.unwrap_or(link.id));
+        let given = connection_of(&link).and_then(|id| self.given_name(id));
         let name = given.or_else(|| link.peer.as_ref().map(|peer| peer.identity.clone()));
         let id = link.id;
         let at = At {

@@ -277,7 +277,7 @@ impl Links {
 }
 
 /// The number of the connection that a link belongs to, if this socket made it.
-fn connection_of(link: &Link) -> Option<u64> {
+pub(crate) fn connection_of(link: &Link) -> Option<u64> {
     let number = |driver: &Driver| driver.connection();
     link.outgoing
         .then(|| link.driver.as_ref().map_or(link.id, number))
