@@ -1,7 +1,7 @@
 //! Finding the messages in what a stream has brought.
 
 use zmtp::{
-    Error,
+    Command, Error,
     header::{self, Flags, FrameHeader},
 };
 
@@ -24,16 +24,21 @@ pub struct FrameLimits {
     pub command_size: u64,
     /// Most frames of one message. Commands that come between them count too.
     pub frames: u32,
+    /// For a publisher: the longest topic of a SUBSCRIBE or CANCEL, in bytes. Such a command becomes, in its
+    /// place, a message of the byte 01 or 00 and the topic, which is what it is in earlier versions of ZMTP. `None`
+    /// for everybody else, to whom it is a command as others are.
+    pub topic_size: Option<u64>,
 }
 
 impl Default for FrameLimits {
-    /// Frames and messages of any size, commands up to 64 KiB, a million frames in a message.
+    /// Frames and messages of any size, commands up to 64 KiB, a million frames in a message, no subscriptions.
     fn default() -> Self {
         Self {
             frame_size: u64::MAX,
             message_size: u64::MAX,
             command_size: 64 * 1024,
             frames: 1 << 20,
+            topic_size: None,
         }
     }
 }
@@ -127,7 +132,7 @@ impl Ingest {
                 Some(stop) => stop,
                 // Its header is still at the front, and nothing can come after it.
                 None if self.input.body.is_some() => Stop::NeedInput,
-                None => self.scan_frames(limits, &mut run),
+                None => self.scan_run(limits, &mut run),
             };
             self.rope.open_bytes = run.bytes;
             if run.messages > 0 {
@@ -143,9 +148,9 @@ impl Ingest {
             Stop::NeedInput => Scan::NeedInput,
             Stop::Full => Scan::Full,
             Stop::Invalid(error) => Scan::Invalid(error),
-            Stop::Command { at, len } => {
+            Stop::Command { body, len, .. } => {
                 // SAFETY: the writer looks at its own bytes.
-                Scan::Command(unsafe { self.rope.head.as_ref().bytes(at, len) })
+                Scan::Command(unsafe { self.rope.head.as_ref().bytes(body, len) })
             }
         };
         Scanned {
@@ -153,6 +158,63 @@ impl Ingest {
             reader_was_idle,
             stop,
         }
+    }
+
+    /// Scans up to what the caller has to deal with.
+    fn scan_run(&mut self, limits: &FrameLimits, run: &mut Run) -> Stop {
+        loop {
+            let stop = self.scan_frames(limits, run);
+            let (Stop::Command { frame, body, len }, Some(most)) = (&stop, limits.topic_size)
+            else {
+                return stop;
+            };
+            match self.subscribe(*frame, *body, *len, most) {
+                Ok(false) => return stop,
+                Ok(true) if run.end_of_message((body + len, self.rope.splices)) => {
+                    return Stop::Full;
+                }
+                Ok(true) => {}
+                Err(error) => return Stop::Invalid(error),
+            }
+        }
+    }
+
+    /// Makes a message of a command that is a subscription or the end of one; `false` if it is none. The frame of
+    /// the message is shorter, so what is left of the command stays in front of it, as a command that means nothing.
+    fn subscribe(
+        &mut self,
+        frame: usize,
+        body: usize,
+        len: usize,
+        most: u64,
+    ) -> Result<bool, Error> {
+        // SAFETY: the writer looks at its own bytes.
+        let command = unsafe { self.rope.head.as_ref().bytes(body, len) };
+        let (flag, topic) = match Command::decode(command) {
+            Ok(Command::Subscribe { topic }) => (1, topic.len()),
+            Ok(Command::Cancel { topic }) => (0, topic.len()),
+            Ok(_) | Err(_) => return Ok(false),
+        };
+        if topic as u64 > most {
+            let (len, limit) = (topic as u64, most);
+            return Err(Error::SubscriptionTooLong { len, limit });
+        }
+        if self.input.frames > 0 {
+            // RFC 37, "Traffic": nothing comes between the frames of a message.
+            let name = if flag == 1 { "SUBSCRIBE" } else { "CANCEL" };
+            return Err(Error::UnexpectedCommand { name: name.into() });
+        }
+        let mut header = [0; header::MAX_LEN];
+        let header_len = header::encode(Flags::NONE, 1 + topic as u64, &mut header);
+        let rest = body + len - topic - 1 - header_len - frame;
+        // SAFETY: all of it lies above the mark, so it is the writer's alone.
+        let bytes = unsafe { self.rope.head.as_ref().bytes_mut(frame, body + len - frame) };
+        // At least the name of a command is left, and at most that and a long header.
+        bytes[0] = Flags::COMMAND.bits();
+        bytes[1] = (rest - 2) as u8;
+        bytes[rest..rest + header_len].copy_from_slice(&header[..header_len]);
+        bytes[rest + header_len] = flag;
+        Ok(true)
     }
 
     fn scan_frames(&mut self, limits: &FrameLimits, run: &mut Run) -> Stop {
@@ -199,9 +261,11 @@ impl Ingest {
                 {
                     return Stop::Invalid(error);
                 }
+                let len = header.size as usize;
                 return Stop::Command {
-                    at: at - header.size as usize,
-                    len: header.size as usize,
+                    frame: at - total,
+                    body: at - len,
+                    len,
                 };
             }
             if header.flags.is_more() {
@@ -316,7 +380,12 @@ enum Stop {
     NeedInput,
     Full,
     Invalid(Error),
-    Command { at: usize, len: usize },
+    /// Where its frame and its body begin.
+    Command {
+        frame: usize,
+        body: usize,
+        len: usize,
+    },
 }
 
 #[cfg(all(test, not(loom)))]
@@ -325,6 +394,103 @@ mod tests {
     use crate::{Limits, ingest_pipe};
 
     const MIB: usize = 1 << 20;
+
+    fn publisher() -> FrameLimits {
+        FrameLimits {
+            topic_size: Some(1000),
+            ..FrameLimits::default()
+        }
+    }
+
+    /// All messages of one frame that lie in the pipe.
+    fn bodies(reader: &mut crate::Reader) -> Vec<Vec<u8>> {
+        let mut bodies = Vec::new();
+        while let Some(frame) = reader.next_frame() {
+            bodies.push(frame.body.as_slice().to_vec());
+            reader.release();
+        }
+        bodies
+    }
+
+    #[test]
+    fn subscriptions_become_messages_of_the_same_topic() {
+        for topic_len in [0, 1, 10, 244, 245, 246, 247, 248, 249, 254, 255, 256, 1000] {
+            let topic = vec![b't'; topic_len];
+            let mut wire = Vec::new();
+            Command::Subscribe { topic: &topic }.encode(&mut wire);
+            Command::Ping {
+                ttl: 0,
+                context: b"x",
+            }
+            .encode(&mut wire);
+            Command::Cancel { topic: &topic }.encode(&mut wire);
+            // The same with a header that is longer than it has to be.
+            let mut long = vec![6];
+            long.extend((10 + topic_len as u64).to_be_bytes());
+            long.extend(b"\x09SUBSCRIBE");
+            long.extend(&topic);
+            wire.extend(long);
+            wire.extend(b"\x00\x04\x01old");
+            let (mut ingest, mut reader) = ingest_pipe(Limits::default(), None, None);
+            ingest.fill_from(&wire);
+            let scanned = ingest.scan(&publisher());
+            assert_eq!(scanned.messages, 1);
+            assert_eq!(scanned.stop, Scan::Command(b"\x04PING\0\0x"));
+            let scanned = ingest.scan(&publisher());
+            assert_eq!((scanned.messages, scanned.stop), (3, Scan::NeedInput));
+            assert_eq!(reader.pending(), 4);
+            let (subscribe, cancel) = ([&[1], &topic[..]].concat(), [&[0], &topic[..]].concat());
+            let expected = [subscribe.clone(), cancel, subscribe, b"\x01old".to_vec()];
+            assert_eq!(bodies(&mut reader), expected, "{topic_len}");
+            assert_eq!(reader.messages_read(), 4);
+            assert_eq!(ingest.pending(), 0);
+        }
+    }
+
+    #[test]
+    fn subscriptions_fill_the_pipe_as_messages_do() {
+        let limits = Limits {
+            messages: 2,
+            bytes: 0,
+        };
+        let (mut ingest, mut reader) = ingest_pipe(limits, None, None);
+        for topic in [b"a", b"b", b"c"] {
+            let mut wire = Vec::new();
+            Command::Subscribe { topic }.encode(&mut wire);
+            ingest.fill_from(&wire);
+        }
+        assert_eq!(ingest.scan(&publisher()).stop, Scan::Full);
+        assert_eq!(bodies(&mut reader), [b"\x01a", b"\x01b"]);
+        assert_eq!(ingest.scan(&publisher()).messages, 1);
+        assert_eq!(bodies(&mut reader), [b"\x01c"]);
+    }
+
+    #[test]
+    fn a_subscription_has_its_place_and_its_limit() {
+        let scan = |wire: &[u8], limits: &FrameLimits| {
+            let (mut ingest, reader) = ingest_pipe(Limits::default(), None, None);
+            ingest.fill_from(wire);
+            let scanned = ingest.scan(limits);
+            drop(reader);
+            match scanned.stop {
+                Scan::Invalid(error) => Err(error),
+                Scan::Command(_) => Ok(true),
+                _ => Ok(false),
+            }
+        };
+        let mut wire = Vec::new();
+        Command::Cancel { topic: &[7; 1001] }.encode(&mut wire);
+        let too_long = Error::SubscriptionTooLong {
+            len: 1001,
+            limit: 1000,
+        };
+        assert_eq!(scan(&wire, &publisher()), Err(too_long));
+        // To others it is a command.
+        assert_eq!(scan(&wire, &FrameLimits::default()), Ok(true));
+        let name = "CANCEL".into();
+        let between = Err(Error::UnexpectedCommand { name });
+        assert_eq!(scan(b"\x01\x00\x04\x07\x06CANCEL", &publisher()), between);
+    }
 
     /// A peer announces a body.
     fn announce(ingest: &mut Ingest, size: usize) {

@@ -51,6 +51,7 @@ pub(crate) fn run(messages: u64, steps: &[Step]) {
         writer: Some(writer),
         reader: Some(reader),
         rules: FrameLimits {
+            topic_size: None,
             frame_size: 1 << 20,
             message_size: (1 << 20) + 100_000,
             command_size: 20_000,
