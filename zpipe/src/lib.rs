@@ -156,6 +156,7 @@ pub mod channel;
 mod chunk;
 mod counter;
 pub mod deferred;
+mod encoded;
 mod guarded;
 mod heap;
 mod ingest;
@@ -179,12 +180,13 @@ pub use self::{
     bytes::ByteReader,
     channel::channel,
     counter::Counter,
+    encoded::Encoded,
     guarded::{Guard, Guarded},
     heap::trim_heap,
     ingest::{Filled, Ingest},
     mailbox::{Mailbox, Sender, Ticket, mailbox},
     owned::{Driven, Owned},
-    pipe::{Limits, SPLICE_MIN, byte_pipe, ingest_pipe, pipe},
+    pipe::{Limits, SPLICE_MIN, byte_pipe, ingest_pipe, pipe, publish_commits},
     process::Process,
     reader::{Body, FrameRef, Reader},
     ready::{Notifier, Readiness, ReadySet},

@@ -180,6 +180,13 @@ pub fn ingest_pipe(
     }
 }
 
+/// Makes what this thread has committed with [`Writer::commit_unseen`], to any number of pipes, visible to readers
+/// that are about to become idle: the step between it and [`Writer::takes_idle_reader`].
+#[inline]
+pub fn publish_commits() {
+    publish();
+}
+
 /// Makes a pipe like [`pipe`], with the reading end as [`ByteReader`].
 #[must_use]
 pub fn byte_pipe(
@@ -258,7 +265,8 @@ impl Shared {
             && self.consumer.idle.swap(false, Ordering::AcqRel)
     }
 
-    /// Writer side: publishes what was stored before and says whether the reader must be woken.
+    /// Writer side: publishes what was stored before and says whether the reader must be woken. Who writes to many
+    /// pipes in a row calls [`publish_commits`] once, and then [`take_idle`](Self::take_idle) for each of them.
     #[inline(always)]
     pub(crate) fn reader_was_idle(&self) -> bool {
         // The fence that makes idle/wake lossless. It is the only full barrier per message, and it

@@ -136,6 +136,19 @@ impl Rope {
         self.open_bytes += (header + body.len()) as u64;
     }
 
+    /// Appends whole frames as they are. There are no more bytes than a chunk can have.
+    #[inline]
+    pub(crate) fn append_encoded(&mut self, frames: &[u8]) {
+        if self.limit - self.off < frames.len() {
+            self.roll(frames.len());
+        }
+        // SAFETY: the writer's room, checked just above.
+        let room = unsafe { self.head.as_ref().bytes_mut(self.off, frames.len()) };
+        room.copy_from_slice(frames);
+        self.off += frames.len();
+        self.open_bytes += frames.len() as u64;
+    }
+
     /// Appends a frame whose body is not copied.
     pub(crate) fn append_spliced(&mut self, flags: Flags, body: Bytes) {
         let mut front = [0; header::MAX_LEN];

@@ -3,7 +3,9 @@
 use bytes::Bytes;
 use zmtp::{Message, header::Flags};
 
-use crate::{SPLICE_MIN, pipe::Limits, ready::Notifier, rope::Rope, sync::prefetch};
+use crate::{
+    SPLICE_MIN, encoded::Encoded, pipe::Limits, ready::Notifier, rope::Rope, sync::prefetch,
+};
 
 /// The writing end of a pipe.
 ///
@@ -107,6 +109,42 @@ impl Writer {
         self.appended(Flags::NONE);
     }
 
+    /// Appends all frames of a message that others get too, without committing it. Bodies of at least
+    /// [`splice_min`](Self::splice_min) bytes are shared with `message` if they can be, and copied otherwise.
+    pub fn append_copy(&mut self, message: &Message) {
+        let Some((last, parts)) = message.frames().split_last() else {
+            return self.append(Flags::NONE, &[]);
+        };
+        let frames = parts.iter().map(|part| (Flags::MORE, part));
+        for (flags, frame) in frames.chain([(Flags::NONE, last)]) {
+            if frame.len() < self.splice_min || !frame.is_shared() {
+                self.append(flags, frame);
+            } else {
+                self.append_spliced(flags, frame.clone().into_bytes());
+            }
+        }
+    }
+
+    /// Appends a message that has been encoded before, without committing it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use zpipe::{Encoded, Limits, pipe};
+    ///
+    /// let mut encoded = Encoded::default();
+    /// assert!(encoded.set(&["two", "frames"].into()));
+    /// let (mut writer, mut reader) = pipe(Limits::default(), None, None);
+    /// writer.append_encoded(&encoded);
+    /// writer.commit();
+    /// assert_eq!(reader.next_frame().unwrap().body.as_slice(), b"two");
+    /// ```
+    #[inline]
+    pub fn append_encoded(&mut self, message: &Encoded) {
+        self.rope.append_encoded(message.bytes());
+        self.appended(Flags::NONE);
+    }
+
     /// Appends one frame, copied or spliced as its size suggests.
     #[inline]
     pub fn append_frame(&mut self, flags: Flags, frame: &mut zmtp::Frame) {
@@ -145,13 +183,55 @@ impl Writer {
     #[inline]
     #[must_use = "`true` obliges the caller to wake the reader"]
     pub fn commit_quietly(&mut self) -> bool {
+        self.commit_unseen();
+        self.rope.reader_was_idle()
+    }
+
+    /// Like [`commit`](Self::commit), for those who commit to many pipes in a row: the first part of
+    /// [`commit_quietly`](Self::commit_quietly). An idle reader does not hear of the message before the caller has
+    /// called [`publish_commits`](crate::publish_commits) once for all the pipes, and then
+    /// [`takes_idle_reader`](Self::takes_idle_reader) on each.
+    ///
+    /// What makes that worth while is that the second step waits until all that this thread has written before
+    /// can be seen by others, which takes as long as writing a small message.
+    ///
+    /// # Panics
+    ///
+    /// As [`commit`](Self::commit).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use zpipe::{Limits, pipe};
+    ///
+    /// let (mut first, mut idle) = pipe(Limits::default(), None, None);
+    /// let (mut second, _busy) = pipe(Limits::default(), None, None);
+    /// assert!(idle.set_idle());
+    /// for writer in [&mut first, &mut second] {
+    ///     writer.append(zmtp::Flags::NONE, b"to all");
+    ///     writer.commit_unseen();
+    /// }
+    /// zpipe::publish_commits();
+    /// assert!(first.takes_idle_reader());
+    /// assert!(!second.takes_idle_reader());
+    /// # first.wake_reader();
+    /// ```
+    #[inline]
+    pub fn commit_unseen(&mut self) {
         if self.open != WHOLE {
             not_a_message(self.open);
         }
         self.open = UNFINISHED;
         let rope = &mut self.rope;
         rope.commit_at(rope.off, rope.splices, 1, rope.open_bytes);
-        rope.reader_was_idle()
+    }
+
+    /// The last part of a [`commit_unseen`](Self::commit_unseen); means the same as the result of
+    /// [`commit_quietly`](Self::commit_quietly).
+    #[inline]
+    #[must_use = "`true` obliges the caller to wake the reader"]
+    pub fn takes_idle_reader(&mut self) -> bool {
+        self.rope.shared.take_idle()
     }
 
     /// Wakes the reader unconditionally. If it is gone, what is committed is thrown away now.

@@ -58,6 +58,42 @@ fn messages_cross_from_chunk_to_chunk() {
     });
 }
 
+/// One fence serves the readers of two pipes: whichever of them is about to become idle, it is woken.
+#[test]
+fn commits_to_two_pipes_are_published_together() {
+    model(|| {
+        let mut sets = [ReadySet::new(), ReadySet::new()];
+        let notifiers = [sets[0].notifier(1), sets[1].notifier(1)];
+        let [(mut first, mut one), (mut second, mut two)] =
+            notifiers.map(|notifier| pipe(UNLIMITED, None, Some(notifier)));
+        let thread = thread::spawn(move || {
+            for writer in [&mut first, &mut second] {
+                writer.append(Flags::NONE, &body(0));
+                writer.commit_unseen();
+            }
+            zpipe::publish_commits();
+            for writer in [&mut first, &mut second] {
+                if writer.takes_idle_reader() {
+                    writer.wake_reader();
+                }
+            }
+            (first, second)
+        });
+        for (reader, set) in [&mut one, &mut two].into_iter().zip(&mut sets) {
+            let mut next = 0;
+            while next == 0 {
+                read(reader, &mut next);
+                if next == 0 && reader.set_idle() {
+                    // For ever if the wake-up is lost, which loom reports.
+                    set.wait(None);
+                    set.drain(|_, _| {});
+                }
+            }
+        }
+        drop(thread.join().unwrap());
+    });
+}
+
 #[test]
 fn a_chunk_that_was_read_is_written_again() {
     model(|| {
