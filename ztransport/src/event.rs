@@ -254,9 +254,9 @@ impl Counters {
 }
 
 /// See [`SocketHandle::retract`].
-pub(crate) fn retract(letters: &Sender<Letter>, ticket: Ticket) {
+pub(crate) fn retract(letters: &Sender<Letter>, ticket: Ticket, wants_rest: bool) {
     let letter = letters.retract_if(ticket, |letter| match letter {
-        Letter::Attach(link) => link.reader.is_closed(),
+        Letter::Attach(link) => !wants_rest || link.reader.is_closed(),
         Letter::Authenticate(_) => true,
         Letter::IoThreadLost => false,
     });
@@ -319,9 +319,9 @@ impl SocketHandle {
     }
 
     /// Takes back a letter that the socket has not read and that is of no use any more: a question, or
-    /// a link whose other end is gone, with nothing to receive.
-    pub(crate) fn retract(&self, ticket: Ticket) {
-        retract(&self.inner.letters, ticket);
+    /// a link whose other end is gone, with nothing to receive that the socket wants.
+    pub(crate) fn retract(&self, ticket: Ticket, wants_rest: bool) {
+        retract(&self.inner.letters, ticket, wants_rest);
     }
 
     /// The connection of the link in this letter is gone and has left this. If there is too much in such

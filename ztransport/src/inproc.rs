@@ -100,6 +100,8 @@ enum FarState {
     Announced {
         letters: Sender<Letter>,
         ticket: Ticket,
+        /// Whether the binder wants what the connecting end has left.
+        wants_rest: bool,
         /// Who that is, until the connecting end has taken it.
         peer: Option<Peer>,
     },
@@ -109,17 +111,20 @@ enum FarState {
 
 impl FarState {
     /// The binder has been told by a letter.
-    fn announce(this: &Guarded<Self>, letters: Sender<Letter>, ticket: Ticket, peer: Peer) {
+    fn announce(this: &Guarded<Self>, binding: &Binding, ticket: Ticket) {
+        let letters = binding.handle.letters();
+        let wants_rest = binding.options.wants_rest;
         let mut state = this.lock();
         if matches!(*state, Self::Gone) {
             // Only now, so nobody has taken the letter back.
             drop(state);
-            event::retract(&letters, ticket);
+            event::retract(&letters, ticket, wants_rest);
         } else {
             *state = Self::Announced {
                 letters,
                 ticket,
-                peer: Some(peer),
+                wants_rest,
+                peer: Some(introduce(&binding.options)),
             };
         }
     }
@@ -129,10 +134,13 @@ impl Drop for Far {
     fn drop(&mut self) {
         let state = std::mem::replace(&mut *self.state.lock(), FarState::Gone);
         if let FarState::Announced {
-            letters, ticket, ..
+            letters,
+            ticket,
+            wants_rest,
+            ..
         } = state
         {
-            event::retract(&letters, ticket);
+            event::retract(&letters, ticket, wants_rest);
         }
     }
 }
@@ -265,8 +273,7 @@ fn deliver(binding: &Binding, name: &InprocName, connector: Pending) {
     };
     // A binder that is just closing drops the link, which the connector sees as a closed peer.
     if let Ok(ticket) = binding.handle.post(Letter::Attach(Box::new(link))) {
-        let binder = introduce(&binding.options);
-        FarState::announce(&far, binding.handle.letters(), ticket, binder);
+        FarState::announce(&far, binding, ticket);
     }
 }
 

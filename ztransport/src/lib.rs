@@ -98,6 +98,7 @@ mod reactor;
 mod resolver;
 mod session;
 pub mod shrink;
+mod subscriptions;
 mod timers;
 
 pub use self::{
@@ -112,5 +113,6 @@ pub use self::{
     monitor::EventReceiver,
     options::Options,
     reactor::{Bound, Reactor},
+    subscriptions::{Follower, Subscriptions},
 };
 pub use authentication::Question;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use zmtp::Peer;
-use zpipe::{Counter, Guarded, Reader, Writer};
+use zpipe::{Counter, Guarded, Reader, Readiness, Writer};
 
 use crate::{
     connection::Connection,
@@ -55,6 +55,8 @@ pub(crate) struct Losses {
     pub(crate) abandoned: Counter,
     /// The number of the last message that was given up because the peer refuses it.
     refused: Counter,
+    /// The number of the first message that came on the present connection.
+    begun: Counter,
     /// How the last connection ended. Locked at its end, never for a message.
     reason: Guarded<Option<CloseReason>>,
 }
@@ -62,6 +64,11 @@ pub(crate) struct Losses {
 impl Losses {
     pub(crate) fn set_reason(&self, reason: CloseReason) {
         *self.reason.lock() = Some(reason);
+    }
+
+    /// What comes from now on, after this many messages, comes on another connection.
+    pub(crate) fn set_begun(&self, messages: u64) {
+        self.begun.add(messages - self.begun.value());
     }
 
     /// Messages are given up in order, and only by whoever has the engine.
@@ -115,6 +122,15 @@ impl Link {
         self.losses
             .as_ref()
             .and_then(|losses| losses.reason.lock().clone())
+    }
+
+    /// The number of the first message that came on the present connection, as [`Reader::messages_read`] counts
+    /// before it is read. Exact for whoever has read that message or found the pipe empty.
+    #[must_use]
+    pub fn begun(&self) -> u64 {
+        self.losses
+            .as_ref()
+            .map_or(0, |losses| losses.begun.value())
     }
 
     /// Whether the message with this number, as [`Writer::written`] counts them, was the last that was
@@ -176,6 +192,11 @@ impl Driver {
     /// writes next what the pipe holds.
     pub fn write_full(&self) -> bool {
         self.connection.drive_full()
+    }
+
+    /// Has the I/O thread do what [`write`](Self::write) does.
+    pub fn write_later(&self) {
+        self.connection.io.notify(Readiness::READABLE);
     }
 
     /// Like [`read`](Self::read), for a stream that an [`InputPoll`](crate::InputPoll) has reported, or may

@@ -6,7 +6,10 @@ use bytes::Bytes;
 use zmtp::{HandshakeConfig, MechanismConfig, SocketType, Version, zap};
 use zpipe::FrameLimits;
 
-use crate::net::{PeerAddress, SocketTuning};
+use crate::{
+    net::{PeerAddress, SocketTuning},
+    subscriptions::Subscriptions,
+};
 
 /// Options of a socket as they stand when it binds or connects; later changes reach later endpoints.
 ///
@@ -44,6 +47,12 @@ pub struct Options {
     /// Whether the socket takes messages from its peers. Otherwise what they send is dropped as it
     /// arrives, and counted; their commands are obeyed all the same. Default true.
     pub receives: bool,
+    /// Whether what a peer has left that is gone before the socket has taken its link in is still of use. Default
+    /// true.
+    pub wants_rest: bool,
+    /// What the peers, publishers, are asked for on each connection as soon as it is established. Over inproc that is
+    /// up to the socket. Default: nothing.
+    pub subscriptions: Option<Subscriptions>,
     /// How many connections in a row the peer may end while the same message is being sent, until that
     /// is given up as one that the peer refuses; 0 for any number. Concerns connections that are made
     /// again and keep what is queued. Default 2.
@@ -86,6 +95,8 @@ impl Options {
             },
             message_timeout: None,
             receives: true,
+            wants_rest: true,
+            subscriptions: None,
             max_refusals: 2,
             reconnect_interval: Some(Duration::from_millis(100)),
             reconnect_interval_max: None,
@@ -123,6 +134,11 @@ impl Options {
             .with_max_frames(self.max_frames)
     }
 
+    /// Whether peers send subscriptions.
+    pub(crate) fn is_publisher(&self) -> bool {
+        matches!(self.socket_type, SocketType::Pub | SocketType::XPub)
+    }
+
     pub(crate) fn frame_limits(&self) -> FrameLimits {
         let limits = self.limits();
         FrameLimits {
@@ -130,6 +146,7 @@ impl Options {
             message_size: limits.max_message_size.unwrap_or(u64::MAX),
             command_size: limits.max_command_size,
             frames: limits.max_frames,
+            topic_size: self.is_publisher().then_some(limits.max_subscription_len),
         }
     }
 

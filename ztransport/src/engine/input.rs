@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use zmtp::{Command, Peer};
+use zmtp::{Command, Message, Peer, Version};
 use zpipe::{Readiness, Scan};
 
 use super::{
@@ -14,6 +14,7 @@ use crate::{
     connection::Connection,
     event::{CloseReason, Event, Letter},
     link::{Driver, Link, next_id},
+    subscriptions::Subscriptions,
 };
 
 /// Bytes for one `read` into the rope.
@@ -114,7 +115,10 @@ impl Engine {
             decoder,
             ..
         } = established;
+        self.version = encoder.version();
         self.translator = Translator::if_needed(encoder, decoder, &mut self.control);
+        let subscriptions = connection.options.subscriptions.as_ref();
+        self.follower = subscriptions.map(Subscriptions::follow);
         self.watch_traffic(connection);
         connection.handle.counters().established.add(1);
         connection.handle.counters().open.add(1);
@@ -128,6 +132,7 @@ impl Engine {
         if !announced {
             return Err(CloseReason::Local);
         }
+        self.begin_subscriptions(connection);
         self.begin_traffic(connection, input)
     }
 
@@ -135,6 +140,7 @@ impl Engine {
     /// socket is closed.
     fn announce(&mut self, connection: &Arc<Connection>, peer: Peer) -> bool {
         if let Some(pipes) = &self.pipes {
+            pipes.losses.set_begun(pipes.inbound.written());
             connection.note_established(peer);
             pipes.announce_news();
             return true;
@@ -164,6 +170,17 @@ impl Engine {
         let letter = Letter::Attach(Box::new(link));
         self.introduction = connection.handle.post(letter).ok();
         self.introduction.is_some()
+    }
+
+    /// A peer of ZMTP 1.0 cannot say what it subscribes to: it wants everything.
+    fn begin_subscriptions(&mut self, connection: &Connection) {
+        if let Some(pipes) = &mut self.pipes
+            && connection.options.is_publisher()
+            && self.version == Version::V1_0
+            && pipes.inbound.push_message(&mut Message::from(vec![1]))
+        {
+            pipes.inbound.wake_reader();
+        }
     }
 
     fn read_traffic(&mut self, connection: &Connection, by: Caller) -> Result<(), CloseReason> {

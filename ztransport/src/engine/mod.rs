@@ -29,7 +29,7 @@ use std::{
     time::Duration,
 };
 
-use zmtp::Handshake;
+use zmtp::{Handshake, Version};
 use zpipe::{
     ByteReader, FrameLimits, Ingest, Limits, Notifier, Reader, Readiness, Ticket, Writer,
     byte_pipe, deferred, ingest_pipe,
@@ -50,6 +50,7 @@ use crate::{
     link::Losses,
     net::{PeerAddress, Stream},
     options::Options,
+    subscriptions::Follower,
     timers::Purpose,
 };
 
@@ -181,6 +182,9 @@ pub(crate) struct Engine {
     /// For traffic that is not what lies in the ropes.
     translator: Option<Box<Translator>>,
     attention: Attention,
+    /// What the peer, a publisher, has been asked for on this connection, and how that is said to it.
+    follower: Option<Follower>,
+    version: Version,
     /// What the peer refuses, from connection to connection.
     refusals: Refusals,
     /// Something panicked: nothing happens here any more.
@@ -270,6 +274,8 @@ impl Engine {
             limits: options.frame_limits(),
             translator: None,
             attention: Attention::default(),
+            follower: None,
+            version: Version::V3_1,
             refusals: Refusals::default(),
             condemned: false,
             watch: Watch::default(),
@@ -388,6 +394,7 @@ impl Engine {
         self.hung_up = false;
         self.broken = None;
         self.sink = None;
+        self.follower = None;
         self.arrival.pause();
         self.ask_after = ASK_MIN;
         self.take_back_question(connection);
@@ -444,7 +451,8 @@ impl Engine {
             pipes.abandon(lost);
         }
         if let Some(introduction) = self.introduction.take() {
-            connection.handle.retract(introduction);
+            let wants_rest = connection.options.wants_rest;
+            connection.handle.retract(introduction, wants_rest);
             let limits = connection.options.departed;
             connection.handle.depart(introduction, left, limits);
         }
@@ -453,7 +461,7 @@ impl Engine {
     /// A question that nobody has read yet is of no use any more.
     fn take_back_question(&mut self, connection: &Connection) {
         if let Some(question) = self.question.take() {
-            connection.handle.retract(question);
+            connection.handle.retract(question, true);
         }
     }
 
@@ -528,6 +536,7 @@ impl Engine {
         drop(connection.take_incoming());
         self.translator = None;
         self.sink = None;
+        self.follower = None;
         self.take_back_question(connection);
         self.abandon_pipes(connection, &connection.handle.counters().lost_to_linger);
         if !matches!(phase, Phase::Down | Phase::Draining) {

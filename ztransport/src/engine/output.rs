@@ -2,6 +2,7 @@
 
 use std::{io::IoSlice, sync::Arc};
 
+use zmtp::Encoder;
 use zpipe::Readiness;
 
 use super::{ASK_MAX, BUDGET, Engine, Outcome, Phase, no_block};
@@ -13,6 +14,8 @@ use crate::{connection::Connection, event::CloseReason, net::PeerAddress, timers
 const WRITE_SIZE_TCP: usize = 1 << 20;
 /// Bytes for one `writev` elsewhere. More would have left the cache before the kernel copies them.
 const WRITE_SIZE: usize = 256 * 1024;
+/// Bytes of subscriptions that are encoded at a time, before the peer has taken them.
+pub(super) const SUBSCRIPTIONS_SIZE: usize = 16 * 1024;
 /// Slices for one `writev`.
 pub(super) const WRITE_SLICES: usize = 64;
 
@@ -83,6 +86,15 @@ impl Engine {
         };
         let mut budget = BUDGET;
         loop {
+            if self.control.is_empty()
+                && let Some(follower) = &mut self.follower
+            {
+                let mut encoder = Encoder::new(self.version);
+                let control = &mut self.control;
+                follower.next(SUBSCRIPTIONS_SIZE, |subscribe, topic| {
+                    encoder.encode_subscription(subscribe, topic, control);
+                });
+            }
             // Control frames go between messages, and one that has begun goes on.
             if !self.control.is_empty() && (self.control_sent > 0 || !outbound.is_mid_message()) {
                 let Some(written) = no_block(stream.write(&self.control[self.control_sent..]))?
@@ -92,7 +104,12 @@ impl Engine {
                 self.control_sent += written;
                 if self.control_sent == self.control.len() {
                     self.control.clear();
+                    self.control.shrink_to(SUBSCRIPTIONS_SIZE);
                     self.control_sent = 0;
+                }
+                budget = budget.saturating_sub(written);
+                if budget == 0 {
+                    return Ok(self.flush_later(connection));
                 }
                 continue;
             }
@@ -122,11 +139,15 @@ impl Engine {
             }
             budget = budget.saturating_sub(written);
             if budget == 0 {
-                // Others first; the I/O thread comes back to this one.
-                connection.io.notify(Readiness::READABLE);
-                return Ok(Flushed::Later);
+                return Ok(self.flush_later(connection));
             }
         }
+    }
+
+    /// Others first; the I/O thread comes back to this one.
+    pub(super) fn flush_later(&self, connection: &Connection) -> Flushed {
+        connection.io.notify(Readiness::READABLE);
+        Flushed::Later
     }
 
     /// Our system has everything, and the socket has let go of the link. Until the peer's system has it

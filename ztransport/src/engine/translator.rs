@@ -19,11 +19,11 @@ use std::{io::IoSlice, mem::MaybeUninit, sync::Arc};
 
 use bytes::Bytes;
 use zmtp::{Command, Decoder, Encoder, Item, Limits, Message};
-use zpipe::{ByteReader, Ingest, Readiness};
+use zpipe::{ByteReader, Ingest};
 
 use super::{
     BUDGET, Caller, Engine, MAX_CONTROL, no_block,
-    output::{Flushed, WRITE_SLICES, recycle},
+    output::{Flushed, SUBSCRIPTIONS_SIZE, WRITE_SLICES, recycle},
 };
 use crate::{connection::Connection, event::CloseReason};
 
@@ -95,12 +95,13 @@ impl Translator {
     /// Decodes input, commits what is whole, and returns how much that was. When that is not all
     /// because the pipe is full, the engine hears from the pipe when it has drained.
     ///
-    /// What is not `wanted` is dropped instead.
+    /// What is not `wanted` is dropped instead. `topic_size` is that of [`FrameLimits`](zpipe::FrameLimits).
     fn decode(
         &mut self,
         input: &[u8],
         inbound: &mut Ingest,
         wanted: bool,
+        topic_size: Option<u64>,
     ) -> Result<usize, CloseReason> {
         let mut at = 0;
         let mut wake = false;
@@ -125,11 +126,10 @@ impl Translator {
                     match item {
                         None => break Ok(at),
                         Some(Item::Message(message)) => self.held = Some(message),
-                        Some(Item::Command(body)) => {
-                            if let Err(error) = self.on_command(&body) {
-                                break Err(error);
-                            }
-                        }
+                        Some(Item::Command(body)) => match self.on_command(&body, topic_size) {
+                            Ok(subscription) => self.held = subscription,
+                            Err(error) => break Err(error),
+                        },
                     }
                 }
             }
@@ -140,19 +140,37 @@ impl Translator {
         result
     }
 
-    fn on_command(&mut self, body: &[u8]) -> Result<(), CloseReason> {
+    /// Does what a command asks for. To a publisher subscriptions are messages, of topics up to this size: see
+    /// [`FrameLimits`](zpipe::FrameLimits).
+    fn on_command(
+        &mut self,
+        body: &[u8],
+        topic_size: Option<u64>,
+    ) -> Result<Option<Message>, CloseReason> {
+        let subscription = |flag, topic: &[u8]| {
+            let Some(limit) = topic_size else {
+                return Ok(None);
+            };
+            let len = topic.len() as u64;
+            if len > limit {
+                return Err(zmtp::Error::SubscriptionTooLong { len, limit }.into());
+            }
+            Ok(Some(Message::from([&[flag], topic].concat())))
+        };
         match Command::decode(body) {
+            Ok(Command::Subscribe { topic }) => subscription(1, topic),
+            Ok(Command::Cancel { topic }) => subscription(0, topic),
             // A peer that asks faster than it takes answers gets no more of them.
             Ok(Command::Ping { context, .. }) if self.answers < MAX_CONTROL => {
                 let before = self.out.len();
                 self.encoder
                     .encode_command(Command::Pong { context }, &mut self.out);
                 self.answers += self.out.len() - before;
-                Ok(())
+                Ok(None)
             }
             // Unknown and misplaced commands are ignored after the handshake.
-            Ok(_) => Ok(()),
-            Err(error) if error.is_ignorable_command() => Ok(()),
+            Ok(_) => Ok(None),
+            Err(error) if error.is_ignorable_command() => Ok(None),
             Err(error) => Err(CloseReason::Protocol(error)),
         }
     }
@@ -290,7 +308,8 @@ impl Engine {
         };
         let wanted = connection.options.receives;
         let before = translator.passed;
-        let used = translator.decode(input, &mut pipes.inbound, wanted)?;
+        let topic_size = self.limits.topic_size;
+        let used = translator.decode(input, &mut pipes.inbound, wanted, topic_size)?;
         if !wanted {
             let passed = translator.passed - before;
             connection.handle.counters().unwanted.add(passed);
@@ -340,9 +359,17 @@ impl Engine {
                 return Err(CloseReason::Protocol(zmtp::Error::NonceExhausted));
             }
             if budget == 0 {
-                // Others first; the I/O thread comes back to this one.
-                connection.io.notify(Readiness::READABLE);
-                return Ok(Flushed::Later);
+                return Ok(self.flush_later(connection));
+            }
+            if let Some(follower) = &mut self.follower {
+                follower.next(SUBSCRIPTIONS_SIZE, |subscribe, topic| {
+                    translator
+                        .encoder
+                        .encode_subscription(subscribe, topic, &mut translator.out);
+                });
+                if translator.has_output() {
+                    continue;
+                }
             }
             let mut slices: Vec<IoSlice<'_>> = std::mem::take(&mut self.slices);
             let total = outbound.gather(&mut slices, WRITE_SLICES, BATCH);
