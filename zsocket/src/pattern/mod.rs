@@ -285,7 +285,17 @@ mod tests {
                 found.map(|(at, _)| code[at + prefix.len()..].trim_start_matches(['{', ' ']))
             };
             for (prefix, allowed) in [
-                ("crate::", &["error::Refusal", "routing::Routes"][..]),
+                (
+                    "crate::",
+                    &[
+                        "error::Refusal",
+                        "routing::Routes",
+                        "routing::Topics",
+                        "routing::Subscriptions",
+                        "routing::Subscribed",
+                        "routing::Cancelled",
+                    ][..],
+                ),
                 ("std::", &["mem::"]),
                 ("zpipe", &[]),
                 ("ztransport", &[]),
