@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use zmtp::Peer;
-use zpipe::{Counter, Guarded, Reader, Readiness, Writer};
+use zpipe::{Counter, Guarded, Reader, Writer};
 
 use crate::{
     connection::Connection,
@@ -192,11 +192,6 @@ impl Driver {
     /// writes next what the pipe holds.
     pub fn write_full(&self) -> bool {
         self.connection.drive_full()
-    }
-
-    /// Has the I/O thread do what [`write`](Self::write) does.
-    pub fn write_later(&self) {
-        self.connection.io.notify(Readiness::READABLE);
     }
 
     /// Like [`read`](Self::read), for a stream that an [`InputPoll`](crate::InputPoll) has reported, or may

@@ -20,7 +20,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use zpipe::Guarded;
+use zpipe::{Guarded, Notifier, Readiness};
 
 use crate::shrink;
 
@@ -33,7 +33,7 @@ use crate::shrink;
 ///
 /// let wanted = Subscriptions::new();
 /// wanted.subscribe(b"sports");
-/// let mut follower = wanted.follow();
+/// let mut follower = wanted.follow(None);
 /// wanted.subscribe(b"weather");
 /// wanted.cancel(b"sports");
 /// let mut told = Vec::new();
@@ -61,8 +61,9 @@ struct List {
 }
 
 /// How far a follower has been told.
-#[derive(Clone, Copy)]
 struct Progress {
+    /// Who says it to the peer: signalled whenever there is news.
+    teller: Option<Notifier>,
     /// The last change there was when it began: it has not been told of topics that had ended by then.
     began: u64,
     told: u64,
@@ -70,7 +71,7 @@ struct Progress {
 
 impl Progress {
     /// Whether it may have been told of a topic, and not of its end, which is the change with this number.
-    fn knows(self, change: &Change, number: u64) -> bool {
+    fn knows(&self, change: &Change, number: u64) -> bool {
         self.began < number && (change.born..number).contains(&self.told)
     }
 }
@@ -122,6 +123,7 @@ impl Subscriptions {
             }
         };
         list.changes.insert(number, change);
+        list.notify();
     }
 
     /// Takes a topic away.
@@ -141,6 +143,7 @@ impl Subscriptions {
             list.last = number;
             *present = number;
             list.changes.insert(number, change);
+            list.notify();
         } else {
             list.forget(&change.topic);
         }
@@ -158,14 +161,20 @@ impl Subscriptions {
         self.len() == 0
     }
 
-    /// Begins to follow: first comes everything that is there.
+    /// Begins to follow: first comes everything that is there. `teller` is told of each change by
+    /// [`Readiness::READABLE`]. It must not wake a task: it is called with the list locked.
     #[must_use]
-    pub fn follow(&self) -> Follower {
+    pub fn follow(&self, teller: Option<Notifier>) -> Follower {
         let mut list = self.list.lock();
         let id = list.next_follower;
         list.next_follower += 1;
         let began = list.last;
-        list.followers.insert(id, Progress { began, told: 0 });
+        let progress = Progress {
+            teller,
+            began,
+            told: 0,
+        };
+        list.followers.insert(id, progress);
         Follower {
             list: Arc::clone(&self.list),
             id,
@@ -174,6 +183,16 @@ impl Subscriptions {
 }
 
 impl List {
+    fn notify(&self) {
+        for teller in self
+            .followers
+            .values()
+            .filter_map(|follower| follower.teller.as_ref())
+        {
+            teller.notify(Readiness::READABLE);
+        }
+    }
+
     fn forget(&mut self, topic: &[u8]) {
         self.number_of.remove(topic);
         shrink::map(&mut self.number_of);
@@ -225,9 +244,8 @@ impl Follower {
         let mut left = bytes.max(1);
         let mut ends = Vec::new();
         let mut more = false;
-        let before = *progress;
         let mut reached = list.last;
-        for (number, change) in list.changes.range(before.told + 1..) {
+        for (number, change) in list.changes.range(progress.told + 1..) {
             if left == 0 {
                 more = true;
                 reached = number - 1;
@@ -237,7 +255,7 @@ impl Follower {
                 tell(true, &change.topic);
             } else {
                 ends.push(*number);
-                if !before.knows(change, *number) {
+                if !progress.knows(change, *number) {
                     continue; // It came and went.
                 }
                 tell(false, &change.topic);
@@ -298,12 +316,12 @@ mod tests {
     #[test]
     fn each_connection_is_told_of_what_is_and_then_of_changes() {
         let wanted = Subscriptions::new();
-        let mut early = wanted.follow();
+        let mut early = wanted.follow(None);
         wanted.subscribe(b"a");
         wanted.subscribe(b"b");
         assert_eq!(told(&mut early), [on("a"), on("b")]);
         wanted.cancel(b"a");
-        let mut late = wanted.follow();
+        let mut late = wanted.follow(None);
         assert_eq!(told(&mut late), [on("b")]);
         assert_eq!(told(&mut early), [off("a")]);
         wanted.subscribe(b"b");
@@ -315,7 +333,7 @@ mod tests {
     #[test]
     fn a_topic_that_nobody_was_told_of_leaves_nothing() {
         let wanted = Subscriptions::new();
-        let slow = wanted.follow();
+        let slow = wanted.follow(None);
         for n in 0..10_000_u32 {
             wanted.subscribe(&n.to_be_bytes());
             wanted.cancel(&n.to_be_bytes());
@@ -328,8 +346,8 @@ mod tests {
     #[test]
     fn a_slow_connection_keeps_only_ends_of_what_it_was_told() {
         let wanted = Subscriptions::new();
-        let mut slow = wanted.follow();
-        let mut fast = wanted.follow();
+        let mut slow = wanted.follow(None);
+        let mut fast = wanted.follow(None);
         wanted.subscribe(b"known");
         told(&mut slow);
         wanted.cancel(b"known");
@@ -365,7 +383,7 @@ mod tests {
                         wanted.cancel(&[topic]);
                         is_wanted.remove(&topic);
                     }
-                    3 if followers.len() < 3 => followers.push((wanted.follow(), BTreeSet::new())),
+                    3 if followers.len() < 3 => followers.push((wanted.follow(None), BTreeSet::new())),
                     4 if which < followers.len() => drop(followers.remove(which)),
                     _ => if let Some((follower, knows)) = followers.get_mut(which) {
                         follower.next(1, |subscribe, topic| {

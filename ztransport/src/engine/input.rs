@@ -14,7 +14,6 @@ use crate::{
     connection::Connection,
     event::{CloseReason, Event, Letter},
     link::{Driver, Link, next_id},
-    subscriptions::Subscriptions,
 };
 
 /// Bytes for one `read` into the rope.
@@ -118,7 +117,7 @@ impl Engine {
         self.version = encoder.version();
         self.translator = Translator::if_needed(encoder, decoder, &mut self.control);
         let subscriptions = connection.options.subscriptions.as_ref();
-        self.follower = subscriptions.map(Subscriptions::follow);
+        self.follower = subscriptions.map(|wanted| wanted.follow(Some(connection.io.clone())));
         self.watch_traffic(connection);
         connection.handle.counters().established.add(1);
         connection.handle.counters().open.add(1);
