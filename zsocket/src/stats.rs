@@ -26,7 +26,8 @@ pub struct SocketStats {
 pub struct Dropped {
     /// A reply whose requester is gone, or what a ROUTER was to send to a routing id that nobody has.
     pub no_peer: u64,
-    /// A reply to a requester that does not read, or what a ROUTER was to send to such a peer: its pipe is full.
+    /// A reply to a requester that does not read, or what a ROUTER was to send to such a peer: its pipe is full. What
+    /// is published counts once for each subscriber that does not get it.
     pub hwm: u64,
     /// Accepted for a peer that was gone before the message reached the operating system.
     pub peer_lost: u64,
@@ -39,6 +40,10 @@ pub struct Dropped {
     pub refused: u64,
     /// Still queued when the time to linger was over.
     pub linger: u64,
+    /// Published, and nobody had subscribed to it.
+    pub no_subscriber: u64,
+    /// Received by a SUB that has not subscribed to it, or not any more.
+    pub not_subscribed: u64,
     /// Received, but not a message of the pattern: a request or reply without delimiter, a reply
     /// nobody waits for, or anything for a socket that only sends.
     pub unexpected: u64,

@@ -7,7 +7,7 @@ use crate::pattern::{self, Any, State};
 pub(crate) mod sealed {
     use super::{
         SocketType, State,
-        pattern::{Req, Router},
+        pattern::{Publisher, Req, Router, Subscriber},
     };
 
     /// What only this crate can implement.
@@ -29,6 +29,18 @@ pub(crate) mod sealed {
     pub trait Requests: Sealed {
         /// None in a socket of another type.
         fn req(state: &mut Self::State) -> Option<&mut Req>;
+    }
+
+    /// Where the state of a PUB or XPUB is.
+    pub trait Publishes: Sealed {
+        /// None in a socket of another type.
+        fn publisher(state: &mut Self::State) -> Option<&mut dyn Publisher>;
+    }
+
+    /// Where the state of a SUB or XSUB is.
+    pub trait Subscribes: Sealed {
+        /// None in a socket of another type.
+        fn subscriber(state: &mut Self::State) -> Option<&mut dyn Subscriber>;
     }
 
     /// Where it says whether new peers are sent an empty message.
@@ -59,6 +71,12 @@ pub trait CanRoute: Pattern + sealed::Routes {}
 /// Patterns that send requests.
 pub trait CanRequest: Pattern + sealed::Requests {}
 
+/// Patterns that send each message to all who have subscribed to it.
+pub trait CanPublish: Pattern + sealed::Publishes {}
+
+/// Patterns that subscribe to messages.
+pub trait CanSubscribe: Pattern + sealed::Subscribes {}
+
 /// Patterns that can make themselves known to a ROUTER.
 pub trait CanProbe: Pattern + sealed::Probes {}
 
@@ -87,6 +105,17 @@ patterns! {
     /// when the last one is gone and all that it has sent is received: who only sends has to look for messages
     /// now and then.
     Pair: CanSend CanReceive;
+    /// Sends each message to all SUB and XSUB peers that have subscribed to it. It never waits: a peer whose pipe is full
+    /// loses the message, which is counted.
+    Pub: CanSend;
+    /// Receives from its PUB and XPUB peers what it has subscribed to, one message of each in turn.
+    Sub: CanReceive;
+    /// Like PUB, and receives what its peers subscribe to and cancel: messages of the byte 01 or 00 and the topic. Half of
+    /// a proxy.
+    XPub: CanSend CanReceive;
+    /// Like SUB, without filtering again what comes, and subscribes by sending messages of the byte 01 or 00 and the topic.
+    /// Other messages go to all its peers. The other half of a proxy.
+    XSub: CanSend CanReceive;
     /// Sends each message to one of its PULL peers in turn; waits while none has room.
     Push: CanSend;
     /// Receives from its PUSH peers, one message of each in turn.
@@ -140,6 +169,20 @@ parts! {
     CanRequest Requests req: pattern::Req;
     Req => |state| Some(state);
     Dynamic => |state| state.req();
+}
+
+parts! {
+    CanPublish Publishes publisher: dyn pattern::Publisher;
+    Pub => |state| Some(state);
+    XPub => |state| Some(state);
+    Dynamic => |state| state.publisher();
+}
+
+parts! {
+    CanSubscribe Subscribes subscriber: dyn pattern::Subscriber;
+    Sub => |state| Some(state);
+    XSub => |state| Some(state);
+    Dynamic => |state| state.subscriber();
 }
 
 parts! {

@@ -116,7 +116,10 @@ impl<S: State> Core<S> {
 
     fn transport_options(&self) -> Options {
         let (socket_type, receives) = (self.state.socket_type(), self.state.receives());
-        self.options.transport(socket_type, receives)
+        let mut options = self.options.transport(socket_type, receives);
+        options.wants_rest = self.state.wants_rest_of_strangers();
+        options.subscriptions = self.subscriptions.clone();
+        options
     }
 
     pub(crate) fn last_endpoint(&self) -> Option<Endpoint> {

@@ -4,7 +4,8 @@
 //!
 //! - this file takes in what happened meanwhile,
 //! - `peers` takes in who comes and goes,
-//! - `send` and `recv` move messages, `wait` waits for what they lack,
+//! - `send`, `fan_out` and `recv` move messages, `wait` waits for what they lack,
+//! - `subscriptions` takes in what subscribers ask for, and tells publishers,
 //! - `endpoints` binds and connects.
 //!
 //! Everything runs on the application's thread, inside a call. What happened meanwhile, links that came, went,
@@ -18,16 +19,18 @@
 mod attachments;
 mod departed;
 mod endpoints;
+mod fan_out;
 mod outgoing;
 mod peers;
 mod recv;
 mod send;
+mod subscriptions;
 mod wait;
 
 use std::sync::Arc;
 
-use zpipe::{Mailbox, Process, Readiness, ReadySet, Spinner, deferred::Deferral};
-use ztransport::{Endpoint, InputPoll, Letter, SocketHandle};
+use zpipe::{Encoded, Mailbox, Process, Readiness, ReadySet, Spinner, deferred::Deferral};
+use ztransport::{Endpoint, InputPoll, Letter, SocketHandle, Subscriptions};
 
 pub(crate) use self::attachments::Use;
 use self::{attachments::Attachments, departed::Departed, endpoints::close_link, peers::Standby};
@@ -68,6 +71,11 @@ pub(crate) struct Core<S: State> {
     departed: Departed,
     /// Links of the socket's own that have to wait until another one is gone.
     standby: Standby,
+    /// What its publishers are asked for, if it subscribes.
+    subscriptions: Option<Subscriptions>,
+    /// Who gets a message for many, and that message. Kept for their memory.
+    recipients: Vec<usize>,
+    encoded: Encoded,
     /// Where the socket was made. Nothing of it may be touched in a forked child: others may hold its locks
     /// there for ever, and its descriptors are shared with the parent.
     process: Process,
@@ -106,6 +114,7 @@ impl<S: State> Core<S> {
         } else {
             Spinner::new()
         };
+        let subscriptions = state.subscribes().then(Subscriptions::new);
         Self {
             context,
             id,
@@ -123,6 +132,9 @@ impl<S: State> Core<S> {
             ended: None,
             departed: Departed::default(),
             standby: Standby::default(),
+            subscriptions,
+            recipients: Vec::new(),
+            encoded: Encoded::default(),
             process: Process::current(),
             loss: PeerLoss::Gone,
             stats: SocketStats::default(),
@@ -141,6 +153,9 @@ impl<S: State> Core<S> {
         if !self.ready.is_empty() {
             self.process_signals();
         }
+        if self.state.takes_in() && self.links.inbound.current().is_some() {
+            self.take_in();
+        }
         match self.ended {
             None => Ok(()),
             Some(refusal) => Err(refusal),
@@ -153,15 +168,18 @@ impl<S: State> Core<S> {
         let mut mail = false;
         let mut gone = Vec::new();
         let mut named = Vec::new();
+        let mut room = Vec::new();
+        let mut lost = Vec::new();
         let (ready, links, state) = (&mut self.ready, &mut self.links, &mut self.state);
         ready.drain(|token, what| {
             if token == MAIL_TOKEN {
                 mail = true;
             } else if let Some(place) = links.find(token) {
                 links.on_signal(place, what);
-                let Some(Slot { link, .. }) = links.get_mut(place) else {
+                let Some(Slot { link, follower, .. }) = links.get_mut(place) else {
                     return;
                 };
+                let slot_follows = follower.is_some();
                 if what.contains(Readiness::MAIL) {
                     // The connection broke, or was made, maybe again.
                     let (at, news) = (At { place, id: token }, link.take_news());
@@ -169,17 +187,30 @@ impl<S: State> Core<S> {
                         state.on_interrupted(at, taken);
                     }
                     named.extend(news.peer.map(|peer| (at, peer.identity)));
+                    if news.taken.is_some() {
+                        lost.push(place);
+                    }
                 }
                 if link.writer.is_closed() {
                     gone.push(place);
+                }
+                if what.contains(Readiness::WRITABLE) && slot_follows {
+                    room.push(place);
                 }
             }
         });
         for place in gone {
             self.on_gone(place);
         }
+        for place in lost {
+            self.links.set_connected(place, false);
+        }
         for (at, name) in named {
+            self.links.set_connected(at.place, true);
             self.on_named(at, name);
+        }
+        for place in room {
+            self.tell_place(place);
         }
         if mail {
             let letters = self.mailbox.take();
@@ -229,6 +260,11 @@ impl<S: State> Core<S> {
 
     pub(crate) fn stats(&self) -> SocketStats {
         self.stats.with(self.handle.counters())
+    }
+
+    /// How many peers there are with which the handshake is complete.
+    pub(crate) fn connected(&self) -> usize {
+        self.links.connected()
     }
 
     /// How many peers the socket has pipes to.

@@ -42,6 +42,18 @@ impl Outgoing<'_> {
         }
     }
 
+    /// The first frame, and whether it is the only one.
+    #[inline]
+    pub(super) fn first(&self) -> (&[u8], bool) {
+        match self {
+            Self::Body { body, .. } => (body, true),
+            Self::Message(message) => match message.frames() {
+                [first, rest @ ..] => (first, rest.is_empty()),
+                [] => (&[], true),
+            },
+        }
+    }
+
     /// Takes the first frame off, now that the message is going to be sent.
     pub(super) fn drop_head(&mut self, deferral: &mut Deferral) {
         if let Self::Message(message) = self

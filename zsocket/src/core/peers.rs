@@ -52,10 +52,11 @@ impl<S: State> Core<S> {
         if let (Some(input), Some(driver)) = (&self.input, &slot.link.driver) {
             input.join(driver);
         }
-        if self.state.probes() {
-            slot.link.writer.append(Flags::NONE, &[]);
+        if let Some(greeting) = self.state.greeting() {
+            slot.link.writer.append(Flags::NONE, &greeting);
             slot.commit(true, &mut self.deferral);
         }
+        self.follow(at);
         at
     }
 
@@ -163,6 +164,7 @@ impl<S: State> Core<S> {
         };
         let has_rest = !slot.link.reader.is_closed();
         let left = slot.link.left();
+        self.links.set_connected(place, false);
         self.state.on_gone(at);
         if self.standby.iter().any(|(other, _)| *other == at) {
             // Nothing was ever received from there.

@@ -20,6 +20,7 @@ impl<S: State> Core<S> {
         match source {
             Source::Fair => self.recv_fair(message, then)?,
             Source::Only(at) => self.recv_only(at, message, then)?,
+            Source::Own => self.recv_own(message)?,
         }
         self.stats.messages_received += 1;
         Ok(())
@@ -32,7 +33,7 @@ impl<S: State> Core<S> {
             let from = self.read_fair(message, then)?;
             match self.state.accept(from, message) {
                 Verdict::Deliver => return Ok(()),
-                Verdict::Discard => self.discard(message),
+                verdict => self.discard(verdict, message),
             }
         }
         Err(Refusal::Again)
@@ -80,7 +81,7 @@ impl<S: State> Core<S> {
                 slot.release(&mut self.deferral);
                 match self.state.accept(at, message) {
                     Verdict::Deliver => return Ok(()),
-                    Verdict::Discard => self.discard(message),
+                    verdict => self.discard(verdict, message),
                 }
                 discarded += 1;
                 if discarded == DISCARDS_BETWEEN_LOOKS {
@@ -110,8 +111,12 @@ impl<S: State> Core<S> {
     }
 
     /// A message that is not for the application.
-    fn discard(&mut self, message: &mut Message) {
-        self.stats.dropped.unexpected += 1;
+    pub(super) fn discard(&mut self, verdict: Verdict, message: &mut Message) {
+        match verdict {
+            Verdict::Discard => self.stats.dropped.unexpected += 1,
+            Verdict::Filtered => self.stats.dropped.not_subscribed += 1,
+            Verdict::Deliver | Verdict::Taken => {}
+        }
         self.deferral.begin();
         deferred::drop_bodies(message);
     }

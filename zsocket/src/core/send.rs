@@ -42,6 +42,7 @@ impl<S: State> Core<S> {
         match self.state.route(message.head())? {
             Route::Balanced => self.send_balanced(message, then)?,
             Route::One(at, otherwise) => self.send_to(at, message, otherwise, then)?,
+            Route::Many(otherwise) => self.send_many(message, otherwise, then)?,
             Route::Nobody => {
                 self.drop_unsent(message);
                 self.stats.dropped.no_peer += 1;
@@ -85,7 +86,7 @@ impl<S: State> Core<S> {
 
     /// A link was found full: empties its pipe, or takes it out of the circle until it has drained.
     #[inline(never)]
-    fn make_room(&mut self, at: usize, then: Then) {
+    pub(super) fn make_room(&mut self, at: usize, then: Then) {
         self.deferral.begin();
         let Some(slot) = self.links.get_mut(at) else {
             return self.links.outbound.remove(at);
@@ -138,18 +139,8 @@ impl<S: State> Core<S> {
                 return Ok(());
             }
             if otherwise == Otherwise::Drop {
-                // In a burst the pipe may be full although the peer takes everything.
                 self.deferral.begin();
-                // Another thread that is writing it out waits for nothing, but may have lost its processor.
-                let begin = Instant::now();
-                while !slot.flush()
-                    && !slot.link.writer.has_room()
-                    && begin.elapsed() < OTHERS_TIME
-                    && !ztransport::is_io_thread()
-                {
-                    std::thread::yield_now();
-                }
-                if slot.link.writer.has_room() {
+                if finds_room(slot) {
                     continue;
                 }
                 self.stats.dropped.hwm += 1;
@@ -182,12 +173,27 @@ impl<S: State> Core<S> {
     }
 
     /// Nobody gets the message.
-    fn drop_unsent(&mut self, message: &mut Outgoing<'_>) {
+    pub(super) fn drop_unsent(&mut self, message: &mut Outgoing<'_>) {
         if let Outgoing::Message(message) = message {
             self.deferral.begin();
             deferred::drop_bodies(message);
         }
     }
+}
+
+/// Whether a pipe that was found full has room after all: in a burst it may be full although the peer takes everything.
+#[cold]
+pub(super) fn finds_room(slot: &mut Slot) -> bool {
+    // Another thread that is writing it out waits for nothing, but may have lost its processor.
+    let begin = Instant::now();
+    while !slot.flush()
+        && !slot.link.writer.has_room()
+        && begin.elapsed() < OTHERS_TIME
+        && !ztransport::is_io_thread()
+    {
+        std::thread::yield_now();
+    }
+    slot.link.writer.has_room()
 }
 
 /// Drops what a link has brought until now. `false` when there is more of it.

@@ -6,7 +6,7 @@ mod slot;
 use std::collections::{BTreeSet, HashMap};
 
 use zpipe::Readiness;
-use ztransport::{Driver, Link, shrink};
+use ztransport::{Driver, Follower, Link, shrink};
 
 pub(crate) use self::slot::Slot;
 use crate::{pattern::At, routing::Rotation};
@@ -28,6 +28,10 @@ pub(crate) struct Links {
     places: usize,
     /// How many of them have an engine behind them.
     streams: usize,
+    /// How many of them have a peer with which the handshake is complete.
+    connected: usize,
+    /// See [`followers`](Self::followers).
+    followers: BTreeSet<usize>,
     /// Links that may have room.
     pub(crate) outbound: Rotation,
     /// Full links that will signal when they have drained to half. They may have room by now.
@@ -41,7 +45,9 @@ impl Links {
         let id = link.id;
         let connection = connection_of(&link);
         self.streams += usize::from(link.driver.is_some());
-        let slot = Some(Slot::new(link));
+        let slot = Slot::new(link);
+        self.connected += usize::from(slot.connected);
+        let slot = Some(slot);
         let at = match self.free.pop_first() {
             Some(at) => {
                 self.slots[at] = slot;
@@ -63,7 +69,10 @@ impl Links {
 
     /// Takes a link out of the table.
     pub(crate) fn remove(&mut self, at: usize) -> Option<Link> {
-        let Slot { link, .. } = self.slots.get_mut(at)?.take()?;
+        let Slot {
+            link, connected, ..
+        } = self.slots.get_mut(at)?.take()?;
+        self.connected -= usize::from(connected);
         self.streams -= usize::from(link.driver.is_some());
         self.free.insert(at);
         self.by_id.remove(&link.id);
@@ -72,6 +81,7 @@ impl Links {
             self.by_connection.remove(&(id, at));
         }
         self.places ^= at;
+        self.followers.remove(&at);
         self.outbound.remove(at);
         self.draining.remove(at);
         self.inbound.remove(at);
@@ -109,6 +119,37 @@ impl Links {
                 circle.remove(place);
             }
         }
+    }
+
+    /// A link over inproc follows what the socket subscribes to.
+    pub(crate) fn set_follower(&mut self, place: usize, follower: Follower) {
+        if let Some(slot) = self.get_mut(place) {
+            slot.follower = Some(follower);
+            self.followers.insert(place);
+        }
+    }
+
+    /// Where the links over inproc are that follow what the socket subscribes to.
+    pub(crate) fn followers(&self) -> Vec<usize> {
+        self.followers.iter().copied().collect()
+    }
+
+    /// The handshake of a link is complete, or its connection broke.
+    pub(crate) fn set_connected(&mut self, place: usize, connected: bool) {
+        if let Some(slot) = self.get_mut(place)
+            && std::mem::replace(&mut slot.connected, connected) != connected
+        {
+            if connected {
+                self.connected += 1;
+            } else {
+                self.connected -= 1;
+            }
+        }
+    }
+
+    /// How many links have a peer with which the handshake is complete.
+    pub(crate) fn connected(&self) -> usize {
+        self.connected
     }
 
     /// Ends what [`hold`](Self::hold) has begun.

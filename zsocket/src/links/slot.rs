@@ -1,7 +1,7 @@
 //! One link in a socket's table, and who writes what is sent on it.
 
 use zpipe::deferred::Deferral;
-use ztransport::{Driver, Link};
+use ztransport::{Driver, Follower, Link};
 
 use super::burst;
 
@@ -18,6 +18,12 @@ pub(crate) struct Slot {
     pub(crate) link: Link,
     /// Nothing is received from it for the time being.
     pub(super) held: bool,
+    /// The handshake with the peer is complete.
+    pub(super) connected: bool,
+    /// Over inproc: what the peer, a publisher, has been asked for.
+    pub(crate) follower: Option<Follower>,
+    /// The first message of the connection that the last one was taken in from.
+    begun: u64,
     /// What had been written when the engine last had to be woken.
     woken_messages: u64,
     woken_bytes: u64,
@@ -28,8 +34,11 @@ pub(crate) struct Slot {
 impl Slot {
     pub(super) fn new(link: Link) -> Self {
         Self {
+            connected: link.peer.is_some(),
             link,
             held: false,
+            follower: None,
+            begun: 0,
             woken_messages: 0,
             woken_bytes: 0,
             flushed_bytes: 0,
@@ -50,29 +59,69 @@ impl Slot {
         self.link.writer.prefetch_memory();
     }
 
+    /// What comes after [`Writer::commit_unseen`](zpipe::Writer::commit_unseen): like [`commit`](Self::commit), of a message that many get. If nobody
+    /// is at it the I/O thread sends it, since a system call for each link would keep the caller.
+    #[inline]
+    pub(crate) fn after_commit(&mut self, deferral: &mut Deferral) {
+        if self.link.writer.takes_idle_reader() {
+            deferral.begin();
+            self.start_later();
+        } else if self.link.writer.written_bytes() - self.flushed_bytes >= BATCH_BYTES {
+            deferral.begin();
+            self.flush();
+        }
+        self.link.writer.prefetch_memory();
+    }
+
+    /// Whether the message that came as this one, or the next to come, is the first of another connection.
+    pub(crate) fn is_renewed(&mut self, number: u64) -> bool {
+        let begun = self.link.begun();
+        begun > self.begun && number >= begun && {
+            self.begun = begun;
+            true
+        }
+    }
+
     /// The reading end was idle: the engine if it is free, the I/O thread, or the inproc peer.
     #[inline(never)]
     fn start(&mut self, direct: bool) {
-        let writer = &mut self.link.writer;
-        let Some(driver) = self.link.driver.as_ref().filter(|_| !writer.is_closed()) else {
-            return writer.wake_reader();
-        };
-        self.flushed_bytes = writer.written_bytes();
-        if direct {
-            return driver.write();
+        let has_engine = self.link.driver.is_some() && !self.link.writer.is_closed();
+        if !has_engine {
+            return self.link.writer.wake_reader();
         }
-        let burst = burst::goes_on();
+        if !direct {
+            if burst::goes_on() {
+                return self.start_later();
+            }
+            self.note_woken();
+        }
+        self.flushed_bytes = self.link.writer.written_bytes();
+        if let Some(driver) = &self.link.driver {
+            driver.write();
+        }
+    }
+
+    /// Likewise, in a burst: the thread that has time for it.
+    fn start_later(&mut self) {
+        let is_stream = self.note_woken();
+        let writer = &mut self.link.writer;
+        self.flushed_bytes = writer.written_bytes();
+        match self.link.driver.as_ref().filter(|_| !writer.is_closed()) {
+            Some(driver) if is_stream => {
+                driver.write_full();
+            }
+            _ => writer.wake_reader(),
+        }
+    }
+
+    /// The engine is woken. Whether so much has been written since the last time that it is a stream.
+    fn note_woken(&mut self) -> bool {
+        let writer = &self.link.writer;
         let messages = writer.written() - self.woken_messages;
         let bytes = writer.written_bytes() - self.woken_bytes;
         self.woken_messages = writer.written();
         self.woken_bytes = writer.written_bytes();
-        if !burst {
-            driver.write();
-        } else if messages >= STREAM_MESSAGES || bytes >= STREAM_BYTES {
-            driver.write_full();
-        } else {
-            writer.wake_reader();
-        }
+        messages >= STREAM_MESSAGES || bytes >= STREAM_BYTES
     }
 
     /// Empties the pipe as far as the peer takes it, on this thread; `false` if another thread is at it.

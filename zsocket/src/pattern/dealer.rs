@@ -1,5 +1,6 @@
 //! DEALER: to one peer in turn, from one peer in turn, without envelopes. RFC 28, "The DEALER Socket Type".
 
+use bytes::Bytes;
 use zmtp::{Frame, SocketType};
 
 use super::{At, Route, Source, State};
@@ -26,8 +27,8 @@ impl State for Dealer {
         true
     }
 
-    fn probes(&self) -> bool {
-        self.probe
+    fn greeting(&self) -> Option<Bytes> {
+        self.probe.then(Bytes::new)
     }
 
     #[inline]

@@ -4,8 +4,8 @@ use bytes::Bytes;
 use zmtp::{Frame, Message, SocketType};
 
 use super::{
-    Admission, At, Dealer, Frames, Pair, Pull, Push, Rep, Req, Route, Router, Source, State,
-    Verdict,
+    Admission, At, Change, Dealer, Frames, Pair, Pub, Publisher, Pull, Push, Rep, Req, Route,
+    Router, Source, State, Sub, Subscriber, Verdict, XPub, XSub,
 };
 use crate::error::Refusal;
 
@@ -39,7 +39,7 @@ macro_rules! any {
     };
 }
 
-any! { Pair Push Pull Req Rep Dealer Router }
+any! { Pair Pub Sub XPub XSub Push Pull Req Rep Dealer Router }
 
 impl Any {
     /// The state of a REQ, if it is one.
@@ -54,6 +54,24 @@ impl Any {
     pub(crate) fn router(&mut self) -> Option<&mut Router> {
         match self {
             Self::Router(router) => Some(router),
+            _ => None,
+        }
+    }
+
+    /// The state of a PUB or XPUB, if it is one.
+    pub(crate) fn publisher(&mut self) -> Option<&mut dyn Publisher> {
+        match self {
+            Self::Pub(state) => Some(state),
+            Self::XPub(state) => Some(state),
+            _ => None,
+        }
+    }
+
+    /// The state of a SUB or XSUB, if it is one.
+    pub(crate) fn subscriber(&mut self) -> Option<&mut dyn Subscriber> {
+        match self {
+            Self::Sub(state) => Some(state),
+            Self::XSub(state) => Some(state),
             _ => None,
         }
     }
@@ -112,8 +130,36 @@ impl State for Any {
         each!(self, state => state.voids_input())
     }
 
-    fn probes(&self) -> bool {
-        each!(self, state => state.probes())
+    fn greeting(&self) -> Option<Bytes> {
+        each!(self, state => state.greeting())
+    }
+
+    fn recipients(&mut self, first: &[u8], is_whole: bool, places: &mut Vec<usize>) -> bool {
+        each!(self, state => state.recipients(first, is_whole, places))
+    }
+
+    fn sent_to_many(&mut self) {
+        each!(self, state => state.sent_to_many());
+    }
+
+    fn subscribes(&self) -> bool {
+        each!(self, state => state.subscribes())
+    }
+
+    fn take_changes(&mut self) -> Vec<Change> {
+        each!(self, state => state.take_changes())
+    }
+
+    fn takes_in(&self) -> bool {
+        each!(self, state => state.takes_in())
+    }
+
+    fn is_full(&self, limit: u32) -> bool {
+        each!(self, state => state.is_full(limit))
+    }
+
+    fn pop(&mut self, message: &mut Message) -> bool {
+        each!(self, state => state.pop(message))
     }
 
     fn wrap(&self, out: &mut impl Frames) {
@@ -164,12 +210,20 @@ impl State for Any {
         each!(self, state => state.wants_rest(at))
     }
 
+    fn wants_rest_of_strangers(&self) -> bool {
+        each!(self, state => state.wants_rest_of_strangers())
+    }
+
     fn awaits(&self, at: At) -> Option<u64> {
         each!(self, state => state.awaits(at))
     }
 
     fn on_interrupted(&mut self, at: At, taken: u64) {
         each!(self, state => state.on_interrupted(at, taken));
+    }
+
+    fn on_renewed(&mut self, at: At) {
+        each!(self, state => state.on_renewed(at));
     }
 
     fn on_lost(&mut self, at: At) {
@@ -183,8 +237,8 @@ mod tests {
 
     #[test]
     fn it_is_what_it_was_asked_to_be() {
-        let types = ["PAIR", "PUSH", "PULL", "REQ", "REP", "DEALER", "ROUTER"];
-        for name in types {
+        let types = "PAIR PUB SUB XPUB XSUB PUSH PULL REQ REP DEALER ROUTER";
+        for name in types.split(' ') {
             let socket_type = SocketType::from_name(name.as_bytes()).unwrap();
             assert_eq!(Any::new(socket_type).unwrap().socket_type(), socket_type);
         }

@@ -160,7 +160,8 @@ mod tests {
                     again.extend(message.iter().map(|f| f.to_vec()));
                     prop_assert_eq!(again, frames);
                 }
-                Verdict::Discard => {
+                verdict => {
+                    prop_assert_eq!(verdict, Verdict::Discard);
                     prop_assert_eq!(delimiter, None);
                     prop_assert_eq!(rep.source(), Ok(Source::Fair));
                 }

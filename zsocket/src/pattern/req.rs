@@ -1,5 +1,6 @@
 //! REQ: one request, then its reply. RFC 28, "The REQ Socket Type".
 
+use bytes::Bytes;
 use zmtp::{Frame, Message, SocketType};
 
 use super::{At, Frames, Route, Source, State, Verdict, prepare_delimiter};
@@ -87,8 +88,8 @@ impl State for Req {
         true
     }
 
-    fn probes(&self) -> bool {
-        self.probe
+    fn greeting(&self) -> Option<Bytes> {
+        self.probe.then(Bytes::new)
     }
 
     /// The envelope of a request is an empty delimiter, maybe behind the request's number.
@@ -277,7 +278,10 @@ mod tests {
                     prop_assert!(frames[0].is_empty());
                     prop_assert_eq!(message.len(), frames.len() - 1);
                 }
-                Verdict::Discard => prop_assert_eq!(req.source(), Ok(Source::Only(at(1)))),
+                verdict => {
+                    prop_assert_eq!(verdict, Verdict::Discard);
+                    prop_assert_eq!(req.source(), Ok(Source::Only(at(1))));
+                }
             }
         }
     }

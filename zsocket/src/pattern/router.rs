@@ -97,8 +97,8 @@ impl State for Router {
         }
     }
 
-    fn probes(&self) -> bool {
-        self.probe
+    fn greeting(&self) -> Option<Bytes> {
+        self.probe.then(Bytes::new)
     }
 
     fn takes_head(&self) -> bool {

@@ -1,13 +1,5 @@
 //! What a subscriber wants.
 
-#![cfg_attr(
-    not(test),
-    expect(
-        dead_code,
-        reason = "the patterns that publish and subscribe come next"
-    )
-)]
-
 use super::{prefixes::PrefixMap, topics::Cancelled};
 
 /// A subscriber's topics. The same topic may be wanted several times; then it has to be given up as often.
@@ -52,6 +44,7 @@ impl Subscriptions {
         self.counts.prefixes_of(body).next().is_some()
     }
 
+    #[cfg(test)]
     /// Shows all topics in the order of their bytes, and how often each of them is wanted.
     pub(crate) fn each(&self, mut visit: impl FnMut(&[u8], usize)) {
         self.counts.each(|topic, count| visit(topic, *count));

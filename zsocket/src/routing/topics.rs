@@ -1,13 +1,5 @@
 //! Which link wants which topics.
 
-#![cfg_attr(
-    not(test),
-    expect(
-        dead_code,
-        reason = "the patterns that publish and subscribe come next"
-    )
-)]
-
 use std::collections::BTreeSet;
 
 use smallvec::SmallVec;
@@ -61,6 +53,7 @@ impl Topics {
         self.by_topic.len()
     }
 
+    #[cfg(test)]
     /// The number of links that want exactly this topic.
     pub(crate) fn count(&self, topic: &[u8]) -> usize {
         let found = self.by_topic.find(topic);

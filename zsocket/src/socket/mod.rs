@@ -2,6 +2,8 @@
 
 mod asynchronous;
 mod builder;
+mod publishing;
+mod readiness;
 mod recv;
 mod send;
 mod special;

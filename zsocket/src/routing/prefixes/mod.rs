@@ -131,6 +131,7 @@ impl<V: Default> PrefixMap<V> {
         }
     }
 
+    #[cfg(test)]
     /// The value of a stored string, by its number.
     pub(crate) fn value(&self, id: u32) -> &V {
         debug_assert!(self.node(id).stored);
@@ -155,6 +156,7 @@ impl<V: Default> PrefixMap<V> {
         key.reverse();
     }
 
+    #[cfg(test)]
     /// Shows all strings and their values, in the order of their bytes.
     pub(crate) fn each(&self, mut visit: impl FnMut(&[u8], &V)) {
         if self.nodes.is_empty() {

@@ -1,0 +1,149 @@
+//! What subscribers ask for, on both sides.
+
+use zmtp::{Message, header::Flags};
+
+use super::Core;
+use crate::{
+    error::Refusal,
+    links::Slot,
+    pattern::{At, Change, State},
+};
+
+/// Messages that are taken in before a call goes on with what it is about.
+const TAKEN_IN_AT_A_TIME: u32 = 1000;
+
+impl<S: State> Core<S> {
+    // ---- The publisher ----
+
+    /// Takes in what peers have sent, as far as the pattern has room for it.
+    #[inline(never)]
+    pub(super) fn take_in(&mut self) {
+        self.deferral.begin();
+        let mut message = Message::new();
+        for _ in 0..TAKEN_IN_AT_A_TIME {
+            if self.state.is_full(self.options.recv_hwm) || !self.take_in_next(&mut message) {
+                return;
+            }
+        }
+    }
+
+    /// Takes in one message. `false` if there is none.
+    fn take_in_next(&mut self, message: &mut Message) -> bool {
+        while let Some(place) = self.links.inbound.current() {
+            let Some(slot) = self.links.get_mut(place) else {
+                self.links.inbound.remove(place);
+                continue;
+            };
+            let at = At {
+                place,
+                id: slot.link.id,
+            };
+            let number = slot.link.reader.messages_read();
+            let has_message = slot.link.reader.read_message_unreleased(message);
+            let is_new = slot.is_renewed(number);
+            if has_message {
+                slot.release(&mut self.deferral);
+                self.links.next_inbound();
+                if is_new {
+                    self.state.on_renewed(at);
+                }
+                let verdict = self.state.accept(at, message);
+                self.discard(verdict, message);
+                return true;
+            }
+            if is_new {
+                self.state.on_renewed(at);
+            }
+            let Some(slot) = self.links.get_mut(place) else {
+                continue;
+            };
+            if slot.link.reader.is_closed() {
+                self.lose(place);
+            } else if slot.link.reader.set_idle() {
+                self.links.inbound.remove(place);
+            }
+        }
+        false
+    }
+
+    /// Whether there is more that the pattern has room for.
+    pub(crate) fn has_more_to_take_in(&self) -> bool {
+        self.state.takes_in()
+            && self.links.inbound.current().is_some()
+            && !self.state.is_full(self.options.recv_hwm)
+    }
+
+    /// Receives what was taken in.
+    pub(super) fn recv_own(&mut self, message: &mut Message) -> Result<(), Refusal> {
+        if self.state.pop(message) {
+            return Ok(());
+        }
+        match self.links.inbound.current() {
+            // Only a part of it was taken in.
+            Some(_) => Err(Refusal::Again),
+            None => Err(Refusal::WouldBlock),
+        }
+    }
+
+    // ---- The subscriber ----
+
+    /// Lets publishers know of what the pattern has changed.
+    pub(crate) fn tell_changes(&mut self) {
+        let changes = self.state.take_changes();
+        let Some(subscriptions) = self.subscriptions.as_ref().filter(|_| !changes.is_empty())
+        else {
+            return;
+        };
+        for change in &changes {
+            match change {
+                Change::Subscribe(topic) => subscriptions.subscribe(topic),
+                Change::Cancel(topic) => subscriptions.cancel(topic),
+            }
+        }
+        for place in self.links.followers() {
+            self.tell_place(place);
+        }
+    }
+
+    /// A new link: an engine follows by itself, and over inproc it is up to this end.
+    pub(super) fn follow(&mut self, at: At) {
+        if let (Some(subscriptions), Some(slot)) = (&self.subscriptions, self.links.at(at))
+            && slot.link.driver.is_none()
+        {
+            let follower = subscriptions.follow(None);
+            self.links.set_follower(at.place, follower);
+            self.tell_place(at.place);
+        }
+    }
+
+    /// Tells the peer of a link over inproc what is new, as far as there is room for it.
+    pub(super) fn tell_place(&mut self, place: usize) {
+        self.deferral.begin();
+        let Some(slot) = self.links.get_mut(place) else {
+            return;
+        };
+        let Slot { link, follower, .. } = slot;
+        let Some(follower) = follower else {
+            return;
+        };
+        loop {
+            if !link.writer.has_room() {
+                // The peer reads at its own pace, and then this goes on.
+                if link.writer.block_until_room() {
+                    return;
+                }
+                continue;
+            }
+            let mut is_news = false;
+            follower.next(1, |subscribe, topic| {
+                is_news = true;
+                let body = [&[u8::from(subscribe)], topic].concat();
+                link.writer.append(Flags::NONE, &body);
+            });
+            if !is_news {
+                return;
+            }
+            link.writer.commit();
+        }
+    }
+}

@@ -1,0 +1,510 @@
+//! PUB and XPUB: each message to all who have subscribed to it. RFC 29, "The PUB Socket Type" and "The XPUB Socket
+//! Type".
+
+use bytes::Bytes;
+use zmtp::{Frame, Message, SocketType};
+
+use super::{Admission, At, Otherwise, Route, Source, State, Verdict};
+use crate::{
+    error::Refusal,
+    routing::{Cancelled, Notices, Present, Subscribed, Topics},
+};
+
+/// Who has subscribed to what at a PUB (or, if it is `RAW`, an XPUB).
+#[derive(Debug, Default)]
+pub struct Publish<const RAW: bool> {
+    links: Present,
+    topics: Topics,
+    /// What peers have asked for, if it is the application that decides on that.
+    requested: Topics,
+    /// What an XPUB receives.
+    notices: Notices,
+    /// The peer whose request was received last.
+    last: Option<At>,
+    /// Nothing was sent since then.
+    answers_last: bool,
+    rules: Rules,
+}
+
+/// Options of a publisher.
+#[derive(Debug, Default)]
+pub struct Rules {
+    /// Each subscription is received, not only the first one to a topic.
+    pub(crate) verbose: bool,
+    /// Each cancellation is received, not only the last one of a topic.
+    pub(crate) verbose_cancel: bool,
+    /// Peers only ask, and the application decides.
+    pub(crate) manual: bool,
+    /// The first message after a request goes to the peer alone that has made it.
+    pub(crate) last_value: bool,
+    /// A message waits until all who should get it have room.
+    pub(crate) no_drop: bool,
+    /// Messages go to those who do *not* match.
+    pub(crate) invert: bool,
+    /// A message whose first frame is no subscription has none in it.
+    pub(crate) only_first: bool,
+    /// What a new peer is sent first.
+    pub(crate) welcome: Option<Bytes>,
+}
+
+/// The state of a PUB.
+pub(crate) type Pub = Publish<false>;
+/// The state of an XPUB.
+pub(crate) type XPub = Publish<true>;
+
+/// What the application wants of a publisher, whichever it is.
+pub trait Publisher {
+    /// Its options.
+    fn rules(&mut self) -> &mut Rules;
+    /// Has the peer whose request was received last get what begins with a topic. `false` if there is none.
+    fn subscribe_last(&mut self, topic: &[u8]) -> bool;
+    /// Ends that.
+    fn unsubscribe_last(&mut self, topic: &[u8]) -> bool;
+    /// How many topics there are.
+    fn topics(&self) -> usize;
+    /// How many peers get a message that begins with this.
+    fn subscribers(&mut self, first: &[u8]) -> usize;
+}
+
+impl<const RAW: bool> Publisher for Publish<RAW> {
+    fn rules(&mut self) -> &mut Rules {
+        &mut self.rules
+    }
+
+    fn subscribe_last(&mut self, topic: &[u8]) -> bool {
+        let last = self.last.filter(|at| self.links.contains(*at));
+        if let Some(at) = last {
+            self.topics.subscribe(at.place, topic);
+        }
+        last.is_some()
+    }
+
+    fn unsubscribe_last(&mut self, topic: &[u8]) -> bool {
+        let last = self.last.filter(|at| self.links.contains(*at));
+        if let Some(at) = last {
+            self.topics.cancel(at.place, topic);
+        }
+        last.is_some()
+    }
+
+    fn topics(&self) -> usize {
+        self.topics.topics()
+    }
+
+    fn subscribers(&mut self, first: &[u8]) -> usize {
+        let matching = self.topics.count_matching(first);
+        if self.rules.invert {
+            self.links.places().count() - matching
+        } else {
+            matching
+        }
+    }
+}
+
+impl<const RAW: bool> Publish<RAW> {
+    /// A peer asks for a topic.
+    fn on_subscribe(&mut self, at: At, topic: &[u8]) {
+        let is_notice = if self.rules.manual {
+            self.requested.subscribe(at.place, topic);
+            true
+        } else {
+            self.topics.subscribe(at.place, topic) == Subscribed::First || self.rules.verbose
+        };
+        if is_notice {
+            self.note(true, topic, at);
+        }
+    }
+
+    /// A peer asks for a topic no more.
+    fn on_cancel(&mut self, at: At, topic: &[u8]) {
+        let is_notice = if self.rules.manual {
+            self.requested.cancel(at.place, topic);
+            true
+        } else {
+            self.topics.cancel(at.place, topic) == Cancelled::Last || self.rules.verbose_cancel
+        };
+        if is_notice {
+            self.note(false, topic, at);
+        }
+    }
+
+    /// What a peer has asked for ends with its connection.
+    fn end(&mut self, at: At) {
+        let rules = &self.rules;
+        let mut ended = Vec::new();
+        let note = |topic: &[u8], is_last: bool| {
+            if RAW && (is_last || rules.manual || rules.verbose_cancel) {
+                ended.push(Bytes::copy_from_slice(topic));
+            }
+        };
+        if rules.manual {
+            self.topics.remove_link(at.place, |_, _| {});
+            self.requested.remove_link(at.place, note);
+        } else {
+            self.requested.remove_link(at.place, |_, _| {});
+            self.topics.remove_link(at.place, note);
+        }
+        for topic in ended {
+            self.note(false, &topic, at);
+        }
+    }
+
+    /// Something that an XPUB receives. If only what all subscribers want together counts, one that takes the one before
+    /// it back takes its place: so who never receives has no more of these than there are topics.
+    fn note(&mut self, subscribe: bool, topic: &[u8], from: At) {
+        let rules = &self.rules;
+        let each = rules.manual || rules.verbose || rules.verbose_cancel;
+        if RAW {
+            self.notices.push(subscribe, topic, from, each);
+        }
+    }
+}
+
+impl<const RAW: bool> State for Publish<RAW> {
+    fn socket_type(&self) -> SocketType {
+        if RAW {
+            SocketType::XPub
+        } else {
+            SocketType::Pub
+        }
+    }
+
+    fn streams(&self) -> bool {
+        true
+    }
+
+    /// As libzmq: a PUB has one connection to each endpoint, and no message goes there twice.
+    fn connects_once(&self) -> bool {
+        !RAW
+    }
+
+    #[inline]
+    fn route(&self, _: Option<&Frame>) -> Result<Route, Refusal> {
+        Ok(Route::Many(if self.rules.no_drop {
+            Otherwise::Wait
+        } else {
+            Otherwise::Drop
+        }))
+    }
+
+    #[inline]
+    fn recipients(&mut self, first: &[u8], _: bool, places: &mut Vec<usize>) -> bool {
+        if self.rules.invert {
+            let all = self.links.places();
+            self.topics.others(first, all, places);
+        } else {
+            self.topics.matching(first, places);
+        }
+        if let Some(last) = self.last.filter(|_| self.answers_last) {
+            places.retain(|place| *place == last.place);
+        }
+        true
+    }
+
+    #[inline]
+    fn sent_to_many(&mut self) {
+        if std::mem::take(&mut self.answers_last) {
+            self.last = None;
+        }
+    }
+
+    fn greeting(&self) -> Option<Bytes> {
+        self.rules.welcome.clone()
+    }
+
+    fn source(&self) -> Result<Source, Refusal> {
+        if RAW {
+            Ok(Source::Own)
+        } else {
+            Err(Refusal::NotSupported)
+        }
+    }
+
+    fn takes_in(&self) -> bool {
+        true
+    }
+
+    fn is_full(&self, limit: u32) -> bool {
+        limit > 0 && self.notices.kept() >= limit as usize
+    }
+
+    /// Frames that begin with 01 or 00 are subscriptions and their ends; an XPUB receives the others.
+    fn accept(&mut self, at: At, message: &mut Message) -> Verdict {
+        let is_subscription = |frame: &Frame| matches!(frame.first(), Some(0 | 1));
+        let has_any = message.first().is_some_and(is_subscription) || !self.rules.only_first;
+        let mut rest = Message::new();
+        for frame in message.frames_mut() {
+            match frame.split_first() {
+                Some((1, topic)) if has_any => self.on_subscribe(at, topic),
+                Some((0, topic)) if has_any => self.on_cancel(at, topic),
+                _ => rest.push_back(std::mem::take(frame)),
+            }
+        }
+        if rest.is_empty() {
+            return Verdict::Taken;
+        }
+        if RAW {
+            self.notices.push_message(rest);
+            return Verdict::Taken;
+        }
+        // The core drops it.
+        *message = rest;
+        Verdict::Discard
+    }
+
+    fn pop(&mut self, message: &mut Message) -> bool {
+        let Some(from) = self.notices.pop(message) else {
+            return false;
+        };
+        if let Some(from) = from
+            && self.rules.manual
+        {
+            self.last = Some(from).filter(|at| self.links.contains(*at));
+            self.answers_last = self.rules.last_value && self.last.is_some();
+        }
+        true
+    }
+
+    fn admit(&mut self, at: At, _: Option<&Bytes>) -> Admission {
+        self.links.insert(at);
+        Admission::Join
+    }
+
+    /// The peer says again what it wants.
+    fn on_renewed(&mut self, at: At) {
+        self.end(at);
+    }
+
+    fn on_detached(&mut self, at: At) {
+        if self.links.contains(at) {
+            self.end(at);
+            self.links.remove(at);
+        }
+        if self.last == Some(at) {
+            self.last = None;
+            self.answers_last = false;
+        }
+    }
+
+    fn wants_rest(&self, _: At) -> bool {
+        RAW
+    }
+
+    fn wants_rest_of_strangers(&self) -> bool {
+        RAW
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::{BTreeMap, BTreeSet};
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::pattern::testing::at;
+
+    /// What an application receives now.
+    fn received(xpub: &mut XPub) -> Vec<String> {
+        let mut message = Message::new();
+        let mut all = Vec::new();
+        while xpub.pop(&mut message) {
+            let frames = message.iter().map(|frame| String::from_utf8_lossy(frame));
+            all.push(frames.collect::<Vec<_>>().join("|"));
+        }
+        all
+    }
+
+    fn asks<const RAW: bool>(
+        state: &mut Publish<RAW>,
+        from: At,
+        message: impl Into<Message>,
+    ) -> Verdict {
+        state.accept(from, &mut message.into())
+    }
+
+    fn goes_to<const RAW: bool>(state: &mut Publish<RAW>, first: &str) -> Vec<usize> {
+        let mut places = Vec::new();
+        assert!(state.recipients(first.as_bytes(), true, &mut places));
+        places.sort_unstable();
+        places
+    }
+
+    #[test]
+    fn a_message_goes_to_those_who_have_asked_for_it() {
+        let mut publisher = Pub::default();
+        for place in 1..4 {
+            publisher.admit(at(place), None);
+        }
+        assert_eq!(asks(&mut publisher, at(1), "\x01a"), Verdict::Taken);
+        assert_eq!(asks(&mut publisher, at(2), "\x01"), Verdict::Taken);
+        assert_eq!(goes_to(&mut publisher, "ab"), [1, 2]);
+        assert_eq!(goes_to(&mut publisher, "b"), [2]);
+        publisher.rules.invert = true;
+        assert_eq!(goes_to(&mut publisher, "ab"), [3]);
+        assert_eq!(publisher.subscribers(b"b"), 2);
+        publisher.rules.no_drop = true;
+        assert_eq!(publisher.route(None), Ok(Route::Many(Otherwise::Wait)));
+        // It is nothing for a PUB, and the core drops it.
+        assert_eq!(asks(&mut publisher, at(1), "hello"), Verdict::Discard);
+        assert_eq!(publisher.source(), Err(Refusal::NotSupported));
+    }
+
+    #[test]
+    fn a_message_of_a_peer_is_received_without_the_subscriptions_in_it() {
+        let mut xpub = XPub::default();
+        xpub.admit(at(1), None);
+        asks(&mut xpub, at(1), ["user", "\x01a", "", "\0b"]);
+        assert_eq!(received(&mut xpub), ["\x01a", "user|"]);
+        xpub.rules.only_first = true;
+        asks(&mut xpub, at(1), ["user", "\x01b"]);
+        asks(&mut xpub, at(1), ["\x01c", "\x01d", "rest"]);
+        assert_eq!(
+            received(&mut xpub),
+            ["user|\x01b", "\x01c", "\x01d", "rest"]
+        );
+    }
+
+    #[test]
+    fn it_takes_in_as_much_as_the_application_may_leave() {
+        let mut xpub = XPub::default();
+        xpub.admit(at(1), None);
+        asks(&mut xpub, at(1), "\x01a");
+        assert!(!xpub.is_full(1), "taken back by its cancellation");
+        asks(&mut xpub, at(1), "hello");
+        assert!(xpub.is_full(1) && !xpub.is_full(2) && !xpub.is_full(0));
+    }
+
+    #[test]
+    fn a_request_is_granted_to_the_peer_that_has_made_it() {
+        let mut xpub = XPub::default();
+        xpub.rules.manual = true;
+        xpub.rules.last_value = true;
+        for place in [1, 2] {
+            xpub.admit(at(place), None);
+            asks(&mut xpub, at(place), "\x01a");
+        }
+        assert!(!xpub.subscribe_last(b"a"), "nothing was received yet");
+        let mut message = Message::new();
+        assert!(xpub.pop(&mut message) && xpub.subscribe_last(b"b"));
+        xpub.sent_to_many();
+        assert!(xpub.pop(&mut message) && xpub.subscribe_last(b"b"));
+        assert_eq!(goes_to(&mut xpub, "a"), [0; 0]);
+        assert_eq!(goes_to(&mut xpub, "b"), [2], "the newcomer alone");
+        xpub.sent_to_many();
+        assert_eq!(goes_to(&mut xpub, "b"), [1, 2]);
+        assert!(!xpub.unsubscribe_last(b"b"), "it had what it has asked for");
+        // Another link at the same place has nothing to do with it.
+        xpub.on_detached(at(2));
+        let next = At { place: 2, id: 99 };
+        xpub.admit(next, None);
+        assert_eq!(goes_to(&mut xpub, "b"), [1]);
+        assert_eq!(received(&mut xpub), ["\0a"]);
+        xpub.on_detached(at(2));
+        assert_eq!(xpub.subscribers(b"b"), 1);
+    }
+
+    #[derive(Clone, Debug)]
+    enum Step {
+        Comes(usize),
+        Goes(usize),
+        Again(usize),
+        Asks(usize, bool, String),
+        Receives,
+    }
+
+    fn step() -> impl Strategy<Value = Step> {
+        let link = 0..4usize;
+        prop_oneof![
+            link.clone().prop_map(Step::Comes),
+            link.clone().prop_map(Step::Goes),
+            link.clone().prop_map(Step::Again),
+            (link.clone(), any::<bool>(), "[ab]{0,2}").prop_map(|(l, on, t)| Step::Asks(l, on, t)),
+            (link, any::<bool>(), "[ab]{0,2}").prop_map(|(l, on, t)| Step::Asks(l, on, t)),
+            Just(Step::Receives),
+        ]
+    }
+
+    proptest! {
+        /// Links come, go, connect again, ask and take it back: a message goes to exactly those whose topics it begins with,
+        /// and what is received adds up to what all of them want together, or to each single request.
+        #[test]
+        fn messages_and_notices_follow_what_was_asked_for(
+            steps in proptest::collection::vec(step(), 0..80),
+            (verbose, verbose_cancel, invert) in any::<(bool, bool, bool)>(),
+        ) {
+            let mut xpub = XPub::default();
+            xpub.rules.verbose = verbose || verbose_cancel;
+            xpub.rules.verbose_cancel = verbose_cancel;
+            xpub.rules.invert = invert;
+            let mut wants: BTreeMap<usize, BTreeSet<String>> = BTreeMap::new();
+            // What the application knows from what it has received, and all that it must receive if each one counts.
+            let mut known: BTreeSet<String> = BTreeSet::new();
+            let mut expected: Vec<String> = Vec::new();
+            for step in steps {
+                let others = |wants: &BTreeMap<usize, BTreeSet<String>>, link: usize, topic: &str| {
+                    wants.iter().any(|(other, topics)| *other != link && topics.contains(topic))
+                };
+                match step {
+                    Step::Comes(link) => {
+                        wants.entry(link).or_default();
+                        xpub.admit(at(link), None);
+                    }
+                    Step::Goes(link) | Step::Again(link) => {
+                        let goes = matches!(step, Step::Goes(_));
+                        let Some(topics) = wants.get_mut(&link) else { continue };
+                        let topics = std::mem::take(topics);
+                        for topic in topics {
+                            if verbose_cancel || !others(&wants, link, &topic) {
+                                expected.push(format!("\0{topic}"));
+                            }
+                        }
+                        if goes {
+                            wants.remove(&link);
+                            xpub.on_detached(at(link));
+                        } else {
+                            xpub.on_renewed(at(link));
+                        }
+                    }
+                    Step::Asks(link, on, topic) => {
+                        let Some(topics) = wants.get_mut(&link) else { continue };
+                        let flag = if on { "\x01" } else { "\0" };
+                        asks(&mut xpub, at(link), format!("{flag}{topic}"));
+                        let changed = if on { topics.insert(topic.clone()) } else { topics.remove(&topic) };
+                        let counts = changed && !others(&wants, link, &topic);
+                        if counts || (on && xpub.rules.verbose) || (!on && verbose_cancel) {
+                            expected.push(format!("{flag}{topic}"));
+                        }
+                    }
+                    Step::Receives => {
+                        let mut notices = received(&mut xpub);
+                        for notice in &notices {
+                            let (flag, topic) = notice.split_at(1);
+                            if flag == "\x01" {
+                                known.insert(topic.to_owned());
+                            } else if !verbose_cancel {
+                                prop_assert!(known.remove(topic), "{topic} was never wanted");
+                            }
+                        }
+                        let all: BTreeSet<String> = wants.values().flatten().cloned().collect();
+                        if verbose || verbose_cancel {
+                            notices.sort();
+                            expected.sort();
+                            prop_assert_eq!(notices, std::mem::take(&mut expected));
+                        } else {
+                            prop_assert_eq!(&known, &all);
+                        }
+                        prop_assert_eq!(xpub.topics(), all.len());
+                    }
+                }
+                for body in ["", "a", "ab", "b", "bb"] {
+                    let matching = |topics: &BTreeSet<String>| topics.iter().any(|topic| body.starts_with(topic));
+                    let places = wants.iter().filter(|(_, topics)| matching(topics) != invert);
+                    let places: Vec<usize> = places.map(|(link, _)| *link).collect();
+                    prop_assert_eq!(xpub.subscribers(body.as_bytes()), places.len());
+                    prop_assert_eq!(goes_to(&mut xpub, body), places);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,282 @@
+//! SUB and XSUB: messages that were subscribed to, from each publisher in turn. RFC 29, "The SUB Socket Type" and
+//! "The XSUB Socket Type".
+
+use bytes::Bytes;
+use zmtp::{Frame, Message, SocketType};
+
+use super::{Admission, At, Change, Otherwise, Route, Source, State, Verdict};
+use crate::{
+    error::Refusal,
+    routing::{Cancelled, Present, Subscriptions},
+};
+
+/// What a SUB (or, if it is `RAW`, an XSUB) has subscribed to.
+#[derive(Debug, Default)]
+pub struct Subscribe<const RAW: bool> {
+    topics: Subscriptions,
+    changes: Vec<Change>,
+    invert: bool,
+    verbose_unsubscribe: bool,
+    /// For messages of an XSUB to all its peers.
+    links: Present,
+}
+
+/// The state of a SUB.
+pub(crate) type Sub = Subscribe<false>;
+/// The state of an XSUB.
+pub(crate) type XSub = Subscribe<true>;
+
+/// What the application wants of a subscriber, whichever it is.
+pub trait Subscriber {
+    /// Subscribes once more to what begins with a topic.
+    fn subscribe(&mut self, topic: &[u8]);
+    /// Takes one subscription back.
+    fn unsubscribe(&mut self, topic: &[u8]);
+    /// How many topics there are.
+    fn topics(&self) -> usize;
+    /// Whether a message is wanted that does *not* match.
+    fn invert(&mut self) -> &mut bool;
+    /// Whether peers hear of each cancellation, not only of the last one of a topic. None if it is no XSUB.
+    fn verbose_unsubscribe(&mut self) -> Option<&mut bool>;
+}
+
+impl<const RAW: bool> Subscriber for Subscribe<RAW> {
+    fn subscribe(&mut self, topic: &[u8]) {
+        self.topics.add(topic);
+        // Also if it is not the first one: a publisher may have something for whoever subscribes.
+        self.changes
+            .push(Change::Subscribe(Bytes::copy_from_slice(topic)));
+    }
+
+    fn unsubscribe(&mut self, topic: &[u8]) {
+        self.cancel(topic);
+    }
+
+    fn topics(&self) -> usize {
+        self.topics.len()
+    }
+
+    fn invert(&mut self) -> &mut bool {
+        &mut self.invert
+    }
+
+    fn verbose_unsubscribe(&mut self) -> Option<&mut bool> {
+        RAW.then_some(&mut self.verbose_unsubscribe)
+    }
+}
+
+impl<const RAW: bool> Subscribe<RAW> {
+    /// Takes one subscription back; what that was.
+    fn cancel(&mut self, topic: &[u8]) -> Cancelled {
+        let cancelled = self.topics.remove(topic);
+        if cancelled == Cancelled::Last {
+            self.changes
+                .push(Change::Cancel(Bytes::copy_from_slice(topic)));
+        }
+        cancelled
+    }
+}
+
+impl<const RAW: bool> State for Subscribe<RAW> {
+    fn socket_type(&self) -> SocketType {
+        if RAW {
+            SocketType::XSub
+        } else {
+            SocketType::Sub
+        }
+    }
+
+    fn streams(&self) -> bool {
+        true
+    }
+
+    /// As libzmq: a SUB has one connection to each endpoint, and no message comes twice.
+    fn connects_once(&self) -> bool {
+        true
+    }
+
+    fn route(&self, _: Option<&Frame>) -> Result<Route, Refusal> {
+        if RAW {
+            Ok(Route::Many(Otherwise::Drop))
+        } else {
+            Err(Refusal::NotSupported)
+        }
+    }
+
+    /// A message of one frame that begins with 01 or 00 is a subscription, or the end of one.
+    fn recipients(&mut self, first: &[u8], is_whole: bool, places: &mut Vec<usize>) -> bool {
+        let is_sent = match first.split_first() {
+            Some((1, topic)) if is_whole => {
+                self.subscribe(topic);
+                false
+            }
+            Some((0, topic)) if is_whole => {
+                let cancelled = self.cancel(topic);
+                self.verbose_unsubscribe && cancelled != Cancelled::Last
+            }
+            _ => true,
+        };
+        if is_sent {
+            places.extend(self.links.places());
+        }
+        is_sent
+    }
+
+    fn subscribes(&self) -> bool {
+        true
+    }
+
+    fn take_changes(&mut self) -> Vec<Change> {
+        std::mem::take(&mut self.changes)
+    }
+
+    #[inline]
+    fn source(&self) -> Result<Source, Refusal> {
+        Ok(Source::Fair)
+    }
+
+    /// Publishers filter. But what has come before a topic was cancelled is still here, and one of ZMTP 1.0 sends all.
+    #[inline]
+    fn accept(&mut self, _: At, message: &mut Message) -> Verdict {
+        if RAW {
+            return Verdict::Deliver;
+        }
+        let first = message.first().map_or(&[][..], |frame| frame);
+        if self.topics.matches(first) == self.invert {
+            return Verdict::Filtered;
+        }
+        Verdict::Deliver
+    }
+
+    fn admit(&mut self, at: At, _: Option<&Bytes>) -> Admission {
+        self.links.insert(at);
+        Admission::Join
+    }
+
+    fn on_detached(&mut self, at: At) {
+        self.links.remove(at);
+    }
+
+    fn wants_rest(&self, _: At) -> bool {
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::pattern::testing::at;
+
+    fn on(topic: &[u8]) -> Change {
+        Change::Subscribe(Bytes::copy_from_slice(topic))
+    }
+
+    fn off(topic: &[u8]) -> Change {
+        Change::Cancel(Bytes::copy_from_slice(topic))
+    }
+
+    fn wants<const RAW: bool>(state: &mut Subscribe<RAW>, body: &[u8]) -> bool {
+        state.accept(at(1), &mut Message::from(body)) == Verdict::Deliver
+    }
+
+    #[test]
+    fn a_topic_is_wanted_as_often_as_it_was_subscribed_to() {
+        let mut sub = Sub::default();
+        assert!(!wants(&mut sub, b"ab"));
+        sub.subscribe(b"a");
+        sub.subscribe(b"a");
+        assert_eq!(sub.cancel(b"a"), Cancelled::Shared);
+        assert!(wants(&mut sub, b"ab") && !wants(&mut sub, b"b"));
+        assert_eq!(sub.take_changes(), [on(b"a"), on(b"a")]);
+        assert_eq!(sub.cancel(b"a"), Cancelled::Last);
+        assert_eq!(sub.cancel(b"a"), Cancelled::Unknown);
+        assert_eq!(sub.take_changes(), [off(b"a")]);
+        assert!(!wants(&mut sub, b"ab"));
+        sub.invert = true;
+        assert!(wants(&mut sub, b"ab"));
+    }
+
+    #[test]
+    fn a_sub_sends_nothing_and_an_xsub_subscribes_by_messages() {
+        assert_eq!(Sub::default().route(None), Err(Refusal::NotSupported));
+        let mut xsub = XSub::default();
+        xsub.admit(at(3), None);
+        xsub.admit(at(5), None);
+        let mut sends = |first: &[u8], is_whole| {
+            let mut places = Vec::new();
+            xsub.recipients(first, is_whole, &mut places)
+                .then_some(places)
+        };
+        let all = Some(vec![3, 5]);
+        assert_eq!(sends(b"\x01a", true), None);
+        assert_eq!(sends(b"\x00a", true), None);
+        assert_eq!(sends(b"\x01a", false), all, "more frames follow");
+        assert_eq!(sends(b"\x02a", true), all);
+        assert_eq!(sends(b"", true), all);
+        assert_eq!(xsub.take_changes(), [on(b"a"), off(b"a")]);
+        assert!(wants(&mut xsub, b"anything"));
+    }
+
+    #[test]
+    fn a_verbose_xsub_passes_each_cancellation_on() {
+        let mut xsub = XSub {
+            verbose_unsubscribe: true,
+            ..XSub::default()
+        };
+        xsub.admit(at(3), None);
+        let mut places = Vec::new();
+        for _ in 0..2 {
+            assert!(!xsub.recipients(b"\x01a", true, &mut places));
+        }
+        assert!(xsub.recipients(b"\x00a", true, &mut places), "not the last");
+        assert!(!xsub.recipients(b"\x00a", true, &mut places));
+        assert!(xsub.recipients(b"\x00a", true, &mut places), "unknown");
+        assert_eq!(xsub.take_changes(), [on(b"a"), on(b"a"), off(b"a")]);
+    }
+
+    proptest! {
+        /// Whatever is subscribed to and cancelled: a message is wanted exactly if it begins with a topic that was
+        /// subscribed to more often than cancelled, and the changes add up to these topics.
+        #[test]
+        fn what_is_wanted_is_what_was_subscribed_to(
+            steps in proptest::collection::vec((any::<bool>(), "[ab]{0,3}"), 0..60),
+            invert: bool,
+            bodies in proptest::collection::vec("[ab]{0,4}", 1..10),
+        ) {
+            let mut sub = Sub { invert, ..Sub::default() };
+            let mut counts = BTreeMap::<Vec<u8>, u32>::new();
+            let mut told = BTreeMap::<Bytes, ()>::new();
+            for (subscribe, topic) in steps {
+                let topic = topic.into_bytes();
+                if subscribe {
+                    sub.subscribe(&topic);
+                    *counts.entry(topic).or_default() += 1;
+                } else {
+                    sub.unsubscribe(&topic);
+                    if let Some(count) = counts.get_mut(&topic) {
+                        *count -= 1;
+                        if *count == 0 {
+                            counts.remove(&topic);
+                        }
+                    }
+                }
+                for change in sub.take_changes() {
+                    match change {
+                        Change::Subscribe(topic) => { told.insert(topic, ()); }
+                        Change::Cancel(topic) => prop_assert!(told.remove(&topic).is_some()),
+                    }
+                }
+                prop_assert!(told.keys().eq(counts.keys()));
+                prop_assert_eq!(sub.topics(), counts.len());
+            }
+            for body in bodies {
+                let matches = counts.keys().any(|topic| body.as_bytes().starts_with(topic));
+                prop_assert_eq!(wants(&mut sub, body.as_bytes()), matches != invert);
+            }
+        }
+    }
+}
