@@ -93,5 +93,5 @@ pub mod sys;
 pub mod zmq;
 
 pub use frames::Frames;
-pub use peer::{AnySocket, Failure, Options, PATIENCE, Pattern, Peer, Side};
+pub use peer::{AnySocket, Failure, Flag, Options, PATIENCE, Pattern, Peer, Side};
 pub use scenario::{AnyContext, Pairing, Transport, Trial, eventually, four_ways};

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::peer::{Failure, Options, Pattern, Peer};
+use crate::peer::{Failure, Flag, Options, Pattern, Peer};
 use crate::sys::{opt, socket_type};
 use crate::{Frames, zmq};
 
@@ -14,6 +14,10 @@ pub(crate) fn socket(
 ) -> Result<zmq::Socket, Failure> {
     let socket = context.socket(match pattern {
         Pattern::Pair => socket_type::PAIR,
+        Pattern::Pub => socket_type::PUB,
+        Pattern::Sub => socket_type::SUB,
+        Pattern::XPub => socket_type::XPUB,
+        Pattern::XSub => socket_type::XSUB,
         Pattern::Push => socket_type::PUSH,
         Pattern::Pull => socket_type::PULL,
         Pattern::Req => socket_type::REQ,
@@ -56,16 +60,26 @@ fn apply(socket: &zmq::Socket, options: &Options) -> Result<(), zmq::Error> {
         socket.set_int(opt::SNDBUF, int(bytes as u64)?)?;
         socket.set_int(opt::RCVBUF, int(bytes as u64)?)?;
     }
-    for (on, option) in [
-        (options.mandatory, opt::ROUTER_MANDATORY),
-        (options.handover, opt::ROUTER_HANDOVER),
-        (options.relaxed, opt::REQ_RELAXED),
-        (options.correlate, opt::REQ_CORRELATE),
-        (options.probe_router, opt::PROBE_ROUTER),
-    ] {
-        if on {
-            socket.set_int(option, 1)?;
-        }
+    for flag in &options.flags {
+        let option = match flag {
+            Flag::Mandatory => opt::ROUTER_MANDATORY,
+            Flag::Handover => opt::ROUTER_HANDOVER,
+            Flag::Relaxed => opt::REQ_RELAXED,
+            Flag::Correlate => opt::REQ_CORRELATE,
+            Flag::ProbeRouter => opt::PROBE_ROUTER,
+            Flag::Verbose => opt::XPUB_VERBOSE,
+            Flag::Verboser => opt::XPUB_VERBOSER,
+            Flag::Manual => opt::XPUB_MANUAL,
+            Flag::ManualLastValue => opt::XPUB_MANUAL_LAST_VALUE,
+            Flag::NoDrop => opt::XPUB_NODROP,
+            Flag::InvertMatching => opt::INVERT_MATCHING,
+            Flag::OnlyFirstSubscribe => opt::ONLY_FIRST_SUBSCRIBE,
+            Flag::VerboseUnsubscribe => opt::XSUB_VERBOSE_UNSUBSCRIBE,
+        };
+        socket.set_int(option, 1)?;
+    }
+    if let Some(body) = &options.welcome {
+        socket.set_bytes(opt::XPUB_WELCOME_MSG, body)?;
     }
     Ok(())
 }
@@ -93,6 +107,11 @@ impl Peer for zmq::Socket {
 
     fn recv(&self, timeout: Duration) -> Result<Frames, Failure> {
         Ok(Frames(self.recv_timeout(timeout)?))
+    }
+
+    fn subscribe(&self, on: bool, topic: &[u8]) -> Result<(), Failure> {
+        let option = if on { opt::SUBSCRIBE } else { opt::UNSUBSCRIBE };
+        Ok(self.set_bytes(option, topic)?)
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use zsocket::{Context, Dynamic, Error, Frame, Message, Socket, SocketType};
 
 use crate::Frames;
-use crate::peer::{Failure, Options, Pattern, Peer};
+use crate::peer::{Failure, Flag, Options, Pattern, Peer};
 
 /// Makes a socket for a scenario.
 pub(crate) fn socket(
@@ -15,6 +15,10 @@ pub(crate) fn socket(
 ) -> Result<Socket<Dynamic>, Failure> {
     let socket = context.dynamic(match pattern {
         Pattern::Pair => SocketType::Pair,
+        Pattern::Pub => SocketType::Pub,
+        Pattern::Sub => SocketType::Sub,
+        Pattern::XPub => SocketType::XPub,
+        Pattern::XSub => SocketType::XSub,
         Pattern::Push => SocketType::Push,
         Pattern::Pull => SocketType::Pull,
         Pattern::Req => SocketType::Req,
@@ -52,20 +56,28 @@ fn apply(socket: &Socket<Dynamic>, options: &Options) -> Result<(), Error> {
         socket.set_send_buffer(Some(bytes))?;
         socket.set_recv_buffer(Some(bytes))?;
     }
-    if options.mandatory {
-        socket.set_mandatory(true)?;
+    for flag in &options.flags {
+        match flag {
+            Flag::Mandatory => socket.set_mandatory(true),
+            Flag::Handover => socket.set_handover(true),
+            Flag::Relaxed => socket.set_relaxed(true),
+            Flag::Correlate => socket.set_correlate(true),
+            Flag::ProbeRouter => socket.set_probe_router(true),
+            Flag::Verbose => socket.set_verbose(true),
+            Flag::Verboser => socket.set_verboser(true),
+            Flag::Manual => socket.set_manual(true),
+            Flag::ManualLastValue => socket.set_manual_last_value(true),
+            Flag::NoDrop => socket.set_no_drop(true),
+            Flag::InvertMatching => match socket.set_invert_matching(true) {
+                Err(Error::NotSupported) => socket.set_invert_publishing(true),
+                done => done,
+            },
+            Flag::OnlyFirstSubscribe => socket.set_only_first_subscribe(true),
+            Flag::VerboseUnsubscribe => socket.set_verbose_unsubscribe(true),
+        }?;
     }
-    if options.handover {
-        socket.set_handover(true)?;
-    }
-    if options.relaxed {
-        socket.set_relaxed(true)?;
-    }
-    if options.correlate {
-        socket.set_correlate(true)?;
-    }
-    if options.probe_router {
-        socket.set_probe_router(true)?;
+    if let Some(body) = &options.welcome {
+        socket.set_welcome_message(Some(body.as_slice().into()))?;
     }
     Ok(())
 }
@@ -109,6 +121,18 @@ impl Peer for Socket<Dynamic> {
             self.recv_timeout(timeout)
         }?;
         Ok(Frames(message.iter().map(|frame| frame.to_vec()).collect()))
+    }
+
+    fn subscribe(&self, on: bool, topic: &[u8]) -> Result<(), Failure> {
+        let publishes = matches!(self.socket_type(), SocketType::Pub | SocketType::XPub);
+        match (publishes, on) {
+            (false, true) => self.subscribe(topic)?,
+            (false, false) => self.unsubscribe(topic)?,
+            // As in libzmq, nothing happens if the peer is gone.
+            (true, true) => self.subscribe_last(topic).map(drop)?,
+            (true, false) => self.unsubscribe_last(topic).map(drop)?,
+        }
+        Ok(())
     }
 }
 

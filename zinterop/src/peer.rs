@@ -34,6 +34,10 @@ impl fmt::Display for Side {
 #[allow(missing_docs)]
 pub enum Pattern {
     Pair,
+    Pub,
+    Sub,
+    XPub,
+    XSub,
     Push,
     Pull,
     Req,
@@ -61,11 +65,40 @@ pub struct Options {
     pub(crate) routing_id: Option<Vec<u8>>,
     pub(crate) immediate: Option<bool>,
     pub(crate) socket_buffers: Option<usize>,
-    pub(crate) mandatory: bool,
-    pub(crate) handover: bool,
-    pub(crate) relaxed: bool,
-    pub(crate) correlate: bool,
-    pub(crate) probe_router: bool,
+    pub(crate) flags: Vec<Flag>,
+    pub(crate) welcome: Option<Vec<u8>>,
+}
+
+/// Options that are on or off, and off by default.
+#[non_exhaustive]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Flag {
+    /// A ROUTER refuses what is for nobody.
+    Mandatory,
+    /// A ROUTER lets the last to come have a name.
+    Handover,
+    /// A REQ may send again before a reply has come.
+    Relaxed,
+    /// A REQ numbers its requests.
+    Correlate,
+    /// An empty message goes before all others.
+    ProbeRouter,
+    /// An XPUB receives each subscription.
+    Verbose,
+    /// An XPUB receives each subscription and each cancellation.
+    Verboser,
+    /// An XPUB decides itself who gets what.
+    Manual,
+    /// Likewise, and the first message after a request goes to no one else.
+    ManualLastValue,
+    /// A publisher waits for subscribers that are full.
+    NoDrop,
+    /// Publishers and subscribers: what does not match is meant.
+    InvertMatching,
+    /// Only a message that begins with a subscription has any in it.
+    OnlyFirstSubscribe,
+    /// An XSUB passes each cancellation on.
+    VerboseUnsubscribe,
 }
 
 impl Options {
@@ -117,38 +150,17 @@ impl Options {
         self
     }
 
-    /// A ROUTER refuses what is for nobody.
+    /// Switches an option on.
     #[must_use]
-    pub fn mandatory(mut self) -> Self {
-        self.mandatory = true;
+    pub fn with(mut self, flag: Flag) -> Self {
+        self.flags.push(flag);
         self
     }
 
-    /// A ROUTER lets the last to come have a name.
+    /// What a publisher sends to whoever comes.
     #[must_use]
-    pub fn handover(mut self) -> Self {
-        self.handover = true;
-        self
-    }
-
-    /// A REQ may send again before a reply has come.
-    #[must_use]
-    pub fn relaxed(mut self) -> Self {
-        self.relaxed = true;
-        self
-    }
-
-    /// A REQ numbers its requests.
-    #[must_use]
-    pub fn correlate(mut self) -> Self {
-        self.correlate = true;
-        self
-    }
-
-    /// An empty message goes before all others.
-    #[must_use]
-    pub fn probe_router(mut self) -> Self {
-        self.probe_router = true;
+    pub fn welcome(mut self, body: &[u8]) -> Self {
+        self.welcome = Some(body.to_vec());
         self
     }
 
@@ -219,6 +231,9 @@ pub trait Peer: Send + fmt::Debug {
     fn send(&self, message: &Frames, timeout: Duration) -> Result<(), Failure>;
     /// Receives a message.
     fn recv(&self, timeout: Duration) -> Result<Frames, Failure>;
+    /// Subscribes to a topic, or takes that back: a subscriber for itself, a manual publisher for the peer that has asked
+    /// last.
+    fn subscribe(&self, on: bool, topic: &[u8]) -> Result<(), Failure>;
 }
 
 /// A socket of either library. Dropping it closes it.
@@ -326,6 +341,21 @@ impl AnySocket {
     /// Receives a message if there is one.
     pub fn try_recv(&self) -> Result<Frames, Failure> {
         self.recv_for(Duration::ZERO)
+    }
+
+    /// Subscribes to a topic.
+    pub fn subscribe(&self, topic: &str) {
+        self.must("subscribe", self.try_subscribe(true, topic));
+    }
+
+    /// Takes a subscription back.
+    pub fn unsubscribe(&self, topic: &str) {
+        self.must("unsubscribe", self.try_subscribe(false, topic));
+    }
+
+    /// Subscribes to a topic, or takes that back, if the socket can.
+    pub fn try_subscribe(&self, on: bool, topic: &str) -> Result<(), Failure> {
+        self.peer.subscribe(on, topic.as_bytes())
     }
 
     /// Closes the socket. What it still has to send lingers in its context.

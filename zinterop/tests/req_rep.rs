@@ -6,7 +6,8 @@ use std::time::Duration;
 use zinterop::sys::{opt, socket_type};
 use zinterop::zmq::{self, PollItem};
 use zinterop::{
-    AnySocket, Failure, Frames, Options, PATIENCE, Pattern, Transport, Trial, eventually, four_ways,
+    AnySocket, Failure, Flag, Frames, Options, PATIENCE, Pattern, Transport, Trial, eventually,
+    four_ways,
 };
 
 const SOON: Duration = Duration::from_millis(10);
@@ -473,7 +474,10 @@ fn only_the_asked_server_can_answer() {
 fn a_relaxed_client_sends_again_and_only_takes_the_reply_to_that() {
     four_ways(&Transport::ALL, |trial| {
         let rep = trial.second(Pattern::Rep);
-        let req = trial.first_with(Pattern::Req, &Options::new().relaxed().correlate());
+        let req = trial.first_with(
+            Pattern::Req,
+            &Options::new().with(Flag::Relaxed).with(Flag::Correlate),
+        );
         req.connect(&rep.bind(&trial.endpoint()));
         for round in 0..10 {
             req.send(Frames::numbered(round, 50));
@@ -492,7 +496,7 @@ fn a_relaxed_client_sends_again_and_only_takes_the_reply_to_that() {
 fn a_correlated_request_shows_its_number_to_a_router() {
     four_ways(&Transport::ALL, |trial| {
         let router = trial.second(Pattern::Router);
-        let options = Options::new().correlate().routing_id(b"client");
+        let options = Options::new().with(Flag::Correlate).routing_id(b"client");
         let req = trial.first_with(Pattern::Req, &options);
         req.connect(&router.bind(&trial.endpoint()));
         let mut numbers = Vec::new();

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use zinterop::{
-    AnySocket, Failure, Frames, Options, Pattern, Transport, Trial, eventually, four_ways,
+    AnySocket, Failure, Flag, Frames, Options, Pattern, Transport, Trial, eventually, four_ways,
 };
 
 const SOON: Duration = Duration::from_millis(10);
@@ -178,7 +178,7 @@ fn a_router_may_connect_before_anybody_binds() {
 #[test]
 fn mandatory_refuses_what_is_for_nobody() {
     four_ways(&Transport::ALL, |trial| {
-        let router = trial.second_with(Pattern::Router, &Options::new().mandatory());
+        let router = trial.second_with(Pattern::Router, &Options::new().with(Flag::Mandatory));
         let endpoint = router.bind(&trial.endpoint());
         assert_eq!(router.try_send(["nobody", "x"]), Err(Failure::Unroutable));
         let dealer = peer(trial, Pattern::Dealer, "somebody", &endpoint);
@@ -193,7 +193,7 @@ fn mandatory_refuses_what_is_for_nobody() {
 #[test]
 fn mandatory_waits_for_whoever_is_full() {
     four_ways(&[Transport::Inproc], |trial| {
-        let options = Options::new().mandatory().send_hwm(2);
+        let options = Options::new().with(Flag::Mandatory).send_hwm(2);
         let router = trial.second_with(Pattern::Router, &options);
         let endpoint = router.bind(&trial.endpoint());
         let options = Options::new().routing_id(b"slow").recv_hwm(3);
@@ -218,7 +218,7 @@ fn mandatory_waits_for_whoever_is_full() {
 #[test]
 fn the_last_to_come_takes_a_name_over() {
     four_ways(&Transport::WIRED, |trial| {
-        let router = trial.second_with(Pattern::Router, &Options::new().handover());
+        let router = trial.second_with(Pattern::Router, &Options::new().with(Flag::Handover));
         let endpoint = router.bind(&trial.endpoint());
         let once = Options::new().routing_id(b"name").reconnect_interval(None);
         let old = trial.first_with(Pattern::Dealer, &once);
@@ -239,7 +239,7 @@ fn a_probe_tells_a_router_who_is_there() {
     for pattern in [Pattern::Dealer, Pattern::Router] {
         four_ways(&Transport::ALL, move |trial| {
             let (router, endpoint) = router(trial);
-            let options = Options::new().routing_id(b"prober").probe_router();
+            let options = Options::new().routing_id(b"prober").with(Flag::ProbeRouter);
             let prober = trial.first_with(pattern, &options);
             prober.connect(&endpoint);
             assert_eq!(router.recv(), ["prober", ""]);
