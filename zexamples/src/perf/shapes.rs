@@ -5,6 +5,7 @@
 //!   sockets     n × PUSH in turn ─▶ PULL           clients     n × REQ  ◀─▶ REP    (or plain sockets)
 //!   fan         PUSH ─▶ n × PULL, inproc           neighbours  REQ      ◀─▶ REP,  n idle REQ
 //!   routed      n × DEALER in turn ◀─▶ ROUTER
+//!   published   PUB ─▶ n × SUB, each message to all      matched   PUB ─▶ n × SUB, each message to one
 //! ```
 //!
 //! Each role runs in a process of its own (the fan in one process) and is led by its parent over
@@ -27,6 +28,7 @@ mod kit;
 mod libzmq;
 mod ours;
 mod plain;
+mod published;
 
 use std::sync::Barrier;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -72,6 +74,14 @@ pub enum Role {
     AskRouter,
     /// One PUSH and `peers` PULL sockets, each in a thread, over inproc.
     Fan,
+    /// A PUB that binds and sends messages of which `peers` subscribers together get `count`, each of them all.
+    Publish,
+    /// The `peers` SUB sockets of one thread.
+    Subscribe,
+    /// A PUB that binds and sends `count` messages, each to one of `peers` subscribers in turn.
+    PublishTopics,
+    /// The `peers` SUB sockets of one thread.
+    SubscribeTopics,
 }
 
 /// A role with what it needs to know.
@@ -125,6 +135,10 @@ fn play_with<K: Kit>(shape: Shape, endpoint: &str, parent: &Parent) -> Result<()
         Role::Route => route::<K>(shape, endpoint, parent),
         Role::AskRouter => ask_router::<K>(shape, endpoint, parent),
         Role::Fan => fan::<K>(shape, parent),
+        Role::Publish => published::publish::<K>(shape, false, endpoint, parent),
+        Role::Subscribe => published::subscribe::<K>(shape, false, endpoint, parent),
+        Role::PublishTopics => published::publish::<K>(shape, true, endpoint, parent),
+        Role::SubscribeTopics => published::subscribe::<K>(shape, true, endpoint, parent),
     }
 }
 

@@ -88,6 +88,12 @@ struct Plan {
     /// Numbers of sockets for the test `routed`
     #[arg(long, value_delimiter = ',', default_values_t = [1, 100, 1000], value_parser = at_least_one())]
     dealers: Vec<u32>,
+    /// Numbers of sockets for the test `published`
+    #[arg(long, value_delimiter = ',', default_values_t = [1, 8, 64], value_parser = at_least_one())]
+    subscribers: Vec<u32>,
+    /// Numbers of sockets for the test `matched`
+    #[arg(long, value_delimiter = ',', default_values_t = [1000], value_parser = at_least_one())]
+    topics: Vec<u32>,
     /// Numbers of idle connections for the test `neighbours`
     #[arg(long, value_delimiter = ',', default_values_t = [0, 1, 10])]
     neighbours: Vec<u32>,
@@ -145,6 +151,8 @@ impl Plan {
                     Test::Fan => &self.receivers,
                     Test::Clients => &self.clients,
                     Test::Routed => &self.dealers,
+                    Test::Published => &self.subscribers,
+                    Test::Matched => &self.topics,
                     _ => &self.neighbours,
                 };
                 (vec![self.shape_size as usize], &peers[..])

@@ -22,6 +22,8 @@ pub(crate) fn run(bench: &Bench<'_>, side: Side, count: u64) -> Result<Duration>
         Test::Clients => lead.many(Role::Serve, Role::Ask),
         Test::Neighbours => lead.neighbours(),
         Test::Routed => lead.routed(),
+        Test::Published => lead.published(Role::Publish, Role::Subscribe),
+        Test::Matched => lead.published(Role::PublishTopics, Role::SubscribeTopics),
         Test::Fan => finish(lead.spawn(Role::Fan, "inproc")?),
         Test::Throughput | Test::Filled | Test::Latency => {
             Err(format!("{} is no shape", bench.test).into())
@@ -111,6 +113,18 @@ impl Lead<'_> {
         remote.tell("go")?;
         let elapsed = measured(&remote)?;
         same(number(&local, "received")?, number(&remote, "sent")?)?;
+        end([remote, local])?;
+        Ok(elapsed)
+    }
+
+    fn published(&self, local: Role, remote: Role) -> Result<Duration> {
+        let (mut local, endpoint) = self.bind(local)?;
+        let remote = self.spawn(remote, &endpoint)?;
+        local.answer("ready")?;
+        remote.answer("ready")?;
+        local.tell("go")?;
+        let elapsed = measured(&remote)?;
+        same(number(&remote, "received")?, number(&local, "sent")?)?;
         end([remote, local])?;
         Ok(elapsed)
     }

@@ -27,6 +27,10 @@ pub(crate) enum Test {
     Clients,
     /// One ROUTER that answers many DEALER sockets of one thread, round trips per second in total.
     Routed,
+    /// One PUB to SUB sockets of one thread, each message to all of them, deliveries per second.
+    Published,
+    /// One PUB to SUB sockets of one thread, each message to one of them.
+    Matched,
     /// REQ to REP, microseconds one way, while others are connected to the REP and idle.
     Neighbours,
 }
@@ -63,7 +67,7 @@ impl fmt::Display for Side {
 }
 
 impl Test {
-    pub(crate) const ALL: [Self; 10] = [
+    pub(crate) const ALL: [Self; 12] = [
         Self::Throughput,
         Self::Filled,
         Self::Latency,
@@ -73,6 +77,8 @@ impl Test {
         Self::Fan,
         Self::Clients,
         Self::Routed,
+        Self::Published,
+        Self::Matched,
         Self::Neighbours,
     ];
 
@@ -110,6 +116,8 @@ impl Test {
             Self::Fan => "one PUSH, many PULL threads, msg/s",
             Self::Clients => "REQ of many processes, one REP, round trips/s",
             Self::Routed => "many DEALER of one thread, one ROUTER, round trips/s",
+            Self::Published => "one PUB, many SUB of one thread, each message to all, deliveries/s",
+            Self::Matched => "one PUB, many SUB of one thread, each message to one, msg/s",
             Self::Neighbours => "REQ/REP beside idle connections, us one way",
         }
     }
@@ -124,6 +132,7 @@ impl Test {
             Self::Fan => Some("receivers"),
             Self::Clients => Some("clients"),
             Self::Routed => Some("dealers"),
+            Self::Published | Self::Matched => Some("subscribers"),
             Self::Neighbours => Some("neighbours"),
         }
     }
@@ -141,6 +150,8 @@ impl fmt::Display for Test {
             Self::Fan => "fan",
             Self::Clients => "clients",
             Self::Routed => "routed",
+            Self::Published => "published",
+            Self::Matched => "matched",
             Self::Neighbours => "neighbours",
         })
     }

@@ -16,6 +16,8 @@ pub(super) trait Kit {
     type Rep: End<Context = Self::Context> + Answers<Message = Self::Message>;
     type Dealer: End<Context = Self::Context> + Sends + Receives<Message = Self::Message>;
     type Router: End<Context = Self::Context> + Answers<Message = Self::Message>;
+    type Pub: End<Context = Self::Context> + Sends + Publishes;
+    type Sub: End<Context = Self::Context> + Receives<Message = Self::Message> + Subscribes;
 
     fn context() -> Self::Context;
     /// A message with a copy of this body.
@@ -45,6 +47,15 @@ pub(super) trait Receives {
     type Message;
     /// Waits for a message and returns its size.
     fn receive(&self, message: &mut Self::Message) -> Result<usize>;
+}
+
+pub(super) trait Publishes {
+    /// From now on a message waits until all who should get it have room.
+    fn drop_nothing(&self) -> Result<()>;
+}
+
+pub(super) trait Subscribes {
+    fn subscribe(&self, topic: &[u8]) -> Result<()>;
 }
 
 pub(super) trait Asks {

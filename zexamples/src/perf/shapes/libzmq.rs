@@ -5,7 +5,7 @@ use std::time::Duration;
 use zinterop::sys::{DONTWAIT, SNDMORE, event, opt, socket_type};
 use zinterop::zmq::{Context, Error, Msg, Socket};
 
-use super::kit::{Answers, Asks, BACKLOG, End, Kit, Receives, Sends};
+use super::kit::{Answers, Asks, BACKLOG, End, Kit, Publishes, Receives, Sends, Subscribes};
 use crate::Result;
 
 pub(super) struct Libzmq;
@@ -22,6 +22,8 @@ impl Kit for Libzmq {
     type Rep = Typed<{ socket_type::REP }>;
     type Dealer = Typed<{ socket_type::DEALER }>;
     type Router = Typed<{ socket_type::ROUTER }>;
+    type Pub = Typed<{ socket_type::PUB }>;
+    type Sub = Typed<{ socket_type::SUB }>;
 
     fn context() -> Context {
         Context::new()
@@ -88,6 +90,18 @@ impl<const TYPE: i32> Receives for Typed<TYPE> {
     fn receive(&self, message: &mut Msg) -> Result<usize> {
         self.0.recv_msg(message, 0)?;
         size(message)
+    }
+}
+
+impl Publishes for Typed<{ socket_type::PUB }> {
+    fn drop_nothing(&self) -> Result<()> {
+        Ok(self.0.set_int(opt::XPUB_NODROP, 1)?)
+    }
+}
+
+impl Subscribes for Typed<{ socket_type::SUB }> {
+    fn subscribe(&self, topic: &[u8]) -> Result<()> {
+        Ok(self.0.set_bytes(opt::SUBSCRIBE, topic)?)
     }
 }
 

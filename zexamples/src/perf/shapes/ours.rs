@@ -5,11 +5,11 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use zsocket::{
-    CanReceive, CanSend, Context, Dealer, Error, Message, Pattern, Pull, Push, Rep, Req, Router,
-    Socket, TypedPattern,
+    CanReceive, CanSend, Context, Dealer, Error, Message, Pattern, Pub, Pull, Push, Rep, Req,
+    Router, Socket, Sub, TypedPattern,
 };
 
-use super::kit::{Answers, Asks, BACKLOG, End, Kit, Receives, Sends};
+use super::kit::{Answers, Asks, BACKLOG, End, Kit, Publishes, Receives, Sends, Subscribes};
 use crate::Result;
 
 pub(super) struct Ours;
@@ -23,6 +23,8 @@ impl Kit for Ours {
     type Rep = Socket<Rep>;
     type Dealer = Socket<Dealer>;
     type Router = Socket<Router>;
+    type Pub = Socket<Pub>;
+    type Sub = Socket<Sub>;
 
     fn context() -> Context {
         Context::new()
@@ -94,6 +96,18 @@ impl<P: CanReceive> Receives for Socket<P> {
     fn receive(&self, message: &mut Message) -> Result<usize> {
         self.recv_into(message)?;
         size(message)
+    }
+}
+
+impl Publishes for Socket<Pub> {
+    fn drop_nothing(&self) -> Result<()> {
+        Ok(self.set_no_drop(true)?)
+    }
+}
+
+impl Subscribes for Socket<Sub> {
+    fn subscribe(&self, topic: &[u8]) -> Result<()> {
+        Ok(self.subscribe(topic)?)
     }
 }
 
