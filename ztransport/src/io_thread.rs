@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use zpipe::{Counter, Mailbox, Readiness, ReadySet, deferred};
+use zpipe::{Counter, Mailbox, Notifier, Readiness, ReadySet, deferred};
 
 use crate::{
     allocator::Closings,
@@ -47,6 +47,14 @@ pub(crate) enum Command {
     Watch(Arc<Inputs>),
     /// The socket let go of a link.
     Close { key: u64, linger: Option<Duration> },
+    /// Signal at that time.
+    Alarm {
+        key: u64,
+        at: Instant,
+        notifier: Notifier,
+    },
+    /// Whoever set it does not wait any more.
+    ForgetAlarm(u64),
     /// Close a listener and, if asked, all it accepted.
     Unlisten {
         key: u64,
@@ -140,7 +148,7 @@ pub fn is_io_thread() -> bool {
 #[derive(Clone, Debug)]
 pub(crate) struct Remote {
     pub(crate) commands: zpipe::Sender<Command>,
-    pub(crate) io: zpipe::Notifier,
+    pub(crate) io: Notifier,
     pub(crate) registry: Registry,
     /// Connections and listeners that are there or on their way.
     load: Arc<Counter>,
@@ -193,6 +201,8 @@ pub(crate) struct IoThread {
     accepted: HashMap<u64, BTreeSet<u64>>,
     /// By their keys in the poll.
     inputs: HashMap<u64, Arc<Inputs>>,
+    /// Who is signalled when a timer with this key fires.
+    alarms: HashMap<u64, Notifier>,
     live: Arc<Live>,
     closings: Closings,
     stopped: bool,
@@ -245,6 +255,7 @@ impl IoThread {
             sessions: HashMap::new(),
             accepted: HashMap::new(),
             inputs: HashMap::new(),
+            alarms: HashMap::new(),
             live,
             closings: Closings::default(),
             stopped: false,
@@ -438,6 +449,20 @@ impl IoThread {
                     self.take_outcomes(key);
                 }
             }
+            Command::Alarm { key, at, notifier } => {
+                let timer = Timer {
+                    key,
+                    purpose: Purpose::Alarm,
+                    generation: 0,
+                };
+                self.timers.set(at, timer);
+                self.alarms.insert(key, notifier);
+            }
+            Command::ForgetAlarm(key) => {
+                self.timers.remove(key);
+                self.alarms.remove(&key);
+                shrink::map(&mut self.alarms);
+            }
             Command::Unlisten {
                 key,
                 accepted_too,
@@ -466,6 +491,12 @@ impl IoThread {
     fn on_timer(&mut self, timer: Timer) {
         if timer.purpose == Purpose::Accept {
             return self.accept(timer.key);
+        }
+        if timer.purpose == Purpose::Alarm {
+            let notifier = self.alarms.remove(&timer.key);
+            return notifier
+                .into_iter()
+                .for_each(|notifier| notifier.notify(Readiness::MAIL));
         }
         if timer.purpose == Purpose::Trim {
             let again = self.closings.give_back();
@@ -706,6 +737,9 @@ impl Drop for IoThread {
                 Command::Connect(connection, _) => connections.push(connection),
                 Command::Serve(handover) => connections.push(handover.connection),
                 Command::Listen(entry) => listeners.push(entry),
+                Command::Alarm { key, notifier, .. } => {
+                    self.alarms.insert(key, notifier);
+                }
                 _ => {}
             }
         }
@@ -717,6 +751,10 @@ impl Drop for IoThread {
             connection.drive(events::DESTROY);
             self.live.remove(connection.id);
             handles.push(connection.handle.clone());
+        }
+        // There is no clock any more, which whoever looks finds out.
+        for notifier in self.alarms.values() {
+            notifier.notify(Readiness::MAIL);
         }
         if std::thread::panicking() {
             // Whoever hears of it finds everything closed.

@@ -76,6 +76,7 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod alarm;
 mod allocator;
 mod authentication;
 mod connection;
@@ -102,6 +103,7 @@ mod subscriptions;
 mod timers;
 
 pub use self::{
+    alarm::Alarm,
     departed::Left,
     endpoint::{Endpoint, EndpointError, IntoEndpoint},
     error::Error,

@@ -9,9 +9,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use zpipe::{Guarded, Process};
+use zpipe::{Guarded, Notifier, Process};
 
 use crate::{
+    alarm::Alarm,
     allocator,
     connection::{Connection, Parts},
     endpoint::Endpoint,
@@ -266,6 +267,14 @@ impl Reactor {
     /// Forgets that a socket waits for somebody to bind an inproc name.
     pub fn forget_inproc(&self, link: u64) {
         self.inproc.forget(link);
+    }
+
+    /// An I/O thread's clock, which signals through `notifier`; none without threads.
+    #[must_use]
+    pub fn alarm(&self, notifier: Notifier) -> Option<Alarm> {
+        let (_, thread) = self.least_loaded().ok()?;
+        let commands = thread.remote.commands.clone();
+        Some(Alarm::new(next_id(), commands, notifier))
     }
 
     /// Waits until no connection is left, at most until the deadline. Connections go when both ends

@@ -27,6 +27,8 @@ pub(crate) enum Purpose {
     Arrival,
     /// A listener may try to accept again.
     Accept,
+    /// Time that somebody without a thread waits for.
+    Alarm,
     /// Time to give back memory after a burst. Of the I/O thread itself.
     Trim,
 }
@@ -43,17 +45,19 @@ enum Kind {
     Acknowledged,
     Arrival,
     Accept,
+    Alarm,
     Trim,
 }
 
 /// All of them.
-const KINDS: [Kind; 7] = [
+const KINDS: [Kind; 8] = [
     Kind::State,
     Kind::Linger,
     Kind::Tick,
     Kind::Acknowledged,
     Kind::Arrival,
     Kind::Accept,
+    Kind::Alarm,
     Kind::Trim,
 ];
 
@@ -66,6 +70,7 @@ impl Purpose {
             Self::Acknowledged => Kind::Acknowledged,
             Self::Arrival => Kind::Arrival,
             Self::Accept => Kind::Accept,
+            Self::Alarm => Kind::Alarm,
             Self::Trim => Kind::Trim,
         }
     }
