@@ -59,6 +59,21 @@ pub enum Error {
     /// This process was forked from the one that made the socket or context. Only that one can use it;
     /// make a new context here. libzmq: undefined.
     Forked,
+    /// A [`Requester`](crate::Requester) has as many requests in flight as it may have.
+    TooManyInFlight {
+        /// How many that is.
+        limit: usize,
+    },
+    /// No reply has come to a request of a [`Requester`](crate::Requester) before its deadline.
+    NoReply {
+        /// How often the request was sent: 0 if there was never a server with room for it.
+        attempts: u32,
+    },
+    /// The ticket is for no request in flight: its reply was taken already, it was forgotten, or another call waits
+    /// for it. Or, where any reply would do, there is no request in flight whose reply could come.
+    NotInFlight,
+    /// The [`Responder`](crate::Responder) from which the request came is closed, so the answer goes nowhere.
+    ResponderClosed,
     /// The operating system refused something that has nothing to do with an endpoint.
     Io(io::Error),
 }
@@ -104,6 +119,23 @@ impl fmt::Display for Error {
                 "this process was forked from the one that made the context: make a new one here",
             ),
             Self::IoThreadLost => ztransport::Error::IoThreadLost.fmt(f),
+            Self::TooManyInFlight { limit } => write!(
+                f,
+                "{limit} requests are in flight already: take replies, forget some, or raise the limit"
+            ),
+            Self::NoReply { attempts: 0 } => f.write_str(
+                "no server was there, or had room for the request, before its deadline",
+            ),
+            Self::NoReply { attempts } => write!(
+                f,
+                "no reply has come before the deadline to a request that was sent {attempts} times"
+            ),
+            Self::NotInFlight => f.write_str(
+                "no such request is in flight: its reply was taken, it was forgotten, or another call waits for it",
+            ),
+            Self::ResponderClosed => {
+                f.write_str("the responder is closed: answer requests before closing it")
+            }
             Self::Io(error) => error.fmt(f),
         }
     }

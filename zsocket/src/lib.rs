@@ -39,6 +39,12 @@
 //! # Ok::<(), zsocket::Error>(())
 //! ```
 //!
+//! # Requests
+//!
+//! REQ and REP take turns, and one of them that waits for a peer that has gone waits in vain. [`Requester`] and
+//! [`Responder`] stand on the same wire protocol and cannot get stuck: many requests are in flight, each has a deadline, and
+//! may be sent again; a server answers in any order and from any thread. They talk to REP and REQ as well.
+//!
 //! # High-water marks
 //!
 //! Each peer has a pipe in each direction, and each pipe has a mark, counted in whole messages and exact:
@@ -71,6 +77,8 @@ mod monitor;
 mod options;
 mod pattern;
 mod registry;
+mod requester;
+mod responder;
 mod routing;
 mod socket;
 mod stats;
@@ -83,6 +91,8 @@ pub use self::{
     error::{Error, PeerLoss, SendError},
     into_message::IntoMessage,
     monitor::Monitor,
+    requester::{Requester, RequesterBuilder, RequesterStats, Ticket},
+    responder::{Request, Responder, ResponderBuilder, ResponderStats, Stopped},
     socket::{Socket, SocketBuilder},
     stats::{Connections, Dropped, SocketStats},
     term_report::TermReport,

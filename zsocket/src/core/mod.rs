@@ -29,8 +29,10 @@ mod wait;
 
 use std::sync::Arc;
 
-use zpipe::{Encoded, Mailbox, Process, Readiness, ReadySet, Spinner, deferred::Deferral};
-use ztransport::{Endpoint, InputPoll, Letter, SocketHandle, Subscriptions};
+use zpipe::{
+    Encoded, Mailbox, Notifier, Process, Readiness, ReadySet, Spinner, deferred::Deferral,
+};
+use ztransport::{Alarm, Endpoint, InputPoll, Letter, SocketHandle, Subscriptions};
 
 pub(crate) use self::attachments::Use;
 use self::{attachments::Attachments, departed::Departed, endpoints::close_link, peers::Standby};
@@ -47,6 +49,8 @@ use crate::{
 
 /// Token of the mailbox; link ids begin at 1.
 pub(crate) const MAIL_TOKEN: u64 = 0;
+/// Token of those who stand outside and want the thread that has the socket to look at something of theirs.
+const CALL_TOKEN: u64 = u64::MAX;
 
 /// See the module documentation.
 pub(crate) struct Core<S: State> {
@@ -65,6 +69,9 @@ pub(crate) struct Core<S: State> {
     /// For waits that a peer is likely to end at once.
     spinner: Spinner,
     tasks: Arc<Tasks>,
+    /// Somebody outside has called since [`take_call`](Self::take_call) was asked.
+    called: bool,
+    heard: u64,
     /// Why every call fails from now on.
     ended: Option<Refusal>,
     /// Links without a peer that have messages.
@@ -129,6 +136,8 @@ impl<S: State> Core<S> {
             input: None,
             spinner,
             tasks: Arc::new(Tasks::new()),
+            called: false,
+            heard: 0,
             ended: None,
             departed: Departed::default(),
             standby: Standby::default(),
@@ -165,7 +174,8 @@ impl<S: State> Core<S> {
     #[inline(never)]
     fn process_signals(&mut self) {
         self.deferral.begin();
-        let mut mail = false;
+        self.heard += 1;
+        let (mut mail, mut called) = (false, false);
         let mut gone = Vec::new();
         let mut named = Vec::new();
         let mut room = Vec::new();
@@ -174,6 +184,8 @@ impl<S: State> Core<S> {
         ready.drain(|token, what| {
             if token == MAIL_TOKEN {
                 mail = true;
+            } else if token == CALL_TOKEN {
+                called = true;
             } else if let Some(place) = links.find(token) {
                 links.on_signal(place, what);
                 let Some(Slot { link, follower, .. }) = links.get_mut(place) else {
@@ -199,6 +211,7 @@ impl<S: State> Core<S> {
                 }
             }
         });
+        self.called |= called;
         for place in gone {
             self.on_gone(place);
         }
@@ -234,6 +247,28 @@ impl<S: State> Core<S> {
             Letter::Authenticate(_) => {}
             _ => {}
         }
+    }
+
+    /// Ends every wait of this socket when it is signalled, by any thread, and leaves a note for
+    /// [`take_call`](Self::take_call).
+    pub(crate) fn caller(&self) -> Notifier {
+        self.ready.notifier(CALL_TOKEN)
+    }
+
+    /// Whether somebody has called who was not heard yet.
+    pub(crate) fn take_call(&mut self) -> bool {
+        std::mem::take(&mut self.called)
+    }
+
+    /// How often signals were taken in. A call that sends, receives and then waits compares: what came for one of these
+    /// may have been taken in by the other.
+    pub(crate) fn heard(&self) -> u64 {
+        self.heard
+    }
+
+    /// An I/O thread's clock for the futures of this socket, which calls at the time.
+    pub(crate) fn alarm(&self) -> Option<Alarm> {
+        self.context.reactor.alarm(self.caller())
     }
 
     // ---- About the socket ----

@@ -26,6 +26,13 @@ impl<S: State> Core<S> {
         Ok(())
     }
 
+    /// Whether the link whose turn it is has a message.
+    pub(crate) fn may_have_message(&mut self) -> bool {
+        let place = self.links.inbound.current();
+        let slot = place.and_then(|place| self.links.get_mut(place));
+        slot.is_some_and(|slot| slot.link.reader.is_readable())
+    }
+
     /// Receives from the link whose turn it is.
     #[inline]
     fn recv_fair(&mut self, message: &mut Message, then: Then) -> Result<(), Refusal> {

@@ -35,7 +35,7 @@ impl<S: State> Core<S> {
     }
 
     /// This thread took the place in the ready list of the tasks that wait: they look again.
-    fn wake_tasks(&mut self) {
+    pub(crate) fn wake_tasks(&mut self) {
         self.deferral.begin();
         self.tasks.wake_by_ref();
     }

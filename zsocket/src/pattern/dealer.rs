@@ -11,6 +11,8 @@ use crate::error::Refusal;
 pub struct Dealer {
     /// Whether a new peer is sent an empty message first.
     pub(crate) probe: bool,
+    /// Whether the next message has nothing to wait for, as the only request in flight.
+    pub(crate) alone: bool,
 }
 
 impl State for Dealer {
@@ -19,7 +21,7 @@ impl State for Dealer {
     }
 
     fn streams(&self) -> bool {
-        true
+        !self.alone
     }
 
     /// As libzmq: a DEALER has one connection to each endpoint.

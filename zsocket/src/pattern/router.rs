@@ -17,6 +17,8 @@ pub struct Router {
     pub(crate) handover: bool,
     /// Whether a new peer is sent an empty message first.
     pub(crate) probe: bool,
+    /// Whether the next message has nothing to wait for, as the answer to the only request at work.
+    pub(crate) alone: bool,
     /// The routing id of the peer that is connected to next, whatever it calls itself.
     pub(crate) next_name: Option<Bytes>,
     /// For peers that do not call themselves anything.
@@ -30,6 +32,7 @@ impl Default for Router {
             mandatory: false,
             handover: false,
             probe: false,
+            alone: false,
             next_name: None,
             // So that an id from an earlier run of the program hardly ever leads to somebody else in this one.
             next_number: fastrand::u32(..),
@@ -84,7 +87,7 @@ impl State for Router {
     }
 
     fn streams(&self) -> bool {
-        true
+        !self.alone
     }
 
     fn route(&self, head: Option<&Frame>) -> Result<Route, Refusal> {

@@ -74,7 +74,7 @@ impl<P: CanReceive> Socket<P> {
 
 impl<P: Pattern> Socket<P> {
     /// Tries once, or has the task woken when it is time to try again.
-    fn poll_core(
+    pub(crate) fn poll_core(
         &self,
         cx: &mut TaskContext<'_>,
         place: &mut Place,

@@ -2,6 +2,7 @@
 
 mod asynchronous;
 mod builder;
+mod driven;
 mod publishing;
 mod readiness;
 mod recv;
@@ -17,6 +18,7 @@ use zmtp::SocketType;
 use ztransport::{Endpoint, IntoEndpoint};
 
 pub use self::builder::SocketBuilder;
+pub(crate) use self::driven::Step;
 use crate::{
     Error, Monitor, Pattern, SocketStats,
     core::{Core, Use},
