@@ -1,6 +1,7 @@
 //! What a forked child can do with the sockets that it has inherited: nothing, and that at once.
 
 use std::{
+    future::Future,
     io,
     net::{TcpListener, TcpStream},
     os::unix::process::CommandExt,
@@ -9,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use zsocket::{Context, Error, Pull, Push, Socket};
+use zsocket::{Context, Error, Pull, Push, Requester, Responder, Socket};
 
 const DEADLINE: Duration = Duration::from_secs(30);
 
@@ -85,6 +86,62 @@ fn every_call_is_refused_and_dropping_waits_for_nothing() {
     assert_eq!(pull.recv_timeout(DEADLINE).unwrap()[0], "for the parent");
     push.send("after").unwrap();
     assert_eq!(pull.recv_timeout(DEADLINE).unwrap()[0], "after");
+}
+
+#[test]
+fn requests_are_refused_and_handles_are_left_to_the_parent() {
+    let context = Context::new();
+    let responder = Responder::builder()
+        .answer_abandoned("dropped")
+        .build(&context)
+        .unwrap();
+    let endpoint = responder.bind("tcp://127.0.0.1:*").unwrap();
+    let requester = Requester::new(&context).unwrap();
+    requester.connect(&endpoint).unwrap();
+    let tickets = ["first", "second"].map(|body| requester.send(body, DEADLINE).unwrap());
+    // Sent as soon as there is a connection. A future sets an alarm, which is inherited as well.
+    let mut waits = Box::pin(requester.wait_async(tickets[0]));
+    let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
+    let mut requests = Vec::new();
+    while requests.len() < 2 {
+        assert!(waits.as_mut().poll(&mut cx).is_pending());
+        requests.extend(responder.recv_timeout(Duration::from_millis(1)).ok());
+    }
+    drop(waits);
+    let inherited = Arc::new(Mutex::new(Some((requester, responder, requests))));
+    let in_child = Arc::clone(&inherited);
+    let mut child = fork("0", move || {
+        let Some((requester, responder, mut requests)) = in_child.lock().unwrap().take() else {
+            return false;
+        };
+        let forked = |error| matches!(error, Error::Forked);
+        let request = requests.pop().unwrap();
+        let refused = [
+            requester.request("x", DEADLINE).is_err_and(forked),
+            requester
+                .send("x", DEADLINE)
+                .is_err_and(|refused| forked(refused.error)),
+            requester.recv().is_err_and(forked),
+            responder.recv().is_err_and(forked),
+            responder.flush().is_err_and(forked),
+            request
+                .answer("x")
+                .is_err_and(|refused| forked(refused.error)),
+        ];
+        drop((requester, responder, requests));
+        refused.iter().all(|refused| *refused)
+    });
+    assert!(child.wait().unwrap().success());
+    // In the parent they are still at work, and answered once.
+    let (requester, responder, requests) = inherited.lock().unwrap().take().unwrap();
+    assert_eq!(responder.stats().at_work, 2);
+    for mut request in requests {
+        let body = request.take_body();
+        responder.answer(request, body).unwrap();
+    }
+    for (ticket, body) in tickets.into_iter().zip(["first", "second"]) {
+        assert_eq!(requester.wait(ticket).unwrap()[0], body);
+    }
 }
 
 /// The descriptors of the child are closed when it executes a program, so one that does not is needed:
