@@ -5,12 +5,14 @@
 //! message, and all others until half of the pipe is free again, without another look.
 
 use zmtp::{Frame, Message, header::Flags};
-use zpipe::Writer;
+use zpipe::{Encoded, Writer, deferred::Deferral};
 
 use super::{Core, Then, outgoing::Outgoing, send::finds_room};
 use crate::{
     error::Refusal,
+    links::Links,
     pattern::{Otherwise, State},
+    stats::SocketStats,
 };
 
 /// How the message is written.
@@ -18,9 +20,20 @@ enum Form<'a> {
     /// One frame.
     Body(&'a [u8]),
     /// Several small ones, encoded.
-    Encoded,
+    Encoded(&'a Encoded),
     /// Frames of which some may be shared.
     Frames(&'a Message),
+}
+
+impl Form<'_> {
+    #[inline]
+    fn append_to(&self, writer: &mut Writer) {
+        match self {
+            Self::Body(body) => writer.append(Flags::NONE, body),
+            Self::Encoded(encoded) => writer.append_encoded(encoded),
+            Self::Frames(message) => writer.append_copy(message),
+        }
+    }
 }
 
 impl<S: State> Core<S> {
@@ -34,19 +47,16 @@ impl<S: State> Core<S> {
         let mut places = std::mem::take(&mut self.recipients);
         places.clear();
         let (first, is_whole) = message.first();
-        let is_sent = self.state.recipients(first, is_whole, &mut places);
-        let is_for_nobody = is_sent && places.is_empty();
-        self.stats.dropped.no_subscriber += u64::from(is_for_nobody);
-        let sent = match (is_sent, otherwise) {
-            (false, _) => {
-                self.tell_changes();
-                Ok(())
-            }
-            (true, Otherwise::Wait) if !self.have_room(&places, then) => Err(Refusal::WouldBlock),
-            (true, _) => {
-                places.retain(|place| self.may_append(*place, otherwise));
-                self.append_to_many(message, &places)
-            }
+        let sent = if !self.state.recipients(first, is_whole, &mut places) {
+            self.tell_changes();
+            Ok(())
+        } else if places.is_empty() {
+            self.stats.dropped.no_subscriber += 1;
+            Ok(())
+        } else if otherwise == Otherwise::Wait && !self.have_room(&places, then) {
+            Err(Refusal::WouldBlock)
+        } else {
+            self.append_to_many(message, &mut places, otherwise)
         };
         self.recipients = places;
         sent?;
@@ -77,88 +87,107 @@ impl<S: State> Core<S> {
     fn append_to_many(
         &mut self,
         message: &mut Outgoing<'_>,
-        places: &[usize],
+        places: &mut Vec<usize>,
+        otherwise: Otherwise,
     ) -> Result<(), Refusal> {
         let form = match message {
-            Outgoing::Body { body, .. } => {
-                for place in places {
-                    if let Some(slot) = self.links.get_mut(*place) {
-                        Outgoing::Body { body, lent: false }.check(&slot.link.writer)?;
-                    }
-                }
-                Form::Body(body)
+            // It has to come as a message, so that it can be shared.
+            Outgoing::Body { body, .. } if body.len() >= SHARE_MIN => {
+                return Err(Refusal::TooLargeToCopy);
             }
+            Outgoing::Body { body, .. } => Form::Body(body),
             Outgoing::Message(message) => {
                 share_large(message);
                 match message.frames() {
                     [only] if !only.is_shared() => Form::Body(only),
                     _ if !message.iter().any(Frame::is_shared) && self.encoded.set(message) => {
-                        Form::Encoded
+                        Form::Encoded(&self.encoded)
                     }
                     _ => Form::Frames(message),
                 }
             }
         };
-        let is_alone = places.len() == 1;
-        for place in places {
-            let Some(slot) = self.links.get_mut(*place) else {
-                continue;
-            };
-            let writer: &mut Writer = &mut slot.link.writer;
-            match &form {
-                Form::Body(body) => writer.append(Flags::NONE, body),
-                Form::Encoded => writer.append_encoded(&self.encoded),
-                Form::Frames(message) => writer.append_copy(message),
-            }
-            if is_alone {
+        if let [place] = places[..] {
+            if may_append(
+                &mut self.links,
+                place,
+                otherwise,
+                &mut self.stats,
+                &mut self.deferral,
+            ) && let Some(slot) = self.links.get_mut(place)
+            {
+                form.append_to(&mut slot.link.writer);
                 slot.commit(false, &mut self.deferral);
-            } else {
-                writer.commit_unseen();
             }
-        }
-        if is_alone {
             return Ok(());
         }
+        places.retain(|place| {
+            let (links, stats, deferral) = (&mut self.links, &mut self.stats, &mut self.deferral);
+            if !may_append(links, *place, otherwise, stats, deferral) {
+                return false;
+            }
+            let Some(slot) = links.get_mut(*place) else {
+                return false;
+            };
+            form.append_to(&mut slot.link.writer);
+            slot.link.writer.commit_unseen();
+            true
+        });
         // Once for all of them: see there.
         zpipe::publish_commits();
-        for place in places {
+        let batch = (CACHED / places.len().max(1) as u64).clamp(BATCH_MIN, BATCH_MAX);
+        for place in &*places {
             if let Some(slot) = self.links.get_mut(*place) {
-                slot.after_commit(&mut self.deferral);
+                // Not all of them at once, which would keep the caller.
+                let batch = batch + batch / 16 * (*place as u64 % 16);
+                slot.after_commit(batch, &mut self.deferral);
             }
         }
         Ok(())
     }
+}
 
-    /// Whether a link takes the message; otherwise it is counted.
-    #[inline]
-    fn may_append(&mut self, place: usize, otherwise: Otherwise) -> bool {
-        let is_resting = !self.links.outbound.contains(place);
-        let Some(slot) = self.links.get_mut(place) else {
-            return false;
-        };
-        if slot.link.writer.is_closed() {
-            return false;
-        }
-        if otherwise == Otherwise::Wait {
-            // There is room: that was looked for before.
-            if is_resting {
-                self.links.found_room(place);
-            }
-            return true;
-        }
-        if !is_resting && slot.link.writer.has_room() {
-            return true;
-        }
-        self.deferral.begin();
-        if !is_resting {
-            if finds_room(slot) {
-                return true;
-            }
-            self.links.rest(place, true);
-        }
-        self.stats.dropped.hwm += 1;
-        false
+/// Bytes that all pipes together hold while the sender writes them out itself: more would have left the cache before.
+const CACHED: u64 = 1 << 20;
+/// The least and the most that it writes at a time to one of them.
+const BATCH_MIN: u64 = 16 << 10;
+const BATCH_MAX: u64 = 256 << 10;
+
+/// Whether a link takes the message; otherwise it is counted.
+#[inline]
+fn may_append(
+    links: &mut Links,
+    place: usize,
+    otherwise: Otherwise,
+    stats: &mut SocketStats,
+    deferral: &mut Deferral,
+) -> bool {
+    let is_resting = !links.outbound.contains(place);
+    let Some(slot) = links.get_mut(place) else {
+        return false;
+    };
+    if slot.link.writer.is_closed() {
+        return false;
     }
+    if otherwise == Otherwise::Wait {
+        // There is room: that was looked for before.
+        if is_resting {
+            links.found_room(place);
+        }
+        return true;
+    }
+    if !is_resting && slot.link.writer.has_room() {
+        return true;
+    }
+    deferral.begin();
+    if !is_resting {
+        if finds_room(slot) {
+            return true;
+        }
+        links.rest(place, true);
+    }
+    stats.dropped.hwm += 1;
+    false
 }
 
 /// Makes large bodies such that many pipes can share them.

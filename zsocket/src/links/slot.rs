@@ -60,13 +60,13 @@ impl Slot {
     }
 
     /// What comes after [`Writer::commit_unseen`](zpipe::Writer::commit_unseen): like [`commit`](Self::commit), of a message that many get. If nobody
-    /// is at it the I/O thread sends it, since a system call for each link would keep the caller.
+    /// is at it the I/O thread sends it, since a system call for each link would keep the caller; but so many bytes are sent here.
     #[inline]
-    pub(crate) fn after_commit(&mut self, deferral: &mut Deferral) {
+    pub(crate) fn after_commit(&mut self, batch: u64, deferral: &mut Deferral) {
         if self.link.writer.takes_idle_reader() {
             deferral.begin();
             self.start_later();
-        } else if self.link.writer.written_bytes() - self.flushed_bytes >= BATCH_BYTES {
+        } else if self.link.writer.written_bytes() - self.flushed_bytes >= batch {
             deferral.begin();
             self.flush();
         }

@@ -153,7 +153,9 @@ impl Topics {
         let (first, second) = (found.next(), found.next());
         let Some(second) = second else {
             // Within a topic there is no link twice.
-            out.extend(first.into_iter().flatten().map(|link| *link as usize));
+            if let Some(links) = first {
+                out.extend(links.iter().map(|link| *link as usize));
+            }
             return;
         };
         self.lookups += 1;

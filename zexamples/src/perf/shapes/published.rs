@@ -13,6 +13,9 @@ use crate::{Parent, Result};
 /// Bytes of a topic: the number of the subscriber.
 const TOPIC: usize = 4;
 
+/// So rare that those who have theirs do not have to read many more.
+const BETWEEN_PROBES: Duration = Duration::from_millis(20);
+
 /// Messages that a subscriber receives before the next one has its turn.
 const TURN: u64 = 50;
 
@@ -51,7 +54,7 @@ pub(super) fn publish<K: Kit>(
                 return Err(format!("the parent said {heard:?} instead of \"go\"").into());
             }
         }
-        thread::sleep(Duration::from_millis(1));
+        thread::sleep(BETWEEN_PROBES);
     }
     // Probes may be lost: whoever waits for its first one does not read, and must not be waited for.
     publisher.drop_nothing()?;
@@ -82,6 +85,8 @@ pub(super) fn subscribe<K: Kit>(
     let mut message = K::message(&[])?;
     for (subscriber, topic) in subscribers.iter().zip(topics(&shape, own)) {
         subscriber.subscribe(&topic)?;
+    }
+    for subscriber in &subscribers {
         shape.check_probe(own, subscriber.receive(&mut message)?)?;
     }
     parent.say("ready", "")?;
@@ -95,7 +100,7 @@ pub(super) fn subscribe<K: Kit>(
     }
     let mut left = share(&shape) - 1;
     while left > 0 {
-        let turn = if own { 1 } else { left.min(TURN) };
+        let turn = left.min(TURN);
         for subscriber in &subscribers {
             for _ in 0..turn {
                 let received = subscriber.receive(&mut message)?;

@@ -123,11 +123,11 @@ impl<V: Default> PrefixMap<V> {
     /// The values of all strings that are a prefix of this one, the shortest first.
     #[inline]
     pub(crate) fn prefixes_of<'a>(&'a self, body: &'a [u8]) -> PrefixesOf<'a, V> {
-        let at = (!self.nodes.is_empty()).then_some(ROOT);
         PrefixesOf {
             map: self,
             rest: body,
-            at,
+            last: None,
+            is_new: true,
         }
     }
 
@@ -480,8 +480,12 @@ impl<V: Default> PrefixMap<V> {
 #[derive(Debug)]
 pub(crate) struct PrefixesOf<'a, V> {
     map: &'a PrefixMap<V>,
+    /// What follows the labels of the nodes up to `last`.
     rest: &'a [u8],
-    at: Option<u32>,
+    /// The node found last. Where it leads is looked up only when the next one is asked for.
+    last: Option<u32>,
+    /// Nothing was found yet.
+    is_new: bool,
 }
 
 impl<'a, V: Default> Iterator for PrefixesOf<'a, V> {
@@ -489,14 +493,18 @@ impl<'a, V: Default> Iterator for PrefixesOf<'a, V> {
 
     #[inline]
     fn next(&mut self) -> Option<&'a V> {
-        while let Some(at) = self.at.take() {
-            let node = self.map.node(at);
+        loop {
+            let at = match self.last.take() {
+                Some(last) => self.map.child(last, *self.rest.first()?)?,
+                None if std::mem::take(&mut self.is_new) => ROOT,
+                None => return None,
+            };
+            let node = self.map.nodes.get(at as usize)?;
             self.rest = self.rest.strip_prefix(node.label())?;
-            self.at = self.rest.first().and_then(|byte| self.map.child(at, *byte));
+            self.last = Some(at);
             if node.stored {
                 return Some(&node.value);
             }
         }
-        None
     }
 }
