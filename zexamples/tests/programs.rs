@@ -243,7 +243,7 @@ fn versus_runs_every_shape() {
         VERSUS,
         &[
             "--tests",
-            "links,sockets,senders,fan,clients,routed,neighbours",
+            "links,sockets,senders,fan,clients,routed,published,matched,neighbours",
             "--links",
             "1,20",
             "--sockets",
@@ -256,6 +256,10 @@ fn versus_runs_every_shape() {
             "1,3",
             "--clients",
             "1,3",
+            "--subscribers",
+            "1,3",
+            "--topics",
+            "4",
             "--neighbours",
             "0,2",
             "--rounds",
@@ -275,6 +279,8 @@ fn versus_runs_every_shape() {
         "| tcp, 64 B, clients: 1 |",
         "| ipc, 64 B, clients: 3 |",
         "| tcp, 64 B, dealers: 3 |",
+        "| tcp, 64 B, subscribers: 3 |",
+        "| ipc, 64 B, subscribers: 4 |",
         "| tcp, 64 B, neighbours: 0 |",
         "| ipc, 64 B, neighbours: 2 |",
     ] {
