@@ -30,6 +30,11 @@ pub enum Error {
     NoRoutingId,
     /// No peer with this routing id is there, and the ROUTER is `mandatory`. `EHOSTUNREACH`.
     Unroutable,
+    /// The topic is longer than publishers take, who would close the connection again and again.
+    TopicTooLong {
+        /// What they take, in bytes.
+        limit: usize,
+    },
     /// The endpoint is in use. `EADDRINUSE`.
     AddressInUse(Endpoint),
     /// The endpoint cannot be bound, for another reason that the source tells. `EADDRNOTAVAIL`,
@@ -90,6 +95,9 @@ impl fmt::Display for Error {
             Self::NoRoutingId => f.write_str(
                 "a ROUTER sends to the peer whose routing id is the first of at least two frames",
             ),
+            Self::TopicTooLong { limit } => {
+                write!(f, "a topic has at most {limit} bytes: subscribe to a shorter prefix")
+            }
             Self::Unroutable => f.write_str("no peer with this routing id is connected"),
             Self::HasPeer => f.write_str(
                 "the socket has its peer, or one of this routing id: disconnect that first",
@@ -232,6 +240,8 @@ pub enum Refusal {
     NoRoutingId,
     /// The peer that the message names is not there.
     Unroutable,
+    /// No publisher would take a subscription to so long a topic.
+    TopicTooLong,
     /// An I/O thread is gone.
     IoThreadLost,
     /// This is a forked child.
@@ -255,6 +265,9 @@ impl From<Refusal> for Error {
             Refusal::IoThreadLost => Self::IoThreadLost,
             Refusal::NoRoutingId => Self::NoRoutingId,
             Refusal::Unroutable => Self::Unroutable,
+            Refusal::TopicTooLong => Self::TopicTooLong {
+                limit: crate::pattern::MAX_TOPIC,
+            },
             Refusal::PeerLost => Self::PeerLost(PeerLoss::Gone),
             // Handled where they arise; as an answer they would mean: try again.
             Refusal::Again | Refusal::TooLargeToCopy => Self::WouldBlock,

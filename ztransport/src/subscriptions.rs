@@ -79,6 +79,8 @@ impl Progress {
 struct Change {
     topic: Bytes,
     subscribed: bool,
+    /// The last that is said of it to those who know it is a cancellation, although it is subscribed to.
+    recalled: bool,
     /// The number of the change by which it was subscribed to first: only who has been told as far may know of it.
     born: u64,
 }
@@ -109,6 +111,7 @@ impl Subscriptions {
         let change = match change {
             Some(change) => Change {
                 subscribed: true,
+                recalled: false,
                 ..change
             },
             None => {
@@ -118,6 +121,7 @@ impl Subscriptions {
                 Change {
                     topic,
                     subscribed: true,
+                    recalled: false,
                     born: number,
                 }
             }
@@ -147,6 +151,42 @@ impl Subscriptions {
         } else {
             list.forget(&change.topic);
         }
+    }
+
+    /// Has publishers told that a topic is cancelled, although it may be subscribed to: those who are connected now. A
+    /// connection that is made later is told what is. For an XSUB that passes each cancellation on.
+    pub fn recall(&self, topic: &[u8]) {
+        let mut list = self.list.lock();
+        let list = &mut *list;
+        if list.followers.is_empty() {
+            return;
+        }
+        list.last += 1;
+        let number = list.last;
+        let change = match list.number_of.get_mut(topic) {
+            Some(present) => {
+                let before = list.changes.remove(present);
+                *present = number;
+                before
+            }
+            None => {
+                let topic = Bytes::copy_from_slice(topic);
+                list.number_of.insert(topic.clone(), number);
+                // Everybody is told, whoever knows it.
+                let (subscribed, recalled, born) = (false, true, 0);
+                Some(Change {
+                    topic,
+                    subscribed,
+                    recalled,
+                    born,
+                })
+            }
+        };
+        if let Some(mut change) = change {
+            change.recalled = true;
+            list.changes.insert(number, change);
+        }
+        list.notify();
     }
 
     /// How many topics there are.
@@ -251,14 +291,15 @@ impl Follower {
                 reached = number - 1;
                 break;
             }
-            if change.subscribed {
-                tell(true, &change.topic);
-            } else {
+            let knows = progress.knows(change, *number);
+            if !change.subscribed {
                 ends.push(*number);
-                if !progress.knows(change, *number) {
-                    continue; // It came and went.
-                }
-                tell(false, &change.topic);
+            }
+            match (change.subscribed && !(change.recalled && knows), knows) {
+                (true, _) => tell(true, &change.topic),
+                (false, true) => tell(false, &change.topic),
+                // It came and went.
+                (false, false) => continue,
             }
             left = left.saturating_sub(change.topic.len() + COMMAND);
         }
@@ -328,6 +369,27 @@ mod tests {
         assert_eq!(told(&mut early), [on("b")], "told once more");
         assert_eq!(told(&mut early), []);
         assert_eq!(wanted.len(), 1);
+    }
+
+    #[test]
+    fn a_recalled_topic_is_cancelled_where_it_is_known_and_stays() {
+        let wanted = Subscriptions::new();
+        wanted.recall(b"nobody hears of it");
+        let mut early = wanted.follow(None);
+        wanted.subscribe(b"a");
+        assert_eq!(told(&mut early), [on("a")]);
+        wanted.recall(b"a");
+        wanted.recall(b"unknown");
+        let mut late = wanted.follow(None);
+        assert_eq!(told(&mut early), [off("a"), off("unknown")]);
+        assert_eq!(told(&mut late), [on("a")]);
+        assert_eq!(wanted.len(), 1);
+        wanted.recall(b"a");
+        wanted.subscribe(b"a");
+        assert_eq!(told(&mut early), [on("a")], "in order");
+        assert_eq!(told(&mut late), [on("a")]);
+        let list = wanted.list.lock();
+        assert_eq!((list.changes.len(), list.number_of.len()), (1, 1));
     }
 
     #[test]

@@ -112,6 +112,10 @@ impl<S: State> Core<S> {
         if !told {
             self.context.reactor.disconnect(id, linger);
         }
+        if self.state.takes_in() {
+            // The end of what a peer has asked for is something to receive.
+            self.wake_tasks();
+        }
     }
 
     fn transport_options(&self) -> Options {

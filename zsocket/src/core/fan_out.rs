@@ -44,24 +44,60 @@ impl<S: State> Core<S> {
         otherwise: Otherwise,
         then: Then,
     ) -> Result<(), Refusal> {
+        if let Outgoing::Body { body, .. } = message
+            && body.len() >= SHARE_MIN
+        {
+            // It has to come as a message, so that it can be shared. The pattern is not asked before.
+            return Err(Refusal::TooLargeToCopy);
+        }
         let mut places = std::mem::take(&mut self.recipients);
         places.clear();
         let (first, is_whole) = message.first();
-        let sent = if !self.state.recipients(first, is_whole, &mut places) {
-            self.tell_changes();
-            Ok(())
-        } else if places.is_empty() {
-            self.stats.dropped.no_subscriber += 1;
-            Ok(())
-        } else if otherwise == Otherwise::Wait && !self.have_room(&places, then) {
-            Err(Refusal::WouldBlock)
-        } else {
-            self.append_to_many(message, &mut places, otherwise)
+        let sent = match self.state.recipients(first, is_whole, &mut places) {
+            Ok(true) => self.send_to_all(message, &mut places, otherwise, then),
+            Ok(false) => {
+                self.tell_changes();
+                Ok(())
+            }
+            Err(refusal) => Err(refusal),
         };
         self.recipients = places;
         sent?;
         self.drop_unsent(message);
         self.state.sent_to_many();
+        Ok(())
+    }
+
+    fn send_to_all(
+        &mut self,
+        message: &mut Outgoing<'_>,
+        places: &mut Vec<usize>,
+        otherwise: Otherwise,
+        then: Then,
+    ) -> Result<(), Refusal> {
+        if places.is_empty() {
+            match self.subscriptions {
+                None => self.stats.dropped.no_subscriber += 1,
+                Some(_) => self.stats.dropped.no_peer += 1,
+            }
+            return Ok(());
+        }
+        if otherwise == Otherwise::Wait && !self.have_room(places, then) {
+            // What peers have sent may be that they want it no more.
+            return Err(if self.has_more_to_take_in() {
+                Refusal::Again
+            } else {
+                Refusal::WouldBlock
+            });
+        }
+        let dropped = self.stats.dropped.hwm;
+        self.append_to_many(message, places, otherwise);
+        if self.subscriptions.is_some() && self.stats.dropped.hwm > dropped {
+            // Who waits for room to tell something may have lost its place.
+            for place in self.links.followers() {
+                self.tell_place(place);
+            }
+        }
         Ok(())
     }
 
@@ -89,12 +125,8 @@ impl<S: State> Core<S> {
         message: &mut Outgoing<'_>,
         places: &mut Vec<usize>,
         otherwise: Otherwise,
-    ) -> Result<(), Refusal> {
+    ) {
         let form = match message {
-            // It has to come as a message, so that it can be shared.
-            Outgoing::Body { body, .. } if body.len() >= SHARE_MIN => {
-                return Err(Refusal::TooLargeToCopy);
-            }
             Outgoing::Body { body, .. } => Form::Body(body),
             Outgoing::Message(message) => {
                 share_large(message);
@@ -119,7 +151,7 @@ impl<S: State> Core<S> {
                 form.append_to(&mut slot.link.writer);
                 slot.commit(false, &mut self.deferral);
             }
-            return Ok(());
+            return;
         }
         places.retain(|place| {
             let (links, stats, deferral) = (&mut self.links, &mut self.stats, &mut self.deferral);
@@ -143,7 +175,6 @@ impl<S: State> Core<S> {
                 slot.after_commit(batch, &mut self.deferral);
             }
         }
-        Ok(())
     }
 }
 

@@ -27,8 +27,9 @@ mod send;
 mod subscriptions;
 mod wait;
 
-use std::sync::Arc;
+use std::{collections::VecDeque, sync::Arc};
 
+use zmtp::Message;
 use zpipe::{
     Encoded, Mailbox, Notifier, Process, Readiness, ReadySet, Spinner, deferred::Deferral,
 };
@@ -80,6 +81,8 @@ pub(crate) struct Core<S: State> {
     standby: Standby,
     /// What its publishers are asked for, if it subscribes.
     subscriptions: Option<Subscriptions>,
+    /// Messages that were taken in and that the pattern has no room for yet: at most one of each link.
+    offered: VecDeque<(At, Message)>,
     /// Who gets a message for many, and that message. Kept for their memory.
     recipients: Vec<usize>,
     encoded: Encoded,
@@ -142,6 +145,7 @@ impl<S: State> Core<S> {
             departed: Departed::default(),
             standby: Standby::default(),
             subscriptions,
+            offered: VecDeque::new(),
             recipients: Vec::new(),
             encoded: Encoded::default(),
             process: Process::current(),
@@ -220,6 +224,10 @@ impl<S: State> Core<S> {
         }
         for (at, name) in named {
             self.links.set_connected(at.place, true);
+            if self.state.takes_in() {
+                // What the last connection has asked for ends, also if this one says nothing.
+                self.links.may_have_input(at.place);
+            }
             self.on_named(at, name);
         }
         for place in room {

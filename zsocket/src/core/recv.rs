@@ -122,8 +122,12 @@ impl<S: State> Core<S> {
         match verdict {
             Verdict::Discard => self.stats.dropped.unexpected += 1,
             Verdict::Filtered => self.stats.dropped.not_subscribed += 1,
-            Verdict::Deliver | Verdict::Taken => {}
+            Verdict::Deliver | Verdict::Taken | Verdict::Hold => {}
         }
+        self.drop_bodies(message);
+    }
+
+    pub(super) fn drop_bodies(&mut self, message: &mut Message) {
         self.deferral.begin();
         deferred::drop_bodies(message);
     }

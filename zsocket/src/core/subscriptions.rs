@@ -6,11 +6,13 @@ use super::Core;
 use crate::{
     error::Refusal,
     links::Slot,
-    pattern::{At, Change, State},
+    pattern::{At, Change, State, Verdict},
 };
 
 /// Messages that are taken in before a call goes on with what it is about.
 const TAKEN_IN_AT_A_TIME: u32 = 1000;
+/// The same in bytes.
+const BYTES_AT_A_TIME: usize = 1 << 20;
 
 impl<S: State> Core<S> {
     // ---- The publisher ----
@@ -19,11 +21,14 @@ impl<S: State> Core<S> {
     #[inline(never)]
     pub(super) fn take_in(&mut self) {
         self.deferral.begin();
+        self.state.limit_input(self.options.recv_hwm);
         let mut message = Message::new();
+        let mut bytes = 0;
         for _ in 0..TAKEN_IN_AT_A_TIME {
-            if self.state.is_full(self.options.recv_hwm) || !self.take_in_next(&mut message) {
+            if bytes >= BYTES_AT_A_TIME || !self.take_in_next(&mut message) {
                 return;
             }
+            bytes += message.iter().map(|frame| frame.len()).sum::<usize>();
         }
     }
 
@@ -47,8 +52,7 @@ impl<S: State> Core<S> {
                 if is_new {
                     self.state.on_renewed(at);
                 }
-                let verdict = self.state.accept(at, message);
-                self.discard(verdict, message);
+                self.offer(at, message);
                 return true;
             }
             if is_new {
@@ -66,23 +70,52 @@ impl<S: State> Core<S> {
         false
     }
 
+    /// Offers a message to the pattern. If that has no room, nothing else comes from this link until it has.
+    fn offer(&mut self, at: At, message: &mut Message) {
+        match self.state.accept(at, message) {
+            Verdict::Hold => {
+                self.links.inbound.remove(at.place);
+                self.offered.push_back((at, std::mem::take(message)));
+            }
+            verdict => self.discard(verdict, message),
+        }
+    }
+
+    /// The application has received something: offers once more what there was no room for.
+    fn offer_again(&mut self) {
+        let Some((at, mut message)) = self.offered.pop_front() else {
+            return;
+        };
+        if self.links.at(at).is_none() {
+            // Its link was lost meanwhile, as one of too many whose peers are gone.
+            self.stats.dropped.departed += 1;
+            return self.drop_bodies(&mut message);
+        }
+        match self.state.accept(at, &mut message) {
+            Verdict::Hold => self.offered.push_front((at, message)),
+            verdict => {
+                self.discard(verdict, &mut message);
+                self.links.may_have_input(at.place);
+            }
+        }
+    }
+
     /// Whether there is more that the pattern has room for.
     pub(crate) fn has_more_to_take_in(&self) -> bool {
-        self.state.takes_in()
-            && self.links.inbound.current().is_some()
-            && !self.state.is_full(self.options.recv_hwm)
+        self.state.takes_in() && self.links.inbound.current().is_some()
     }
 
     /// Receives what was taken in.
     pub(super) fn recv_own(&mut self, message: &mut Message) -> Result<(), Refusal> {
         if self.state.pop(message) {
+            self.offer_again();
             return Ok(());
         }
-        match self.links.inbound.current() {
+        if self.has_more_to_take_in() {
             // Only a part of it was taken in.
-            Some(_) => Err(Refusal::Again),
-            None => Err(Refusal::WouldBlock),
+            return Err(Refusal::Again);
         }
+        Err(Refusal::WouldBlock)
     }
 
     // ---- The subscriber ----
@@ -98,6 +131,7 @@ impl<S: State> Core<S> {
             match change {
                 Change::Subscribe(topic) => subscriptions.subscribe(topic),
                 Change::Cancel(topic) => subscriptions.cancel(topic),
+                Change::Recall(topic) => subscriptions.recall(topic),
             }
         }
         for place in self.links.followers() {

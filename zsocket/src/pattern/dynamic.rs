@@ -134,7 +134,12 @@ impl State for Any {
         each!(self, state => state.greeting())
     }
 
-    fn recipients(&mut self, first: &[u8], is_whole: bool, places: &mut Vec<usize>) -> bool {
+    fn recipients(
+        &mut self,
+        first: &[u8],
+        is_whole: bool,
+        places: &mut Vec<usize>,
+    ) -> Result<bool, Refusal> {
         each!(self, state => state.recipients(first, is_whole, places))
     }
 
@@ -154,8 +159,8 @@ impl State for Any {
         each!(self, state => state.takes_in())
     }
 
-    fn is_full(&self, limit: u32) -> bool {
-        each!(self, state => state.is_full(limit))
+    fn limit_input(&mut self, limit: u32) {
+        each!(self, state => state.limit_input(limit));
     }
 
     fn pop(&mut self, message: &mut Message) -> bool {

@@ -40,6 +40,9 @@ pub(crate) use self::{
 };
 use crate::error::Refusal;
 
+/// The longest topic, in bytes: with what a SUBSCRIBE has beside it, as long as the longest command.
+pub(crate) const MAX_TOPIC: usize = (1 << 20) - 10;
+
 /// A link, as a pattern knows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct At {
@@ -93,6 +96,8 @@ pub enum Verdict {
     Filtered,
     /// The pattern has taken what it wants of it.
     Taken,
+    /// The pattern has no room for it yet: it is offered again later, and nothing else comes from there until then.
+    Hold,
 }
 
 /// What a subscriber wants of its publishers.
@@ -102,6 +107,8 @@ pub enum Change {
     Subscribe(Bytes),
     /// They are not wanted any more.
     Cancel(Bytes),
+    /// Publishers are to hear of a cancellation that changes nothing here.
+    Recall(Bytes),
 }
 
 /// What becomes of a link.
@@ -179,9 +186,14 @@ pub trait State: Send + 'static {
 
     /// Who gets a message for many, in any order and each once. `is_whole` if its first frame is its only one. `false` if
     /// it is none for peers, and the pattern has taken it.
-    fn recipients(&mut self, first: &[u8], is_whole: bool, places: &mut Vec<usize>) -> bool {
+    fn recipients(
+        &mut self,
+        first: &[u8],
+        is_whole: bool,
+        places: &mut Vec<usize>,
+    ) -> Result<bool, Refusal> {
         let _ = (first, is_whole, places);
-        true
+        Ok(true)
     }
 
     /// The message for many was sent.
@@ -233,10 +245,9 @@ pub trait State: Send + 'static {
         false
     }
 
-    /// Whether the pattern has as much as this, and nothing more should be taken in; 0 is unlimited.
-    fn is_full(&self, limit: u32) -> bool {
+    /// How much the pattern may take in that the application has not received; 0 is unlimited.
+    fn limit_input(&mut self, limit: u32) {
         let _ = limit;
-        false
     }
 
     /// Takes out the next of what was taken in and is for the application.

@@ -4,7 +4,7 @@
 use bytes::Bytes;
 use zmtp::{Frame, Message, SocketType};
 
-use super::{Admission, At, Otherwise, Route, Source, State, Verdict};
+use super::{Admission, At, MAX_TOPIC, Otherwise, Route, Source, State, Verdict};
 use crate::{
     error::Refusal,
     routing::{Cancelled, Notices, Present, Subscribed, Topics},
@@ -19,6 +19,8 @@ pub struct Publish<const RAW: bool> {
     requested: Topics,
     /// What an XPUB receives.
     notices: Notices,
+    /// How much of that may wait which nothing takes back; 0 is unlimited.
+    limit: u32,
     /// The peer whose request was received last.
     last: Option<At>,
     /// Nothing was sent since then.
@@ -62,6 +64,8 @@ pub trait Publisher {
     fn unsubscribe_last(&mut self, topic: &[u8]) -> bool;
     /// How many topics there are.
     fn topics(&self) -> usize;
+    /// Whether it receives what its subscribers ask for.
+    fn is_raw(&self) -> bool;
     /// How many peers get a message that begins with this.
     fn subscribers(&mut self, first: &[u8]) -> usize;
 }
@@ -89,6 +93,10 @@ impl<const RAW: bool> Publisher for Publish<RAW> {
 
     fn topics(&self) -> usize {
         self.topics.topics()
+    }
+
+    fn is_raw(&self) -> bool {
+        RAW
     }
 
     fn subscribers(&mut self, first: &[u8]) -> usize {
@@ -152,11 +160,21 @@ impl<const RAW: bool> Publish<RAW> {
     /// Something that an XPUB receives. If only what all subscribers want together counts, one that takes the one before
     /// it back takes its place: so who never receives has no more of these than there are topics.
     fn note(&mut self, subscribe: bool, topic: &[u8], from: At) {
-        let rules = &self.rules;
-        let each = rules.manual || rules.verbose || rules.verbose_cancel;
         if RAW {
+            let each = self.counts_each();
             self.notices.push(subscribe, topic, from, each);
         }
+    }
+
+    /// Whether each request is received, whatever others want.
+    fn counts_each(&self) -> bool {
+        let rules = &self.rules;
+        RAW && (rules.manual || rules.verbose || rules.verbose_cancel)
+    }
+
+    /// Whether the application has to receive something first.
+    fn is_full(&self) -> bool {
+        self.limit > 0 && self.notices.kept() >= self.limit as usize
     }
 }
 
@@ -188,7 +206,12 @@ impl<const RAW: bool> State for Publish<RAW> {
     }
 
     #[inline]
-    fn recipients(&mut self, first: &[u8], _: bool, places: &mut Vec<usize>) -> bool {
+    fn recipients(
+        &mut self,
+        first: &[u8],
+        _: bool,
+        places: &mut Vec<usize>,
+    ) -> Result<bool, Refusal> {
         if self.rules.invert {
             let all = self.links.places();
             self.topics.others(first, all, places);
@@ -198,7 +221,7 @@ impl<const RAW: bool> State for Publish<RAW> {
         if let Some(last) = self.last.filter(|_| self.answers_last) {
             places.retain(|place| *place == last.place);
         }
-        true
+        Ok(true)
     }
 
     #[inline]
@@ -224,14 +247,22 @@ impl<const RAW: bool> State for Publish<RAW> {
         true
     }
 
-    fn is_full(&self, limit: u32) -> bool {
-        limit > 0 && self.notices.kept() >= limit as usize
+    fn limit_input(&mut self, limit: u32) {
+        self.limit = limit;
     }
 
     /// Frames that begin with 01 or 00 are subscriptions and their ends; an XPUB receives the others.
     fn accept(&mut self, at: At, message: &mut Message) -> Verdict {
         let is_subscription = |frame: &Frame| matches!(frame.first(), Some(0 | 1));
         let has_any = message.first().is_some_and(is_subscription) || !self.rules.only_first;
+        let is_sent = |frame: &Frame| !(has_any && is_subscription(frame));
+        if self.is_full() && (self.counts_each() || message.iter().any(is_sent)) {
+            return Verdict::Hold;
+        }
+        let is_too_long = |frame: &Frame| !is_sent(frame) && frame.len() > 1 + MAX_TOPIC;
+        if message.iter().any(is_too_long) {
+            return Verdict::Discard;
+        }
         let mut rest = Message::new();
         for frame in message.frames_mut() {
             match frame.split_first() {
@@ -325,7 +356,10 @@ mod tests {
 
     fn goes_to<const RAW: bool>(state: &mut Publish<RAW>, first: &str) -> Vec<usize> {
         let mut places = Vec::new();
-        assert!(state.recipients(first.as_bytes(), true, &mut places));
+        assert_eq!(
+            state.recipients(first.as_bytes(), true, &mut places),
+            Ok(true)
+        );
         places.sort_unstable();
         places
     }
@@ -369,10 +403,28 @@ mod tests {
     fn it_takes_in_as_much_as_the_application_may_leave() {
         let mut xpub = XPub::default();
         xpub.admit(at(1), None);
+        xpub.limit_input(1);
         asks(&mut xpub, at(1), "\x01a");
-        assert!(!xpub.is_full(1), "taken back by its cancellation");
-        asks(&mut xpub, at(1), "hello");
-        assert!(xpub.is_full(1) && !xpub.is_full(2) && !xpub.is_full(0));
+        assert_eq!(asks(&mut xpub, at(1), "hello"), Verdict::Taken);
+        // A subscription takes no room that its cancellation would not give back.
+        assert_eq!(asks(&mut xpub, at(1), "\x01b"), Verdict::Taken);
+        assert_eq!(asks(&mut xpub, at(1), ["\x01c", "more"]), Verdict::Hold);
+        assert_eq!(xpub.topics(), 2, "nothing of it");
+        xpub.rules.verbose = true;
+        assert_eq!(asks(&mut xpub, at(1), "\x01c"), Verdict::Hold);
+        xpub.limit_input(0);
+        assert_eq!(asks(&mut xpub, at(1), "\x01c"), Verdict::Taken);
+    }
+
+    #[test]
+    fn a_topic_that_is_too_long_is_none() {
+        let mut publisher = Pub::default();
+        publisher.admit(at(1), None);
+        let longest = vec![1; 1 + MAX_TOPIC];
+        assert_eq!(asks(&mut publisher, at(1), longest), Verdict::Taken);
+        let too_long = vec![1; 2 + MAX_TOPIC];
+        assert_eq!(asks(&mut publisher, at(1), too_long), Verdict::Discard);
+        assert_eq!(publisher.topics(), 1);
     }
 
     #[test]

@@ -4,7 +4,7 @@
 use bytes::Bytes;
 use zmtp::{Frame, Message, SocketType};
 
-use super::{Admission, At, Change, Otherwise, Route, Source, State, Verdict};
+use super::{Admission, At, Change, MAX_TOPIC, Otherwise, Route, Source, State, Verdict};
 use crate::{
     error::Refusal,
     routing::{Cancelled, Present, Subscriptions},
@@ -29,7 +29,7 @@ pub(crate) type XSub = Subscribe<true>;
 /// What the application wants of a subscriber, whichever it is.
 pub trait Subscriber {
     /// Subscribes once more to what begins with a topic.
-    fn subscribe(&mut self, topic: &[u8]);
+    fn subscribe(&mut self, topic: &[u8]) -> Result<(), Refusal>;
     /// Takes one subscription back.
     fn unsubscribe(&mut self, topic: &[u8]);
     /// How many topics there are.
@@ -41,11 +41,15 @@ pub trait Subscriber {
 }
 
 impl<const RAW: bool> Subscriber for Subscribe<RAW> {
-    fn subscribe(&mut self, topic: &[u8]) {
+    fn subscribe(&mut self, topic: &[u8]) -> Result<(), Refusal> {
+        if topic.len() > MAX_TOPIC {
+            return Err(Refusal::TopicTooLong);
+        }
         self.topics.add(topic);
         // Also if it is not the first one: a publisher may have something for whoever subscribes.
         self.changes
             .push(Change::Subscribe(Bytes::copy_from_slice(topic)));
+        Ok(())
     }
 
     fn unsubscribe(&mut self, topic: &[u8]) {
@@ -92,7 +96,7 @@ impl<const RAW: bool> State for Subscribe<RAW> {
 
     /// As libzmq: a SUB has one connection to each endpoint, and no message comes twice.
     fn connects_once(&self) -> bool {
-        true
+        !RAW
     }
 
     fn route(&self, _: Option<&Frame>) -> Result<Route, Refusal> {
@@ -104,22 +108,31 @@ impl<const RAW: bool> State for Subscribe<RAW> {
     }
 
     /// A message of one frame that begins with 01 or 00 is a subscription, or the end of one.
-    fn recipients(&mut self, first: &[u8], is_whole: bool, places: &mut Vec<usize>) -> bool {
-        let is_sent = match first.split_first() {
-            Some((1, topic)) if is_whole => {
-                self.subscribe(topic);
-                false
-            }
+    fn recipients(
+        &mut self,
+        first: &[u8],
+        is_whole: bool,
+        places: &mut Vec<usize>,
+    ) -> Result<bool, Refusal> {
+        match first.split_first() {
+            Some((1, topic)) if is_whole => self.subscribe(topic)?,
             Some((0, topic)) if is_whole => {
                 let cancelled = self.cancel(topic);
-                self.verbose_unsubscribe && cancelled != Cancelled::Last
+                if self.verbose_unsubscribe
+                    && cancelled != Cancelled::Last
+                    && topic.len() <= MAX_TOPIC
+                {
+                    // In the same order as the others, so not as a message.
+                    self.changes
+                        .push(Change::Recall(Bytes::copy_from_slice(topic)));
+                }
             }
-            _ => true,
-        };
-        if is_sent {
-            places.extend(self.links.places());
+            _ => {
+                places.extend(self.links.places());
+                return Ok(true);
+            }
         }
-        is_sent
+        Ok(false)
     }
 
     fn subscribes(&self) -> bool {
@@ -187,8 +200,8 @@ mod tests {
     fn a_topic_is_wanted_as_often_as_it_was_subscribed_to() {
         let mut sub = Sub::default();
         assert!(!wants(&mut sub, b"ab"));
-        sub.subscribe(b"a");
-        sub.subscribe(b"a");
+        sub.subscribe(b"a").unwrap();
+        sub.subscribe(b"a").unwrap();
         assert_eq!(sub.cancel(b"a"), Cancelled::Shared);
         assert!(wants(&mut sub, b"ab") && !wants(&mut sub, b"b"));
         assert_eq!(sub.take_changes(), [on(b"a"), on(b"a")]);
@@ -208,8 +221,8 @@ mod tests {
         xsub.admit(at(5), None);
         let mut sends = |first: &[u8], is_whole| {
             let mut places = Vec::new();
-            xsub.recipients(first, is_whole, &mut places)
-                .then_some(places)
+            let is_sent = xsub.recipients(first, is_whole, &mut places).unwrap();
+            is_sent.then_some(places)
         };
         let all = Some(vec![3, 5]);
         assert_eq!(sends(b"\x01a", true), None);
@@ -228,14 +241,23 @@ mod tests {
             ..XSub::default()
         };
         xsub.admit(at(3), None);
-        let mut places = Vec::new();
-        for _ in 0..2 {
-            assert!(!xsub.recipients(b"\x01a", true, &mut places));
+        for step in [b"\x01a", b"\x01a", b"\x00a", b"\x00a", b"\x00a"] {
+            assert_eq!(xsub.recipients(step, true, &mut Vec::new()), Ok(false));
         }
-        assert!(xsub.recipients(b"\x00a", true, &mut places), "not the last");
-        assert!(!xsub.recipients(b"\x00a", true, &mut places));
-        assert!(xsub.recipients(b"\x00a", true, &mut places), "unknown");
-        assert_eq!(xsub.take_changes(), [on(b"a"), on(b"a"), off(b"a")]);
+        let recall = Change::Recall(Bytes::from_static(b"a"));
+        let expected = [on(b"a"), on(b"a"), recall.clone(), off(b"a"), recall];
+        assert_eq!(xsub.take_changes(), expected);
+    }
+
+    #[test]
+    fn a_topic_is_no_longer_than_publishers_take() {
+        let mut sub = Sub::default();
+        assert_eq!(sub.subscribe(&vec![7; MAX_TOPIC]), Ok(()));
+        let too_long = vec![1; MAX_TOPIC + 2];
+        assert_eq!(sub.subscribe(&too_long[1..]), Err(Refusal::TopicTooLong));
+        let sent = XSub::default().recipients(&too_long, true, &mut Vec::new());
+        assert_eq!(sent, Err(Refusal::TopicTooLong));
+        assert_eq!(sub.topics(), 1);
     }
 
     proptest! {
@@ -253,7 +275,7 @@ mod tests {
             for (subscribe, topic) in steps {
                 let topic = topic.into_bytes();
                 if subscribe {
-                    sub.subscribe(&topic);
+                    sub.subscribe(&topic).unwrap();
                     *counts.entry(topic).or_default() += 1;
                 } else {
                     sub.unsubscribe(&topic);
@@ -268,6 +290,7 @@ mod tests {
                     match change {
                         Change::Subscribe(topic) => { told.insert(topic, ()); }
                         Change::Cancel(topic) => prop_assert!(told.remove(&topic).is_some()),
+                        Change::Recall(_) => prop_assert!(false, "it is not verbose"),
                     }
                 }
                 prop_assert!(told.keys().eq(counts.keys()));

@@ -454,16 +454,24 @@ impl Requester {
         exchange.on_time(now);
         // Nothing will follow before its reply has come, so it is written at once.
         core.state.alone = exchange.in_flight() == 1;
+        // A flood of replies to nobody must not keep a caller whose time is over.
+        let again = || {
+            let is_over = until.is_some_and(|until| until <= Instant::now());
+            if is_over {
+                return Step::Done(Err(Refusal::WouldBlock));
+            }
+            Step::Again
+        };
         let mut sends = 0;
         while let Some(outgoing) = exchange.outgoing() {
             match core.try_send(outgoing, Then::Return) {
                 Ok(()) if sends == BATCH => {
                     exchange.sent(now);
-                    return Step::Again;
+                    return again();
                 }
                 Ok(()) => exchange.sent(now),
                 Err(Refusal::WouldBlock) => break,
-                Err(Refusal::Again) => return Step::Again,
+                Err(Refusal::Again) => return again(),
                 Err(refusal) => return Step::Done(ready(exchange).ok_or(refusal)),
             }
             sends += 1;
@@ -475,20 +483,20 @@ impl Requester {
             match core.try_recv(message, then) {
                 Ok(()) => exchange.on_message(std::mem::take(message)),
                 // What was signalled meanwhile may be room for what is to be sent.
-                Err(Refusal::WouldBlock) if core.heard() != heard => return Step::Again,
+                Err(Refusal::WouldBlock) if core.heard() != heard => return again(),
                 Err(Refusal::WouldBlock) if is_past(until) => {
                     return Step::Done(Err(Refusal::WouldBlock));
                 }
                 // More was due than is done in one go.
-                Err(Refusal::WouldBlock) if is_past(exchange.next_time()) => return Step::Again,
+                Err(Refusal::WouldBlock) if is_past(exchange.next_time()) => return again(),
                 Err(Refusal::WouldBlock) => {
                     return Step::Input(exchange.next_time().into_iter().chain(until).min());
                 }
-                Err(Refusal::Again) => return Step::Again,
+                Err(Refusal::Again) => return again(),
                 Err(refusal) => return Step::Done(Err(refusal)),
             }
         }
-        Step::Again
+        again()
     }
 
     /// After a call that is no future: what it has read and left in a pipe signals nobody any more.

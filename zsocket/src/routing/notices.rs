@@ -37,6 +37,10 @@ impl Notices {
             shrink::map(&mut self.latest);
             return;
         }
+        if each {
+            // What comes later must not take back what stands before this.
+            self.latest.remove(topic);
+        }
         let topic = Bytes::copy_from_slice(topic);
         let number = self.next;
         if !each {

@@ -114,7 +114,7 @@ impl<P: Pattern> Socket<P> {
 
     /// Connects to an endpoint, now and again whenever the connection is lost. Returns at once: that
     /// nobody listens there is no error, messages wait for somebody to come. A relative ipc path stays
-    /// the one that it is now if the current directory changes. A REQ or DEALER has one connection to each
+    /// the one that it is now if the current directory changes. A REQ, DEALER, PUB or SUB has one connection to each
     /// tcp or ipc endpoint: connecting a second time changes nothing, as in libzmq. Of a PAIR with
     /// [`immediate`](Self::set_immediate) that has connected twice, one connection waits for the end of the other.
     ///

@@ -28,11 +28,12 @@ impl<P: CanSubscribe> Socket<P> {
     /// application calls or not. Without a subscription nothing is received.
     ///
     /// A topic that was subscribed to twice has to be unsubscribed from twice. Publishers are told each time, so that one that
-    /// has something for whoever comes can send it. `ZMQ_SUBSCRIBE`.
+    /// has something for whoever comes can send it. Over inproc a publisher that connects is told in the next call of this
+    /// socket. `ZMQ_SUBSCRIBE`.
     ///
     /// # Errors
     ///
-    /// [`Error::NotSupported`].
+    /// [`Error::TopicTooLong`], [`Error::NotSupported`], [`Error::Terminated`].
     ///
     /// # Examples
     ///
@@ -56,7 +57,9 @@ impl<P: CanSubscribe> Socket<P> {
     /// ```
     pub fn subscribe(&self, topic: impl AsRef<[u8]>) -> Result<(), Error> {
         let topic = topic.as_ref();
-        self.with_subscriber(|subscriber| subscriber.subscribe(topic))
+        self.with_core(|core| core.process())?;
+        self.with_subscriber(|subscriber| subscriber.subscribe(topic))?
+            .map_err(Error::from)
     }
 
     /// Takes one subscription to `topic` back. What has come by then and matches no other subscription is not received any
@@ -64,9 +67,10 @@ impl<P: CanSubscribe> Socket<P> {
     ///
     /// # Errors
     ///
-    /// [`Error::NotSupported`].
+    /// [`Error::NotSupported`], [`Error::Terminated`].
     pub fn unsubscribe(&self, topic: impl AsRef<[u8]>) -> Result<(), Error> {
         let topic = topic.as_ref();
+        self.with_core(|core| core.process())?;
         self.with_subscriber(|subscriber| {
             subscriber.unsubscribe(topic);
         })
@@ -120,6 +124,15 @@ impl<P: CanPublish> Socket<P> {
 
     fn set_rule(&self, set: impl FnOnce(&mut Rules)) -> Result<(), Error> {
         self.with_publisher(|publisher| set(publisher.rules()))
+    }
+
+    /// A rule about what an XPUB receives.
+    fn set_receiving_rule(&self, set: impl FnOnce(&mut Rules)) -> Result<(), Error> {
+        self.with_publisher(|publisher| {
+            let receives = publisher.is_raw();
+            receives.then(|| set(publisher.rules()))
+        })?
+        .ok_or(Error::NotSupported)
     }
 
     /// How many peers would get a message whose first frame is this, as far as their subscriptions have come.
@@ -183,9 +196,9 @@ impl<P: CanPublish> Socket<P> {
     ///
     /// # Errors
     ///
-    /// [`Error::NotSupported`].
+    /// [`Error::NotSupported`], also for a PUB.
     pub fn set_verbose(&self, verbose: bool) -> Result<(), Error> {
-        self.set_rule(|rules| {
+        self.set_receiving_rule(|rules| {
             rules.verbose = verbose;
             rules.verbose_cancel = false;
         })
@@ -196,9 +209,9 @@ impl<P: CanPublish> Socket<P> {
     ///
     /// # Errors
     ///
-    /// [`Error::NotSupported`].
+    /// [`Error::NotSupported`], also for a PUB.
     pub fn set_verboser(&self, verboser: bool) -> Result<(), Error> {
-        self.set_rule(|rules| {
+        self.set_receiving_rule(|rules| {
             rules.verbose = verboser;
             rules.verbose_cancel = verboser;
         })
@@ -210,9 +223,9 @@ impl<P: CanPublish> Socket<P> {
     ///
     /// # Errors
     ///
-    /// [`Error::NotSupported`].
+    /// [`Error::NotSupported`], also for a PUB.
     pub fn set_manual(&self, manual: bool) -> Result<(), Error> {
-        self.set_rule(|rules| {
+        self.set_receiving_rule(|rules| {
             rules.manual = manual;
             rules.last_value = false;
         })
@@ -223,16 +236,16 @@ impl<P: CanPublish> Socket<P> {
     ///
     /// # Errors
     ///
-    /// [`Error::NotSupported`].
+    /// [`Error::NotSupported`], also for a PUB.
     pub fn set_manual_last_value(&self, manual: bool) -> Result<(), Error> {
-        self.set_rule(|rules| {
+        self.set_receiving_rule(|rules| {
             rules.manual = manual;
             rules.last_value = manual;
         })
     }
 
     /// The peer whose request was received last gets messages that begin with `topic` from now on. `false` if it is gone,
-    /// or nothing was received. For [`set_manual`](Self::set_manual). `ZMQ_SUBSCRIBE` of an XPUB.
+    /// nothing was received, or the answer of [`set_manual_last_value`](Self::set_manual_last_value) was sent. For [`set_manual`](Self::set_manual). `ZMQ_SUBSCRIBE` of an XPUB.
     ///
     /// # Errors
     ///
@@ -259,8 +272,8 @@ impl<P: CanPublish> Socket<P> {
         })?
     }
 
-    /// A message of one frame that each peer gets before all others, if it has subscribed to it by then; `None`, the
-    /// default, for none. It is copied. For peers that come from now on. `ZMQ_XPUB_WELCOME_MSG`.
+    /// A message of one frame that is sent to each new peer before all others; a SUB receives it if it has subscribed to it
+    /// by then. `None`, the default, for none. It is copied. For peers that come from now on. `ZMQ_XPUB_WELCOME_MSG`.
     ///
     /// # Errors
     ///

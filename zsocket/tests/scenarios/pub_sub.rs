@@ -256,7 +256,26 @@ fn a_publisher_that_connects_forgets_what_the_last_connection_asked_for() {
         assert_eq!(publisher.published_topics().unwrap(), 2);
         publisher.send("c").unwrap();
         assert_eq!(second.read_message(), [b"c"]);
+        // The next one says nothing at all.
+        drop(second);
+        let _third = listener.accept_as("SUB");
+        eventually("nothing is subscribed to", || {
+            publisher.published_topics().unwrap() == 0
+        });
     }
+}
+
+#[test]
+fn a_topic_that_no_publisher_takes_is_refused() {
+    let context = Context::new();
+    let (publisher, subscriber) = pair(&context, "tcp://127.0.0.1:*", &[]);
+    let longest = vec![b'x'; (1 << 20) - 10];
+    subscriber.subscribe(&longest).unwrap();
+    publisher.wait_subscribed(&longest, 1, PATIENCE).unwrap();
+    let too_long = [&longest[..], b"x"].concat();
+    let refused = subscriber.subscribe(too_long).unwrap_err();
+    assert!(matches!(refused, Error::TopicTooLong { limit } if limit == longest.len()));
+    assert_eq!(publisher.stats().connections.established, 1);
 }
 
 #[test]
@@ -511,6 +530,8 @@ fn what_does_not_apply_is_refused() {
     let publisher = dynamic(SocketType::Pub);
     unsupported(publisher.subscribe("a").unwrap_err());
     unsupported(publisher.try_recv().unwrap_err());
+    unsupported(publisher.set_verbose(true).unwrap_err());
+    unsupported(publisher.set_manual(true).unwrap_err());
     let nobody = publisher.wait_subscribed("a", 1, A_WHILE).unwrap_err();
     assert!(matches!(nobody, Error::WouldBlock), "{nobody:?}");
     let not_manual = publisher.subscribe_last("a").unwrap_err();

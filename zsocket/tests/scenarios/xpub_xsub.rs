@@ -125,6 +125,66 @@ fn requests_that_nobody_receives_slow_the_peer_down() {
 }
 
 #[test]
+fn messages_that_nobody_receives_hold_up_only_their_sender() {
+    for wire in WIRES {
+        let context = Context::new();
+        let (publisher, endpoint) = xpub(&context, wire.anywhere());
+        publisher.set_recv_hwm(10).unwrap();
+        let mut flood = Raw::connect_as(&endpoint, "XSUB");
+        for n in 0..100_u32 {
+            flood.send(&[&[b"user", &n.to_be_bytes()[..]].concat()]);
+        }
+        flood.send(&[b"\x01late"]);
+        let subscriber = subscriber(&context, &endpoint);
+        subscriber.subscribe("a").unwrap();
+        publisher.wait_subscribed("a", 1, PATIENCE).unwrap();
+        publisher.send("a").unwrap();
+        assert_eq!(subscriber.recv_timeout(PATIENCE).unwrap()[0], "a");
+        assert_eq!(publisher.published_topics().unwrap(), 1);
+        let mut next = 0_u32;
+        while next < 100 {
+            let received = receive(&publisher);
+            if received != b"\x01a" {
+                assert_eq!(received, [b"user", &next.to_be_bytes()[..]].concat());
+                next += 1;
+            }
+        }
+        assert_eq!(receive(&publisher), b"\x01late");
+        assert_eq!(publisher.stats().dropped.unexpected, 0);
+    }
+}
+
+/// Changes that come faster than they are told: each publisher hears the last word on each topic.
+#[test]
+fn a_verbose_xsub_s_last_word_is_what_counts() {
+    for endpoint in ANYWHERE {
+        let context = Context::new();
+        let publishers = [
+            xpub(&context, endpoint),
+            xpub(&context, &endpoint.replace("any", "else")),
+        ];
+        let xsub = context.socket::<XSub>().unwrap();
+        xsub.set_verbose_unsubscribe(true).unwrap();
+        for (_, endpoint) in &publishers {
+            xsub.connect(endpoint).unwrap();
+        }
+        xsub.wait_connected(2, PATIENCE).unwrap();
+        for n in 0..200 {
+            for step in ["\x01a", "\x01a", "\0a", "\x01a"] {
+                xsub.send(step).unwrap();
+            }
+            xsub.send(format!("\x01end{n}")).unwrap();
+            for (publisher, _) in &publishers {
+                publisher
+                    .wait_subscribed(format!("end{n}"), 1, PATIENCE)
+                    .unwrap();
+                assert_eq!(publisher.subscriber_count("a").unwrap(), 1, "{n}");
+            }
+        }
+    }
+}
+
+#[test]
 fn messages_of_an_xsub_reach_the_xpub_and_no_pub() {
     for endpoint in ANYWHERE {
         let context = Context::new();

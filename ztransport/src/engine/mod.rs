@@ -510,6 +510,7 @@ impl Engine {
             connection.handle.counters().open.sub(1);
         }
         self.stream = None;
+        self.follower = None;
         self.watch.reset();
         drop(connection.take_incoming());
         self.take_back_question(connection);
