@@ -14,6 +14,8 @@
 //! |---|---|
 //! | `tour` | The default (`cargo run --release -p zexamples`): pipelines and clients with servers over every transport, in threads and in child processes, every message accounted for |
 //! | `hwserver`, `hwclient` | The guide's first programs |
+//! | `mtrelay`; `syncpub`, `syncsub`; `psenvpub`, `psenvsub`; `taskvent`, `taskwork`, `tasksink` | The guide's programs of chapter 2: threads that signal, a publisher that waits for its subscribers, envelopes, a pipeline |
+//! | `zerocopy` | A buffer of the user's own that is sent without a copy, and is heard of when it is free |
 //! | `local_thr`, `remote_thr`, `local_lat`, `remote_lat`, `inproc_thr`, `inproc_lat` | libzmq's performance tools: same names, arguments and output |
 //! | `versus` | The same roles through libzmq and through zlayers, interleaved, as a table of medians; also with many links, sockets, clients, … |
 //! | `idle_connections` | Memory of ten thousand idle connections; with `--cycles`, what is left of connections that came and went |
