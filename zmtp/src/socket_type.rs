@@ -44,6 +44,9 @@ pub enum SocketType {
     XPub = 9,
     /// Subscriber that sends its subscriptions as messages.
     XSub = 10,
+    /// Streams of bytes without ZMTP. No peer announces it, so it is not among [`ALL`](Self::ALL), and neither its name nor
+    /// its number stands for a type on the wire.
+    Stream = 11,
     /// Draft: thread-safe server.
     Server = 12,
     /// Draft: thread-safe client.
@@ -65,7 +68,7 @@ pub enum SocketType {
 }
 
 impl SocketType {
-    /// All socket types, in the order of their numbers.
+    /// All socket types that speak ZMTP, and datagrams, in the order of their numbers.
     pub const ALL: [Self; 20] = [
         Self::Pair,
         Self::Pub,
@@ -104,6 +107,7 @@ impl SocketType {
             Self::Push => "PUSH",
             Self::XPub => "XPUB",
             Self::XSub => "XSUB",
+            Self::Stream => "STREAM",
             Self::Server => "SERVER",
             Self::Client => "CLIENT",
             Self::Radio => "RADIO",
@@ -141,7 +145,7 @@ impl SocketType {
     /// Whether the type is one of the drafts.
     #[must_use]
     pub const fn is_draft(self) -> bool {
-        self.number() > Self::XSub.number()
+        self.number() > Self::Stream.number()
     }
 
     /// Whether a socket of this type may talk to one of type `peer`. The relation is symmetric.
@@ -166,6 +170,7 @@ impl SocketType {
             Self::Dgram => matches!(peer, Self::Dgram),
             Self::Peer => matches!(peer, Self::Peer),
             Self::Channel => matches!(peer, Self::Channel),
+            Self::Stream => false,
         }
     }
 
