@@ -113,7 +113,7 @@ pub use self::{
     link::{Driver, Link, News},
     live::Holding,
     monitor::EventReceiver,
-    options::Options,
+    options::{Notices, Options},
     reactor::{Bound, Reactor},
     subscriptions::{Follower, Subscriptions},
 };

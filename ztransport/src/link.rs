@@ -66,6 +66,11 @@ impl Losses {
         *self.reason.lock() = Some(reason);
     }
 
+    /// The number of messages that had come before the present connection.
+    pub(crate) fn begun(&self) -> u64 {
+        self.begun.value()
+    }
+
     /// What comes from now on, after this many messages, comes on another connection.
     pub(crate) fn set_begun(&self, messages: u64) {
         self.begun.add(messages - self.begun.value());

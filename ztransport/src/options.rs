@@ -47,6 +47,11 @@ pub struct Options {
     /// Whether the socket takes messages from its peers. Otherwise what they send is dropped as it
     /// arrives, and counted; their commands are obeyed all the same. Default true.
     pub receives: bool,
+    /// Whether the streams are taken as they are, without handshake and frames: each message received is what one read
+    /// has brought, up to 8 KiB, and of what is sent only the bodies go out. Not over inproc. Default false.
+    pub raw: bool,
+    /// What the socket is told of its connections by messages among those of the peers. Not over inproc. Default: nothing.
+    pub notices: Notices,
     /// Whether what a peer has left that is gone before the socket has taken its link in is still of use. Default
     /// true.
     pub wants_rest: bool,
@@ -95,6 +100,8 @@ impl Options {
             },
             message_timeout: None,
             receives: true,
+            raw: false,
+            notices: Notices::default(),
             wants_rest: true,
             subscriptions: None,
             max_refusals: 2,
@@ -140,6 +147,10 @@ impl Options {
     }
 
     pub(crate) fn frame_limits(&self) -> FrameLimits {
+        if self.raw {
+            // There are no frames but those that this end makes.
+            return FrameLimits::default();
+        }
         let limits = self.limits();
         FrameLimits {
             frame_size: limits.max_frame_size.unwrap_or(u64::MAX),
@@ -167,6 +178,18 @@ impl Options {
             Some(_) => (base / 2 + jitter / 2).max(MIN_RECONNECT_INTERVAL),
         })
     }
+}
+
+/// Messages that a socket receives from a connection and that no peer has sent.
+///
+/// Each comes in order with what the peer sends. That of the beginning waits for room as any message does, and what the
+/// peer sends waits behind it. That of the end comes behind all that was received, also beyond the high-water mark.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Notices {
+    /// An empty message when a connection is established, for the first time or again.
+    pub established: bool,
+    /// An empty message when an established connection has ended.
+    pub ended: bool,
 }
 
 /// Attempts that follow each other faster would do nothing but load the machine.

@@ -132,12 +132,13 @@ impl Engine {
             return Err(CloseReason::Local);
         }
         self.begin_subscriptions(connection);
+        self.notify_established(connection);
         self.begin_traffic(connection, input)
     }
 
     /// Tells the socket about its peer, and gives it the link if it has none yet. `false` when the
     /// socket is closed.
-    fn announce(&mut self, connection: &Arc<Connection>, peer: Peer) -> bool {
+    pub(super) fn announce(&mut self, connection: &Arc<Connection>, peer: Peer) -> bool {
         if let Some(pipes) = &self.pipes {
             pipes.losses.set_begun(pipes.inbound.written());
             connection.note_established(peer);
@@ -183,6 +184,9 @@ impl Engine {
     }
 
     fn read_traffic(&mut self, connection: &Connection, by: Caller) -> Result<(), CloseReason> {
+        if self.raw.is_some() {
+            return self.read_raw(connection, by);
+        }
         if self.translator.is_some() {
             return self.read_translated(connection, by);
         }

@@ -17,7 +17,9 @@
 mod arrival;
 mod attention;
 mod input;
+mod notices;
 mod output;
+mod raw;
 mod refusal;
 mod translator;
 mod unwanted;
@@ -38,6 +40,7 @@ use zpipe::{
 use self::{
     arrival::Arrival,
     attention::Attention,
+    raw::Raw,
     refusal::{Refusals, Refused},
     translator::Translator,
     unwanted::Sink,
@@ -181,6 +184,8 @@ pub(crate) struct Engine {
     limits: FrameLimits,
     /// For traffic that is not what lies in the ropes.
     translator: Option<Box<Translator>>,
+    /// For streams without frames.
+    raw: Option<Box<Raw>>,
     attention: Attention,
     /// What the peer, a publisher, has been asked for on this connection, and how that is said to it.
     follower: Option<Follower>,
@@ -273,6 +278,7 @@ impl Engine {
             progress: false,
             limits: options.frame_limits(),
             translator: None,
+            raw: None,
             attention: Attention::default(),
             follower: None,
             version: Version::V3_1,
@@ -304,6 +310,9 @@ impl Engine {
         }
         if pending & events::ATTACH != 0 && self.attach(connection) {
             pending |= events::READ | events::WRITE;
+            if connection.options.raw {
+                result = self.establish_raw(connection);
+            }
         }
         self.hung_up |= pending & events::HANGUP != 0;
         if pending & events::HANDSHAKE_TIMEOUT != 0 && matches!(self.phase, Phase::Handshake(_)) {
@@ -413,6 +422,12 @@ impl Engine {
         {
             // Before the socket can see that the connection is gone.
             pipes.losses.set_reason(reason.clone());
+        }
+        if established {
+            self.notify_ended(connection);
+        }
+        if let Some(raw) = &mut self.raw {
+            raw.reset();
         }
         let mut refused = None;
         let goes_on = self.more_addresses && !established;
@@ -530,6 +545,7 @@ impl Engine {
     fn destroy(&mut self, connection: &Connection) {
         if matches!(self.phase, Phase::Traffic) {
             connection.handle.counters().open.sub(1);
+            self.notify_ended(connection);
         }
         let phase = std::mem::replace(&mut self.phase, Phase::Down);
         self.stream = None;

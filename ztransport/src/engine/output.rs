@@ -52,7 +52,9 @@ impl Engine {
         if self.broken.is_some() {
             return Ok(Flushed::Later);
         }
-        let result = if self.translator.is_some() {
+        let result = if self.raw.is_some() {
+            self.flush_raw(connection)
+        } else if self.translator.is_some() {
             self.flush_translated(connection)
         } else {
             self.flush_plain(connection)

@@ -198,6 +198,11 @@ impl Translator {
         }
     }
 
+    /// Brings the socket this message before all that is decoded.
+    pub(super) fn begin_with(&mut self, message: Message) {
+        self.held = Some(message);
+    }
+
     /// Whether a part of a message has gone out and the rest has not.
     pub(super) fn has_begun(&self) -> bool {
         let whole = self.ends.partition_point(|end| end.out <= self.sent);
