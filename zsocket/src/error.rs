@@ -16,7 +16,8 @@ pub enum Error {
     WrongState,
     /// The context was shut down. Close the socket. `ETERM`.
     Terminated,
-    /// This socket type does not send, or does not receive. `ENOTSUP`.
+    /// This socket type does not send, does not receive, does not have this option, or does not go over this transport.
+    /// `ENOTSUP`.
     NotSupported,
     /// This socket has its one peer: a PAIR is for two. Or it knows the peer under the routing id that was to be given
     /// to a new one. Disconnect it first. libzmq says nothing, and the new
@@ -25,10 +26,10 @@ pub enum Error {
     /// The reply to the request will not come, for this reason; the socket may send again. libzmq
     /// waits for ever instead.
     PeerLost(PeerLoss),
-    /// A message for a ROUTER to send has to begin with a frame that is the routing id of the peer, and needs at least
+    /// A message for a ROUTER or STREAM to send has to begin with a frame that is the routing id of the peer, and needs at least
     /// one more. libzmq drops it without a word.
     NoRoutingId,
-    /// No peer with this routing id is there, and the ROUTER is `mandatory`. `EHOSTUNREACH`.
+    /// No peer with this routing id is there, and the socket is a STREAM, or a ROUTER that is `mandatory`. `EHOSTUNREACH`.
     Unroutable,
     /// The topic is longer than publishers take, who would close the connection again and again.
     TopicTooLong {
@@ -93,7 +94,7 @@ impl fmt::Display for Error {
             Self::Terminated => f.write_str("the context was shut down: close the socket"),
             Self::NotSupported => f.write_str("this socket type does not support the operation"),
             Self::NoRoutingId => f.write_str(
-                "a ROUTER sends to the peer whose routing id is the first of at least two frames",
+                "a ROUTER or STREAM sends to the peer whose routing id is the first of at least two frames",
             ),
             Self::TopicTooLong { limit } => {
                 write!(f, "a topic has at most {limit} bytes: subscribe to a shorter prefix")

@@ -1,8 +1,8 @@
 //! ØMQ sockets in pure Rust: context, typed sockets and messaging patterns.
 //!
 //! A [`Context`] owns I/O threads. It makes [`Socket`]s, whose type parameter is their messaging pattern:
-//! [`Pair`], [`Pub`], [`Sub`], [`XPub`], [`XSub`], [`Push`], [`Pull`], [`Req`], [`Rep`], [`Dealer`], [`Router`], or
-//! [`Dynamic`], chosen at run time. Sockets [`bind`](Socket::bind) and
+//! [`Pair`], [`Pub`], [`Sub`], [`XPub`], [`XSub`], [`Push`], [`Pull`], [`Req`], [`Rep`], [`Dealer`], [`Router`],
+//! [`Stream`], or [`Dynamic`], chosen at run time. Sockets [`bind`](Socket::bind) and
 //! [`connect`](Socket::connect) to endpoints, any number of them, in any order, and exchange
 //! [`Message`]s of one or more [`Frame`]s with every program that speaks ZMTP 3, such as those written with libzmq.
 //!
@@ -97,8 +97,9 @@ pub use self::{
     stats::{Connections, Dropped, SocketStats},
     term_report::TermReport,
     types::{
-        CanProbe, CanPublish, CanReceive, CanRequest, CanRoute, CanSend, CanSubscribe, Dealer,
-        Dynamic, Pair, Pattern, Pub, Pull, Push, Rep, Req, Router, Sub, TypedPattern, XPub, XSub,
+        CanName, CanProbe, CanPublish, CanReceive, CanRequest, CanRoute, CanSend, CanStream,
+        CanSubscribe, Dealer, Dynamic, Pair, Pattern, Pub, Pull, Push, Rep, Req, Router, Stream,
+        Sub, TypedPattern, XPub, XSub,
     },
 };
 pub use bytes::Bytes;

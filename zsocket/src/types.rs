@@ -1,13 +1,14 @@
 //! The types of sockets, as type parameters.
 
+use bytes::Bytes;
 use zmtp::SocketType;
 
 use crate::pattern::{self, Any, State};
 
 pub(crate) mod sealed {
     use super::{
-        SocketType, State,
-        pattern::{Publisher, Req, Router, Subscriber},
+        Bytes, SocketType, State,
+        pattern::{Publisher, Req, Router, Stream, Subscriber},
     };
 
     /// What only this crate can implement.
@@ -23,6 +24,18 @@ pub(crate) mod sealed {
     pub trait Routes: Sealed {
         /// None in a socket of another type.
         fn router(state: &mut Self::State) -> Option<&mut Router>;
+    }
+
+    /// Where the state of a STREAM is.
+    pub trait Streams: Sealed {
+        /// None in a socket of another type.
+        fn stream(state: &mut Self::State) -> Option<&mut Stream>;
+    }
+
+    /// Where it says what the peer is called that is connected to next.
+    pub trait Names: Sealed {
+        /// None in a socket of another type.
+        fn next_name(state: &mut Self::State) -> Option<&mut Option<Bytes>>;
     }
 
     /// Where the state of a REQ is.
@@ -67,6 +80,12 @@ pub trait CanReceive: Pattern {}
 
 /// Patterns that send to the peer that a message names.
 pub trait CanRoute: Pattern + sealed::Routes {}
+
+/// Patterns that send and receive bytes without frames.
+pub trait CanStream: Pattern + sealed::Streams {}
+
+/// Patterns whose peers have names, which the application can give.
+pub trait CanName: Pattern + sealed::Names {}
 
 /// Patterns that send requests.
 pub trait CanRequest: Pattern + sealed::Requests {}
@@ -130,6 +149,50 @@ patterns! {
     /// Sends each message to the REQ, DEALER or ROUTER peer whose routing id is its first frame, and receives from each in
     /// turn, with the routing id put before: a server that answers in any order, or the other half of a broker.
     Router: CanSend CanReceive;
+    /// Talks to programs that do not speak ZMTP, such as web browsers: bytes over tcp and ipc, as they are. Not over inproc
+    /// ([`Error::NotSupported`](crate::Error::NotSupported)).
+    ///
+    /// *Receiving.* Each message is the peer's routing id and the bytes that one read has brought, at most 8 KiB: nothing
+    /// says where the peer's own messages begin and end. An empty second frame says that a peer is there, or is gone;
+    /// see [`set_stream_notify`](crate::Socket::set_stream_notify). Ids are made here, five bytes, the first of them
+    /// zero; that of a peer connected to is [`connected_id`](crate::Socket::connected_id). It stays the same when the
+    /// connection is lost and made again, and is told of each time.
+    ///
+    /// *Sending.* A message is the peer's routing id and bytes, which may be in several frames. A message without bytes,
+    /// an empty frame behind the id, closes the connection for good when all before it is sent, for as long as
+    /// [`linger`](crate::Socket::set_linger) says, and that id is known no more: no notice of the end comes, and what has
+    /// come from there and was not received is dropped. What is for a peer that is not there is
+    /// [`Error::Unroutable`](crate::Error::Unroutable).
+    ///
+    /// *Back-pressure.* Marks count messages, as everywhere. Sending waits while the peer's pipe is full; while what it has
+    /// sent is not received, it is not read.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::{io::{Read, Write}, net::TcpStream};
+    /// use zsocket::{Context, Stream};
+    ///
+    /// let context = Context::new();
+    /// let server = context.socket::<Stream>()?;
+    /// let endpoint = server.bind("tcp://127.0.0.1:*")?;
+    /// let mut client = TcpStream::connect(endpoint.to_string().trim_start_matches("tcp://"))?;
+    /// client.write_all(b"GET / HTTP/1.0\r\n\r\n")?;
+    ///
+    /// let connected = server.recv()?;
+    /// assert_eq!(connected[1], "");
+    /// let request = server.recv()?;
+    /// assert_eq!(request[0], connected[0]);
+    /// assert!(request[1].starts_with(b"GET"));
+    /// server.send([&request[0][..], b"HTTP/1.0 200 OK\r\n\r\nhello"])?;
+    /// server.send([&request[0][..], b""])?;
+    ///
+    /// let mut page = String::new();
+    /// client.read_to_string(&mut page)?;
+    /// assert!(page.ends_with("hello"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    Stream: CanSend CanReceive;
 }
 
 /// A socket whose type is chosen at run time; sending or receiving where the type cannot is
@@ -163,6 +226,19 @@ parts! {
     CanRoute Routes router: pattern::Router;
     Router => |state| Some(state);
     Dynamic => |state| state.router();
+}
+
+parts! {
+    CanStream Streams stream: pattern::Stream;
+    Stream => |state| Some(state);
+    Dynamic => |state| state.stream();
+}
+
+parts! {
+    CanName Names next_name: Option<Bytes>;
+    Router => |state| Some(&mut state.next_name);
+    Stream => |state| Some(&mut state.next_name);
+    Dynamic => |state| state.next_name();
 }
 
 parts! {

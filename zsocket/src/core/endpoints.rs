@@ -11,13 +11,15 @@ use super::{
 };
 use crate::{
     Error,
+    links::connection_of,
     options::SocketOptions,
-    pattern::{At, State},
+    pattern::{At, Notify, State},
 };
 
 impl<S: State> Core<S> {
     pub(crate) fn bind(&mut self, endpoint: &Endpoint) -> Result<Endpoint, Error> {
         self.process()?;
+        self.check_transport(endpoint)?;
         let options = Arc::new(self.transport_options());
         let bound = self
             .context
@@ -39,6 +41,7 @@ impl<S: State> Core<S> {
     pub(crate) fn connect(&mut self, given: Endpoint) -> Result<(), Error> {
         self.process()?;
         let endpoint = given.absolute()?;
+        self.check_transport(&endpoint)?;
         let is_inproc = matches!(endpoint, Endpoint::Inproc(_));
         if self.state.connects_once()
             && !is_inproc
@@ -118,10 +121,36 @@ impl<S: State> Core<S> {
         }
     }
 
+    /// Ends the connection of a link for good, also one that this socket made, when what is queued there is sent.
+    pub(super) fn close_peer(&mut self, at: At) {
+        let connection = self.links.at(at).and_then(|slot| connection_of(&slot.link));
+        if let Some(id) = connection {
+            self.attachments.remove(id);
+            return self.disconnect(id);
+        }
+        if let Some(link) = self.links.remove(at.place) {
+            self.departed.remove(at.id);
+            close_link(link, self.options.linger);
+            self.on_detached(at);
+        }
+    }
+
+    /// Streams are taken as they are only where there are streams.
+    fn check_transport(&self, endpoint: &Endpoint) -> Result<(), Error> {
+        if self.state.is_raw() && matches!(endpoint, Endpoint::Inproc(_)) {
+            return Err(Error::NotSupported);
+        }
+        Ok(())
+    }
+
     fn transport_options(&self) -> Options {
         let (socket_type, receives) = (self.state.socket_type(), self.state.receives());
         let mut options = self.options.transport(socket_type, receives);
         options.wants_rest = self.state.wants_rest_of_strangers();
+        options.raw = self.state.is_raw();
+        let Notify { established, ended } = self.state.notify();
+        options.notices.established = established;
+        options.notices.ended = ended;
         options.subscriptions = self.subscriptions.clone();
         options
     }

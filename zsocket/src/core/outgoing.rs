@@ -42,6 +42,14 @@ impl Outgoing<'_> {
         }
     }
 
+    /// Whether there is anything in the frames behind the first.
+    pub(super) fn has_tail(&self) -> bool {
+        match self {
+            Self::Message(message) => message.iter().skip(1).any(|frame| !frame.is_empty()),
+            Self::Body { .. } => false,
+        }
+    }
+
     /// The first frame, and whether it is the only one.
     #[inline]
     pub(super) fn first(&self) -> (&[u8], bool) {

@@ -42,6 +42,7 @@ impl<S: State> Core<S> {
         match self.state.route(message.head())? {
             Route::Balanced => self.send_balanced(message, then)?,
             Route::One(at, otherwise) => self.send_to(at, message, otherwise, then)?,
+            Route::Bytes(at, otherwise) => self.send_bytes(at, message, otherwise, then)?,
             Route::Many(otherwise) => self.send_many(message, otherwise, then)?,
             Route::Nobody => {
                 self.drop_unsent(message);
@@ -158,6 +159,24 @@ impl<S: State> Core<S> {
         self.drop_unsent(message);
         self.state.unsent();
         self.drop_spent();
+        Ok(())
+    }
+
+    /// Gives bytes to one link, or lets go of it if there are none.
+    #[inline(never)]
+    fn send_bytes(
+        &mut self,
+        at: At,
+        message: &mut Outgoing<'_>,
+        otherwise: Otherwise,
+        then: Then,
+    ) -> Result<(), Refusal> {
+        if message.has_tail() {
+            return self.send_to(at, message, otherwise, then);
+        }
+        self.deferral.begin();
+        self.close_peer(at);
+        self.drop_unsent(message);
         Ok(())
     }
 

@@ -4,8 +4,8 @@ use bytes::Bytes;
 use zmtp::{Frame, Message, SocketType};
 
 use super::{
-    Admission, At, Change, Dealer, Frames, Pair, Pub, Publisher, Pull, Push, Rep, Req, Route,
-    Router, Source, State, Sub, Subscriber, Verdict, XPub, XSub,
+    Admission, At, Change, Dealer, Frames, Notify, Pair, Pub, Publisher, Pull, Push, Rep, Req,
+    Route, Router, Source, State, Stream, Sub, Subscriber, Verdict, XPub, XSub,
 };
 use crate::error::Refusal;
 
@@ -39,7 +39,7 @@ macro_rules! any {
     };
 }
 
-any! { Pair Pub Sub XPub XSub Push Pull Req Rep Dealer Router }
+any! { Pair Pub Sub XPub XSub Push Pull Req Rep Dealer Router Stream }
 
 impl Any {
     /// The state of a REQ, if it is one.
@@ -76,6 +76,23 @@ impl Any {
         }
     }
 
+    /// The state of a STREAM, if it is one.
+    pub(crate) fn stream(&mut self) -> Option<&mut Stream> {
+        match self {
+            Self::Stream(stream) => Some(stream),
+            _ => None,
+        }
+    }
+
+    /// What the peer that is connected to next is to be called, of those who call peers by a name.
+    pub(crate) fn next_name(&mut self) -> Option<&mut Option<Bytes>> {
+        match self {
+            Self::Router(router) => Some(&mut router.next_name),
+            Self::Stream(stream) => Some(&mut stream.next_name),
+            _ => None,
+        }
+    }
+
     /// Whether new peers are sent an empty message, of those that can.
     pub(crate) fn probe(&mut self) -> Option<&mut bool> {
         match self {
@@ -100,6 +117,14 @@ impl State for Any {
 
     fn receives(&self) -> bool {
         each!(self, state => state.receives())
+    }
+
+    fn is_raw(&self) -> bool {
+        each!(self, state => state.is_raw())
+    }
+
+    fn notify(&self) -> Notify {
+        each!(self, state => state.notify())
     }
 
     fn take_name(&mut self) -> Option<Bytes> {
@@ -247,6 +272,7 @@ mod tests {
             let socket_type = SocketType::from_name(name.as_bytes()).unwrap();
             assert_eq!(Any::new(socket_type).unwrap().socket_type(), socket_type);
         }
+        assert!(matches!(Any::new(SocketType::Stream), Some(Any::Stream(_))));
         assert!(Any::new(SocketType::Server).is_none());
     }
 }

@@ -21,6 +21,7 @@ mod push;
 mod rep;
 mod req;
 mod router;
+mod stream;
 mod subscribe;
 
 use bytes::Bytes;
@@ -36,6 +37,7 @@ pub(crate) use self::{
     rep::Rep,
     req::Req,
     router::Router,
+    stream::Stream,
     subscribe::{Sub, Subscriber, XSub},
 };
 use crate::error::Refusal;
@@ -59,6 +61,8 @@ pub enum Route {
     Balanced,
     /// To this one.
     One(At, Otherwise),
+    /// To this one, as bytes without frames. A message without any ends its connection.
+    Bytes(At, Otherwise),
     /// To all [recipients](State::recipients).
     Many(Otherwise),
     /// To nobody: it is dropped and counted.
@@ -72,6 +76,15 @@ pub enum Otherwise {
     Drop,
     /// It waits for room, and is refused if the link is gone.
     Wait,
+}
+
+/// What the application is told of connections, each time by an empty message that seems to come from there.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Notify {
+    /// That one is established.
+    pub(crate) established: bool,
+    /// That one has ended.
+    pub(crate) ended: bool,
 }
 
 /// Where the next message comes from.
@@ -142,6 +155,16 @@ pub trait State: Send + 'static {
     /// Whether the socket receives messages. Otherwise those that peers send to it are dropped as they come.
     fn receives(&self) -> bool {
         true
+    }
+
+    /// Whether peers send and take bytes without frames, and shake no hands.
+    fn is_raw(&self) -> bool {
+        false
+    }
+
+    /// What the application is told of connections that are not over inproc.
+    fn notify(&self) -> Notify {
+        Notify::default()
     }
 
     /// What the application wants to call the peer that is connected to now.

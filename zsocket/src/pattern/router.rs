@@ -43,14 +43,7 @@ impl Default for Router {
 impl Router {
     /// A routing id that no peer can call itself by.
     fn make_name(&mut self) -> Bytes {
-        loop {
-            self.next_number = self.next_number.wrapping_add(1);
-            let mut name = vec![0];
-            name.extend(self.next_number.to_be_bytes());
-            if self.routes.find(&name).is_none() {
-                return name.into();
-            }
-        }
+        self.routes.make_name(&mut self.next_number)
     }
 
     /// A peer calls itself something. What begins like the ids that are made here does not count: it could be

@@ -29,6 +29,18 @@ impl Routes {
         (*id == at.id).then_some(name)
     }
 
+    /// A name that leads nowhere: a zero, and the next number.
+    pub(crate) fn make_name(&self, number: &mut u32) -> Bytes {
+        loop {
+            *number = number.wrapping_add(1);
+            let mut name = vec![0];
+            name.extend(number.to_be_bytes());
+            if self.find(&name).is_none() {
+                return name.into();
+            }
+        }
+    }
+
     /// Gives a link a name that leads nowhere yet. It loses the one it had.
     pub(crate) fn insert(&mut self, at: At, name: Bytes) {
         self.remove(at);
@@ -103,6 +115,15 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn a_name_that_is_made_leads_nowhere_yet() {
+        let mut routes = Routes::default();
+        routes.insert(at(1), Bytes::from_static(&[0, 0, 0, 0, 0]));
+        let mut number = u32::MAX - 1;
+        assert_eq!(routes.make_name(&mut number)[..], [0, 255, 255, 255, 255]);
+        assert_eq!(routes.make_name(&mut number)[..], [0, 0, 0, 0, 1]);
     }
 
     #[test]

@@ -1,12 +1,13 @@
 //! Options that only some patterns have.
 
+use bytes::Bytes;
 use zmtp::Frame;
 
 use super::Socket;
 use crate::{
-    CanProbe, CanRequest, CanRoute, Error,
+    CanName, CanProbe, CanRequest, CanRoute, CanStream, Error,
     options::check_routing_id,
-    pattern::{Req, Router},
+    pattern::{Req, Router, Stream},
 };
 
 /// Options of a ROUTER. On a [`Dynamic`](crate::Dynamic) socket of another type each is
@@ -39,7 +40,11 @@ impl<P: CanRoute> Socket<P> {
     pub fn set_handover(&self, handover: bool) -> Result<(), Error> {
         self.with_router(|router| router.handover = handover)
     }
+}
 
+/// An option of those whose peers have names. On a [`Dynamic`](crate::Dynamic) socket of another type it is
+/// [`Error::NotSupported`].
+impl<P: CanName> Socket<P> {
     /// The routing id that the peer gets to which this socket connects next, whatever it calls itself: up to 255 bytes,
     /// the first of them not zero. Messages can be sent to it at once. `ZMQ_CONNECT_ROUTING_ID`.
     ///
@@ -54,7 +59,40 @@ impl<P: CanRoute> Socket<P> {
                 expected: "at least one byte",
             });
         }
-        self.with_router(|router| router.next_name = Some(id))
+        self.with_core(|core| P::next_name(&mut core.state).map(|name| *name = Some(id)))
+            .ok_or(Error::NotSupported)
+    }
+}
+
+/// Options of a STREAM. On a [`Dynamic`](crate::Dynamic) socket of another type each is [`Error::NotSupported`].
+impl<P: CanStream> Socket<P> {
+    fn with_stream<R>(&self, f: impl FnOnce(&mut Stream) -> R) -> Result<R, Error> {
+        self.with_core(|core| P::stream(&mut core.state).map(f))
+            .ok_or(Error::NotSupported)
+    }
+
+    /// Whether a message of the routing id and an empty frame is received when a connection is established, before what
+    /// the peer sends, and another one when it has ended, behind all that was received. They come for connections that
+    /// came and for those of the socket's own, each time. There is none of the end that the socket has brought about
+    /// itself by sending an empty frame or by [`disconnect`](Self::disconnect). A connection of the socket's own that is
+    /// made and lost while its pipe is full is not told of at all. Default true. For later endpoints.
+    /// `ZMQ_STREAM_NOTIFY`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotSupported`].
+    pub fn set_stream_notify(&self, notify: bool) -> Result<(), Error> {
+        self.with_stream(|stream| stream.notify = notify)
+    }
+
+    /// The routing id of the peer that this socket has connected to last, with which messages can be sent there at once;
+    /// `None` before that. `ZMQ_ROUTING_ID` of libzmq's STREAM.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotSupported`].
+    pub fn connected_id(&self) -> Result<Option<Bytes>, Error> {
+        self.with_stream(|stream| stream.last_name.clone())
     }
 }
 

@@ -28,5 +28,6 @@ mod requester_futures;
 mod responder;
 mod router;
 mod shutdown;
+mod stream;
 mod support;
 mod xpub_xsub;

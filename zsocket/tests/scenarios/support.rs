@@ -205,7 +205,24 @@ impl Raw {
         self.set_read_timeout(PATIENCE);
     }
 
-    fn set_read_timeout(&self, timeout: Duration) {
+    pub(crate) fn set_write_timeout(&self, timeout: Duration) {
+        match self {
+            Self::Tcp(stream) => stream.set_write_timeout(Some(timeout)).unwrap(),
+            Self::Ipc(stream) => stream.set_write_timeout(Some(timeout)).unwrap(),
+        }
+    }
+
+    /// Whether something has come that was not read.
+    pub(crate) fn has_input(&self) -> bool {
+        let mut byte = [std::mem::MaybeUninit::uninit()];
+        let peeked = match self {
+            Self::Tcp(stream) => SockRef::from(stream).peek(&mut byte),
+            Self::Ipc(stream) => SockRef::from(stream).peek(&mut byte),
+        };
+        peeked.is_ok_and(|len| len > 0)
+    }
+
+    pub(crate) fn set_read_timeout(&self, timeout: Duration) {
         match self {
             Self::Tcp(stream) => stream.set_read_timeout(Some(timeout)).unwrap(),
             Self::Ipc(stream) => stream.set_read_timeout(Some(timeout)).unwrap(),
