@@ -24,6 +24,7 @@ pub(crate) fn socket(
         Pattern::Rep => socket_type::REP,
         Pattern::Dealer => socket_type::DEALER,
         Pattern::Router => socket_type::ROUTER,
+        Pattern::Stream => socket_type::STREAM,
     })?;
     apply(&socket, options)?;
     Ok(socket)
@@ -75,8 +76,10 @@ fn apply(socket: &zmq::Socket, options: &Options) -> Result<(), zmq::Error> {
             Flag::InvertMatching => opt::INVERT_MATCHING,
             Flag::OnlyFirstSubscribe => opt::ONLY_FIRST_SUBSCRIBE,
             Flag::VerboseUnsubscribe => opt::XSUB_VERBOSE_UNSUBSCRIBE,
+            Flag::NoStreamNotify => opt::STREAM_NOTIFY,
         };
-        socket.set_int(option, 1)?;
+        let is_on = !matches!(flag, Flag::NoStreamNotify);
+        socket.set_int(option, is_on.into())?;
     }
     if let Some(body) = &options.welcome {
         socket.set_bytes(opt::XPUB_WELCOME_MSG, body)?;

@@ -25,6 +25,7 @@ pub(crate) fn socket(
         Pattern::Rep => SocketType::Rep,
         Pattern::Dealer => SocketType::Dealer,
         Pattern::Router => SocketType::Router,
+        Pattern::Stream => SocketType::Stream,
     })?;
     apply(&socket, options)?;
     Ok(socket)
@@ -74,6 +75,7 @@ fn apply(socket: &Socket<Dynamic>, options: &Options) -> Result<(), Error> {
             },
             Flag::OnlyFirstSubscribe => socket.set_only_first_subscribe(true),
             Flag::VerboseUnsubscribe => socket.set_verbose_unsubscribe(true),
+            Flag::NoStreamNotify => socket.set_stream_notify(false),
         }?;
     }
     if let Some(body) = &options.welcome {

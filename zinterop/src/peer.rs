@@ -44,6 +44,7 @@ pub enum Pattern {
     Rep,
     Dealer,
     Router,
+    Stream,
 }
 
 /// Options to make a socket with. What is not set stays at the library's default.
@@ -69,7 +70,7 @@ pub struct Options {
     pub(crate) welcome: Option<Vec<u8>>,
 }
 
-/// Options that are on or off, and off by default.
+/// Options that are on or off. Each of these is what it is not by default.
 #[non_exhaustive]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Flag {
@@ -99,6 +100,8 @@ pub enum Flag {
     OnlyFirstSubscribe,
     /// An XSUB passes each cancellation on.
     VerboseUnsubscribe,
+    /// A STREAM does not tell of connections, which it does by default.
+    NoStreamNotify,
 }
 
 impl Options {
