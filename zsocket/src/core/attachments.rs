@@ -50,6 +50,10 @@ impl Attachments {
         self.attachments.insert(number, attachment);
     }
 
+    pub(crate) fn is_empty(&self) -> bool {
+        self.attachments.is_empty()
+    }
+
     pub(crate) fn get(&self, number: u64) -> Option<&Attachment> {
         self.attachments.get(&number)
     }

@@ -135,6 +135,11 @@ impl<S: State> Core<S> {
         }
     }
 
+    /// Whether the socket is bound or connected anywhere.
+    pub(crate) fn has_endpoints(&self) -> bool {
+        !self.attachments.is_empty()
+    }
+
     /// Streams are taken as they are only where there are streams.
     fn check_transport(&self, endpoint: &Endpoint) -> Result<(), Error> {
         if self.state.is_raw() && matches!(endpoint, Endpoint::Inproc(_)) {

@@ -4,7 +4,7 @@
 use bytes::Bytes;
 use zmtp::{Frame, Message, SocketType};
 
-use super::{Admission, At, Otherwise, Route, Source, State, Verdict};
+use super::{Admission, At, Notify, Otherwise, Route, Source, State, Verdict};
 use crate::{error::Refusal, routing::Routes};
 
 /// Whom a ROUTER socket knows by what routing id.
@@ -17,6 +17,10 @@ pub struct Router {
     pub(crate) handover: bool,
     /// Whether a new peer is sent an empty message first.
     pub(crate) probe: bool,
+    /// What is told of connections.
+    pub(crate) notify: Notify,
+    /// Whether peers do not speak ZMTP.
+    pub(crate) raw: bool,
     /// Whether the next message has nothing to wait for, as the answer to the only request at work.
     pub(crate) alone: bool,
     /// The routing id of the peer that is connected to next, whatever it calls itself.
@@ -32,6 +36,8 @@ impl Default for Router {
             mandatory: false,
             handover: false,
             probe: false,
+            notify: Notify::default(),
+            raw: false,
             alone: false,
             next_name: None,
             // So that an id from an earlier run of the program hardly ever leads to somebody else in this one.
@@ -83,13 +89,30 @@ impl State for Router {
         !self.alone
     }
 
+    fn is_raw(&self) -> bool {
+        self.raw
+    }
+
+    fn notify(&self) -> Notify {
+        // As with libzmq, and as a STREAM by default.
+        Notify {
+            established: self.notify.established || self.raw,
+            ended: self.notify.ended || self.raw,
+        }
+    }
+
     fn route(&self, head: Option<&Frame>) -> Result<Route, Refusal> {
         let name = head.ok_or(Refusal::NoRoutingId)?;
-        match (self.routes.find(name), self.mandatory) {
-            (Some(at), false) => Ok(Route::One(at, Otherwise::Drop)),
-            (Some(at), true) => Ok(Route::One(at, Otherwise::Wait)),
-            (None, false) => Ok(Route::Nobody),
-            (None, true) => Err(Refusal::Unroutable),
+        let otherwise = if self.mandatory {
+            Otherwise::Wait
+        } else {
+            Otherwise::Drop
+        };
+        match self.routes.find(name) {
+            Some(at) if self.raw => Ok(Route::Bytes(at, otherwise)),
+            Some(at) => Ok(Route::One(at, otherwise)),
+            None if self.mandatory => Err(Refusal::Unroutable),
+            None => Ok(Route::Nobody),
         }
     }
 
@@ -132,6 +155,8 @@ impl State for Router {
     fn admit(&mut self, at: At, name: Option<&Bytes>) -> Admission {
         match name {
             Some(name) => self.name(at, name),
+            // It will never say so.
+            None if self.raw => self.name(at, &Bytes::new()),
             None => Admission::Hold,
         }
     }
@@ -191,6 +216,23 @@ mod tests {
         let to = |router: &Router, name: &str| router.route(Some(&Frame::from(name)));
         assert_eq!(to(&router, "a"), Ok(Route::One(at(1), Otherwise::Wait)));
         assert_eq!(to(&router, "b"), Err(Refusal::Unroutable));
+    }
+
+    #[test]
+    fn raw_peers_have_their_names_at_once() {
+        let mut router = Router {
+            raw: true,
+            ..Router::default()
+        };
+        assert!(router.is_raw() && router.notify().established && router.notify().ended);
+        assert_eq!(router.admit(at(1), None), Admission::Join);
+        let name = comes_as(&mut router, at(1)).unwrap();
+        assert_eq!(router.admit(at(1), Some(&Bytes::new())), Admission::Join);
+        assert_eq!(comes_as(&mut router, at(1)).as_ref(), Some(&name));
+        let to = |router: &Router| router.route(Some(&Frame::from(&name[..])));
+        assert_eq!(to(&router), Ok(Route::Bytes(at(1), Otherwise::Drop)));
+        router.mandatory = true;
+        assert_eq!(to(&router), Ok(Route::Bytes(at(1), Otherwise::Wait)));
     }
 
     #[test]

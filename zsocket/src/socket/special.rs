@@ -40,6 +40,44 @@ impl<P: CanRoute> Socket<P> {
     pub fn set_handover(&self, handover: bool) -> Result<(), Error> {
         self.with_router(|router| router.handover = handover)
     }
+
+    /// Whether a message of the routing id and an empty frame is received when a connection is established, before all that
+    /// the peer sends, and another one when it has ended, behind all that was received whole. Not for handshakes that
+    /// fail, and not over inproc. A peer whose id was handed over to another one ends under an id that was made for it. A
+    /// connection of the socket's own that is made and lost while its pipe is full is not told of at all. Default
+    /// neither. For later endpoints. `ZMQ_ROUTER_NOTIFY`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotSupported`].
+    pub fn set_router_notify(&self, connect: bool, disconnect: bool) -> Result<(), Error> {
+        self.with_router(|router| {
+            router.notify.established = connect;
+            router.notify.ended = disconnect;
+        })
+    }
+
+    /// Whether the peers do not speak ZMTP, but send and take bytes, as those of a [`Stream`](crate::Stream), which is the
+    /// better choice; libzmq deprecates this option too. What is for nobody, or for a peer whose pipe is full, is
+    /// dropped, unless the ROUTER is [`mandatory`](Self::set_mandatory). Default false. `ZMQ_ROUTER_RAW`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidOption`] once the socket is bound or connected, [`Error::NotSupported`].
+    pub fn set_router_raw(&self, raw: bool) -> Result<(), Error> {
+        self.with_core(|core| {
+            let is_late = core.has_endpoints();
+            let router = P::router(&mut core.state).ok_or(Error::NotSupported)?;
+            if is_late {
+                return Err(Error::InvalidOption {
+                    option: "router_raw",
+                    expected: "to be set before the socket binds or connects",
+                });
+            }
+            router.raw = raw;
+            Ok(())
+        })
+    }
 }
 
 /// An option of those whose peers have names. On a [`Dynamic`](crate::Dynamic) socket of another type it is

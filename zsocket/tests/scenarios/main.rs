@@ -14,6 +14,7 @@ mod inproc;
 mod lease;
 mod linger;
 mod monitor;
+mod notices;
 mod old;
 mod old_peers;
 mod options;
