@@ -77,9 +77,16 @@ fn apply(socket: &zmq::Socket, options: &Options) -> Result<(), zmq::Error> {
             Flag::OnlyFirstSubscribe => opt::ONLY_FIRST_SUBSCRIBE,
             Flag::VerboseUnsubscribe => opt::XSUB_VERBOSE_UNSUBSCRIBE,
             Flag::NoStreamNotify => opt::STREAM_NOTIFY,
+            Flag::RouterNotify => opt::ROUTER_NOTIFY,
+            Flag::RouterRaw => opt::ROUTER_RAW,
         };
-        let is_on = !matches!(flag, Flag::NoStreamNotify);
-        socket.set_int(option, is_on.into())?;
+        let value = match flag {
+            Flag::NoStreamNotify => 0,
+            // Connect and disconnect.
+            Flag::RouterNotify => 1 | 2,
+            _ => 1,
+        };
+        socket.set_int(option, value)?;
     }
     if let Some(body) = &options.welcome {
         socket.set_bytes(opt::XPUB_WELCOME_MSG, body)?;

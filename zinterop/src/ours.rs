@@ -76,6 +76,8 @@ fn apply(socket: &Socket<Dynamic>, options: &Options) -> Result<(), Error> {
             Flag::OnlyFirstSubscribe => socket.set_only_first_subscribe(true),
             Flag::VerboseUnsubscribe => socket.set_verbose_unsubscribe(true),
             Flag::NoStreamNotify => socket.set_stream_notify(false),
+            Flag::RouterNotify => socket.set_router_notify(true, true),
+            Flag::RouterRaw => socket.set_router_raw(true),
         }?;
     }
     if let Some(body) = &options.welcome {

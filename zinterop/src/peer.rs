@@ -102,6 +102,10 @@ pub enum Flag {
     VerboseUnsubscribe,
     /// A STREAM does not tell of connections, which it does by default.
     NoStreamNotify,
+    /// A ROUTER tells of connections that come and go.
+    RouterNotify,
+    /// A ROUTER talks to peers without ZMTP.
+    RouterRaw,
 }
 
 impl Options {

@@ -234,6 +234,7 @@ pub mod opt {
     pub const TCP_KEEPALIVE_INTVL: c_int = 37;
     pub const IMMEDIATE: c_int = 39;
     pub const XPUB_VERBOSE: c_int = 40;
+    pub const ROUTER_RAW: c_int = 41;
     pub const IPV6: c_int = 42;
     pub const MECHANISM: c_int = 43;
     pub const PLAIN_SERVER: c_int = 44;

@@ -249,3 +249,46 @@ fn a_probe_tells_a_router_who_is_there() {
         });
     }
 }
+
+#[test]
+fn connections_that_come_and_go_are_told_of() {
+    four_ways(&Transport::WIRED, |trial| {
+        let options = Options::new().with(Flag::RouterNotify);
+        let router = trial.second_with(Pattern::Router, &options);
+        let endpoint = router.bind(&trial.endpoint());
+        for name in ["anna", "bert"] {
+            let dealer = peer(trial, Pattern::Dealer, name, &endpoint);
+            dealer.send([name, "is here"]);
+            assert_eq!(router.recv(), [name, ""]);
+            assert_eq!(router.recv(), [name, name, "is here"]);
+            router.send([name, "welcome"]);
+            assert_eq!(dealer.recv(), "welcome");
+            dealer.close();
+            assert_eq!(router.recv(), [name, ""]);
+        }
+    });
+}
+
+#[test]
+fn a_raw_router_talks_to_a_stream() {
+    four_ways(&[Transport::Tcp], |trial| {
+        let router = trial.second_with(Pattern::Router, &Options::new().with(Flag::RouterRaw));
+        let endpoint = router.bind(&trial.endpoint());
+        let once = Options::new().reconnect_interval(None);
+        let stream = trial.first_with(Pattern::Stream, &once);
+        stream.connect(&endpoint);
+        let to_router = stream.recv().0.swap_remove(0);
+        let came = router.recv();
+        let to_stream = came.0[0].clone();
+        assert_eq!((to_stream.len(), came.0[1].len()), (5, 0));
+        let message = |to: &Vec<u8>, bytes: &[u8]| Frames::from(vec![to.clone(), bytes.to_vec()]);
+        stream.send(message(&to_router, b"hello"));
+        assert_eq!(router.recv(), message(&to_stream, b"hello"));
+        router.send(message(&to_stream, b"goodbye"));
+        router.send(message(&to_stream, b""));
+        // libzmq closes at a later call.
+        assert_eq!(router.recv_for(SOON), Err(Failure::WouldBlock));
+        assert_eq!(stream.recv(), message(&to_router, b"goodbye"));
+        assert_eq!(stream.recv(), message(&to_router, b""));
+    });
+}
