@@ -97,9 +97,9 @@ pub use self::{
     stats::{Connections, Dropped, SocketStats},
     term_report::TermReport,
     types::{
-        CanName, CanProbe, CanPublish, CanReceive, CanRequest, CanRoute, CanSend, CanStream,
-        CanSubscribe, Dealer, Dynamic, Pair, Pattern, Pub, Pull, Push, Rep, Req, Router, Stream,
-        Sub, TypedPattern, XPub, XSub,
+        CanGreet, CanHiccup, CanName, CanProbe, CanPublish, CanReceive, CanRequest, CanRoute,
+        CanSend, CanStream, CanSubscribe, Dealer, Dynamic, Pair, Pattern, Pub, Pull, Push, Rep,
+        Req, Router, Stream, Sub, TypedPattern, XPub, XSub,
     },
 };
 pub use bytes::Bytes;

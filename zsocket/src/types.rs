@@ -38,6 +38,18 @@ pub(crate) mod sealed {
         fn next_name(state: &mut Self::State) -> Option<&mut Option<Bytes>>;
     }
 
+    /// Where it says what peers are sent before everything else.
+    pub trait Greets: Sealed {
+        /// None in a socket of another type.
+        fn hello(state: &mut Self::State) -> Option<&mut Option<Bytes>>;
+    }
+
+    /// Where it says what is received when a connection is lost that the socket had made.
+    pub trait Hiccups: Sealed {
+        /// None in a socket of another type.
+        fn hiccup(state: &mut Self::State) -> Option<&mut Option<Bytes>>;
+    }
+
     /// Where the state of a REQ is.
     pub trait Requests: Sealed {
         /// None in a socket of another type.
@@ -86,6 +98,12 @@ pub trait CanStream: Pattern + sealed::Streams {}
 
 /// Patterns whose peers have names, which the application can give.
 pub trait CanName: Pattern + sealed::Names {}
+
+/// Patterns that can send each peer something before everything else.
+pub trait CanGreet: Pattern + sealed::Greets {}
+
+/// Patterns that can receive that a connection of their own was lost.
+pub trait CanHiccup: Pattern + sealed::Hiccups {}
 
 /// Patterns that send requests.
 pub trait CanRequest: Pattern + sealed::Requests {}
@@ -164,6 +182,9 @@ patterns! {
     /// come from there and was not received is dropped. What is for a peer that is not there is
     /// [`Error::Unroutable`](crate::Error::Unroutable).
     ///
+    /// There is no handshake, so a monitor hears [`Accepted`](crate::Event::Accepted) or
+    /// [`Connected`](crate::Event::Connected), and no [`HandshakeSucceeded`](crate::Event::HandshakeSucceeded).
+    ///
     /// *Back-pressure.* Marks count messages, as everywhere. Sending waits while the peer's pipe is full; while what it has
     /// sent is not received, it is not read.
     ///
@@ -239,6 +260,19 @@ parts! {
     Router => |state| Some(&mut state.next_name);
     Stream => |state| Some(&mut state.next_name);
     Dynamic => |state| state.next_name();
+}
+
+parts! {
+    CanGreet Greets hello: Option<Bytes>;
+    Dealer => |state| Some(&mut state.hello);
+    Router => |state| Some(&mut state.hello);
+    Dynamic => |state| state.hello_mut();
+}
+
+parts! {
+    CanHiccup Hiccups hiccup: Option<Bytes>;
+    Dealer => |state| Some(&mut state.hiccup);
+    Dynamic => |state| state.hiccup_mut();
 }
 
 parts! {

@@ -13,6 +13,7 @@ use std::{
     sync::Arc,
 };
 
+use bytes::Bytes;
 use zmtp::{Peer, Version};
 use zpipe::{
     Guarded, Limits, Notifier, Reader, Readiness, Sender, Ticket, Writer, deferred::Scope, pipe,
@@ -89,6 +90,14 @@ impl Far {
             FarState::Waiting | FarState::Gone => None,
         }
     }
+
+    /// What the binder wants to receive when the connecting end goes.
+    pub(crate) fn goodbye(&self) -> Option<Bytes> {
+        match &*self.state.lock() {
+            FarState::Announced { goodbye, .. } => goodbye.clone(),
+            FarState::Waiting | FarState::Gone => None,
+        }
+    }
 }
 
 #[derive(Debug, Default)]
@@ -102,6 +111,8 @@ enum FarState {
         ticket: Ticket,
         /// Whether the binder wants what the connecting end has left.
         wants_rest: bool,
+        /// What it wants to receive when the connecting end goes.
+        goodbye: Option<Bytes>,
         /// Who that is, until the connecting end has taken it.
         peer: Option<Peer>,
     },
@@ -124,6 +135,7 @@ impl FarState {
                 letters,
                 ticket,
                 wants_rest,
+                goodbye: binding.options.notices.disconnect.clone(),
                 peer: Some(introduce(&binding.options)),
             };
         }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use zmtp::Peer;
+use zmtp::{Peer, header::Flags};
 use zpipe::{Counter, Guarded, Reader, Writer};
 
 use crate::{
@@ -103,6 +103,15 @@ impl Link {
                 ..News::default()
             },
             (None, None) => News::default(),
+        }
+    }
+
+    /// Over inproc, just before the link is dropped: leaves the peer, who had bound, the message that it wants to receive
+    /// when a peer goes, if it does. That may exceed the high-water mark by one.
+    pub fn say_goodbye(&mut self) {
+        if let Some(goodbye) = self.far.as_ref().and_then(Far::goodbye) {
+            self.writer.append(Flags::NONE, &goodbye);
+            self.writer.commit();
         }
     }
 

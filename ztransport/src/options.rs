@@ -48,9 +48,14 @@ pub struct Options {
     /// arrives, and counted; their commands are obeyed all the same. Default true.
     pub receives: bool,
     /// Whether the streams are taken as they are, without handshake and frames: each message received is what one read
-    /// has brought, up to 8 KiB, and of what is sent only the bodies go out. Not over inproc. Default false.
+    /// has brought, up to 8 KiB, and of what is sent only the bodies go out. A connection is established as soon as
+    /// there is a stream, without [`HandshakeSucceeded`](crate::Event::HandshakeSucceeded). Not over inproc. Default false.
     pub raw: bool,
-    /// What the socket is told of its connections by messages among those of the peers. Not over inproc. Default: nothing.
+    /// One frame that goes to each peer before everything else, on each connection that is established, for the first time or
+    /// again. Over inproc that is up to the socket. Default: none.
+    pub hello: Option<Bytes>,
+    /// What the socket is told of its connections by messages among those of the peers. Over
+    /// inproc only of the end of those that came. Default: nothing.
     pub notices: Notices,
     /// Whether what a peer has left that is gone before the socket has taken its link in is still of use. Default
     /// true.
@@ -101,6 +106,7 @@ impl Options {
             message_timeout: None,
             receives: true,
             raw: false,
+            hello: None,
             notices: Notices::default(),
             wants_rest: true,
             subscriptions: None,
@@ -183,13 +189,17 @@ impl Options {
 /// Messages that a socket receives from a connection and that no peer has sent.
 ///
 /// Each comes in order with what the peer sends. That of the beginning waits for room as any message does, and what the
-/// peer sends waits behind it. That of the end comes behind all that was received, also beyond the high-water mark.
+/// peer sends waits behind it. Those of the end come behind all that was received, also beyond the high-water mark.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Notices {
     /// An empty message when a connection is established, for the first time or again.
     pub established: bool,
     /// An empty message when an established connection has ended.
     pub ended: bool,
+    /// One frame when an established connection that came was lost.
+    pub disconnect: Option<Bytes>,
+    /// One frame when an established connection that this end had made was lost.
+    pub hiccup: Option<Bytes>,
 }
 
 /// Attempts that follow each other faster would do nothing but load the machine.

@@ -153,9 +153,17 @@ impl<S: State> Core<S> {
         let mut options = self.options.transport(socket_type, receives);
         options.wants_rest = self.state.wants_rest_of_strangers();
         options.raw = self.state.is_raw();
-        let Notify { established, ended } = self.state.notify();
+        let Notify {
+            established,
+            ended,
+            disconnect,
+            hiccup,
+        } = self.state.notify();
         options.notices.established = established;
         options.notices.ended = ended;
+        options.notices.disconnect = disconnect;
+        options.notices.hiccup = hiccup;
+        options.hello = self.state.hello();
         options.subscriptions = self.subscriptions.clone();
         options
     }
@@ -189,7 +197,8 @@ pub(super) fn set_marks(link: &mut Link, options: &SocketOptions) {
 }
 
 /// Lets go of a link: first its pipes, then, so that the engine finds them closed, its connection.
-pub(super) fn close_link(link: Link, linger: Option<Duration>) {
+pub(super) fn close_link(mut link: Link, linger: Option<Duration>) {
+    link.say_goodbye();
     let Link {
         writer,
         reader,

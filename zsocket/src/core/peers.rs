@@ -52,8 +52,10 @@ impl<S: State> Core<S> {
         if let (Some(input), Some(driver)) = (&self.input, &slot.link.driver) {
             input.join(driver);
         }
-        if let Some(greeting) = self.state.greeting() {
-            slot.link.writer.append(Flags::NONE, &greeting);
+        // Engines say hello by themselves, on each connection.
+        let hello = self.state.hello().filter(|_| slot.link.driver.is_none());
+        for first in hello.into_iter().chain(self.state.greeting()) {
+            slot.link.writer.append(Flags::NONE, &first);
             slot.commit(true, &mut self.deferral);
         }
         self.follow(at);

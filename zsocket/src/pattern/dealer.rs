@@ -3,14 +3,18 @@
 use bytes::Bytes;
 use zmtp::{Frame, SocketType};
 
-use super::{At, Route, Source, State};
+use super::{At, Notify, Route, Source, State};
 use crate::error::Refusal;
 
-/// A DEALER socket has no state beyond the turns of its links, and an option.
+/// A DEALER socket has no state beyond the turns of its links, and options.
 #[derive(Debug, Default)]
 pub struct Dealer {
     /// Whether a new peer is sent an empty message first.
     pub(crate) probe: bool,
+    /// What peers are sent before everything else.
+    pub(crate) hello: Option<Bytes>,
+    /// What is received when a connection of the socket's own is lost.
+    pub(crate) hiccup: Option<Bytes>,
     /// Whether the next message has nothing to wait for, as the only request in flight.
     pub(crate) alone: bool,
 }
@@ -27,6 +31,17 @@ impl State for Dealer {
     /// As libzmq: a DEALER has one connection to each endpoint.
     fn connects_once(&self) -> bool {
         true
+    }
+
+    fn notify(&self) -> Notify {
+        Notify {
+            hiccup: self.hiccup.clone(),
+            ..Notify::default()
+        }
+    }
+
+    fn hello(&self) -> Option<Bytes> {
+        self.hello.clone()
     }
 
     fn greeting(&self) -> Option<Bytes> {

@@ -93,6 +93,23 @@ impl Any {
         }
     }
 
+    /// What peers are told on each connection, of those that can.
+    pub(crate) fn hello_mut(&mut self) -> Option<&mut Option<Bytes>> {
+        match self {
+            Self::Dealer(dealer) => Some(&mut dealer.hello),
+            Self::Router(router) => Some(&mut router.hello),
+            _ => None,
+        }
+    }
+
+    /// What is received when a connection of the socket's own is lost, of those that can.
+    pub(crate) fn hiccup_mut(&mut self) -> Option<&mut Option<Bytes>> {
+        match self {
+            Self::Dealer(dealer) => Some(&mut dealer.hiccup),
+            _ => None,
+        }
+    }
+
     /// Whether new peers are sent an empty message, of those that can.
     pub(crate) fn probe(&mut self) -> Option<&mut bool> {
         match self {
@@ -153,6 +170,10 @@ impl State for Any {
 
     fn voids_input(&self) -> bool {
         each!(self, state => state.voids_input())
+    }
+
+    fn hello(&self) -> Option<Bytes> {
+        each!(self, state => state.hello())
     }
 
     fn greeting(&self) -> Option<Bytes> {

@@ -78,13 +78,17 @@ pub enum Otherwise {
     Wait,
 }
 
-/// What the application is told of connections, each time by an empty message that seems to come from there.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// What the application is told of connections, each time by a message that seems to come from there.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Notify {
-    /// That one is established.
+    /// That one is established, by an empty one.
     pub(crate) established: bool,
-    /// That one has ended.
+    /// That one has ended, by an empty one.
     pub(crate) ended: bool,
+    /// That one was lost that had come.
+    pub(crate) disconnect: Option<Bytes>,
+    /// That one was lost that the socket had made.
+    pub(crate) hiccup: Option<Bytes>,
 }
 
 /// Where the next message comes from.
@@ -200,6 +204,11 @@ pub trait State: Send + 'static {
     /// Whether what a link has brought until now means nothing any more once a message is sent there.
     fn voids_input(&self) -> bool {
         false
+    }
+
+    /// What a peer is sent before everything else, on each connection.
+    fn hello(&self) -> Option<Bytes> {
+        None
     }
 
     /// What a new peer is sent before all other messages, so that it hears of this socket.

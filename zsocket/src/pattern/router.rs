@@ -19,6 +19,8 @@ pub struct Router {
     pub(crate) probe: bool,
     /// What is told of connections.
     pub(crate) notify: Notify,
+    /// What peers are sent before everything else.
+    pub(crate) hello: Option<Bytes>,
     /// Whether peers do not speak ZMTP.
     pub(crate) raw: bool,
     /// Whether the next message has nothing to wait for, as the answer to the only request at work.
@@ -37,6 +39,7 @@ impl Default for Router {
             handover: false,
             probe: false,
             notify: Notify::default(),
+            hello: None,
             raw: false,
             alone: false,
             next_name: None,
@@ -98,6 +101,7 @@ impl State for Router {
         Notify {
             established: self.notify.established || self.raw,
             ended: self.notify.ended || self.raw,
+            ..self.notify.clone()
         }
     }
 
@@ -114,6 +118,10 @@ impl State for Router {
             None if self.mandatory => Err(Refusal::Unroutable),
             None => Ok(Route::Nobody),
         }
+    }
+
+    fn hello(&self) -> Option<Bytes> {
+        self.hello.clone()
     }
 
     fn greeting(&self) -> Option<Bytes> {

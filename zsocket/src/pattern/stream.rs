@@ -50,6 +50,7 @@ impl State for Stream {
         Notify {
             established: self.notify,
             ended: self.notify,
+            ..Notify::default()
         }
     }
 

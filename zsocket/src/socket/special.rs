@@ -5,7 +5,7 @@ use zmtp::Frame;
 
 use super::Socket;
 use crate::{
-    CanName, CanProbe, CanRequest, CanRoute, CanStream, Error,
+    CanGreet, CanHiccup, CanName, CanProbe, CanRequest, CanRoute, CanStream, Error,
     options::check_routing_id,
     pattern::{Req, Router, Stream},
 };
@@ -54,6 +54,21 @@ impl<P: CanRoute> Socket<P> {
         self.with_router(|router| {
             router.notify.established = connect;
             router.notify.ended = disconnect;
+        })
+    }
+
+    /// What is received, as one frame behind the routing id, when a connection that came is lost, behind all that came from
+    /// there; so that a server which serves clients hears that one is gone, by a message that its clients might have
+    /// sent. Of connections that were established, and over inproc when the peer closes or disconnects. It may exceed the
+    /// high-water mark by one. `None`, the default, for nothing. It is copied. For later endpoints.
+    /// `ZMQ_DISCONNECT_MSG`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotSupported`].
+    pub fn set_disconnect_message(&self, body: Option<Frame>) -> Result<(), Error> {
+        self.with_router(|router| {
+            router.notify.disconnect = body.as_deref().map(Bytes::copy_from_slice);
         })
     }
 
@@ -161,6 +176,40 @@ impl<P: CanRequest> Socket<P> {
     pub fn set_correlate(&self, correlate: bool) -> Result<(), Error> {
         self.with_req(|req| req.set_correlate(correlate))?
             .map_err(Error::from)
+    }
+}
+
+/// An option of those who can greet their peers. On a [`Dynamic`](crate::Dynamic) socket of another type it is
+/// [`Error::NotSupported`].
+impl<P: CanGreet> Socket<P> {
+    /// What each peer is sent, as one frame, before everything else: on each connection that is established, also when one is
+    /// made again, ahead of what was queued for it; so that a peer which keeps state for a connection hears that this is
+    /// a new one. `None`, the default, for nothing. It is copied. For later endpoints. `ZMQ_HELLO_MSG`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotSupported`].
+    pub fn set_hello_message(&self, body: Option<Frame>) -> Result<(), Error> {
+        let body = body.as_deref().map(Bytes::copy_from_slice);
+        self.with_core(|core| P::hello(&mut core.state).map(|own| *own = body))
+            .ok_or(Error::NotSupported)
+    }
+}
+
+/// An option of those who hear that a connection of theirs was lost. On a [`Dynamic`](crate::Dynamic) socket of another
+/// type it is [`Error::NotSupported`].
+impl<P: CanHiccup> Socket<P> {
+    /// What is received, as one frame, when an established connection that this socket has made is lost, behind all that came
+    /// from there. Not over inproc. One that is lost while its pipe is full is noticed when that has room. `None`, the
+    /// default, for nothing. It is copied. For later endpoints. `ZMQ_HICCUP_MSG`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotSupported`].
+    pub fn set_hiccup_message(&self, body: Option<Frame>) -> Result<(), Error> {
+        let body = body.as_deref().map(Bytes::copy_from_slice);
+        self.with_core(|core| P::hiccup(&mut core.state).map(|own| *own = body))
+            .ok_or(Error::NotSupported)
     }
 }
 

@@ -3,6 +3,7 @@
 //! Each module is one subject. Where bytes have to be crafted, the other end is a plain stream of
 //! the standard library, see [`support::Raw`].
 
+mod automatic;
 mod bad_input;
 mod deadlines;
 mod departed;

@@ -37,6 +37,8 @@ fn number(socket_type: &str) -> u8 {
     match socket_type {
         "REQ" => 3,
         "REP" => 4,
+        "DEALER" => 5,
+        "ROUTER" => 6,
         "PULL" => 7,
         "PUSH" => 8,
         other => panic!("{other} is no type of these tests"),
@@ -111,6 +113,7 @@ impl Old {
             let mut greeting = [0; 2];
             old.raw.read_exact(&mut greeting).unwrap();
             let fitting = match socket_type {
+                "DEALER" => "ROUTER",
                 "PUSH" => "PULL",
                 "PULL" => "PUSH",
                 "REQ" => "REP",

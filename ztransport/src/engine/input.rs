@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use zmtp::{Command, Message, Peer, Version};
+use zmtp::{Command, Encoder, Message, Peer, Version};
 use zpipe::{Readiness, Scan};
 
 use super::{
@@ -116,6 +116,7 @@ impl Engine {
         } = established;
         self.version = encoder.version();
         self.translator = Translator::if_needed(encoder, decoder, &mut self.control);
+        self.say_hello(connection);
         let subscriptions = connection.options.subscriptions.as_ref();
         self.follower = subscriptions.map(|wanted| wanted.follow(Some(connection.io.clone())));
         self.watch_traffic(connection);
@@ -134,6 +135,18 @@ impl Engine {
         self.begin_subscriptions(connection);
         self.notify_established(connection);
         self.begin_traffic(connection, input)
+    }
+
+    /// What goes out before everything else follows the end of the handshake.
+    fn say_hello(&mut self, connection: &Connection) {
+        let Some(hello) = &connection.options.hello else {
+            return;
+        };
+        let hello = Message::from(&hello[..]);
+        match &mut self.translator {
+            Some(translator) => translator.say(&hello),
+            None => Encoder::new(self.version).encode_message(&hello, &mut self.control),
+        }
     }
 
     /// Tells the socket about its peer, and gives it the link if it has none yet. `false` when the

@@ -424,7 +424,7 @@ impl Engine {
             pipes.losses.set_reason(reason.clone());
         }
         if established {
-            self.notify_ended(connection);
+            self.notify_ended(connection, true);
         }
         if let Some(raw) = &mut self.raw {
             raw.reset();
@@ -545,7 +545,7 @@ impl Engine {
     fn destroy(&mut self, connection: &Connection) {
         if matches!(self.phase, Phase::Traffic) {
             connection.handle.counters().open.sub(1);
-            self.notify_ended(connection);
+            self.notify_ended(connection, false);
         }
         let phase = std::mem::replace(&mut self.phase, Phase::Down);
         self.stream = None;

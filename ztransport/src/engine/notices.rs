@@ -21,10 +21,10 @@ impl Engine {
         }
     }
 
-    /// An established connection is at its end: puts the message that says so behind all that came.
-    pub(super) fn notify_ended(&mut self, connection: &Connection) {
-        let is_wanted = connection.options.notices.ended && !self.is_unwanted(connection);
-        let is_kept = connection.keeps_pipes();
+    /// An established connection is at its end: puts what says so behind all that came. `lost` if it was not this end
+    /// that has brought it about.
+    pub(super) fn notify_ended(&mut self, connection: &Connection, lost: bool) {
+        let is_unwanted = self.is_unwanted(connection);
         let Some(pipes) = &mut self.pipes else {
             return;
         };
@@ -32,10 +32,23 @@ impl Engine {
         if self.raw.is_some() {
             wake |= commit_rest(pipes);
         }
-        if is_wanted && is_due(pipes, connection, is_kept) {
+        let notices = &connection.options.notices;
+        let last_words = if connection.outgoing {
+            &notices.hiccup
+        } else {
+            &notices.disconnect
+        };
+        let last_words = last_words.as_ref().filter(|_| lost);
+        let is_asked_for = notices.ended || last_words.is_some();
+        if is_asked_for && !is_unwanted && is_due(pipes, connection) {
             // What has come of a message will never be whole.
             pipes.inbound.rollback();
-            wake |= pipes.inbound.push_message(&mut Message::from(""));
+            if notices.ended {
+                wake |= pipes.inbound.push_message(&mut Message::from(""));
+            }
+            if let Some(body) = last_words {
+                wake |= pipes.inbound.push_message(&mut Message::from(&body[..]));
+            }
         }
         if wake {
             pipes.inbound.wake_reader();
@@ -45,12 +58,12 @@ impl Engine {
 
 /// Whether the end of a connection is told. A connection whose beginning was not told, because there is no room, has
 /// brought nothing either. One that is made again and again while nobody receives must not fill the memory.
-fn is_due(pipes: &Pipes, connection: &Connection, is_kept: bool) -> bool {
+fn is_due(pipes: &Pipes, connection: &Connection) -> bool {
     let inbound = &pipes.inbound;
     let is_told =
         !connection.options.notices.established || inbound.written() > pipes.losses.begun();
     let limit = inbound.limits().messages;
-    is_told && (!is_kept || limit == 0 || inbound.pending() <= limit)
+    is_told && (!connection.keeps_pipes() || limit == 0 || inbound.pending() <= limit)
 }
 
 /// Commits what was read of a raw stream and found no room, because the mark was lowered meanwhile.

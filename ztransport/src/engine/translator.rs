@@ -203,6 +203,11 @@ impl Translator {
         self.held = Some(message);
     }
 
+    /// Sends this message before all that lies in the rope.
+    pub(super) fn say(&mut self, message: &Message) {
+        self.encoder.encode_message(message, &mut self.out);
+    }
+
     /// Whether a part of a message has gone out and the rest has not.
     pub(super) fn has_begun(&self) -> bool {
         let whole = self.ends.partition_point(|end| end.out <= self.sent);
