@@ -91,6 +91,15 @@ fn apply(socket: &zmq::Socket, options: &Options) -> Result<(), zmq::Error> {
     if let Some(body) = &options.welcome {
         socket.set_bytes(opt::XPUB_WELCOME_MSG, body)?;
     }
+    if let Some(body) = &options.hello {
+        socket.set_bytes(opt::HELLO_MSG, body)?;
+    }
+    if let Some(body) = &options.disconnect {
+        socket.set_bytes(opt::DISCONNECT_MSG, body)?;
+    }
+    if let Some(body) = &options.hiccup {
+        socket.set_bytes(opt::HICCUP_MSG, body)?;
+    }
     Ok(())
 }
 

@@ -83,6 +83,15 @@ fn apply(socket: &Socket<Dynamic>, options: &Options) -> Result<(), Error> {
     if let Some(body) = &options.welcome {
         socket.set_welcome_message(Some(body.as_slice().into()))?;
     }
+    if let Some(body) = &options.hello {
+        socket.set_hello_message(Some(body.as_slice().into()))?;
+    }
+    if let Some(body) = &options.disconnect {
+        socket.set_disconnect_message(Some(body.as_slice().into()))?;
+    }
+    if let Some(body) = &options.hiccup {
+        socket.set_hiccup_message(Some(body.as_slice().into()))?;
+    }
     Ok(())
 }
 

@@ -68,6 +68,9 @@ pub struct Options {
     pub(crate) socket_buffers: Option<usize>,
     pub(crate) flags: Vec<Flag>,
     pub(crate) welcome: Option<Vec<u8>>,
+    pub(crate) hello: Option<Vec<u8>>,
+    pub(crate) disconnect: Option<Vec<u8>>,
+    pub(crate) hiccup: Option<Vec<u8>>,
 }
 
 /// Options that are on or off. Each of these is what it is not by default.
@@ -168,6 +171,27 @@ impl Options {
     #[must_use]
     pub fn welcome(mut self, body: &[u8]) -> Self {
         self.welcome = Some(body.to_vec());
+        self
+    }
+
+    /// What peers are sent before everything else.
+    #[must_use]
+    pub fn hello(mut self, body: &[u8]) -> Self {
+        self.hello = Some(body.to_vec());
+        self
+    }
+
+    /// What is received when a connection that came is lost.
+    #[must_use]
+    pub fn disconnect(mut self, body: &[u8]) -> Self {
+        self.disconnect = Some(body.to_vec());
+        self
+    }
+
+    /// What is received when a connection that was made is lost.
+    #[must_use]
+    pub fn hiccup(mut self, body: &[u8]) -> Self {
+        self.hiccup = Some(body.to_vec());
         self
     }
 
