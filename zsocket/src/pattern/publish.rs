@@ -65,7 +65,7 @@ pub trait Publisher {
     /// How many topics there are.
     fn topics(&self) -> usize;
     /// Whether it receives what its subscribers ask for.
-    fn is_raw(&self) -> bool;
+    fn is_xpub(&self) -> bool;
     /// How many peers get a message that begins with this.
     fn subscribers(&mut self, first: &[u8]) -> usize;
 }
@@ -95,7 +95,7 @@ impl<const RAW: bool> Publisher for Publish<RAW> {
         self.topics.topics()
     }
 
-    fn is_raw(&self) -> bool {
+    fn is_xpub(&self) -> bool {
         RAW
     }
 

@@ -129,7 +129,7 @@ impl<P: CanPublish> Socket<P> {
     /// A rule about what an XPUB receives.
     fn set_receiving_rule(&self, set: impl FnOnce(&mut Rules)) -> Result<(), Error> {
         self.with_publisher(|publisher| {
-            let receives = publisher.is_raw();
+            let receives = publisher.is_xpub();
             receives.then(|| set(publisher.rules()))
         })?
         .ok_or(Error::NotSupported)
