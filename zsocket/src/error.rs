@@ -29,7 +29,8 @@ pub enum Error {
     /// A message for a ROUTER or STREAM to send has to begin with a frame that is the routing id of the peer, and needs at least
     /// one more. libzmq drops it without a word.
     NoRoutingId,
-    /// No peer with this routing id is there, and the socket is a STREAM, or a ROUTER that is `mandatory`. `EHOSTUNREACH`.
+    /// No peer with this routing id is there, and the socket is a STREAM, or a ROUTER that is `mandatory`; or the peer that a
+    /// message was to be sent to is gone. `EHOSTUNREACH`.
     Unroutable,
     /// The topic is longer than publishers take, who would close the connection again and again.
     TopicTooLong {
@@ -99,7 +100,7 @@ impl fmt::Display for Error {
             Self::TopicTooLong { limit } => {
                 write!(f, "a topic has at most {limit} bytes: subscribe to a shorter prefix")
             }
-            Self::Unroutable => f.write_str("no peer with this routing id is connected"),
+            Self::Unroutable => f.write_str("the peer that the message is for is not connected"),
             Self::HasPeer => f.write_str(
                 "the socket has its peer, or one of this routing id: disconnect that first",
             ),

@@ -76,6 +76,7 @@ mod links;
 mod monitor;
 mod options;
 mod pattern;
+mod peer;
 mod registry;
 mod requester;
 mod responder;
@@ -91,6 +92,7 @@ pub use self::{
     error::{Error, PeerLoss, SendError},
     into_message::IntoMessage,
     monitor::Monitor,
+    peer::{PeerId, PeerInfo},
     requester::{Requester, RequesterBuilder, RequesterStats, Ticket},
     responder::{Request, Responder, ResponderBuilder, ResponderStats, Stopped},
     socket::{Socket, SocketBuilder},
@@ -103,7 +105,8 @@ pub use self::{
     },
 };
 pub use bytes::Bytes;
-pub use zmtp::{Frame, Message, SocketType};
+pub use zmtp::{Frame, Message, Metadata, SocketType, Version};
 pub use ztransport::{
-    CloseReason, Endpoint, EndpointError, Event, Holding, IntoEndpoint, net::BindError,
+    CloseReason, Endpoint, EndpointError, Event, Holding, IntoEndpoint,
+    net::{BindError, PeerAddress},
 };

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use zmtp::SocketType;
+use zmtp::{Metadata, SocketType};
 use zpipe::Limits;
 use ztransport::{Options, net::SocketTuning};
 
@@ -30,6 +30,7 @@ pub(crate) struct SocketOptions {
     pub(crate) message_timeout: Option<Duration>,
     pub(crate) immediate: bool,
     pub(crate) routing_id: Bytes,
+    pub(crate) metadata: Metadata,
     pub(crate) tuning: SocketTuning,
 }
 
@@ -55,6 +56,7 @@ impl Default for SocketOptions {
             message_timeout: transport.message_timeout,
             immediate: transport.immediate,
             routing_id: transport.routing_id,
+            metadata: transport.properties,
             tuning: transport.tuning,
         }
     }
@@ -87,6 +89,7 @@ impl SocketOptions {
         options.receives = receives;
         options.immediate = self.immediate;
         options.routing_id = self.routing_id.clone();
+        options.properties = self.metadata.clone();
         options.tuning = self.tuning.clone();
         options
     }
@@ -307,6 +310,62 @@ impl<P: crate::Pattern> crate::SocketBuilder<P> {
             options.routing_id = value?;
             Ok(())
         });
+        self
+    }
+}
+
+/// The longest announced metadata of an application, in bytes as they travel: peers of this library take 16 KiB with
+/// type and routing id.
+const MAX_METADATA: usize = 15 << 10;
+/// The most properties that an application announces: peers of this library take 128 with its own.
+const MAX_PROPERTIES: usize = 120;
+
+impl SocketOptions {
+    fn set_metadata(&mut self, name: &str, value: &[u8]) -> Result<(), Error> {
+        let invalid = Error::InvalidOption {
+            option: "metadata",
+            expected: "up to 120 names of at most 255 letters, digits and -_.+ that begin with X-, with values that are not empty, 15 KiB together",
+        };
+        let others = self.metadata.iter();
+        let others = others.filter(|(other, _)| !other.eq_ignore_ascii_case(name.as_bytes()));
+        let mut metadata = Metadata::new();
+        let mut is_valid = name.starts_with("X-") && name.len() > 2 && !value.is_empty();
+        for (name, value) in others.chain([(name.as_bytes(), value)]) {
+            // A copy, as with the routing id.
+            let value = Bytes::copy_from_slice(value);
+            let name = std::str::from_utf8(name).unwrap_or_default();
+            is_valid &= metadata.push(name, value).is_ok();
+        }
+        if !is_valid || metadata.len() > MAX_PROPERTIES || metadata.encoded_len() > MAX_METADATA {
+            return Err(invalid);
+        }
+        self.metadata = metadata;
+        Ok(())
+    }
+}
+
+impl<P: crate::Pattern> crate::Socket<P> {
+    /// Announces a property to peers, who find it in [`PeerInfo::properties`](crate::PeerInfo::properties). Its name begins
+    /// with `X-`; a second value for a name, in whatever case, takes the place of the first. It is copied. Peers of ZMTP 1.0
+    /// and 2.0 are told nothing. For later endpoints. `ZMQ_METADATA`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidOption`] if a name or value is not allowed or there are too many, and nothing has changed then.
+    pub fn set_metadata(&self, name: &str, value: impl AsRef<[u8]>) -> Result<(), Error> {
+        let value = value.as_ref();
+        self.with_core(|core| core.options.set_metadata(name, value))
+    }
+}
+
+impl<P: crate::Pattern> crate::SocketBuilder<P> {
+    /// Announces a property to peers: see [`Socket::set_metadata`](crate::Socket::set_metadata). May be called for any
+    /// number of names.
+    ///
+    /// The value is checked by [`build`](Self::build).
+    #[must_use]
+    pub fn metadata(mut self, name: &str, value: impl AsRef<[u8]>) -> Self {
+        self.set(|options| options.set_metadata(name, value.as_ref()));
         self
     }
 }

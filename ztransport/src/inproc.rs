@@ -11,6 +11,7 @@
 use std::{
     collections::{BTreeMap, HashMap},
     sync::Arc,
+    time::Instant,
 };
 
 use bytes::Bytes;
@@ -230,6 +231,7 @@ impl Inproc {
             driver: None,
             endpoint: Endpoint::Inproc(name.clone()),
             outgoing: true,
+            since: peer.is_some().then(Instant::now),
             peer,
             losses: None,
             far: Some(far),
@@ -280,6 +282,7 @@ fn deliver(binding: &Binding, name: &InprocName, connector: Pending) {
         endpoint: Endpoint::Inproc(name.clone()),
         outgoing: false,
         peer: Some(introduce(&connector)),
+        since: Some(Instant::now()),
         losses: None,
         far: None,
     };
@@ -300,11 +303,10 @@ fn both(send: u32, recv: u32) -> Limits {
 }
 
 fn introduce(options: &Options) -> Peer {
-    Peer::new(
-        Version::V3_1,
-        Some(options.socket_type),
-        options.routing_id.clone(),
-    )
+    let socket_type = Some(options.socket_type);
+    let mut peer = Peer::new(Version::V3_1, socket_type, options.routing_id.clone());
+    peer.properties = options.properties.clone();
+    peer
 }
 
 #[cfg(all(test, loom))]

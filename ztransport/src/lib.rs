@@ -110,7 +110,7 @@ pub use self::{
     event::{CloseReason, Counters, Event, Letter, SocketHandle},
     inputs::{Arrived, InputPoll},
     io_thread::is_io_thread,
-    link::{Driver, Link, News},
+    link::{Driver, Link, News, Standing},
     live::Holding,
     monitor::EventReceiver,
     options::{Notices, Options},

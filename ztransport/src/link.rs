@@ -1,6 +1,6 @@
 //! A socket's end of one connection.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
 use zmtp::{Peer, header::Flags};
 use zpipe::{Counter, Guarded, Reader, Writer};
@@ -11,6 +11,7 @@ use crate::{
     endpoint::Endpoint,
     event::{CloseReason, SocketHandle},
     inproc::Far,
+    net::PeerAddress,
 };
 
 /// Hands out link ids. One sequence for the process, so an id never comes back.
@@ -39,9 +40,11 @@ pub struct Link {
     pub endpoint: Endpoint,
     /// Whether this socket connected; otherwise it had bound.
     pub outgoing: bool,
-    /// What the peer said about itself, if it has said so already; for inproc only the routing id
-    /// and type.
+    /// What the peer said about itself, if it has said so already; for inproc only the routing id, the
+    /// type and the application's properties.
     pub peer: Option<Peer>,
+    /// Over inproc: when this end has heard of the peer.
+    pub(crate) since: Option<Instant>,
     /// `None` for inproc.
     pub(crate) losses: Option<Arc<Losses>>,
     /// The binder's end of an inproc connection. After the pipes, because it must be dropped after them.
@@ -59,6 +62,18 @@ pub(crate) struct Losses {
     begun: Counter,
     /// How the last connection ended. Locked at its end, never for a message.
     reason: Guarded<Option<CloseReason>>,
+    /// The connection that stands now. Locked when it begins and ends, never for a message.
+    standing: Guarded<Option<Standing>>,
+}
+
+/// A connection whose handshake is complete.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Standing {
+    /// The other end; `None` over inproc.
+    pub address: Option<PeerAddress>,
+    /// When the handshake was complete.
+    pub since: Instant,
 }
 
 impl Losses {
@@ -69,6 +84,19 @@ impl Losses {
     /// The number of messages that had come before the present connection.
     pub(crate) fn begun(&self) -> u64 {
         self.begun.value()
+    }
+
+    /// A connection begins.
+    pub(crate) fn set_standing(&self, address: PeerAddress) {
+        *self.standing.lock() = Some(Standing {
+            address: Some(address),
+            since: Instant::now(),
+        });
+    }
+
+    /// The connection has ended.
+    pub(crate) fn clear_standing(&self) {
+        *self.standing.lock() = None;
     }
 
     /// What comes from now on, after this many messages, comes on another connection.
@@ -112,6 +140,29 @@ impl Link {
         if let Some(goodbye) = self.far.as_ref().and_then(Far::goodbye) {
             self.writer.append(Flags::NONE, &goodbye);
             self.writer.commit();
+        }
+    }
+
+    /// The peer has said about itself what it had not said, or another one came in its place.
+    pub fn set_peer(&mut self, peer: Peer) {
+        if self.losses.is_none() {
+            self.since = Some(Instant::now());
+        }
+        self.peer = Some(peer);
+    }
+
+    /// The connection that stands now, if one does.
+    #[must_use]
+    pub fn standing(&self) -> Option<Standing> {
+        match &self.losses {
+            Some(losses) => losses.standing.lock().clone(),
+            None => self
+                .since
+                .filter(|_| !self.writer.is_closed())
+                .map(|since| Standing {
+                    address: None,
+                    since,
+                }),
         }
     }
 

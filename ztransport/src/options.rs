@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use zmtp::{HandshakeConfig, MechanismConfig, SocketType, Version, zap};
+use zmtp::{HandshakeConfig, MechanismConfig, Metadata, SocketType, Version, zap};
 use zpipe::FrameLimits;
 
 use crate::{
@@ -20,6 +20,9 @@ pub struct Options {
     pub socket_type: SocketType,
     /// The routing id announced to the peer; empty for none. At most 255 bytes.
     pub routing_id: Bytes,
+    /// Properties of the application that are announced to the peer. Those whose names do not begin with `X-`
+    /// are left out.
+    pub properties: Metadata,
     /// The security mechanism, with this end's part in it. Default: NULL.
     pub mechanism: MechanismConfig,
     /// When a ZAP handler is asked about a peer: see [`Letter::Authenticate`](crate::Letter). Default:
@@ -91,6 +94,7 @@ impl Options {
         Self {
             socket_type,
             routing_id: Bytes::new(),
+            properties: Metadata::new(),
             mechanism: MechanismConfig::default(),
             zap: None,
             oldest_version: Version::V1_0,
@@ -124,7 +128,7 @@ impl Options {
     /// out; `zsocket` refuses such ids before they get here.
     pub(crate) fn handshake(&self, peer: &PeerAddress) -> HandshakeConfig {
         let limits = self.limits();
-        let config = HandshakeConfig::new(self.socket_type);
+        let config = self.announced();
         let config = config
             .clone()
             .with_identity(self.routing_id.clone())
@@ -137,6 +141,18 @@ impl Options {
             Some(policy) => config.with_zap(policy.clone()),
             None => config,
         }
+    }
+
+    /// The type, with the application's properties.
+    fn announced(&self) -> HandshakeConfig {
+        let config = HandshakeConfig::new(self.socket_type);
+        self.properties
+            .iter()
+            .fold(config, |config, (name, value)| {
+                let value = Bytes::copy_from_slice(value);
+                let name = std::str::from_utf8(name).unwrap_or_default();
+                config.clone().with_property(name, value).unwrap_or(config)
+            })
     }
 
     /// The bounds on traffic, in whatever way it is read.

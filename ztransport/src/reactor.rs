@@ -219,6 +219,7 @@ impl Reactor {
             endpoint: endpoint.clone(),
             outgoing: true,
             peer: None,
+            since: None,
             losses: Some(losses),
             far: None,
         });

@@ -3,7 +3,7 @@
 //! What happens is decided by the [pattern](crate::pattern) and executed here, on [links](crate::links):
 //!
 //! - this file takes in what happened meanwhile,
-//! - `peers` takes in who comes and goes,
+//! - `peers` takes in who comes and goes, `introductions` tells the application about them,
 //! - `send`, `fan_out` and `recv` move messages, `wait` waits for what they lack,
 //! - `subscriptions` takes in what subscribers ask for, and tells publishers,
 //! - `endpoints` binds and connects.
@@ -20,6 +20,7 @@ mod attachments;
 mod departed;
 mod endpoints;
 mod fan_out;
+mod introductions;
 mod outgoing;
 mod peers;
 mod recv;
@@ -202,7 +203,10 @@ impl<S: State> Core<S> {
                     if let Some(taken) = news.taken {
                         state.on_interrupted(at, taken);
                     }
-                    named.extend(news.peer.map(|peer| (at, peer.identity)));
+                    if let Some(peer) = news.peer {
+                        named.push((at, peer.identity.clone()));
+                        link.set_peer(peer);
+                    }
                     if news.taken.is_some() {
                         lost.push(place);
                     }

@@ -7,6 +7,7 @@ use super::{Core, DISCARDS_BETWEEN_LOOKS, Then, peers::loss_of};
 use crate::{
     error::Refusal,
     pattern::{At, Source, State, Verdict},
+    peer::PeerId,
 };
 
 impl<S: State> Core<S> {
@@ -14,13 +15,37 @@ impl<S: State> Core<S> {
     /// soon that sleeping would take longer.
     #[inline]
     pub(crate) fn try_recv(&mut self, message: &mut Message, then: Then) -> Result<(), Refusal> {
+        self.recv_noting(message, then, |_| ())
+    }
+
+    /// Likewise, and says from which link it came. Who does not ask pays nothing for it.
+    pub(crate) fn try_recv_from(
+        &mut self,
+        message: &mut Message,
+        then: Then,
+    ) -> Result<PeerId, Refusal> {
+        let mut from = PeerId(0);
+        self.recv_noting(message, then, |at| from = PeerId(at.id))?;
+        Ok(from)
+    }
+
+    #[inline(always)]
+    fn recv_noting(
+        &mut self,
+        message: &mut Message,
+        then: Then,
+        note: impl FnOnce(At),
+    ) -> Result<(), Refusal> {
         self.process()?;
         let source = self.state.source()?;
         self.state.prepare(message);
         match source {
-            Source::Fair => self.recv_fair(message, then)?,
-            Source::Only(at) => self.recv_only(at, message, then)?,
-            Source::Own => self.recv_own(message)?,
+            Source::Fair => self.recv_fair(message, then, note)?,
+            Source::Only(at) => {
+                self.recv_only(at, message, then)?;
+                note(at);
+            }
+            Source::Own => note(self.recv_own(message)?),
         }
         self.stats.messages_received += 1;
         Ok(())
@@ -35,11 +60,19 @@ impl<S: State> Core<S> {
 
     /// Receives from the link whose turn it is.
     #[inline]
-    fn recv_fair(&mut self, message: &mut Message, then: Then) -> Result<(), Refusal> {
+    fn recv_fair(
+        &mut self,
+        message: &mut Message,
+        then: Then,
+        note: impl FnOnce(At),
+    ) -> Result<(), Refusal> {
         for _ in 0..DISCARDS_BETWEEN_LOOKS {
             let from = self.read_fair(message, then)?;
             match self.state.accept(from, message) {
-                Verdict::Deliver => return Ok(()),
+                Verdict::Deliver => {
+                    note(from);
+                    return Ok(());
+                }
                 verdict => self.discard(verdict, message),
             }
         }

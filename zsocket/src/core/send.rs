@@ -108,7 +108,7 @@ impl<S: State> Core<S> {
     }
 
     /// Gives the message to one link.
-    fn send_to(
+    pub(super) fn send_to(
         &mut self,
         at: At,
         message: &mut Outgoing<'_>,

@@ -106,10 +106,10 @@ impl<S: State> Core<S> {
     }
 
     /// Receives what was taken in.
-    pub(super) fn recv_own(&mut self, message: &mut Message) -> Result<(), Refusal> {
-        if self.state.pop(message) {
+    pub(super) fn recv_own(&mut self, message: &mut Message) -> Result<At, Refusal> {
+        if let Some(from) = self.state.pop(message) {
             self.offer_again();
-            return Ok(());
+            return Ok(from);
         }
         if self.has_more_to_take_in() {
             // Only a part of it was taken in.

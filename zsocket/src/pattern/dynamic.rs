@@ -209,7 +209,7 @@ impl State for Any {
         each!(self, state => state.limit_input(limit));
     }
 
-    fn pop(&mut self, message: &mut Message) -> bool {
+    fn pop(&mut self, message: &mut Message) -> Option<At> {
         each!(self, state => state.pop(message))
     }
 
@@ -247,6 +247,10 @@ impl State for Any {
 
     fn admit(&mut self, at: At, name: Option<&Bytes>) -> Admission {
         each!(self, state => state.admit(at, name))
+    }
+
+    fn name(&self, at: At) -> Option<&Bytes> {
+        each!(self, state => state.name(at))
     }
 
     fn on_detached(&mut self, at: At) {

@@ -282,10 +282,10 @@ pub trait State: Send + 'static {
         let _ = limit;
     }
 
-    /// Takes out the next of what was taken in and is for the application.
-    fn pop(&mut self, message: &mut Message) -> bool {
+    /// Takes out the next of what was taken in and is for the application, and says where it came from.
+    fn pop(&mut self, message: &mut Message) -> Option<At> {
         let _ = message;
-        false
+        None
     }
 
     /// Frames that the pattern puts before what came in.
@@ -313,6 +313,12 @@ pub trait State: Send + 'static {
     fn admit(&mut self, at: At, name: Option<&Bytes>) -> Admission {
         let _ = (at, name);
         Admission::Join
+    }
+
+    /// What the pattern calls the peer of a link.
+    fn name(&self, at: At) -> Option<&Bytes> {
+        let _ = at;
+        None
     }
 
     /// A link is gone, and all that it brought has been received or dropped.

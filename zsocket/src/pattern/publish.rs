@@ -275,7 +275,7 @@ impl<const RAW: bool> State for Publish<RAW> {
             return Verdict::Taken;
         }
         if RAW {
-            self.notices.push_message(rest);
+            self.notices.push_message(rest, at);
             return Verdict::Taken;
         }
         // The core drops it.
@@ -283,17 +283,13 @@ impl<const RAW: bool> State for Publish<RAW> {
         Verdict::Discard
     }
 
-    fn pop(&mut self, message: &mut Message) -> bool {
-        let Some(from) = self.notices.pop(message) else {
-            return false;
-        };
-        if let Some(from) = from
-            && self.rules.manual
-        {
+    fn pop(&mut self, message: &mut Message) -> Option<At> {
+        let (from, is_request) = self.notices.pop(message)?;
+        if is_request && self.rules.manual {
             self.last = Some(from).filter(|at| self.links.contains(*at));
             self.answers_last = self.rules.last_value && self.last.is_some();
         }
-        true
+        Some(from)
     }
 
     fn admit(&mut self, at: At, _: Option<&Bytes>) -> Admission {
@@ -339,7 +335,7 @@ mod tests {
     fn received(xpub: &mut XPub) -> Vec<String> {
         let mut message = Message::new();
         let mut all = Vec::new();
-        while xpub.pop(&mut message) {
+        while xpub.pop(&mut message).is_some() {
             let frames = message.iter().map(|frame| String::from_utf8_lossy(frame));
             all.push(frames.collect::<Vec<_>>().join("|"));
         }
@@ -438,9 +434,9 @@ mod tests {
         }
         assert!(!xpub.subscribe_last(b"a"), "nothing was received yet");
         let mut message = Message::new();
-        assert!(xpub.pop(&mut message) && xpub.subscribe_last(b"b"));
+        assert!(xpub.pop(&mut message).is_some() && xpub.subscribe_last(b"b"));
         xpub.sent_to_many();
-        assert!(xpub.pop(&mut message) && xpub.subscribe_last(b"b"));
+        assert!(xpub.pop(&mut message).is_some() && xpub.subscribe_last(b"b"));
         assert_eq!(goes_to(&mut xpub, "a"), [0; 0]);
         assert_eq!(goes_to(&mut xpub, "b"), [2], "the newcomer alone");
         xpub.sent_to_many();

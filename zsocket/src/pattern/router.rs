@@ -57,7 +57,7 @@ impl Router {
 
     /// A peer calls itself something. What begins like the ids that are made here does not count: it could be
     /// that of another one.
-    fn name(&mut self, at: At, name: &Bytes) -> Admission {
+    fn call(&mut self, at: At, name: &Bytes) -> Admission {
         if name.first().is_none_or(|first| *first == 0) {
             if self.routes.name(at).is_none_or(|name| name[0] != 0) {
                 let name = self.make_name();
@@ -162,11 +162,15 @@ impl State for Router {
 
     fn admit(&mut self, at: At, name: Option<&Bytes>) -> Admission {
         match name {
-            Some(name) => self.name(at, name),
+            Some(name) => self.call(at, name),
             // It will never say so.
-            None if self.raw => self.name(at, &Bytes::new()),
+            None if self.raw => self.call(at, &Bytes::new()),
             None => Admission::Hold,
         }
+    }
+
+    fn name(&self, at: At) -> Option<&Bytes> {
+        self.routes.name(at)
     }
 
     fn on_detached(&mut self, at: At) {

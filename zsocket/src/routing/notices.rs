@@ -25,7 +25,7 @@ enum Notice {
         topic: Bytes,
         from: At,
     },
-    Message(Message),
+    Message(Message, At),
 }
 
 impl Notices {
@@ -54,8 +54,8 @@ impl Notices {
     }
 
     /// A peer has sent a message.
-    pub(crate) fn push_message(&mut self, message: Message) {
-        self.insert(Notice::Message(message));
+    pub(crate) fn push_message(&mut self, message: Message, from: At) {
+        self.insert(Notice::Message(message, from));
     }
 
     fn insert(&mut self, notice: Notice) {
@@ -68,13 +68,13 @@ impl Notices {
         self.notices.len() - self.latest.len()
     }
 
-    /// Takes the next one out, and says from whom a subscription or cancellation came.
-    pub(crate) fn pop(&mut self, message: &mut Message) -> Option<Option<At>> {
+    /// Takes the next one out, and says from whom it came and whether it is a subscription or cancellation.
+    pub(crate) fn pop(&mut self, message: &mut Message) -> Option<(At, bool)> {
         let (number, notice) = self.notices.pop_first()?;
         match notice {
-            Notice::Message(received) => {
+            Notice::Message(received, from) => {
                 *message = received;
-                Some(None)
+                Some((from, false))
             }
             Notice::Subscription {
                 subscribe,
@@ -87,7 +87,7 @@ impl Notices {
                 }
                 *message =
                     Message::from(Frame::from([&[u8::from(subscribe)], &topic[..]].concat()));
-                Some(Some(from))
+                Some((from, true))
             }
         }
     }
@@ -98,12 +98,11 @@ mod tests {
     use super::*;
     use crate::pattern::testing::at;
 
-    fn all(notices: &mut Notices) -> Vec<(Message, Option<At>)> {
+    fn all(notices: &mut Notices) -> Vec<(Message, At, bool)> {
         let mut message = Message::new();
         std::iter::from_fn(|| {
-            notices
-                .pop(&mut message)
-                .map(|from| (message.clone(), from))
+            let (from, is_request) = notices.pop(&mut message)?;
+            Some((message.clone(), from, is_request))
         })
         .collect()
     }
@@ -112,15 +111,15 @@ mod tests {
     fn they_are_told_in_order() {
         let mut notices = Notices::default();
         notices.push(true, b"a", at(1), true);
-        notices.push_message("from a peer".into());
+        notices.push_message("from a peer".into(), at(3));
         notices.push(true, b"b", at(2), false);
         notices.push(false, b"a", at(1), true);
         assert_eq!(notices.kept(), 3);
         let expected = [
-            (Message::from("\x01a"), Some(at(1))),
-            (Message::from("from a peer"), None),
-            (Message::from("\x01b"), Some(at(2))),
-            (Message::from("\x00a"), Some(at(1))),
+            (Message::from("\x01a"), at(1), true),
+            (Message::from("from a peer"), at(3), false),
+            (Message::from("\x01b"), at(2), true),
+            (Message::from("\x00a"), at(1), true),
         ];
         assert_eq!(all(&mut notices), expected);
         assert_eq!(notices.kept(), 0);
@@ -138,6 +137,6 @@ mod tests {
         assert_eq!(all(&mut notices).len(), 1);
         // From here on it is news again.
         notices.push(false, b"a", at(1), false);
-        assert_eq!(all(&mut notices), [(Message::from("\x00a"), Some(at(1)))]);
+        assert_eq!(all(&mut notices), [(Message::from("\x00a"), at(1), true)]);
     }
 }

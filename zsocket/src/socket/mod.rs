@@ -3,6 +3,7 @@
 mod asynchronous;
 mod builder;
 mod driven;
+mod peers;
 mod publishing;
 mod readiness;
 mod recv;

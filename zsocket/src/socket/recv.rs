@@ -6,7 +6,11 @@ use zmtp::Message;
 use zpipe::deferred;
 
 use super::{Socket, deadline};
-use crate::{CanReceive, Error, core::Then, error::Refusal};
+use crate::{
+    CanReceive, Error,
+    core::{Core, Then},
+    error::Refusal,
+};
 
 impl<P: CanReceive> Socket<P> {
     /// Receives a message, waiting for one as long as [`set_recv_timeout`](Self::set_recv_timeout)
@@ -72,14 +76,23 @@ impl<P: CanReceive> Socket<P> {
     }
 
     fn recv_until(&self, message: &mut Message, deadline: Option<Instant>) -> Result<(), Refusal> {
+        self.recv_with(deadline, |core, then| core.try_recv(message, then))
+    }
+
+    /// Tries to receive until it succeeds or the deadline has passed.
+    pub(super) fn recv_with<T>(
+        &self,
+        deadline: Option<Instant>,
+        mut attempt: impl FnMut(&mut Core<P::State>, Then) -> Result<T, Refusal>,
+    ) -> Result<T, Refusal> {
         loop {
-            let done = self.lend_core(|core| match core.try_recv(message, Then::Wait) {
+            let done = self.lend_core(|core| match attempt(core, Then::Wait) {
                 // Signals that keep coming are no reason to wait on.
                 Err(Refusal::WouldBlock) if core.wait_recv(deadline) && core.has_time(deadline) => {
                     None
                 }
                 // The last of what was waited for may have come with the deadline.
-                Err(Refusal::WouldBlock) => Some(core.try_recv(message, Then::Return)),
+                Err(Refusal::WouldBlock) => Some(attempt(core, Then::Return)),
                 Err(Refusal::Again) if core.has_time(deadline) => None,
                 done => Some(done),
             });
@@ -108,7 +121,7 @@ impl<P: CanReceive> Socket<P> {
 
     /// Says more about a refusal than the data path knows.
     #[inline]
-    pub(super) fn explain(&self, received: Result<(), Refusal>) -> Result<(), Error> {
+    pub(super) fn explain<T>(&self, received: Result<T, Refusal>) -> Result<T, Error> {
         received.map_err(|refusal| self.lend_core(|core| core.error(refusal)))
     }
 }

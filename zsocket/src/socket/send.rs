@@ -7,7 +7,11 @@ use zmtp::Message;
 use super::{Socket, deadline};
 #[cfg(doc)]
 use crate::Error;
-use crate::{CanSend, IntoMessage, SendError, core::Then, error::Refusal};
+use crate::{
+    CanSend, IntoMessage, SendError,
+    core::{Core, Then},
+    error::Refusal,
+};
 
 impl<P: CanSend> Socket<P> {
     /// Sends a message, waiting for room as long as [`set_send_timeout`](Self::set_send_timeout)
@@ -47,16 +51,25 @@ impl<P: CanSend> Socket<P> {
     }
 
     fn send_until(&self, message: &mut Message, deadline: Option<Instant>) -> Result<(), Refusal> {
+        self.send_with(deadline, |core, then| core.try_send(message, then))
+    }
+
+    /// Tries to send until it succeeds or the deadline has passed.
+    pub(super) fn send_with(
+        &self,
+        deadline: Option<Instant>,
+        mut attempt: impl FnMut(&mut Core<P::State>, Then) -> Result<(), Refusal>,
+    ) -> Result<(), Refusal> {
         loop {
             let done = self.lend_core(|core| {
-                match core.try_send(message, Then::Wait) {
+                match attempt(core, Then::Wait) {
                     // Signals that keep coming are no reason to wait on.
                     Err(Refusal::WouldBlock) if core.wait(deadline) && core.has_time(deadline) => {
                         None
                     }
                     Err(Refusal::Again) if core.has_time(deadline) => None,
                     // There may be room although no pipe has drained to half.
-                    Err(Refusal::WouldBlock) => Some(core.try_send(message, Then::Return)),
+                    Err(Refusal::WouldBlock) => Some(attempt(core, Then::Return)),
                     done => Some(done),
                 }
             });

@@ -20,6 +20,7 @@ mod old;
 mod old_peers;
 mod options;
 mod pair;
+mod peer_info;
 mod peers;
 mod pub_sub;
 mod reconnect;

@@ -154,6 +154,7 @@ impl Engine {
     pub(super) fn announce(&mut self, connection: &Arc<Connection>, peer: Peer) -> bool {
         if let Some(pipes) = &self.pipes {
             pipes.losses.set_begun(pipes.inbound.written());
+            pipes.losses.set_standing(self.address.clone());
             connection.note_established(peer);
             pipes.announce_news();
             return true;
@@ -165,6 +166,7 @@ impl Engine {
             connection.id
         };
         let (pipes, writer, reader) = make_pipes(connection, None);
+        pipes.losses.set_standing(self.address.clone());
         let losses = Some(Arc::clone(&pipes.losses));
         self.pipes = Some(pipes);
         let link = Link {
@@ -177,6 +179,7 @@ impl Engine {
             endpoint: connection.endpoint.clone(),
             outgoing: connection.outgoing,
             peer: Some(peer),
+            since: None,
             losses,
             far: None,
         };

@@ -218,6 +218,7 @@ impl Pipes {
 
     /// Lets go of the pipes, and counts what will not be sent any more.
     fn abandon(self, lost: &zpipe::Counter) {
+        self.losses.clear_standing();
         let pending = self.outbound.pending();
         lost.add(pending);
         // Before the socket can see that the pipes are gone.
@@ -422,6 +423,7 @@ impl Engine {
         {
             // Before the socket can see that the connection is gone.
             pipes.losses.set_reason(reason.clone());
+            pipes.losses.clear_standing();
         }
         if established {
             self.notify_ended(connection, true);

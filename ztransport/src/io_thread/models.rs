@@ -89,6 +89,7 @@ impl World {
             endpoint: "ipc:///nowhere".parse().unwrap(),
             outgoing: true,
             peer: None,
+            since: None,
             losses: Some(losses),
             far: None,
         }

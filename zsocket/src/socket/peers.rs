@@ -1,0 +1,210 @@
+//! Knowing the peer that a message came from, and sending to it.
+
+use std::{
+    future::poll_fn,
+    time::{Duration, Instant},
+};
+
+use zmtp::Message;
+
+use super::{Socket, deadline, send::refused};
+use crate::{
+    CanReceive, CanRoute, CanSend, Error, IntoMessage, Pattern, PeerId, PeerInfo, SendError,
+    core::Then, error::Refusal, tasks::Place,
+};
+
+impl<P: CanReceive> Socket<P> {
+    /// Like [`recv`](Self::recv), and says which peer the message came from. [`peer_info`](Self::peer_info) tells more
+    /// about it.
+    ///
+    /// # Errors
+    ///
+    /// As for [`recv`](Self::recv).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use zsocket::{Context, Pull, Push};
+    ///
+    /// let context = Context::new();
+    /// let pull = context.socket::<Pull>()?;
+    /// let endpoint = pull.bind("tcp://127.0.0.1:*")?;
+    /// let push = context.socket::<Push>()?;
+    /// push.set_metadata("X-Region", "eu")?;
+    /// push.connect(&endpoint)?;
+    /// push.send("hello")?;
+    ///
+    /// let (message, peer) = pull.recv_from()?;
+    /// assert_eq!(message[0], "hello");
+    /// let info = pull.peer_info(peer).expect("it is still there");
+    /// assert_eq!(info.properties.get("X-Region"), Some(&b"eu"[..]));
+    /// # Ok::<(), zsocket::Error>(())
+    /// ```
+    pub fn recv_from(&self) -> Result<(Message, PeerId), Error> {
+        self.recv_from_until(deadline(self.with_core(|core| core.options.recv_timeout)))
+    }
+
+    /// Like [`recv_timeout`](Self::recv_timeout), and says which peer the message came from.
+    ///
+    /// # Errors
+    ///
+    /// As for [`recv`](Self::recv).
+    pub fn recv_from_timeout(&self, timeout: Duration) -> Result<(Message, PeerId), Error> {
+        self.recv_from_until(deadline(Some(timeout)))
+    }
+
+    fn recv_from_until(&self, deadline: Option<Instant>) -> Result<(Message, PeerId), Error> {
+        let mut message = Message::new();
+        let received = self.recv_with(deadline, |core, then| {
+            core.try_recv_from(&mut message, then)
+        });
+        let peer = self.explain(received)?;
+        Ok((message, peer))
+    }
+
+    /// Like [`try_recv`](Self::try_recv), and says which peer the message came from.
+    ///
+    /// # Errors
+    ///
+    /// As for [`recv`](Self::recv).
+    pub fn try_recv_from(&self) -> Result<(Message, PeerId), Error> {
+        let mut message = Message::new();
+        let received =
+            self.lend_core(
+                |core| match core.try_recv_from(&mut message, Then::Return) {
+                    Err(Refusal::WouldBlock) if core.look_for_input() => {
+                        core.try_recv_from(&mut message, Then::Return)
+                    }
+                    done => done,
+                },
+            );
+        let peer = self.explain(received)?;
+        Ok((message, peer))
+    }
+
+    /// Like [`recv_async`](Self::recv_async), and says which peer the message came from.
+    ///
+    /// # Cancel safety
+    ///
+    /// Safe: the future holds no message. One that is dropped before it is ready has received nothing.
+    ///
+    /// # Errors
+    ///
+    /// As for [`recv`](Self::recv), except that it never gives up.
+    pub async fn recv_from_async(&self) -> Result<(Message, PeerId), Error> {
+        let mut message = Message::new();
+        let mut place = Place::default();
+        let mut from = PeerId(0);
+        let received = poll_fn(|cx| {
+            self.poll_core(cx, &mut place, |core| {
+                from = core.try_recv_from(&mut message, Then::Return)?;
+                Ok(())
+            })
+        })
+        .await;
+        self.explain(received)?;
+        Ok((message, from))
+    }
+}
+
+impl<P: Pattern> Socket<P> {
+    /// What is known about a peer, after taking in what happened meanwhile; `None` if it is gone and all that it has sent
+    /// was received.
+    #[must_use]
+    pub fn peer_info(&self, peer: PeerId) -> Option<PeerInfo> {
+        self.with_core(|core| {
+            // A terminated socket still knows its peers.
+            let _ = core.process();
+            core.peer_info(peer)
+        })
+    }
+
+    /// What is known about each of the [`peers`](Self::peers), connected or not, in no particular order.
+    #[must_use]
+    pub fn peer_list(&self) -> Vec<PeerInfo> {
+        self.with_core(|core| {
+            let _ = core.process();
+            core.peer_list()
+        })
+    }
+}
+
+/// Sending to a peer by its id. On a [`Dynamic`](crate::Dynamic) socket that is no ROUTER each is
+/// [`Error::NotSupported`].
+impl<P: CanRoute + CanSend> Socket<P> {
+    /// Sends a message to this peer, without a routing id in front, and waits for room as long as
+    /// [`set_send_timeout`](Self::set_send_timeout) says. Nothing is dropped, whether the ROUTER is
+    /// [mandatory](Self::set_mandatory) or not. To answer the peer that [`recv_from`](Self::recv_from) has named, take off
+    /// the first frame of its message, the routing id.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Unroutable`] if the peer is gone, or the ROUTER does not know yet what it is called; otherwise as for
+    /// [`send`](Self::send). The message comes back with the error.
+    #[expect(clippy::result_large_err, reason = "the message is handed back")]
+    pub fn send_to(&self, peer: PeerId, message: impl IntoMessage) -> Result<(), SendError> {
+        let timeout = self.with_core(|core| core.options.send_timeout);
+        let mut message = message.into_message();
+        self.check_routes()
+            .and_then(|()| {
+                self.send_with(deadline(timeout), |core, then| {
+                    core.try_send_to(peer, &mut message, then)
+                })
+            })
+            .map_err(|refusal| refused(refusal, message))
+    }
+
+    /// Like [`send_to`](Self::send_to), if there is room now.
+    ///
+    /// # Errors
+    ///
+    /// As for [`send_to`](Self::send_to), and [`Error::WouldBlock`] if the peer's pipe is full.
+    #[expect(clippy::result_large_err, reason = "the message is handed back")]
+    pub fn try_send_to(&self, peer: PeerId, message: impl IntoMessage) -> Result<(), SendError> {
+        let mut message = message.into_message();
+        self.check_routes()
+            .and_then(|()| {
+                self.lend_core(|core| core.try_send_to(peer, &mut message, Then::Return))
+            })
+            .map_err(|refusal| refused(refusal, message))
+    }
+
+    /// Like [`send_to`](Self::send_to), without blocking the thread. No timeout applies.
+    ///
+    /// # Cancel safety
+    ///
+    /// As for [`send_async`](Self::send_async).
+    ///
+    /// # Errors
+    ///
+    /// As for [`send_to`](Self::send_to), except that it never gives up.
+    pub async fn send_to_async(
+        &self,
+        peer: PeerId,
+        message: impl IntoMessage,
+    ) -> Result<(), SendError> {
+        let mut message = message.into_message();
+        let mut place = Place::default();
+        let sent = match self.check_routes() {
+            Ok(()) => {
+                poll_fn(|cx| {
+                    self.poll_core(cx, &mut place, |core| {
+                        core.try_send_to(peer, &mut message, Then::Wait)
+                    })
+                })
+                .await
+            }
+            refused => refused,
+        };
+        sent.map_err(|refusal| refused(refusal, message))
+    }
+
+    fn check_routes(&self) -> Result<(), Refusal> {
+        let routes = self.with_core(|core| P::router(&mut core.state).is_some());
+        if routes {
+            Ok(())
+        } else {
+            Err(Refusal::NotSupported)
+        }
+    }
+}
