@@ -352,6 +352,12 @@ impl Reader {
         self.messages
     }
 
+    /// Bytes of them, as framed, splices included.
+    #[must_use]
+    pub fn bytes_read(&self) -> u64 {
+        self.bytes
+    }
+
     /// Bytes, as framed and with large bodies, that a writer which is gone has left to be read; `None`
     /// while it is there.
     #[must_use]

@@ -39,6 +39,7 @@ impl Rope {
             self.room_until_bytes = u64::MAX;
             return true;
         }
+        self.most_pending = self.most_pending.max(self.written - consumed);
         let version = self.shared.limits_version();
         if version != self.limits_version {
             // In this order, limits that change in between are seen again the next time.

@@ -39,6 +39,8 @@ pub(crate) struct Rope {
     pub(crate) room_until_bytes: u64,
     /// Bytes of the open message.
     pub(crate) open_bytes: u64,
+    /// The most messages found in the pipe whenever the writer looked.
+    pub(crate) most_pending: u64,
     /// The limits as last seen, and their version.
     pub(crate) limits: Limits,
     pub(crate) limits_version: u64,
@@ -99,6 +101,7 @@ impl Rope {
             written_bytes: 0,
             room_until_bytes: 0,
             open_bytes: 0,
+            most_pending: 0,
             limits,
             limits_version,
             next_capacity: MIN_CHUNK,

@@ -327,6 +327,14 @@ impl Writer {
         self.rope.pending()
     }
 
+    /// The most messages that were in the pipe whenever the writer has looked: now, and each time that there seemed to be
+    /// no room. There may have been more in between, but a pipe that was full has this at its mark.
+    #[must_use]
+    pub fn most_pending(&mut self) -> u64 {
+        self.rope.most_pending = self.rope.most_pending.max(self.pending());
+        self.rope.most_pending
+    }
+
     /// Messages committed since the pipe was made.
     #[must_use]
     pub fn written(&self) -> u64 {

@@ -92,7 +92,7 @@ pub use self::{
     error::{Error, PeerLoss, SendError},
     into_message::IntoMessage,
     monitor::Monitor,
-    peer::{PeerId, PeerInfo},
+    peer::{PeerId, PeerInfo, PeerStats},
     requester::{Requester, RequesterBuilder, RequesterStats, Ticket},
     responder::{Request, Responder, ResponderBuilder, ResponderStats, Stopped},
     socket::{Socket, SocketBuilder},

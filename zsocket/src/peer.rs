@@ -51,6 +51,80 @@ pub struct PeerInfo {
     pub trusted: Metadata,
 }
 
+/// A snapshot of the traffic with one peer, since its link was made.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct PeerStats {
+    /// Identifies the peer.
+    pub id: PeerId,
+    /// The endpoint that this socket has bound, if the peer came in there, or has connected to.
+    pub endpoint: Endpoint,
+    /// Whether this socket has connected to the peer.
+    pub outgoing: bool,
+    /// Messages that were put into the peer's pipe. Over inproc subscriptions count, too.
+    pub messages_sent: u64,
+    /// Their bytes, headers of frames included.
+    pub bytes_sent: u64,
+    /// Messages that were taken out of the peer's pipe, also those that were dropped then.
+    pub messages_received: u64,
+    /// Their bytes, headers of frames included.
+    pub bytes_received: u64,
+    /// Messages that wait now to be taken by the operating system or, over inproc, by the peer.
+    pub queued_out: u64,
+    /// The most that were found waiting: see [`SocketStats::most_queued_out`](crate::SocketStats::most_queued_out).
+    pub most_queued_out: u64,
+    /// How many may wait; 0 for any number.
+    pub send_mark: u64,
+    /// Messages that wait now to be received.
+    pub queued_in: u64,
+    /// How many may wait; 0 for any number.
+    pub recv_mark: u64,
+    /// Messages for this peer that were dropped because it was full.
+    pub dropped_hwm: u64,
+    /// How long the peer was full: from when a sender found it so, until a call took in that there is room again.
+    pub muted: Duration,
+    /// How often it was found full.
+    pub mutes: u64,
+    /// Whether it is full now, as far as a sender has found.
+    pub is_muted: bool,
+}
+
+impl fmt::Display for PeerStats {
+    /// One line, for people.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let direction = if self.outgoing { "to" } else { "accepted at" };
+        let mark = |mark: u64| match mark {
+            0 => "any".to_owned(),
+            mark => mark.to_string(),
+        };
+        write!(
+            f,
+            "{} {direction} {}: sent {} messages, {} bytes; received {} messages, {} bytes; queued {} of {} to send \
+             (at most {}), {} of {} to receive; full {} times, {:.3?} together",
+            self.id,
+            self.endpoint,
+            self.messages_sent,
+            self.bytes_sent,
+            self.messages_received,
+            self.bytes_received,
+            self.queued_out,
+            mark(self.send_mark),
+            self.most_queued_out,
+            self.queued_in,
+            mark(self.recv_mark),
+            self.mutes,
+            self.muted,
+        )?;
+        if self.is_muted {
+            f.write_str(", and now")?;
+        }
+        if self.dropped_hwm > 0 {
+            write!(f, "; {} dropped for that", self.dropped_hwm)?;
+        }
+        Ok(())
+    }
+}
+
 impl PeerInfo {
     /// Whether there is a connection whose handshake is complete.
     #[must_use]

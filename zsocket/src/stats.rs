@@ -1,5 +1,7 @@
 //! Numbers a socket keeps about itself.
 
+use std::{fmt, time::Duration};
+
 use ztransport::Counters;
 
 /// A snapshot of a socket's counters, since it was made unless said otherwise.
@@ -10,6 +12,24 @@ pub struct SocketStats {
     pub messages_sent: u64,
     /// Whole messages that `recv` returned.
     pub messages_received: u64,
+    /// Bytes that `send` has put into the pipes of peers, headers of frames included. What is published counts once for
+    /// each subscriber that gets it.
+    pub bytes_sent: u64,
+    /// Bytes that `recv` has taken out of the pipes of peers, headers of frames included, also those of messages that were
+    /// dropped then.
+    pub bytes_received: u64,
+    /// Messages that wait now to be taken by the operating system or, over inproc, by the peers.
+    pub queued_out: u64,
+    /// The most messages that were found waiting for one peer, whenever it was looked at: when statistics are taken, and
+    /// when there seems to be no room. A peer that was found full has it at its high-water mark.
+    pub most_queued_out: u64,
+    /// Messages that wait now to be received.
+    pub queued_in: u64,
+    /// How long peers were full: for each of them the time from when a sender found it so, until a call took in that there
+    /// is room again.
+    pub muted: Duration,
+    /// How often a peer was found full.
+    pub mutes: u64,
     /// Messages that were dropped, by reason.
     pub dropped: Dropped,
     /// Connections of stream transports, by what became of them.
@@ -80,6 +100,133 @@ pub struct Connections {
     pub connect_failed: u64,
     /// Times that accepting paused for lack of descriptors.
     pub accept_paused: u64,
+}
+
+impl Dropped {
+    /// All of them, whatever the reason.
+    #[must_use]
+    pub fn total(&self) -> u64 {
+        self.reasons().iter().map(|(_, count)| count).sum()
+    }
+
+    /// Each reason in words, with its count.
+    fn reasons(&self) -> [(&'static str, u64); 9] {
+        let Self {
+            no_peer,
+            hwm,
+            peer_lost,
+            departed,
+            refused,
+            linger,
+            no_subscriber,
+            not_subscribed,
+            unexpected,
+        } = *self;
+        [
+            ("for a peer that is not there", no_peer),
+            ("for a peer that was full", hwm),
+            ("queued for a peer that was lost", peer_lost),
+            ("of peers that are gone, too many", departed),
+            ("refused by the peer", refused),
+            ("still queued after lingering", linger),
+            ("nobody had subscribed to", no_subscriber),
+            ("received and not subscribed to", not_subscribed),
+            ("received and none of the pattern", unexpected),
+        ]
+    }
+}
+
+/// Each count that is not zero, in words.
+fn write_counts(f: &mut fmt::Formatter<'_>, counts: &[(&str, u64)]) -> fmt::Result {
+    let mut counts = counts.iter().filter(|(_, count)| *count > 0).peekable();
+    if counts.peek().is_none() {
+        return f.write_str("none");
+    }
+    let mut comma = "";
+    for (what, count) in counts {
+        write!(f, "{comma}{count} {what}")?;
+        comma = ", ";
+    }
+    Ok(())
+}
+
+impl fmt::Display for Dropped {
+    /// `2 for a peer that was full, 1 refused by the peer`, or `none`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write_counts(f, &self.reasons())
+    }
+}
+
+impl fmt::Display for Connections {
+    /// `2 open, 3 established, 1 ended by the peer`, or `none`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            open,
+            refused,
+            established,
+            closed_local,
+            closed_peer,
+            closed_io,
+            handshake_timeout,
+            message_timeout,
+            oversize,
+            protocol,
+            panicked,
+            connect_failed,
+            accept_paused,
+        } = *self;
+        let counts = [
+            ("open", open),
+            ("established", established),
+            ("ended by this end", closed_local),
+            ("ended by the peer", closed_peer),
+            ("broken", closed_io),
+            ("without handshake in time", handshake_timeout),
+            ("without message in time", message_timeout),
+            ("with too large a message", oversize),
+            ("that broke the protocol or did not fit", protocol),
+            ("given up after a panic", panicked),
+            ("sent away", refused),
+            ("attempts to connect failed", connect_failed),
+            ("times no descriptor was left", accept_paused),
+        ];
+        write_counts(f, &counts)
+    }
+}
+
+impl fmt::Display for SocketStats {
+    /// A report of several lines, for people.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let queued = self.queued_out;
+        writeln!(
+            f,
+            "sent:        {} messages, {} bytes",
+            self.messages_sent, self.bytes_sent
+        )?;
+        writeln!(
+            f,
+            "received:    {} messages, {} bytes",
+            self.messages_received, self.bytes_received
+        )?;
+        writeln!(
+            f,
+            "queued:      {queued} to send (at most {} for one peer), {} to receive",
+            self.most_queued_out, self.queued_in
+        )?;
+        writeln!(
+            f,
+            "peers full:  {} times, {:.3?} together",
+            self.mutes, self.muted
+        )?;
+        writeln!(f, "dropped:     {}", self.dropped)?;
+        writeln!(f, "connections: {}", self.connections)?;
+        let others = [
+            ("events missed by the monitor", self.monitor_lagged),
+            ("panics of foreign code", self.foreign_panics),
+        ];
+        f.write_str("trouble:     ")?;
+        write_counts(f, &others)
+    }
 }
 
 impl SocketStats {

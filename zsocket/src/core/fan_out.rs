@@ -218,6 +218,9 @@ fn may_append(
         links.rest(place, true);
     }
     stats.dropped.hwm += 1;
+    if let Some(slot) = links.get_mut(place) {
+        slot.dropped += 1;
+    }
     false
 }
 

@@ -6,7 +6,7 @@
 //! - `peers` takes in who comes and goes, `introductions` tells the application about them,
 //! - `send`, `fan_out` and `recv` move messages, `wait` waits for what they lack,
 //! - `subscriptions` takes in what subscribers ask for, and tells publishers,
-//! - `endpoints` binds and connects.
+//! - `endpoints` binds and connects, `statistics` counts.
 //!
 //! Everything runs on the application's thread, inside a call. What happened meanwhile, links that came, went,
 //! filled or drained, has been queued in the ready list and is taken in at the beginning of a call; one
@@ -25,6 +25,7 @@ mod outgoing;
 mod peers;
 mod recv;
 mod send;
+mod statistics;
 mod subscriptions;
 mod wait;
 
@@ -303,10 +304,6 @@ impl<S: State> Core<S> {
             Refusal::PeerLost => Error::PeerLost(std::mem::take(&mut self.loss)),
             refusal => refusal.into(),
         }
-    }
-
-    pub(crate) fn stats(&self) -> SocketStats {
-        self.stats.with(self.handle.counters())
     }
 
     /// How many peers there are with which the handshake is complete.

@@ -144,7 +144,7 @@ impl<S: State> Core<S> {
                 if finds_room(slot) {
                     continue;
                 }
-                self.stats.dropped.hwm += 1;
+                self.note_full(at.place);
                 break;
             }
             // Out of the circle means: found full, and told when it has drained.

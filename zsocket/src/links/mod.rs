@@ -1,6 +1,7 @@
 //! A socket's table of links, and whose turn it is to send and to receive.
 
 mod burst;
+mod muted;
 mod slot;
 
 use std::collections::{BTreeSet, HashMap};
@@ -8,7 +9,7 @@ use std::collections::{BTreeSet, HashMap};
 use zpipe::Readiness;
 use ztransport::{Driver, Follower, Link, shrink};
 
-pub(crate) use self::slot::Slot;
+pub(crate) use self::{muted::Totals, slot::Slot};
 use crate::{pattern::At, routing::Rotation};
 
 /// See the module documentation. Nothing here but [`iter_mut`](Self::iter_mut) takes time in
@@ -32,6 +33,8 @@ pub(crate) struct Links {
     connected: usize,
     /// See [`followers`](Self::followers).
     followers: BTreeSet<usize>,
+    /// What those have seen that are gone.
+    past: Totals,
     /// Links that may have room.
     pub(crate) outbound: Rotation,
     /// Full links that will signal when they have drained to half. They may have room by now.
@@ -69,9 +72,11 @@ impl Links {
 
     /// Takes a link out of the table.
     pub(crate) fn remove(&mut self, at: usize) -> Option<Link> {
+        let mut slot = self.slots.get_mut(at)?.take()?;
+        self.past.add(&mut slot);
         let Slot {
             link, connected, ..
-        } = self.slots.get_mut(at)?.take()?;
+        } = slot;
         self.connected -= usize::from(connected);
         self.streams -= usize::from(link.driver.is_some());
         self.free.insert(at);
@@ -246,6 +251,7 @@ impl Links {
             writer.block_until_room()
         };
         if blocked {
+            slot.muted.begin();
             self.outbound.remove(at);
             self.draining.remove(at);
             if until_half {
@@ -260,8 +266,15 @@ impl Links {
     /// A link has room. If it was found full before, maybe nobody signals it any more.
     pub(crate) fn found_room(&mut self, at: usize) {
         self.draining.remove(at);
+        self.end_muted(at);
         if self.is_free(at) {
             self.outbound.insert(at);
+        }
+    }
+
+    fn end_muted(&mut self, at: usize) {
+        if let Some(slot) = self.get_mut(at) {
+            slot.muted.end();
         }
     }
 
@@ -283,6 +296,7 @@ impl Links {
         }
         if what.contains(Readiness::WRITABLE) && self.is_free(at) {
             self.draining.remove(at);
+            self.end_muted(at);
             self.outbound.insert(at);
         }
     }
@@ -305,6 +319,13 @@ impl Links {
             .iter_mut()
             .enumerate()
             .filter_map(|(at, slot)| Some((at, slot.as_mut()?)))
+    }
+
+    /// What all links have seen, those that are gone included.
+    pub(crate) fn totals(&mut self) -> Totals {
+        let mut totals = self.past;
+        self.iter_mut().for_each(|(_, slot)| totals.add(slot));
+        totals
     }
 
     /// Where the only link is, if there is exactly one.

@@ -3,7 +3,7 @@
 use zpipe::deferred::Deferral;
 use ztransport::{Driver, Follower, Link};
 
-use super::burst;
+use super::{burst, muted::Muted};
 
 /// Messages, or bytes, between two wake-ups of a burst that make it a stream. A stream is written by
 /// the sending thread, in batches.
@@ -22,6 +22,9 @@ pub(crate) struct Slot {
     pub(super) connected: bool,
     /// Over inproc: what the peer, a publisher, has been asked for.
     pub(crate) follower: Option<Follower>,
+    pub(crate) muted: Muted,
+    /// Messages that found the pipe full and were dropped.
+    pub(crate) dropped: u64,
     /// The first message of the connection that the last one was taken in from.
     begun: u64,
     /// What had been written when the engine last had to be woken.
@@ -38,6 +41,8 @@ impl Slot {
             link,
             held: false,
             follower: None,
+            muted: Muted::default(),
+            dropped: 0,
             begun: 0,
             woken_messages: 0,
             woken_bytes: 0,

@@ -166,7 +166,8 @@ impl<P: Pattern> Socket<P> {
         self.with_core(|core| core.socket_type())
     }
 
-    /// The socket's counters.
+    /// The socket's counters, after taking in what happened meanwhile. Takes time in proportion to the number of peers. Those
+    /// of each peer: [`peer_stats`](Self::peer_stats).
     #[must_use]
     pub fn stats(&self) -> SocketStats {
         self.with_core(|core| {

@@ -9,8 +9,8 @@ use zmtp::Message;
 
 use super::{Socket, deadline, send::refused};
 use crate::{
-    CanReceive, CanRoute, CanSend, Error, IntoMessage, Pattern, PeerId, PeerInfo, SendError,
-    core::Then, error::Refusal, tasks::Place,
+    CanReceive, CanRoute, CanSend, Error, IntoMessage, Pattern, PeerId, PeerInfo, PeerStats,
+    SendError, core::Then, error::Refusal, tasks::Place,
 };
 
 impl<P: CanReceive> Socket<P> {
@@ -116,6 +116,24 @@ impl<P: Pattern> Socket<P> {
             // A terminated socket still knows its peers.
             let _ = core.process();
             core.peer_info(peer)
+        })
+    }
+
+    /// The traffic with a peer; `None` if it is gone and all that it has sent was received.
+    #[must_use]
+    pub fn peer_stats(&self, peer: PeerId) -> Option<PeerStats> {
+        self.with_core(|core| {
+            let _ = core.process();
+            core.peer_stats(peer)
+        })
+    }
+
+    /// The traffic with each of the [`peers`](Self::peers), in no particular order.
+    #[must_use]
+    pub fn all_peer_stats(&self) -> Vec<PeerStats> {
+        self.with_core(|core| {
+            let _ = core.process();
+            core.all_peer_stats()
         })
     }
 

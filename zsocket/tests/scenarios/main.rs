@@ -31,6 +31,7 @@ mod requester_futures;
 mod responder;
 mod router;
 mod shutdown;
+mod statistics;
 mod stream;
 mod support;
 mod xpub_xsub;
