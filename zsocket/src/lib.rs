@@ -70,6 +70,7 @@
 
 mod context;
 mod core;
+mod diagnose;
 mod error;
 mod into_message;
 mod links;
@@ -89,6 +90,7 @@ mod types;
 
 pub use self::{
     context::{Context, ContextBuilder},
+    diagnose::Finding,
     error::{Error, PeerLoss, SendError},
     into_message::IntoMessage,
     monitor::Monitor,

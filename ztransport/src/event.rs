@@ -12,6 +12,7 @@ use crate::{
     link::Link,
     monitor::{EventReceiver, EventSender, Sent, event_queue},
     net::{ConnectError, PeerAddress},
+    trouble::{Trouble, Troubles, What},
 };
 
 /// A letter to a socket.
@@ -282,6 +283,8 @@ struct Inner {
     counters: Counters,
     /// Locked at the end of a connection, never for a message. The letters may be locked meanwhile.
     departed: Guarded<Departed>,
+    /// Locked when a handshake is over or something fails, never for a message.
+    troubles: Guarded<Troubles>,
     /// Locked for an event of a connection's life, never for a message.
     monitor: Guarded<Option<EventSender>>,
 }
@@ -298,6 +301,7 @@ impl SocketHandle {
                 notifier,
                 counters,
                 departed,
+                troubles: Guarded::default(),
                 monitor,
             }),
         }
@@ -397,9 +401,47 @@ impl SocketHandle {
         }
     }
 
+    /// What went wrong with the socket's endpoints last, and is not over.
+    #[must_use]
+    pub fn troubles(&self) -> Vec<Trouble> {
+        self.inner.troubles.lock().all()
+    }
+
+    /// The socket has let go of an endpoint.
+    pub fn forget_troubles(&self, endpoint: &Endpoint, outgoing: bool) {
+        self.inner.troubles.lock().forget(endpoint, outgoing);
+    }
+
+    /// A handshake has succeeded.
+    pub(crate) fn connected(&self, endpoint: &Endpoint, outgoing: bool) {
+        if outgoing {
+            self.inner.troubles.lock().connected(endpoint);
+        }
+    }
+
+    /// A connection has ended. That of which nobody is to blame is no trouble.
+    pub(crate) fn note_end(
+        &self,
+        endpoint: &Endpoint,
+        outgoing: bool,
+        address: &PeerAddress,
+        established: bool,
+        reason: &CloseReason,
+    ) {
+        let what = match reason {
+            CloseReason::Local => return,
+            reason if !established => What::Handshake(address.clone(), reason.clone()),
+            CloseReason::PeerClosed | CloseReason::Io(_) => return,
+            reason => What::Traffic(address.clone(), reason.clone()),
+        };
+        self.inner.troubles.lock().note(endpoint, outgoing, what);
+    }
+
     pub(crate) fn connect_failed(&self, endpoint: &Endpoint, error: &ConnectError) {
         self.counters().connect_failed.add(1);
         let reason = error.to_string();
+        let what = What::Connect(reason.clone());
+        self.inner.troubles.lock().note(endpoint, true, what);
         self.emit(|| Event::ConnectFailed {
             endpoint: endpoint.clone(),
             reason,

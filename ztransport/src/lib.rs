@@ -101,6 +101,7 @@ mod session;
 pub mod shrink;
 mod subscriptions;
 mod timers;
+mod trouble;
 
 pub use self::{
     alarm::Alarm,
@@ -116,5 +117,6 @@ pub use self::{
     options::{Notices, Options},
     reactor::{Bound, Reactor},
     subscriptions::{Follower, Subscriptions},
+    trouble::{Trouble, What},
 };
 pub use authentication::Question;

@@ -90,6 +90,11 @@ impl Attachments {
         numbers
     }
 
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (u64, &Attachment)> {
+        let all = self.attachments.iter();
+        all.map(|(number, attachment)| (*number, attachment))
+    }
+
     /// Takes out everything.
     pub(crate) fn take_all(&mut self) -> impl Iterator<Item = (u64, Use)> + use<> {
         let Self { attachments, .. } = std::mem::take(self);

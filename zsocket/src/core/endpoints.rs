@@ -87,6 +87,9 @@ impl<S: State> Core<S> {
         if found.is_empty() {
             return Err(Error::NoSuchEndpoint(endpoint));
         }
+        for at in [&resolved, &endpoint] {
+            self.handle.forget_troubles(at, used == Use::Connected);
+        }
         for id in found {
             match used {
                 Use::Bound => self.context.reactor.unbind(id, true),

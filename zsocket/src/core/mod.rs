@@ -6,7 +6,7 @@
 //! - `peers` takes in who comes and goes, `introductions` tells the application about them,
 //! - `send`, `fan_out` and `recv` move messages, `wait` waits for what they lack,
 //! - `subscriptions` takes in what subscribers ask for, and tells publishers,
-//! - `endpoints` binds and connects, `statistics` counts.
+//! - `endpoints` binds and connects, `statistics` counts, `diagnosis` says what is wrong.
 //!
 //! Everything runs on the application's thread, inside a call. What happened meanwhile, links that came, went,
 //! filled or drained, has been queued in the ready list and is taken in at the beginning of a call; one
@@ -18,6 +18,7 @@
 
 mod attachments;
 mod departed;
+mod diagnosis;
 mod endpoints;
 mod fan_out;
 mod introductions;
@@ -38,7 +39,10 @@ use zpipe::{
 use ztransport::{Alarm, Endpoint, InputPoll, Letter, SocketHandle, Subscriptions};
 
 pub(crate) use self::attachments::Use;
-use self::{attachments::Attachments, departed::Departed, endpoints::close_link, peers::Standby};
+use self::{
+    attachments::Attachments, departed::Departed, diagnosis::Traces, endpoints::close_link,
+    peers::Standby,
+};
 use crate::{
     Error, PeerLoss,
     context::Shared,
@@ -94,6 +98,7 @@ pub(crate) struct Core<S: State> {
     /// What [`Refusal::PeerLost`] is about.
     loss: PeerLoss,
     stats: SocketStats,
+    traces: Traces,
     /// Open if this call has come upon foreign code.
     pub(crate) deferral: Deferral,
 }
@@ -153,6 +158,7 @@ impl<S: State> Core<S> {
             process: Process::current(),
             loss: PeerLoss::Gone,
             stats: SocketStats::default(),
+            traces: Traces::default(),
             deferral: Deferral::default(),
         }
     }
@@ -300,6 +306,7 @@ impl<S: State> Core<S> {
     /// A refusal as an error that tells all that is known.
     #[cold]
     pub(crate) fn error(&mut self, refusal: Refusal) -> Error {
+        self.note_refusal(refusal, false);
         match refusal {
             Refusal::PeerLost => Error::PeerLost(std::mem::take(&mut self.loss)),
             refusal => refusal.into(),

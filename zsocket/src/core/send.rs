@@ -45,8 +45,8 @@ impl<S: State> Core<S> {
             Route::Bytes(at, otherwise) => self.send_bytes(at, message, otherwise, then)?,
             Route::Many(otherwise) => self.send_many(message, otherwise, then)?,
             Route::Nobody => {
+                self.note_nobody(message.head());
                 self.drop_unsent(message);
-                self.stats.dropped.no_peer += 1;
             }
         }
         self.stats.messages_sent += 1;

@@ -26,10 +26,11 @@ impl<S: State> Core<S> {
         let mut bytes = 0;
         for _ in 0..TAKEN_IN_AT_A_TIME {
             if bytes >= BYTES_AT_A_TIME || !self.take_in_next(&mut message) {
-                return;
+                break;
             }
             bytes += message.iter().map(|frame| frame.len()).sum::<usize>();
         }
+        self.note_subscribed();
     }
 
     /// Takes in one message. `false` if there is none.

@@ -5,7 +5,7 @@ use zmtp::{Frame, Message, SocketType};
 
 use super::{
     Admission, At, Change, Dealer, Frames, Notify, Pair, Pub, Publisher, Pull, Push, Rep, Req,
-    Route, Router, Source, State, Stream, Sub, Subscriber, Verdict, XPub, XSub,
+    Route, Router, Source, State, Stream, Sub, Subscriber, Verdict, View, XPub, XSub,
 };
 use crate::error::Refusal;
 
@@ -239,6 +239,10 @@ impl State for Any {
 
     fn accept(&mut self, from: At, message: &mut Message) -> Verdict {
         each!(self, state => state.accept(from, message))
+    }
+
+    fn view(&self) -> View {
+        each!(self, state => state.view())
     }
 
     fn give_up(&mut self) -> Option<u64> {

@@ -141,6 +141,15 @@ pub enum Admission {
     Refuse(At),
 }
 
+/// What a diagnosis wants to know of a pattern.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct View {
+    /// To how many topics it has subscribed, if it needs any to receive something.
+    pub(crate) subscriptions: Option<usize>,
+    /// To how many topics its peers have subscribed, if it sends nothing else.
+    pub(crate) topics: Option<usize>,
+}
+
 /// Where envelopes are written to: frames of a message whose last frame is still to come.
 pub trait Frames {
     /// Writes one of them.
@@ -303,6 +312,11 @@ pub trait State: Send + 'static {
     /// number of the message to which that is the end.
     fn give_up(&mut self) -> Option<u64> {
         None
+    }
+
+    /// What a diagnosis wants to know.
+    fn view(&self) -> View {
+        View::default()
     }
 
     // ---- Links ----

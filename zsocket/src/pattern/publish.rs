@@ -4,7 +4,7 @@
 use bytes::Bytes;
 use zmtp::{Frame, Message, SocketType};
 
-use super::{Admission, At, MAX_TOPIC, Otherwise, Route, Source, State, Verdict};
+use super::{Admission, At, MAX_TOPIC, Otherwise, Route, Source, State, Verdict, View};
 use crate::{
     error::Refusal,
     routing::{Cancelled, Notices, Present, Subscribed, Topics},
@@ -240,6 +240,13 @@ impl<const RAW: bool> State for Publish<RAW> {
             Ok(Source::Own)
         } else {
             Err(Refusal::NotSupported)
+        }
+    }
+
+    fn view(&self) -> View {
+        View {
+            topics: Some(self.topics.topics()).filter(|_| !self.rules.invert),
+            ..View::default()
         }
     }
 

@@ -4,7 +4,7 @@
 use bytes::Bytes;
 use zmtp::{Frame, Message, SocketType};
 
-use super::{Admission, At, Change, MAX_TOPIC, Otherwise, Route, Source, State, Verdict};
+use super::{Admission, At, Change, MAX_TOPIC, Otherwise, Route, Source, State, Verdict, View};
 use crate::{
     error::Refusal,
     routing::{Cancelled, Present, Subscriptions},
@@ -92,6 +92,13 @@ impl<const RAW: bool> State for Subscribe<RAW> {
 
     fn streams(&self) -> bool {
         true
+    }
+
+    fn view(&self) -> View {
+        View {
+            subscriptions: Some(self.topics.len()).filter(|_| !self.invert),
+            ..View::default()
+        }
     }
 
     /// As libzmq: a SUB has one connection to each endpoint, and no message comes twice.

@@ -7,7 +7,7 @@ use std::{
 
 use zmtp::Message;
 
-use super::{Socket, send::refused};
+use super::Socket;
 use crate::{
     CanReceive, CanSend, Error, IntoMessage, Pattern, SendError,
     core::{Core, Then},
@@ -41,7 +41,7 @@ impl<P: CanSend> Socket<P> {
         .await;
         match sent {
             Ok(()) => Ok(()),
-            Err(refusal) => Err(refused(refusal, message)),
+            Err(refusal) => Err(self.refused(refusal, message)),
         }
     }
 }

@@ -7,10 +7,10 @@ use std::{
 
 use zmtp::Message;
 
-use super::{Socket, deadline, send::refused};
+use super::{Socket, deadline};
 use crate::{
-    CanReceive, CanRoute, CanSend, Error, IntoMessage, Pattern, PeerId, PeerInfo, PeerStats,
-    SendError, core::Then, error::Refusal, tasks::Place,
+    CanReceive, CanRoute, CanSend, Error, Finding, IntoMessage, Pattern, PeerId, PeerInfo,
+    PeerStats, SendError, core::Then, error::Refusal, tasks::Place,
 };
 
 impl<P: CanReceive> Socket<P> {
@@ -137,6 +137,31 @@ impl<P: Pattern> Socket<P> {
         })
     }
 
+    /// Looks at the socket's real state, after taking in what happened meanwhile, and says what is wrong, the likeliest cause
+    /// first: each finding comes with evidence and a remedy. Nothing wrong is no finding. What was counted is counted since the
+    /// socket was made; see [`Finding`]. For people and logs, when messages do not come: it takes time in proportion to the
+    /// number of peers and endpoints.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use zsocket::{Context, Finding, Pub, Sub};
+    ///
+    /// let context = Context::new();
+    /// let publisher = context.socket::<Pub>()?;
+    /// publisher.bind("inproc://news")?;
+    /// let subscriber = context.socket::<Sub>()?;
+    /// subscriber.connect("inproc://news")?;
+    /// let findings = subscriber.diagnose();
+    /// assert!(matches!(findings[..], [Finding::NoSubscription]));
+    /// println!("{}", findings[0]);
+    /// # Ok::<(), zsocket::Error>(())
+    /// ```
+    #[must_use]
+    pub fn diagnose(&self) -> Vec<Finding> {
+        self.with_core(|core| core.diagnose())
+    }
+
     /// What is known about each of the [`peers`](Self::peers), connected or not, in no particular order.
     #[must_use]
     pub fn peer_list(&self) -> Vec<PeerInfo> {
@@ -169,7 +194,7 @@ impl<P: CanRoute + CanSend> Socket<P> {
                     core.try_send_to(peer, &mut message, then)
                 })
             })
-            .map_err(|refusal| refused(refusal, message))
+            .map_err(|refusal| self.refused(refusal, message))
     }
 
     /// Like [`send_to`](Self::send_to), if there is room now.
@@ -184,7 +209,7 @@ impl<P: CanRoute + CanSend> Socket<P> {
             .and_then(|()| {
                 self.lend_core(|core| core.try_send_to(peer, &mut message, Then::Return))
             })
-            .map_err(|refusal| refused(refusal, message))
+            .map_err(|refusal| self.refused(refusal, message))
     }
 
     /// Like [`send_to`](Self::send_to), without blocking the thread. No timeout applies.
@@ -212,9 +237,9 @@ impl<P: CanRoute + CanSend> Socket<P> {
                 })
                 .await
             }
-            refused => refused,
+            other => other,
         };
-        sent.map_err(|refusal| refused(refusal, message))
+        sent.map_err(|refusal| self.refused(refusal, message))
     }
 
     fn check_routes(&self) -> Result<(), Refusal> {

@@ -46,7 +46,7 @@ impl<P: CanSend> Socket<P> {
         }
         match result {
             Ok(()) => Ok(()),
-            Err(refusal) => Err(refused(refusal, message)),
+            Err(refusal) => Err(self.refused(refusal, message)),
         }
     }
 
@@ -96,7 +96,7 @@ impl<P: CanSend> Socket<P> {
         let mut message = message.into_message();
         match self.lend_core(|core| core.try_send(&mut message, Then::Return)) {
             Ok(()) => Ok(()),
-            Err(refusal) => Err(refused(refusal, message)),
+            Err(refusal) => Err(self.refused(refusal, message)),
         }
     }
 
@@ -114,16 +114,17 @@ impl<P: CanSend> Socket<P> {
         let mut message = message.into_message();
         match self.send_until(&mut message, deadline(Some(timeout))) {
             Ok(()) => Ok(()),
-            Err(refusal) => Err(refused(refusal, message)),
+            Err(refusal) => Err(self.refused(refusal, message)),
         }
     }
-}
 
-/// Gives a message back.
-#[cold]
-pub(super) fn refused(refusal: Refusal, message: Message) -> SendError {
-    SendError {
-        error: refusal.into(),
-        message,
+    /// Gives a message back.
+    #[cold]
+    pub(super) fn refused(&self, refusal: Refusal, message: Message) -> SendError {
+        self.lend_core(|core| core.note_refusal(refusal, true));
+        SendError {
+            error: refusal.into(),
+            message,
+        }
     }
 }

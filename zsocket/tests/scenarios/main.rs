@@ -7,6 +7,7 @@ mod automatic;
 mod bad_input;
 mod deadlines;
 mod departed;
+mod diagnose;
 mod endpoints;
 mod foreign;
 mod futures;

@@ -127,6 +127,8 @@ impl Engine {
             address: self.address.clone(),
             peer: peer.clone(),
         });
+        let (endpoint, outgoing) = (&connection.endpoint, connection.outgoing);
+        connection.handle.connected(endpoint, outgoing);
         let announced = self.announce(connection, peer);
         connection.report(Outcome::Established);
         if !announced {

@@ -483,6 +483,9 @@ impl Engine {
     }
 
     fn emit_end(&self, connection: &Connection, established: bool, reason: CloseReason) {
+        let (endpoint, outgoing) = (&connection.endpoint, connection.outgoing);
+        let handle = &connection.handle;
+        handle.note_end(endpoint, outgoing, &self.address, established, &reason);
         connection.handle.emit(|| {
             let (endpoint, address) = (connection.endpoint.clone(), self.address.clone());
             if established {
