@@ -68,6 +68,7 @@
 //! A socket can be sent to another thread, but not shared: each thread has its own. [`Context`] can be shared.
 #![forbid(unsafe_code)]
 
+mod close_report;
 mod context;
 mod core;
 mod diagnose;
@@ -89,6 +90,7 @@ mod term_report;
 mod types;
 
 pub use self::{
+    close_report::{CloseReport, ClosedEndpoint},
     context::{Context, ContextBuilder},
     diagnose::Finding,
     error::{Error, PeerLoss, SendError},

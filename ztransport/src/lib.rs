@@ -79,6 +79,7 @@
 mod alarm;
 mod allocator;
 mod authentication;
+mod closing;
 mod connection;
 mod departed;
 pub mod endpoint;
@@ -105,6 +106,7 @@ mod trouble;
 
 pub use self::{
     alarm::Alarm,
+    closing::{Closing, Fate},
     departed::Left,
     endpoint::{Endpoint, EndpointError, IntoEndpoint},
     error::Error,

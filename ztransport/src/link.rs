@@ -60,6 +60,8 @@ pub(crate) struct Losses {
     refused: Counter,
     /// The number of the first message that came on the present connection.
     begun: Counter,
+    /// 1 when the peer's system has acknowledged everything, after the socket had let go.
+    acknowledged: Counter,
     /// How the last connection ended. Locked at its end, never for a message.
     reason: Guarded<Option<CloseReason>>,
     /// The connection that stands now. Locked when it begins and ends, never for a message.
@@ -84,6 +86,15 @@ impl Losses {
     /// The number of messages that had come before the present connection.
     pub(crate) fn begun(&self) -> u64 {
         self.begun.value()
+    }
+
+    /// Everything has arrived at the peer's system.
+    pub(crate) fn set_acknowledged(&self) {
+        self.acknowledged.add(1);
+    }
+
+    pub(crate) fn is_acknowledged(&self) -> bool {
+        self.acknowledged.value() > 0
     }
 
     /// A connection begins.

@@ -50,6 +50,21 @@ impl Live {
         self.connections.wait_until(deadline, empty).is_some()
     }
 
+    /// Waits until none of these is left; `false` when the deadline has passed before. Each is looked at until it is gone,
+    /// and not again.
+    pub(crate) fn wait_gone(&self, mut keys: Vec<u64>, deadline: Option<Instant>) -> bool {
+        let gone = |connections: &mut HashMap<_, _>| {
+            while keys.pop_if(|key| !connections.contains_key(key)).is_some() {}
+            keys.is_empty().then_some(())
+        };
+        self.connections.wait_until(deadline, gone).is_some()
+    }
+
+    /// Whether a connection is alive.
+    pub(crate) fn has(&self, key: u64) -> bool {
+        self.connections.lock().contains_key(&key)
+    }
+
     pub(crate) fn holding(&self) -> Vec<Holding> {
         let connections: Vec<_> = self.connections.lock().values().cloned().collect();
         connections

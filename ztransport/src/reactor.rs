@@ -14,6 +14,7 @@ use zpipe::{Guarded, Notifier, Process};
 use crate::{
     alarm::Alarm,
     allocator,
+    closing::{Closing, Fate},
     connection::{Connection, Parts},
     endpoint::Endpoint,
     engine::{Engine, make_pipes},
@@ -283,6 +284,21 @@ impl Reactor {
     #[must_use]
     pub fn wait_idle(&self, deadline: Option<Instant>) -> bool {
         self.live.wait_empty(deadline)
+    }
+
+    /// Waits until the connections of these links are gone, at most until the deadline, and says of each what has become of
+    /// its messages by then.
+    #[must_use]
+    pub fn wait_closed(&self, closings: &[Closing], deadline: Option<Instant>) -> Vec<Fate> {
+        let keys = closings.iter().filter_map(Closing::connection).collect();
+        let all_gone = self.live.wait_gone(keys, deadline);
+        let is_over = |closing: &Closing| {
+            all_gone || closing.connection().is_none_or(|key| !self.live.has(key))
+        };
+        let fates = closings
+            .iter()
+            .map(|closing| closing.fate(is_over(closing)));
+        fates.collect()
     }
 
     /// The connections that are alive.

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use zpipe::Limits;
-use ztransport::{Endpoint, Link, Options};
+use ztransport::{Closing, Endpoint, Link, Options};
 
 use super::{
     Core,
@@ -11,6 +11,7 @@ use super::{
 };
 use crate::{
     Error,
+    context::Shared,
     links::connection_of,
     options::SocketOptions,
     pattern::{At, Notify, State},
@@ -149,6 +150,20 @@ impl<S: State> Core<S> {
             return Err(Error::NotSupported);
         }
         Ok(())
+    }
+
+    /// Everything is closed next, and lingers for this long: what there is to ask about afterwards, and whom.
+    pub(crate) fn begin_close(&mut self, linger: Duration) -> (Arc<Shared>, Vec<Closing>) {
+        let context = Arc::clone(&self.context);
+        if self.process.is_forked() {
+            return (context, Vec::new());
+        }
+        // A terminated socket still has its links.
+        let _ = self.process();
+        self.options.linger = Some(linger);
+        let links = self.links.iter_mut();
+        let closings = links.map(|(_, slot)| Closing::new(&slot.link)).collect();
+        (context, closings)
     }
 
     fn transport_options(&self) -> Options {

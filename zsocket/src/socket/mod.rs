@@ -21,7 +21,7 @@ use ztransport::{Endpoint, IntoEndpoint};
 pub use self::builder::SocketBuilder;
 pub(crate) use self::driven::Step;
 use crate::{
-    Error, Monitor, Pattern, SocketStats,
+    CloseReport, Error, Monitor, Pattern, SocketStats,
     core::{Core, Use},
     monitor,
     pattern::State,
@@ -198,7 +198,44 @@ impl<P: Pattern> Socket<P> {
     /// queued is sent in the background for as long as [`set_linger`](Self::set_linger) says;
     /// [`Context::term`](crate::Context::term) waits for that.
     pub fn close(self) {}
+
+    /// Closes the socket as [`close`](Self::close) does, sends what is queued for as long as `timeout` instead of the time to
+    /// linger, waits for that, and says what became of it. It comes back as soon as all connections have ended, which is when
+    /// the peers' systems have everything and the peers have closed their ends, too (at most 200 ms later). On an I/O thread
+    /// it does not wait, and what is still to be sent counts as pending.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use zsocket::{Context, Pull, Push};
+    ///
+    /// let context = Context::new();
+    /// let pull = context.socket::<Pull>()?;
+    /// let push = context.socket::<Push>()?;
+    /// push.connect(pull.bind("tcp://127.0.0.1:*")?)?;
+    /// push.send("hello")?;
+    /// let report = push.close_and_wait(Duration::from_secs(10));
+    /// assert!(report.is_complete(), "{report}");
+    /// # Ok::<(), zsocket::Error>(())
+    /// ```
+    pub fn close_and_wait(self, timeout: Duration) -> CloseReport {
+        let (context, closings) = self.with_core(|core| core.begin_close(timeout));
+        drop(self);
+        let patience = if ztransport::is_io_thread() {
+            Duration::ZERO
+        } else {
+            timeout.saturating_add(CLOSE_PATIENCE)
+        };
+        let fates = context
+            .reactor
+            .wait_closed(&closings, deadline(Some(patience)));
+        CloseReport::new(&closings, &fates)
+    }
 }
+
+/// How long I/O threads may take to end connections whose time is over: more than they ever need.
+const CLOSE_PATIENCE: Duration = Duration::from_secs(5);
 
 /// Runs what a call has deferred, now that the core is back.
 #[inline(never)]

@@ -5,6 +5,7 @@
 
 mod automatic;
 mod bad_input;
+mod close;
 mod deadlines;
 mod departed;
 mod diagnose;

@@ -170,6 +170,9 @@ impl Engine {
     /// Everything has arrived and nothing will come.
     pub(super) fn shut_down(&mut self, connection: &Connection) {
         self.phase = Phase::Draining;
+        if let Some(pipes) = &self.pipes {
+            pipes.losses.set_acknowledged();
+        }
         if let Some(stream) = &self.stream {
             // Fails only if the peer is gone already, which reading will tell.
             let _ = stream.shutdown_write();
