@@ -346,6 +346,7 @@ fn a_peer_says_in_words_who_it_is() {
         .unwrap();
     dealer.connect(&endpoint).unwrap();
     router.wait_connected(1, PATIENCE).unwrap();
+    dealer.wait_connected(1, PATIENCE).unwrap();
     let text = router.peer_list()[0].to_string();
     assert!(
         text.starts_with(&format!(
