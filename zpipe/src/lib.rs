@@ -29,6 +29,8 @@
 //!   stream of bytes in wire format, with a [`Reader`].
 //! - [`ReadySet`] tells one consumer which of its many pipes want attention, and lets it wait: as a
 //!   parked thread, as a task, or through a file descriptor that is made when first asked for.
+//! - [`latest`] makes a slot instead of a pipe: a message that nobody has read yet is replaced by the next one, as a
+//!   whole, and so never more than one waits, or one of each topic.
 //! - [`mailbox`] carries the rare other things from many threads to one.
 //! - [`Owned`] lets any thread drive a value that only one may drive at a time, without waiting and
 //!   without losing an event. [`Spinner`] waits a little before sleeping, if that pays.
@@ -160,6 +162,7 @@ mod encoded;
 mod guarded;
 mod heap;
 mod ingest;
+mod latest;
 mod mailbox;
 mod owned;
 mod pipe;
@@ -184,6 +187,7 @@ pub use self::{
     guarded::{Guard, Guarded},
     heap::trim_heap,
     ingest::{Filled, Ingest},
+    latest::{Keep, LatestReader, LatestWriter, latest},
     mailbox::{Mailbox, Sender, Ticket, mailbox},
     owned::{Driven, Owned},
     pipe::{Limits, SPLICE_MIN, byte_pipe, ingest_pipe, pipe, publish_commits},

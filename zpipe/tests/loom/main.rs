@@ -10,6 +10,7 @@ mod channel;
 mod ends;
 mod foreign;
 mod input;
+mod latest;
 mod pipe;
 mod ready;
 mod shared;
