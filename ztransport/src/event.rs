@@ -229,6 +229,10 @@ pub struct Counters {
     pub unwanted: Counter,
     /// Messages that were given up because the peer refuses them.
     pub refused: Counter,
+    /// Messages that a later one has replaced: see [`Options::latest_out`](crate::Options::latest_out).
+    pub conflated: Counter,
+    /// Messages that were dropped because too many topics waited.
+    pub crowded_out: Counter,
     /// Messages that were still queued when the time to linger was over.
     pub lost_to_linger: Counter,
 }
@@ -257,7 +261,7 @@ impl Counters {
 /// See [`SocketHandle::retract`].
 pub(crate) fn retract(letters: &Sender<Letter>, ticket: Ticket, wants_rest: bool) {
     let letter = letters.retract_if(ticket, |letter| match letter {
-        Letter::Attach(link) => !wants_rest || link.reader.is_closed(),
+        Letter::Attach(link) => !wants_rest || link.is_drained(),
         Letter::Authenticate(_) => true,
         Letter::IoThreadLost => false,
     });

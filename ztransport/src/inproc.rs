@@ -5,6 +5,9 @@
 //! together, or any number if either is unlimited. Connecting before somebody binds is allowed; until
 //! then only the connecting socket's own mark counts, and the other ends wait here.
 //!
+//! A direction conflates if its writer wants that for what it sends or its reader for what it receives, whoever has bound and
+//! whoever came first; the options of the reader go before. It is counted by the one who wants it.
+//!
 //! Letters are posted and pipes are dropped under the lock of the names, so that who binds, connects and
 //! leaves has one order. The tasks that this wakes may bind and connect themselves: hence the scopes.
 
@@ -17,10 +20,12 @@ use std::{
 use bytes::Bytes;
 use zmtp::{Peer, Version};
 use zpipe::{
-    Guarded, Limits, Notifier, Reader, Readiness, Sender, Ticket, Writer, deferred::Scope, pipe,
+    Counter, Guarded, Keep, Limits, Notifier, Readiness, Sender, Ticket, deferred::Scope, latest,
+    pipe,
 };
 
 use crate::{
+    conflate::{Inlet, Outlet, Receiving, Sending},
     endpoint::{Endpoint, InprocName},
     event::{self, Letter, SocketHandle},
     link::{Link, next_id},
@@ -68,9 +73,10 @@ struct Binding {
 #[derive(Debug)]
 struct Pending {
     options: Arc<Options>,
-    writer: Writer,
-    reader: Reader,
+    sending: Sending,
+    receiving: Receiving,
     far: Arc<Guarded<FarState>>,
+    ends: Arc<Ends>,
     /// Tells the connecting socket who has bound.
     connector: Notifier,
 }
@@ -81,9 +87,33 @@ struct Pending {
 #[derive(Debug, Default)]
 pub(crate) struct Far {
     state: Arc<Guarded<FarState>>,
+    ends: Arc<Ends>,
+}
+
+/// What the connecting end needs beside its ropes, since whoever has bound wants to conflate.
+#[derive(Debug, Default)]
+struct Ends {
+    /// Not 0 before the connecting end can find its rope marked idle by the outlet in here.
+    made: Counter,
+    /// Locked while they are made, so whoever has seen that they are finds them.
+    both: Guarded<(Option<Box<Outlet>>, Option<Box<Inlet>>)>,
 }
 
 impl Far {
+    /// Whether there may be [ends](Self::take_ends).
+    #[inline]
+    pub(crate) fn has_ends(&self) -> bool {
+        self.ends.made.value() > 0
+    }
+
+    /// What the connecting end needs, once, if whoever has bound wants to conflate.
+    pub(crate) fn take_ends(&self) -> (Option<Box<Outlet>>, Option<Box<Inlet>>) {
+        if !self.has_ends() {
+            return (None, None);
+        }
+        std::mem::take(&mut *self.ends.both.lock())
+    }
+
     /// Who has bound, if that is news.
     pub(crate) fn take_peer(&self) -> Option<Peer> {
         match &mut *self.state.lock() {
@@ -145,6 +175,8 @@ impl FarState {
 
 impl Drop for Far {
     fn drop(&mut self) {
+        // As the pipes, before the letter is asked whether it is of use.
+        drop(self.take_ends());
         let state = std::mem::replace(&mut *self.state.lock(), FarState::Gone);
         if let FarState::Announced {
             letters,
@@ -197,20 +229,28 @@ impl Inproc {
             bytes: 0,
         };
         let connector = notifier.clone();
-        let (mut writer, far_reader) = pipe(own, Some(notifier.clone()), None);
-        writer.set_splice_min(SPLICE_MIN);
-        let (mut far_writer, reader) = pipe(Limits::default(), None, Some(notifier));
-        far_writer.set_splice_min(SPLICE_MIN);
         let far = Far::default();
-        let pending = Pending {
-            options: Arc::clone(options),
-            writer: far_writer,
-            reader: far_reader,
-            far: Arc::clone(&far.state),
-            connector,
-        };
         let _scope = Scope::open();
         let mut names = self.names.lock();
+        let binding = names.bound.get(name);
+        let theirs = |keep: fn(&Options) -> Option<Keep>| {
+            binding.and_then(|binding| Some((keep(&binding.options)?, &binding.handle)))
+        };
+        let out = theirs(|binder| binder.latest_in)
+            .or_else(|| options.latest_out.map(|keep| (keep, handle)));
+        let (near_sending, far_receiving) = direction(out, own, Some(notifier.clone()), None);
+        let back = (options.latest_in.map(|keep| (keep, handle)))
+            .or_else(|| theirs(|binder| binder.latest_out));
+        let (far_sending, near_receiving) =
+            direction(back, Limits::default(), None, Some(notifier));
+        let pending = Pending {
+            options: Arc::clone(options),
+            sending: far_sending,
+            receiving: far_receiving,
+            far: Arc::clone(&far.state),
+            ends: Arc::clone(&far.ends),
+            connector,
+        };
         let peer = match names.bound.get(name) {
             Some(binding) => {
                 deliver(binding, name, pending);
@@ -226,14 +266,16 @@ impl Inproc {
         };
         Link {
             id,
-            writer,
-            reader,
+            writer: near_sending.writer,
+            reader: near_receiving.reader,
             driver: None,
             endpoint: Endpoint::Inproc(name.clone()),
             outgoing: true,
             since: peer.is_some().then(Instant::now),
             peer,
             losses: None,
+            outlet: near_sending.outlet,
+            inlet: near_receiving.inlet,
             far: Some(far),
         }
     }
@@ -267,29 +309,96 @@ impl Inproc {
 fn deliver(binding: &Binding, name: &InprocName, connector: Pending) {
     let Pending {
         options: connector,
-        mut writer,
-        mut reader,
+        mut sending,
+        mut receiving,
         far,
-        ..
+        ends,
+        connector: notifier,
     } = connector;
-    writer.set_limits(both(binding.options.send_hwm, connector.recv_hwm));
-    reader.set_limits(both(connector.send_hwm, binding.options.recv_hwm));
+    if sending.outlet.is_none() {
+        let marks = both(binding.options.send_hwm, connector.recv_hwm);
+        sending.writer.set_limits(marks);
+    }
+    if receiving.inlet.is_none() {
+        let marks = both(connector.send_hwm, binding.options.recv_hwm);
+        receiving.reader.set_limits(marks);
+    }
+    let (sending, receiving) = conflate(binding, sending, receiving, &ends, &notifier);
     let link = Link {
         id: next_id(),
-        writer,
-        reader,
+        writer: sending.writer,
+        reader: receiving.reader,
         driver: None,
         endpoint: Endpoint::Inproc(name.clone()),
         outgoing: false,
         peer: Some(introduce(&connector)),
         since: Some(Instant::now()),
         losses: None,
+        outlet: sending.outlet,
+        inlet: receiving.inlet,
         far: None,
     };
     // A binder that is just closing drops the link, which the connector sees as a closed peer.
     if let Ok(ticket) = binding.handle.post(Letter::Attach(Box::new(link))) {
         FarState::announce(&far, binding, ticket);
     }
+}
+
+/// Makes the ends of one direction. `keep` is what is kept if it conflates, and who wants it.
+fn direction(
+    keep: Option<(Keep, &SocketHandle)>,
+    limits: Limits,
+    sender: Option<Notifier>,
+    receiver: Option<Notifier>,
+) -> (Sending, Receiving) {
+    let (mut sending, receiving) = match keep {
+        Some((keep, owner)) => {
+            let (writer, reader) = latest(keep, sender, receiver);
+            let sending = Sending::to(writer, owner);
+            (sending, Receiving::from(reader, SPLICE_MIN))
+        }
+        None => {
+            let (writer, reader) = pipe(limits, sender, receiver);
+            let (outlet, inlet) = (None, None);
+            (Sending { writer, outlet }, Receiving { reader, inlet })
+        }
+    };
+    sending.writer.set_splice_min(SPLICE_MIN);
+    (sending, receiving)
+}
+
+/// Makes directions conflate that do not yet, because whoever connected did not know that the binder wants it. The ropes that
+/// were made then stay with the connecting end: it gets their other ends too, which lie in front of a slot from now on.
+fn conflate(
+    binding: &Binding,
+    mut sending: Sending,
+    mut receiving: Receiving,
+    ends: &Ends,
+    connector: &Notifier,
+) -> (Sending, Receiving) {
+    let (owner, options) = (&binding.handle, &binding.options);
+    let wanted_in = options.latest_in.filter(|_| receiving.inlet.is_none());
+    let wanted_out = options.latest_out.filter(|_| sending.outlet.is_none());
+    if wanted_in.is_none() && wanted_out.is_none() {
+        return (sending, receiving);
+    }
+    let mut both = ends.both.lock();
+    ends.made.add(1);
+    if let Some(keep) = wanted_in {
+        let (writer, reader) = latest(keep, Some(connector.clone()), None);
+        let near = std::mem::replace(&mut receiving, Receiving::from(reader, SPLICE_MIN));
+        both.0 = Some(Outlet::new(near.reader, writer, owner.clone()));
+    }
+    if let Some(keep) = wanted_out {
+        let (writer, reader) = latest(keep, None, Some(connector.clone()));
+        let near = std::mem::replace(&mut sending, Sending::to(writer, owner));
+        sending.writer.set_splice_min(SPLICE_MIN);
+        let mut inlet = Inlet::new(near.writer, reader);
+        // The connecting end may have found its rope empty already; nothing has been put yet.
+        let _ = inlet.set_idle();
+        both.1 = Some(inlet);
+    }
+    (sending, receiving)
 }
 
 fn both(send: u32, recv: u32) -> Limits {

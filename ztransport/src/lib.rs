@@ -80,6 +80,7 @@ mod alarm;
 mod allocator;
 mod authentication;
 mod closing;
+mod conflate;
 mod connection;
 mod departed;
 pub mod endpoint;
@@ -113,7 +114,7 @@ pub use self::{
     event::{CloseReason, Counters, Event, Letter, SocketHandle},
     inputs::{Arrived, InputPoll},
     io_thread::is_io_thread,
-    link::{Driver, Link, News, Standing},
+    link::{Driver, Incoming, Link, News, Standing},
     live::Holding,
     monitor::EventReceiver,
     options::{Notices, Options},

@@ -6,6 +6,7 @@ use zmtp::{Peer, header::Flags};
 use zpipe::{Counter, Guarded, Reader, Writer};
 
 use crate::{
+    conflate::{Inlet, Outlet},
     connection::Connection,
     departed::Left,
     endpoint::Endpoint,
@@ -47,6 +48,10 @@ pub struct Link {
     pub(crate) since: Option<Instant>,
     /// `None` for inproc.
     pub(crate) losses: Option<Arc<Losses>>,
+    /// If only the latest message waits to be sent; see `conflate.rs`.
+    pub(crate) outlet: Option<Box<Outlet>>,
+    /// If only the latest message waits to be received.
+    pub(crate) inlet: Option<Box<Inlet>>,
     /// The binder's end of an inproc connection. After the pipes, because it must be dropped after them.
     pub(crate) far: Option<Far>,
 }
@@ -127,14 +132,125 @@ impl Link {
     /// other end may have come and gone meanwhile, so look at both pipes after this call.
     pub fn signal_to(&mut self, handle: &SocketHandle) {
         let notifier = handle.notifier(self.id);
-        self.writer.set_notifier(notifier.clone());
-        self.reader.set_notifier(notifier);
+        match &mut self.outlet {
+            None => self.writer.set_notifier(notifier.clone()),
+            Some(outlet) => outlet.set_notifier(notifier.clone()),
+        }
+        match &mut self.inlet {
+            None => self.reader.set_notifier(notifier),
+            Some(inlet) => inlet.set_notifier(notifier),
+        }
+        self.settle();
     }
+
+    // ---- Conflation ----
+
+    /// To be called when the writer was signalled, before it is asked whether it is closed.
+    #[inline]
+    pub fn settle(&mut self) {
+        if let Some(outlet) = &mut self.outlet {
+            outlet.settle();
+        }
+    }
+
+    /// To be called when a commit has found the reader idle. `false` if nobody has to be woken after all, since a message is
+    /// waiting already and was replaced.
+    #[inline]
+    #[must_use = "`true` obliges the caller to wake the reader"]
+    pub fn pass_on(&mut self) -> bool {
+        if self.far.as_ref().is_some_and(Far::has_ends) {
+            self.take_ends();
+        }
+        let Some(outlet) = &mut self.outlet else {
+            return true;
+        };
+        let was_idle = outlet.pass_on();
+        // What nobody reads any more is thrown away.
+        was_idle || self.writer.is_closed()
+    }
+
+    /// Wakes whoever reads what is written here.
+    pub fn wake_reader(&mut self) {
+        match &self.outlet {
+            Some(outlet) if !self.writer.is_closed() => outlet.wake_reader(),
+            _ => self.writer.wake_reader(),
+        }
+    }
+
+    /// Whether only the latest message waits to be sent.
+    #[inline]
+    #[must_use]
+    pub fn conflates_output(&self) -> bool {
+        self.outlet.is_some()
+    }
+
+    /// [`Reader::is_readable`], also of a message that would have to be fetched.
+    pub fn is_readable(&mut self) -> bool {
+        self.reader.is_readable() || self.inlet.as_ref().is_some_and(|inlet| inlet.is_readable())
+    }
+
+    /// What drives the engine, beside what it brings.
+    pub fn incoming(&mut self) -> (Option<&Driver>, Incoming<'_>) {
+        let incoming = Incoming {
+            reader: &mut self.reader,
+            inlet: self.inlet.as_deref_mut(),
+        };
+        (self.driver.as_ref(), incoming)
+    }
+
+    /// [`Reader::set_idle`]. If there is a message that can be fetched it is, so that it can be read.
+    #[inline]
+    #[must_use = "`false` means that no signal will come"]
+    pub fn set_idle(&mut self) -> bool {
+        match &mut self.inlet {
+            None => self.reader.set_idle(),
+            Some(inlet) => !inlet.fetch() && inlet.set_idle(),
+        }
+    }
+
+    /// [`Reader::set_busy`].
+    #[inline]
+    pub fn set_busy(&mut self) {
+        match &mut self.inlet {
+            None => self.reader.set_busy(),
+            Some(inlet) => inlet.set_busy(),
+        }
+    }
+
+    /// Whether the other end is gone and nothing is left to be received.
+    pub fn is_drained(&mut self) -> bool {
+        match &self.inlet {
+            None => self.reader.is_closed(),
+            Some(inlet) => inlet.is_closed() && !self.reader.is_readable(),
+        }
+    }
+
+    /// Over inproc, whoever has bound wants to conflate.
+    #[cold]
+    fn take_ends(&mut self) {
+        let Some(far) = &self.far else { return };
+        let (outlet, inlet) = far.take_ends();
+        if outlet.is_some() {
+            self.outlet = outlet;
+        }
+        if inlet.is_some() {
+            self.inlet = inlet;
+        }
+    }
+
+    /// Lets go of the pipes, and returns the engine's handle: so it finds them closed.
+    #[must_use]
+    pub fn close(self) -> Option<Driver> {
+        self.driver
+    }
+
+    // ---- What has become of it ----
 
     /// Takes the news of the link: see [`Driver::take_news`]. Over inproc that is who has bound, if it was
     /// connected before.
     #[must_use]
-    pub fn take_news(&self) -> News {
+    pub fn take_news(&mut self) -> News {
+        self.take_ends();
         match (&self.driver, &self.far) {
             (Some(driver), _) => driver.take_news(),
             (None, Some(far)) => News {
@@ -180,7 +296,12 @@ impl Link {
     /// What a peer that is gone has left to be received.
     #[must_use]
     pub fn left(&self) -> Left {
-        Left::in_link(self.reader.pending(), self.reader.left_bytes().unwrap_or(0))
+        let (mut messages, mut bytes) = (self.reader.pending(), self.reader.left_bytes());
+        if let Some(inlet) = &self.inlet {
+            messages += inlet.pending();
+            bytes = inlet.left_bytes();
+        }
+        Left::in_link(messages, bytes.unwrap_or(0))
     }
 
     /// Messages in the outbound pipe of a link whose other end is gone, less those that the engine
@@ -189,7 +310,8 @@ impl Link {
     pub fn unclaimed(&self) -> u64 {
         let losses = self.losses.as_ref();
         let counted = losses.map_or(0, |losses| losses.abandoned.value());
-        self.writer.pending().saturating_sub(counted)
+        let waiting = self.outlet.as_ref().map_or(0, |outlet| outlet.pending());
+        (self.writer.pending() + waiting).saturating_sub(counted)
     }
 
     /// How the link's last established connection ended, if one did.
@@ -215,6 +337,21 @@ impl Link {
     pub fn is_refused(&self, number: u64) -> bool {
         let losses = self.losses.as_ref();
         losses.is_some_and(|losses| losses.refused.value() == number)
+    }
+}
+
+/// What a link has for its socket; see [`Link::incoming`].
+#[derive(Debug)]
+pub struct Incoming<'a> {
+    reader: &'a mut Reader,
+    inlet: Option<&'a mut Inlet>,
+}
+
+impl Incoming<'_> {
+    /// Whether the reader has a message, which is fetched if it has to be.
+    #[inline]
+    pub fn fetch(&mut self) -> bool {
+        self.reader.is_readable() || self.inlet.as_mut().is_some_and(|inlet| inlet.fetch())
     }
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use zmtp::{HandshakeConfig, MechanismConfig, Metadata, SocketType, Version, zap};
-use zpipe::FrameLimits;
+use zpipe::{FrameLimits, Keep};
 
 use crate::{
     net::{PeerAddress, SocketTuning},
@@ -66,6 +66,11 @@ pub struct Options {
     /// What the peers, publishers, are asked for on each connection as soon as it is established. Over inproc that is
     /// up to the socket. Default: nothing.
     pub subscriptions: Option<Subscriptions>,
+    /// What waits to be sent on each connection, if not every message: then the high-water mark does not matter. Of
+    /// subscriptions nothing is left out. Default: every message.
+    pub latest_out: Option<Keep>,
+    /// What waits to be received from each connection, likewise.
+    pub latest_in: Option<Keep>,
     /// How many connections in a row the peer may end while the same message is being sent, until that
     /// is given up as one that the peer refuses; 0 for any number. Concerns connections that are made
     /// again and keep what is queued. Default 2.
@@ -114,6 +119,8 @@ impl Options {
             notices: Notices::default(),
             wants_rest: true,
             subscriptions: None,
+            latest_out: None,
+            latest_in: None,
             max_refusals: 2,
             reconnect_interval: Some(Duration::from_millis(100)),
             reconnect_interval_max: None,

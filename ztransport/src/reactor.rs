@@ -204,16 +204,16 @@ impl Reactor {
             if connection.options.immediate {
                 return Engine::new(&connection.options, None);
             }
-            let (pipes, writer, reader) =
+            let (pipes, sending, receiving) =
                 make_pipes(connection, Some(connection.handle.notifier(id)));
-            ends = Some((writer, reader, Arc::clone(&pipes.losses)));
+            ends = Some((sending, receiving, Arc::clone(&pipes.losses)));
             Engine::new(&connection.options, Some(pipes))
         });
         self.live.add(&connection);
-        let link = ends.map(|(writer, reader, losses)| Link {
+        let link = ends.map(|(sending, receiving, losses)| Link {
             id,
-            writer,
-            reader,
+            writer: sending.writer,
+            reader: receiving.reader,
             driver: Some(Driver {
                 connection: Arc::clone(&connection),
             }),
@@ -222,6 +222,8 @@ impl Reactor {
             peer: None,
             since: None,
             losses: Some(losses),
+            outlet: sending.outlet,
+            inlet: receiving.inlet,
             far: None,
         });
         let command = Command::Connect(connection, thread.remote.take_place());

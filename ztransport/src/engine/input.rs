@@ -167,14 +167,14 @@ impl Engine {
         } else {
             connection.id
         };
-        let (pipes, writer, reader) = make_pipes(connection, None);
+        let (pipes, sending, receiving) = make_pipes(connection, None);
         pipes.losses.set_standing(self.address.clone());
         let losses = Some(Arc::clone(&pipes.losses));
         self.pipes = Some(pipes);
         let link = Link {
             id,
-            writer,
-            reader,
+            writer: sending.writer,
+            reader: receiving.reader,
             driver: Some(Driver {
                 connection: Arc::clone(connection),
             }),
@@ -183,6 +183,8 @@ impl Engine {
             peer: Some(peer),
             since: None,
             losses,
+            outlet: sending.outlet,
+            inlet: receiving.inlet,
             far: None,
         };
         let letter = Letter::Attach(Box::new(link));
@@ -295,7 +297,7 @@ impl Engine {
             match scanned.stop {
                 Scan::NeedInput => break Ok(true),
                 Scan::Full => {
-                    if pipes.inbound.block() {
+                    if !pipes.makes_room() && pipes.inbound.block() {
                         self.paused = true;
                         break Ok(false);
                     }
@@ -309,7 +311,7 @@ impl Engine {
             }
         };
         if wake {
-            pipes.inbound.wake_reader();
+            pipes.wake_socket();
         }
         if !self.control.is_empty() && result.is_ok() {
             self.flush(connection)?;

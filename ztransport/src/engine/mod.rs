@@ -33,8 +33,8 @@ use std::{
 
 use zmtp::{Handshake, Version};
 use zpipe::{
-    ByteReader, FrameLimits, Ingest, Limits, Notifier, Reader, Readiness, Ticket, Writer,
-    byte_pipe, deferred, ingest_pipe,
+    ByteReader, FrameLimits, Ingest, Limits, Notifier, Readiness, Ticket, byte_pipe, deferred,
+    ingest_pipe,
 };
 
 use self::{
@@ -47,6 +47,7 @@ use self::{
     watch::Watch,
 };
 use crate::{
+    conflate::{self, Inlet, Outlet, Receiving, Sending},
     connection::{Connection, Incoming, Parts},
     departed::Left,
     event::{CloseReason, Event},
@@ -202,6 +203,9 @@ pub(crate) struct Engine {
 pub(crate) struct Pipes {
     pub(crate) inbound: Ingest,
     pub(crate) outbound: ByteReader,
+    /// If only the latest message waits for the socket, or for the peer: see `conflate.rs`.
+    pub(crate) outlet: Option<Box<Outlet>>,
+    pub(crate) inlet: Option<Box<Inlet>>,
     /// Shared with the socket.
     pub(crate) losses: Arc<Losses>,
     /// Tells the socket of news, if it has had the link from the beginning.
@@ -216,10 +220,65 @@ impl Pipes {
         }
     }
 
+    /// The socket was idle.
+    fn wake_socket(&mut self) {
+        match &mut self.outlet {
+            None => self.inbound.wake_reader(),
+            Some(outlet) => {
+                if outlet.pass_on() {
+                    outlet.wake_reader();
+                }
+            }
+        }
+    }
+
+    /// The inbound pipe was found full. Whether there is room now, because only the latest message waits.
+    fn makes_room(&mut self) -> bool {
+        if self.outlet.is_some() {
+            self.wake_socket();
+        }
+        self.outlet.is_some()
+    }
+
+    /// Whether nobody reads the inbound pipe any more.
+    fn is_unread(&self) -> bool {
+        self.inbound.is_closed()
+            || self
+                .outlet
+                .as_ref()
+                .is_some_and(|outlet| outlet.is_closed())
+    }
+
+    /// Everything in the outbound pipe has been sent. Whether there is more, because only the latest message waits.
+    fn fetch(&mut self) -> bool {
+        self.inlet.as_mut().is_some_and(|inlet| inlet.fetch())
+    }
+
+    /// The outbound pipe was found empty. `false` if there is something after all.
+    fn set_idle(&mut self) -> bool {
+        match &mut self.inlet {
+            None => self.outbound.set_idle(),
+            Some(inlet) => inlet.set_idle(),
+        }
+    }
+
+    /// Messages that wait to be sent.
+    fn pending(&self) -> u64 {
+        self.outbound.pending() + self.inlet.as_ref().map_or(0, |inlet| inlet.pending())
+    }
+
+    /// What the socket has not received.
+    fn left(&self) -> Left {
+        match &self.outlet {
+            None => Left::in_link(self.inbound.pending(), self.inbound.pending_bytes()),
+            Some(outlet) => Left::in_link(outlet.pending(), outlet.pending_bytes()),
+        }
+    }
+
     /// Lets go of the pipes, and counts what will not be sent any more.
     fn abandon(self, lost: &zpipe::Counter) {
         self.losses.clear_standing();
-        let pending = self.outbound.pending();
+        let pending = self.pending();
         lost.add(pending);
         // Before the socket can see that the pipes are gone.
         self.losses.abandoned.add(pending);
@@ -237,22 +296,44 @@ enum Phase {
 
 /// Makes the pipes between a socket and an engine: the engine's ends and the socket's ends. Those of a
 /// link that comes by letter signal the socket from when it has taken the letter out.
-pub(crate) fn make_pipes(connection: &Parts, socket: Option<Notifier>) -> (Pipes, Writer, Reader) {
+pub(crate) fn make_pipes(
+    connection: &Parts,
+    socket: Option<Notifier>,
+) -> (Pipes, Sending, Receiving) {
     let io = connection.io.clone();
     let limits = |messages: u32| Limits {
         messages: u64::from(messages),
         bytes: 0,
     };
     let options = &connection.options;
-    let (writer, outbound) = byte_pipe(limits(options.send_hwm), socket.clone(), Some(io.clone()));
-    let (inbound, reader) = ingest_pipe(limits(options.recv_hwm), Some(io), socket.clone());
+    let owner = &connection.handle;
+    let (sending, outbound, inlet) = match options.latest_out {
+        Some(keep) => conflate::outbound(keep, owner, socket.clone(), io.clone()),
+        None => {
+            let limits = limits(options.send_hwm);
+            let (writer, outbound) = byte_pipe(limits, socket.clone(), Some(io.clone()));
+            let outlet = None;
+            (Sending { writer, outlet }, outbound, None)
+        }
+    };
+    let (inbound, outlet, receiving) = match options.latest_in {
+        Some(keep) => conflate::inbound(keep, owner, socket.clone(), io),
+        None => {
+            let limits = limits(options.recv_hwm);
+            let (inbound, reader) = ingest_pipe(limits, Some(io), socket.clone());
+            let inlet = None;
+            (inbound, None, Receiving { reader, inlet })
+        }
+    };
     let pipes = Pipes {
         inbound,
         outbound,
+        outlet,
+        inlet,
         losses: Arc::default(),
         socket,
     };
-    (pipes, writer, reader)
+    (pipes, sending, receiving)
 }
 
 impl Engine {
@@ -464,7 +545,7 @@ impl Engine {
     fn abandon_pipes(&mut self, connection: &Connection, lost: &zpipe::Counter) {
         let mut left = Left::default();
         if let Some(pipes) = self.pipes.take() {
-            left = Left::in_link(pipes.inbound.pending(), pipes.inbound.pending_bytes());
+            left = pipes.left();
             pipes.abandon(lost);
         }
         if let Some(introduction) = self.introduction.take() {
@@ -509,10 +590,7 @@ impl Engine {
         if matches!(self.phase, Phase::Traffic | Phase::Draining) {
             return;
         }
-        let unused = self
-            .pipes
-            .as_ref()
-            .is_none_or(|pipes| pipes.outbound.pending() == 0);
+        let unused = self.pipes.as_ref().is_none_or(|pipes| pipes.pending() == 0);
         if unused {
             self.destroy(connection);
         }
@@ -576,9 +654,7 @@ impl Engine {
 
     /// Messages that are queued for the peer.
     pub(crate) fn pending(&self) -> u64 {
-        self.pipes
-            .as_ref()
-            .map_or(0, |pipes| pipes.outbound.pending())
+        self.pipes.as_ref().map_or(0, Pipes::pending)
     }
 }
 

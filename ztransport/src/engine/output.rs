@@ -81,13 +81,13 @@ impl Engine {
         let (Some(pipes), Some(stream)) = (&mut self.pipes, &self.stream) else {
             return Ok(Flushed::Idle);
         };
-        let outbound = &mut pipes.outbound;
         let write_size = match self.address {
             PeerAddress::Tcp(_) => WRITE_SIZE_TCP,
             _ => WRITE_SIZE,
         };
         let mut budget = BUDGET;
         loop {
+            let outbound = &mut pipes.outbound;
             if self.control.is_empty()
                 && let Some(follower) = &mut self.follower
             {
@@ -119,10 +119,13 @@ impl Engine {
             let total = outbound.gather(&mut slices, WRITE_SLICES, write_size);
             if total == 0 {
                 self.slices = recycle(slices);
-                if outbound.is_closed() {
+                if pipes.fetch() {
+                    continue;
+                }
+                if pipes.outbound.is_closed() {
                     return Ok(Flushed::Closed);
                 }
-                if self.attention.output || outbound.set_idle() {
+                if self.attention.output || pipes.set_idle() {
                     return Ok(Flushed::Idle);
                 }
                 continue;

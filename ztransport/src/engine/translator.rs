@@ -19,10 +19,10 @@ use std::{io::IoSlice, mem::MaybeUninit, sync::Arc};
 
 use bytes::Bytes;
 use zmtp::{Command, Decoder, Encoder, Item, Limits, Message};
-use zpipe::{ByteReader, Ingest};
+use zpipe::ByteReader;
 
 use super::{
-    BUDGET, Caller, Engine, MAX_CONTROL, no_block,
+    BUDGET, Caller, Engine, MAX_CONTROL, Pipes, no_block,
     output::{Flushed, SUBSCRIPTIONS_SIZE, WRITE_SLICES, recycle},
 };
 use crate::{connection::Connection, event::CloseReason};
@@ -99,7 +99,7 @@ impl Translator {
     fn decode(
         &mut self,
         input: &[u8],
-        inbound: &mut Ingest,
+        pipes: &mut Pipes,
         wanted: bool,
         topic_size: Option<u64>,
     ) -> Result<usize, CloseReason> {
@@ -107,13 +107,13 @@ impl Translator {
         let mut wake = false;
         let result = loop {
             if let Some(mut message) = self.held.take() {
-                if !wanted || inbound.is_closed() {
+                if !wanted || pipes.is_unread() {
                     self.passed += 1;
-                } else if inbound.has_room() {
-                    wake |= inbound.push_message(&mut message);
+                } else if pipes.inbound.has_room() || pipes.makes_room() {
+                    wake |= pipes.inbound.push_message(&mut message);
                 } else {
                     self.held = Some(message);
-                    if inbound.block() {
+                    if pipes.inbound.block() {
                         break Ok(at);
                     }
                 }
@@ -135,7 +135,7 @@ impl Translator {
             }
         };
         if wake {
-            inbound.wake_reader();
+            pipes.wake_socket();
         }
         result
     }
@@ -319,7 +319,7 @@ impl Engine {
         let wanted = connection.options.receives;
         let before = translator.passed;
         let topic_size = self.limits.topic_size;
-        let used = translator.decode(input, &mut pipes.inbound, wanted, topic_size)?;
+        let used = translator.decode(input, pipes, wanted, topic_size)?;
         if !wanted {
             let passed = translator.passed - before;
             connection.handle.counters().unwanted.add(passed);
@@ -347,7 +347,6 @@ impl Engine {
         else {
             return Ok(Flushed::Idle);
         };
-        let outbound = &mut pipes.outbound;
         let mut budget = BUDGET;
         loop {
             if translator.has_output() {
@@ -358,12 +357,12 @@ impl Engine {
                 };
                 translator.sent += written;
                 if written < whole {
-                    translator.release(outbound);
+                    translator.release(&mut pipes.outbound);
                     return Ok(Flushed::Blocked);
                 }
                 budget = budget.saturating_sub(written);
             }
-            translator.release(outbound);
+            translator.release(&mut pipes.outbound);
             translator.clear();
             if translator.encoder.is_exhausted() {
                 return Err(CloseReason::Protocol(zmtp::Error::NonceExhausted));
@@ -381,17 +380,21 @@ impl Engine {
                     continue;
                 }
             }
+            let outbound = &mut pipes.outbound;
             let mut slices: Vec<IoSlice<'_>> = std::mem::take(&mut self.slices);
             let total = outbound.gather(&mut slices, WRITE_SLICES, BATCH);
             let translated = slices.iter().try_for_each(|slice| translator.encode(slice));
             self.slices = recycle(slices);
             translated?;
             if total == 0 {
-                if outbound.is_closed() {
+                if pipes.fetch() {
+                    continue;
+                }
+                if pipes.outbound.is_closed() {
                     return Ok(Flushed::Closed);
                 }
                 translator.trim();
-                if self.attention.output || outbound.set_idle() {
+                if self.attention.output || pipes.set_idle() {
                     return Ok(Flushed::Idle);
                 }
             }

@@ -12,7 +12,7 @@ use zmtp::{
     scan::{FrameKind, Scanner},
 };
 
-use super::{BUDGET, Engine, no_block};
+use super::{BUDGET, Engine, Pipes, no_block};
 use crate::{connection::Connection, event::CloseReason};
 
 /// Bytes for one `read`, which lie on the stack.
@@ -120,7 +120,7 @@ impl Engine {
     /// Whether the socket does not take messages from this connection, or not any more.
     pub(super) fn is_unwanted(&self, connection: &Connection) -> bool {
         let pipes = self.pipes.as_ref();
-        !connection.options.receives || pipes.is_none_or(|pipes| pipes.inbound.is_closed())
+        !connection.options.receives || pipes.is_none_or(Pipes::is_unread)
     }
 
     /// Reads and hops over messages, until there is nothing or the peer closes.

@@ -78,19 +78,21 @@ impl World {
     /// A connection that the socket has a link of, and that has no stream yet.
     fn connecting(&mut self, options: Options) -> Link {
         let parts = self.parts(options, true);
-        let (pipes, writer, reader) = make_pipes(&parts, Some(self.handle.notifier(parts.id)));
+        let (pipes, sending, receiving) = make_pipes(&parts, Some(self.handle.notifier(parts.id)));
         let losses = Arc::clone(&pipes.losses);
         let link = self.serve(parts, Some(pipes));
         Link {
             id: link.id,
-            writer,
-            reader,
+            writer: sending.writer,
+            reader: receiving.reader,
             driver: Some(Driver { connection: link }),
             endpoint: "ipc:///nowhere".parse().unwrap(),
             outgoing: true,
             peer: None,
             since: None,
             losses: Some(losses),
+            outlet: sending.outlet,
+            inlet: receiving.inlet,
             far: None,
         }
     }
