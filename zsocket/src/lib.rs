@@ -103,9 +103,9 @@ pub use self::{
     stats::{Connections, Dropped, SocketStats},
     term_report::TermReport,
     types::{
-        CanGreet, CanHiccup, CanName, CanProbe, CanPublish, CanReceive, CanRequest, CanRoute,
-        CanSend, CanStream, CanSubscribe, Dealer, Dynamic, Pair, Pattern, Pub, Pull, Push, Rep,
-        Req, Router, Stream, Sub, TypedPattern, XPub, XSub,
+        CanConflate, CanConflateByTopic, CanGreet, CanHiccup, CanName, CanProbe, CanPublish,
+        CanReceive, CanRequest, CanRoute, CanSend, CanStream, CanSubscribe, Dealer, Dynamic, Pair,
+        Pattern, Pub, Pull, Push, Rep, Req, Router, Stream, Sub, TypedPattern, XPub, XSub,
     },
 };
 pub use bytes::Bytes;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use zmtp::{Metadata, SocketType};
-use zpipe::Limits;
+use zpipe::{Keep, Limits};
 use ztransport::{Options, net::SocketTuning};
 
 use crate::Error;
@@ -29,6 +29,9 @@ pub(crate) struct SocketOptions {
     pub(crate) max_refusals: u32,
     pub(crate) message_timeout: Option<Duration>,
     pub(crate) immediate: bool,
+    pub(crate) conflate: bool,
+    /// How many topics wait at most.
+    pub(crate) conflate_by_topic: Option<u32>,
     pub(crate) routing_id: Bytes,
     pub(crate) metadata: Metadata,
     pub(crate) tuning: SocketTuning,
@@ -55,6 +58,8 @@ impl Default for SocketOptions {
             max_refusals: transport.max_refusals,
             message_timeout: transport.message_timeout,
             immediate: transport.immediate,
+            conflate: false,
+            conflate_by_topic: None,
             routing_id: transport.routing_id,
             metadata: transport.properties,
             tuning: transport.tuning,
@@ -68,6 +73,28 @@ impl SocketOptions {
         Limits {
             messages: u64::from(self.departed_hwm),
             bytes: self.departed_bytes,
+        }
+    }
+
+    /// What waits to be sent on a connection, if not every message. What subscribers say to publishers is not left out.
+    fn latest_out(&self, socket_type: SocketType) -> Option<Keep> {
+        let sends = matches!(
+            socket_type,
+            SocketType::Push | SocketType::Pub | SocketType::Dealer
+        );
+        (self.conflate && sends).then_some(Keep::Last)
+    }
+
+    /// What waits to be received from a connection, likewise.
+    fn latest_in(&self, socket_type: SocketType) -> Option<Keep> {
+        match socket_type {
+            SocketType::Pull | SocketType::Sub | SocketType::Dealer => {
+                let by_topic = self.conflate_by_topic.map(|topics| {
+                    Keep::LastPerTopic(usize::try_from(topics).unwrap_or(usize::MAX))
+                });
+                by_topic.or(self.conflate.then_some(Keep::Last))
+            }
+            _ => None,
         }
     }
 
@@ -86,6 +113,8 @@ impl SocketOptions {
         options.departed = self.departed();
         options.max_refusals = self.max_refusals;
         options.message_timeout = self.message_timeout;
+        options.latest_out = self.latest_out(socket_type);
+        options.latest_in = self.latest_in(socket_type);
         options.receives = receives;
         options.immediate = self.immediate;
         options.routing_id = self.routing_id.clone();

@@ -64,6 +64,12 @@ pub struct Dropped {
     pub no_subscriber: u64,
     /// Received by a SUB that has not subscribed to it, or not any more.
     pub not_subscribed: u64,
+    /// Replaced by a later message before it was sent or received: see
+    /// [`Socket::set_conflate`](crate::Socket::set_conflate). Over inproc the socket counts that asked for it.
+    pub conflated: u64,
+    /// The last message of its topic, and more topics came than are kept: see
+    /// [`Socket::set_conflate_by_topic`](crate::Socket::set_conflate_by_topic).
+    pub crowded_out: u64,
     /// Received, but not a message of the pattern: a request or reply without delimiter, a reply
     /// nobody waits for, or anything for a socket that only sends.
     pub unexpected: u64,
@@ -237,6 +243,8 @@ impl SocketStats {
         self.dropped.departed += counters.departed.value();
         self.dropped.refused += counters.refused.value();
         self.dropped.linger += counters.lost_to_linger.value();
+        self.dropped.conflated += counters.conflated.value();
+        self.dropped.crowded_out += counters.crowded_out.value();
         self.monitor_lagged = counters.monitor_lagged.value();
         self.foreign_panics = counters.foreign_panics.value();
         self.connections = Connections {

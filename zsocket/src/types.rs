@@ -117,6 +117,12 @@ pub trait CanSubscribe: Pattern + sealed::Subscribes {}
 /// Patterns that can make themselves known to a ROUTER.
 pub trait CanProbe: Pattern + sealed::Probes {}
 
+/// Patterns for which it may be enough that the latest message waits.
+pub trait CanConflate: Pattern {}
+
+/// Patterns that only receive, for which it may be enough that the latest message of each topic waits.
+pub trait CanConflateByTopic: Pattern {}
+
 macro_rules! patterns {
     ($($(#[$doc:meta])* $name:ident: $($ability:ident)*;)*) => {$(
         $(#[$doc])*
@@ -144,9 +150,9 @@ patterns! {
     Pair: CanSend CanReceive;
     /// Sends each message to all SUB and XSUB peers that have subscribed to it. It never waits: a peer whose pipe is full
     /// loses the message, which is counted.
-    Pub: CanSend;
+    Pub: CanSend CanConflate;
     /// Receives from its PUB and XPUB peers what it has subscribed to, one message of each in turn.
-    Sub: CanReceive;
+    Sub: CanReceive CanConflate CanConflateByTopic;
     /// Like PUB, and receives what its peers subscribe to and cancel: messages of the byte 01 or 00 and the topic. Half of
     /// a proxy.
     XPub: CanSend CanReceive;
@@ -154,16 +160,16 @@ patterns! {
     /// Other messages go to all its peers. The other half of a proxy.
     XSub: CanSend CanReceive;
     /// Sends each message to one of its PULL peers in turn; waits while none has room.
-    Push: CanSend;
+    Push: CanSend CanConflate;
     /// Receives from its PUSH peers, one message of each in turn.
-    Pull: CanReceive;
+    Pull: CanReceive CanConflate CanConflateByTopic;
     /// Sends a request to one of its REP or ROUTER peers in turn, then receives the reply.
     Req: CanSend CanReceive;
     /// Receives a request from one of its REQ or DEALER peers in turn, then sends the reply to it.
     Rep: CanSend CanReceive;
     /// Sends each message to one of its REP, DEALER or ROUTER peers in turn, and receives from each in turn, without
     /// envelopes and in any order: an asynchronous REQ, or half of a broker.
-    Dealer: CanSend CanReceive;
+    Dealer: CanSend CanReceive CanConflate;
     /// Sends each message to the REQ, DEALER or ROUTER peer whose routing id is its first frame, and receives from each in
     /// turn, with the routing id put before: a server that answers in any order, or the other half of a broker.
     Router: CanSend CanReceive;
@@ -230,6 +236,8 @@ impl sealed::Sealed for Dynamic {
 impl Pattern for Dynamic {}
 impl CanSend for Dynamic {}
 impl CanReceive for Dynamic {}
+impl CanConflate for Dynamic {}
+impl CanConflateByTopic for Dynamic {}
 
 /// Says where in the state of each pattern something is that only some of them have.
 macro_rules! parts {

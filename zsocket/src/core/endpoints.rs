@@ -217,14 +217,7 @@ pub(super) fn set_marks(link: &mut Link, options: &SocketOptions) {
 /// Lets go of a link: first its pipes, then, so that the engine finds them closed, its connection.
 pub(super) fn close_link(mut link: Link, linger: Option<Duration>) {
     link.say_goodbye();
-    let Link {
-        writer,
-        reader,
-        driver,
-        ..
-    } = link;
-    drop((writer, reader));
-    if let Some(driver) = driver {
+    if let Some(driver) = link.close() {
         driver.linger(linger);
     }
 }

@@ -218,6 +218,7 @@ impl<S: State> Core<S> {
                         lost.push(place);
                     }
                 }
+                link.settle();
                 if link.writer.is_closed() {
                     gone.push(place);
                 }

@@ -164,7 +164,7 @@ impl<S: State> Core<S> {
             place,
             id: slot.link.id,
         };
-        let has_rest = !slot.link.reader.is_closed();
+        let has_rest = !slot.link.is_drained();
         let left = slot.link.left();
         self.links.set_connected(place, false);
         self.state.on_gone(at);

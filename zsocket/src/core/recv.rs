@@ -55,7 +55,7 @@ impl<S: State> Core<S> {
     pub(crate) fn may_have_message(&mut self) -> bool {
         let place = self.links.inbound.current();
         let slot = place.and_then(|place| self.links.get_mut(place));
-        slot.is_some_and(|slot| slot.link.reader.is_readable())
+        slot.is_some_and(|slot| slot.link.is_readable())
     }
 
     /// Receives from the link whose turn it is.
@@ -103,7 +103,7 @@ impl<S: State> Core<S> {
             if slot.link.reader.is_closed() {
                 self.deferral.begin();
                 self.lose(place);
-            } else if slot.link.reader.set_idle() {
+            } else if slot.link.set_idle() {
                 self.links.inbound.remove(place);
             }
         }
@@ -142,7 +142,7 @@ impl<S: State> Core<S> {
                 continue;
             }
             if let Some(slot) = self.links.at(at)
-                && slot.link.reader.set_idle()
+                && slot.link.set_idle()
             {
                 self.links.inbound.remove(at.place);
                 return Err(Refusal::WouldBlock);

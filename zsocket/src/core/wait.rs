@@ -98,7 +98,7 @@ impl<S: State> Core<S> {
             let is_its = link.id == arrived.connection;
             if is_its {
                 // Not idle any more, so that what is read now signals nobody.
-                link.reader.set_busy();
+                link.set_busy();
             }
             if let Some(driver) = &link.driver {
                 driver.read_arrived(arrived.hung_up);
@@ -133,13 +133,14 @@ impl<S: State> Core<S> {
             return false;
         }
         let ready = &self.ready;
-        match &link.driver {
+        let (driver, mut incoming) = link.incoming();
+        match driver {
             // This thread waits for the only stream itself, so a look for input is a read.
             Some(driver) if self.input.as_ref().is_some_and(InputPoll::is_leased) => {
                 self.input.as_ref().inspect(|input| input.touch());
                 if then == Then::Return {
                     driver.read_arrived(false);
-                    return link.reader.is_readable();
+                    return incoming.fetch();
                 }
                 // As long as parts of a message keep coming, the rest is worth waiting for. The caller
                 // wants to look at its deadline now and then.
@@ -148,9 +149,9 @@ impl<S: State> Core<S> {
                     let mut progress = false;
                     self.spinner.until(|| {
                         progress = driver.read_arrived(false);
-                        progress || link.reader.is_readable() || !ready.is_empty()
+                        progress || incoming.fetch() || !ready.is_empty()
                     });
-                    if link.reader.is_readable() {
+                    if incoming.fetch() {
                         return true;
                     }
                     if !progress || !ready.is_empty() {
@@ -160,9 +161,7 @@ impl<S: State> Core<S> {
                 false
             }
             None if then == Then::Wait => {
-                self.spinner
-                    .until(|| link.reader.is_readable() || !ready.is_empty())
-                    && link.reader.is_readable()
+                self.spinner.until(|| incoming.fetch() || !ready.is_empty()) && incoming.fetch()
             }
             _ => false,
         }

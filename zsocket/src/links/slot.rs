@@ -90,13 +90,16 @@ impl Slot {
     /// The reading end was idle: the engine if it is free, the I/O thread, or the inproc peer.
     #[inline(never)]
     fn start(&mut self, direct: bool) {
+        if !self.link.pass_on() {
+            return;
+        }
         let has_engine = self.link.driver.is_some() && !self.link.writer.is_closed();
         if !has_engine {
-            return self.link.writer.wake_reader();
+            return self.link.wake_reader();
         }
         if !direct {
             if burst::goes_on() {
-                return self.start_later();
+                return self.start_by_another();
             }
             self.note_woken();
         }
@@ -106,16 +109,24 @@ impl Slot {
         }
     }
 
-    /// Likewise, in a burst: the thread that has time for it.
+    /// Likewise, after a message that many get.
     fn start_later(&mut self) {
-        let is_stream = self.note_woken();
+        if self.link.pass_on() {
+            self.start_by_another();
+        }
+    }
+
+    /// Likewise, in a burst: the thread that has time for it. What only has to be the latest is left to the I/O thread
+    /// however much of it there is, since this thread would write what is soon replaced.
+    fn start_by_another(&mut self) {
+        let is_stream = self.note_woken() && !self.link.conflates_output();
         let writer = &mut self.link.writer;
         self.flushed_bytes = writer.written_bytes();
         match self.link.driver.as_ref().filter(|_| !writer.is_closed()) {
             Some(driver) if is_stream => {
                 driver.write_full();
             }
-            _ => writer.wake_reader(),
+            _ => self.link.wake_reader(),
         }
     }
 

@@ -11,7 +11,7 @@ use crate::{Context, Error, Pattern, options::SocketOptions};
 #[derive(Debug)]
 pub struct SocketBuilder<P> {
     context: Context,
-    socket_type: SocketType,
+    pub(super) socket_type: SocketType,
     options: Result<SocketOptions, Error>,
     pattern: PhantomData<fn() -> P>,
 }

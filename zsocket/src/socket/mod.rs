@@ -2,6 +2,7 @@
 
 mod asynchronous;
 mod builder;
+mod conflating;
 mod driven;
 mod peers;
 mod publishing;

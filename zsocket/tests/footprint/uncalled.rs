@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use zsocket::{Context, Pull, Push};
+use zsocket::{Context, Pub, Pull, Push, Sub};
 
 use crate::{
     alone, descriptors, memory,
-    support::{Raw, RawListener, Wire, eventually},
+    support::{PATIENCE, Raw, RawListener, Wire, eventually},
 };
 
 /// What may remain of any number of connections.
@@ -124,4 +124,49 @@ fn messages_of_inproc_peers_that_are_gone_are_received() {
     }
     assert!(pull.try_recv().is_err());
     assert_eq!(pull.peers(), 0);
+}
+
+/// What an unread SUB that conflates takes after so many messages is what it took after a few.
+fn published(configure: impl Fn(&zsocket::Socket<Sub>)) {
+    const MESSAGES: u64 = 100_000;
+    let _alone = alone();
+    let context = Context::new();
+    let publisher = context.socket::<Pub>().unwrap();
+    publisher.set_send_hwm(0).unwrap();
+    let endpoint = publisher.bind(Wire::Tcp.anywhere()).unwrap();
+    let subscriber = context.socket::<Sub>().unwrap();
+    configure(&subscriber);
+    subscriber.connect(&endpoint).unwrap();
+    subscriber.subscribe("").unwrap();
+    publisher.wait_subscribed("", 1, PATIENCE).unwrap();
+    let mut sent = 0;
+    let mut publish = |messages: u64| {
+        // In parts, so that what is on its way takes no memory either.
+        for _ in 0..messages / 1000 {
+            for number in 0..1000 {
+                let topic = format!("topic {}", number % 10);
+                publisher.send([topic.as_bytes(), &[b'x'; 1000]]).unwrap();
+            }
+            sent += 1000;
+            // The application does not receive; it may well look at its counters.
+            eventually("they have come", || {
+                subscriber.stats().dropped.conflated + 10 >= sent
+            });
+        }
+        zpipe::trim_heap(0);
+        memory()
+    };
+    let before = publish(MESSAGES / 20);
+    let after = publish(MESSAGES);
+    assert!(after < before + REMAINDER, "from {before} to {after} bytes");
+}
+
+#[test]
+fn a_subscriber_that_conflates() {
+    published(|subscriber| subscriber.set_conflate(true).unwrap());
+}
+
+#[test]
+fn a_subscriber_that_conflates_by_topic() {
+    published(|subscriber| subscriber.set_conflate_by_topic(Some(10)).unwrap());
 }

@@ -6,6 +6,7 @@
 mod automatic;
 mod bad_input;
 mod close;
+mod conflate;
 mod deadlines;
 mod departed;
 mod diagnose;
