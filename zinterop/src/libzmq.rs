@@ -79,6 +79,7 @@ fn apply(socket: &zmq::Socket, options: &Options) -> Result<(), zmq::Error> {
             Flag::NoStreamNotify => opt::STREAM_NOTIFY,
             Flag::RouterNotify => opt::ROUTER_NOTIFY,
             Flag::RouterRaw => opt::ROUTER_RAW,
+            Flag::Conflate => opt::CONFLATE,
         };
         let value = match flag {
             Flag::NoStreamNotify => 0,

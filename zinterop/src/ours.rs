@@ -78,6 +78,7 @@ fn apply(socket: &Socket<Dynamic>, options: &Options) -> Result<(), Error> {
             Flag::NoStreamNotify => socket.set_stream_notify(false),
             Flag::RouterNotify => socket.set_router_notify(true, true),
             Flag::RouterRaw => socket.set_router_raw(true),
+            Flag::Conflate => socket.set_conflate(true),
         }?;
     }
     if let Some(body) = &options.welcome {

@@ -109,6 +109,8 @@ pub enum Flag {
     RouterNotify,
     /// A ROUTER talks to peers without ZMTP.
     RouterRaw,
+    /// Only the latest message waits.
+    Conflate,
 }
 
 impl Options {
