@@ -38,7 +38,7 @@ fn a_message_is_replaced_whole() {
             (writer.pending(), reader.pending(), writer.replaced()),
             (1, 1, 2)
         );
-        assert_eq!(taken(&mut reader), [long.clone()]);
+        assert_eq!(taken(&mut reader), std::slice::from_ref(&long));
         writer.put(&mut short.clone());
         assert_eq!(taken(&mut reader), [short]);
         assert_eq!((writer.pending(), writer.replaced()), (0, 2));

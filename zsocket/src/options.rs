@@ -92,7 +92,7 @@ impl SocketOptions {
                 let by_topic = self.conflate_by_topic.map(|topics| {
                     Keep::LastPerTopic(usize::try_from(topics).unwrap_or(usize::MAX))
                 });
-                by_topic.or(self.conflate.then_some(Keep::Last))
+                by_topic.or_else(|| self.conflate.then_some(Keep::Last))
             }
             _ => None,
         }

@@ -15,7 +15,7 @@
 use zmtp::Message;
 use zpipe::{
     ByteReader, Ingest, Keep, LatestReader, LatestWriter, Limits, Notifier, Reader, Writer,
-    byte_pipe, ingest_pipe, latest, pipe,
+    byte_pipe, deferred, ingest_pipe, latest, pipe,
 };
 
 use crate::event::SocketHandle;
@@ -142,6 +142,8 @@ impl Inlet {
         let has_message = self.latest.take(&mut self.message);
         if has_message {
             rope.write_message(&mut self.message);
+            // Small ones were copied.
+            deferred::drop_bodies(&mut self.message);
         } else if is_last {
             self.rope = None;
         }

@@ -96,8 +96,10 @@ struct Ends {
     /// Not 0 before the connecting end can find its rope marked idle by the outlet in here.
     made: Counter,
     /// Locked while they are made, so whoever has seen that they are finds them.
-    both: Guarded<(Option<Box<Outlet>>, Option<Box<Inlet>>)>,
+    both: Guarded<Both>,
 }
+
+type Both = (Option<Box<Outlet>>, Option<Box<Inlet>>);
 
 impl Far {
     /// Whether there may be [ends](Self::take_ends).
@@ -107,7 +109,7 @@ impl Far {
     }
 
     /// What the connecting end needs, once, if whoever has bound wants to conflate.
-    pub(crate) fn take_ends(&self) -> (Option<Box<Outlet>>, Option<Box<Inlet>>) {
+    pub(crate) fn take_ends(&self) -> Both {
         if !self.has_ends() {
             return (None, None);
         }
@@ -384,6 +386,8 @@ fn conflate(
     }
     let mut both = ends.both.lock();
     ends.made.add(1);
+    // Before its messages are moved on: a connecting end that sends without end comes here at its next call, and waits.
+    connector.notify(Readiness::MAIL);
     if let Some(keep) = wanted_in {
         let (writer, reader) = latest(keep, Some(connector.clone()), None);
         let near = std::mem::replace(&mut receiving, Receiving::from(reader, SPLICE_MIN));

@@ -105,7 +105,8 @@ impl<S: State> Core<S> {
         self.context.reactor.forget_inproc(id);
         let linger = self.options.linger;
         let mut told = false;
-        for (place, link) in self.links.remove_connection(id) {
+        for (place, mut link) in self.links.remove_connection(id) {
+            link.settle();
             let at = At { place, id: link.id };
             self.departed.remove(at.id);
             self.on_detached(at);

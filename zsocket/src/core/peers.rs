@@ -110,6 +110,7 @@ impl<S: State> Core<S> {
         let Some(slot) = self.links.at(at) else {
             return true;
         };
+        slot.link.settle();
         let is_gone = slot.link.writer.is_closed();
         if is_gone {
             self.on_gone(at.place);

@@ -16,6 +16,9 @@ const WRITE_SIZE_TCP: usize = 1 << 20;
 const WRITE_SIZE: usize = 256 * 1024;
 /// Bytes of subscriptions that are encoded at a time, before the peer has taken them.
 pub(super) const SUBSCRIPTIONS_SIZE: usize = 16 * 1024;
+/// What a message that was fetched alone, because only the latest waits, takes of the budget, however small it is: each of them is
+/// a call, and whoever sends without end would keep this thread.
+pub(super) const FETCHED: usize = 8 * 1024;
 /// Slices for one `writev`.
 pub(super) const WRITE_SLICES: usize = 64;
 
@@ -120,6 +123,10 @@ impl Engine {
             if total == 0 {
                 self.slices = recycle(slices);
                 if pipes.fetch() {
+                    budget = budget.saturating_sub(FETCHED);
+                    if budget == 0 {
+                        return Ok(self.flush_later(connection));
+                    }
                     continue;
                 }
                 if pipes.outbound.is_closed() {

@@ -23,7 +23,7 @@ use zpipe::ByteReader;
 
 use super::{
     BUDGET, Caller, Engine, MAX_CONTROL, Pipes, no_block,
-    output::{Flushed, SUBSCRIPTIONS_SIZE, WRITE_SLICES, recycle},
+    output::{FETCHED, Flushed, SUBSCRIPTIONS_SIZE, WRITE_SLICES, recycle},
 };
 use crate::{connection::Connection, event::CloseReason};
 
@@ -388,6 +388,7 @@ impl Engine {
             translated?;
             if total == 0 {
                 if pipes.fetch() {
+                    budget = budget.saturating_sub(FETCHED);
                     continue;
                 }
                 if pipes.outbound.is_closed() {
