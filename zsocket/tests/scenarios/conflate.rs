@@ -246,7 +246,11 @@ fn messages_are_replaced_whole() {
         let sender = spawn(move || {
             for value in 0..2000_usize {
                 // Some of them are long, and spliced, or come in pieces.
-                let size = if value.is_multiple_of(10) { 50_000 } else { value % 50 };
+                let size = if value.is_multiple_of(10) {
+                    50_000
+                } else {
+                    value % 50
+                };
                 let text = value.to_string();
                 let frames = value % 3 + 1;
                 let mut message: Message = (0..frames).map(|_| text.clone()).collect();
@@ -259,7 +263,11 @@ fn messages_are_replaced_whole() {
             let message = pull.recv_timeout(PATIENCE).unwrap();
             let value = number(&message) as usize;
             assert_eq!(message.len(), value % 3 + 2);
-            let size = if value.is_multiple_of(10) { 50_000 } else { value % 50 };
+            let size = if value.is_multiple_of(10) {
+                50_000
+            } else {
+                value % 50
+            };
             assert_eq!(message.last().unwrap().len(), size);
             let (_, texts) = message.frames().split_last().unwrap();
             assert!(

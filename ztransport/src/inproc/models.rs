@@ -167,3 +167,109 @@ fn two_that_bind_one_name() {
         drop(link);
     });
 }
+
+impl Socket {
+    fn conflating(socket_type: SocketType) -> Self {
+        let mut socket = Self::new(socket_type);
+        let options = Arc::make_mut(&mut socket.options);
+        match socket_type {
+            SocketType::Pull => options.latest_in = Some(Keep::Last),
+            _ => options.latest_out = Some(Keep::Last),
+        }
+        socket
+    }
+
+    /// Waits for this message, and takes no other after it.
+    fn receive_last(&mut self, link: &mut Link, last: &str) {
+        let mut message = Message::new();
+        loop {
+            if link.reader.read_message(&mut message) {
+                if message[0] == last {
+                    return;
+                }
+            } else if link.set_idle() {
+                self.ready.wait(None);
+                let mut has_news = false;
+                self.ready
+                    .drain(|_, what| has_news |= what.contains(Readiness::MAIL));
+                if has_news {
+                    let _ = link.take_news();
+                }
+            } else {
+                assert!(!link.reader.is_closed());
+            }
+        }
+    }
+}
+
+/// Sends as a socket does, whose application does not call again.
+fn send(link: &mut Link, message: &str) {
+    link.writer.append_message(&mut Message::from(message));
+    if link.writer.commit_quietly() && link.pass_on() {
+        link.wake_reader();
+    }
+}
+
+/// Who binds wants the latest, and it comes although the sender is not called again.
+#[test]
+fn the_latest_reaches_whoever_binds_before_or_after() {
+    loom::model(|| {
+        let inproc = Arc::new(Inproc::default());
+        let names = Arc::clone(&inproc);
+        let sender = thread::spawn(move || {
+            let push = Socket::new(SocketType::Push);
+            let mut link = push.connect(&names);
+            send(&mut link, "1");
+            send(&mut link, "2");
+            (push, link)
+        });
+        let mut pull = Socket::conflating(SocketType::Pull);
+        pull.bind(&inproc);
+        let mut link = pull.attached();
+        pull.receive_last(&mut link, "2");
+        sender.join().unwrap();
+    });
+}
+
+/// The same the other way round: the receiver connects, and has looked or not.
+#[test]
+fn the_latest_of_whoever_binds_is_received() {
+    loom::model(|| {
+        let inproc = Arc::new(Inproc::default());
+        let names = Arc::clone(&inproc);
+        let sender = thread::spawn(move || {
+            let mut push = Socket::conflating(SocketType::Push);
+            push.bind(&names);
+            let mut link = push.attached();
+            send(&mut link, "1");
+            send(&mut link, "2");
+            (push, link)
+        });
+        let mut pull = Socket::new(SocketType::Pull);
+        let mut link = pull.connect(&inproc);
+        pull.receive_last(&mut link, "2");
+        sender.join().unwrap();
+    });
+}
+
+/// As [`a_connector_that_goes_takes_its_letter_back`], and both ends learn of it.
+#[test]
+fn a_connector_that_goes_before_it_knows_that_the_binder_conflates() {
+    loom::model(|| {
+        let inproc = Arc::new(Inproc::default());
+        let names = Arc::clone(&inproc);
+        let connector = thread::spawn(move || {
+            let push = Socket::new(SocketType::Push);
+            let link = push.connect(&names);
+            let id = link.id;
+            drop(link);
+            names.forget(id);
+        });
+        let mut pull = Socket::conflating(SocketType::Pull);
+        let key = pull.bind(&inproc);
+        connector.join().unwrap();
+        assert!(pull.mailbox.take().is_empty());
+        inproc.unbind(key);
+        assert!(inproc.is_unused());
+    });
+}
