@@ -99,6 +99,14 @@ struct Ends {
     both: Guarded<Both>,
 }
 
+impl Ends {
+    /// Drops what nobody has taken, and what is being dropped by another thread is gone when this returns.
+    fn clear(&self) {
+        let _scope = Scope::open();
+        *self.both.lock() = (None, None);
+    }
+}
+
 type Both = (Option<Box<Outlet>>, Option<Box<Inlet>>);
 
 impl Far {
@@ -155,13 +163,14 @@ enum FarState {
 
 impl FarState {
     /// The binder has been told by a letter.
-    fn announce(this: &Guarded<Self>, binding: &Binding, ticket: Ticket) {
+    fn announce(this: &Guarded<Self>, ends: &Ends, binding: &Binding, ticket: Ticket) {
         let letters = binding.handle.letters();
         let wants_rest = binding.options.wants_rest;
         let mut state = this.lock();
         if matches!(*state, Self::Gone) {
             // Only now, so nobody has taken the letter back.
             drop(state);
+            ends.clear();
             event::retract(&letters, ticket, wants_rest);
         } else {
             *state = Self::Announced {
@@ -177,9 +186,9 @@ impl FarState {
 
 impl Drop for Far {
     fn drop(&mut self) {
-        // As the pipes, before the letter is asked whether it is of use.
-        drop(self.take_ends());
         let state = std::mem::replace(&mut *self.state.lock(), FarState::Gone);
+        // As the pipes, before the letter is asked whether it is of use.
+        self.ends.clear();
         if let FarState::Announced {
             letters,
             ticket,
@@ -342,7 +351,7 @@ fn deliver(binding: &Binding, name: &InprocName, connector: Pending) {
     };
     // A binder that is just closing drops the link, which the connector sees as a closed peer.
     if let Ok(ticket) = binding.handle.post(Letter::Attach(Box::new(link))) {
-        FarState::announce(&far, binding, ticket);
+        FarState::announce(&far, &ends, binding, ticket);
     }
 }
 
