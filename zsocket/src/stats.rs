@@ -116,7 +116,7 @@ impl Dropped {
     }
 
     /// Each reason in words, with its count.
-    fn reasons(&self) -> [(&'static str, u64); 9] {
+    fn reasons(&self) -> [(&'static str, u64); 11] {
         let Self {
             no_peer,
             hwm,
@@ -126,6 +126,8 @@ impl Dropped {
             linger,
             no_subscriber,
             not_subscribed,
+            conflated,
+            crowded_out,
             unexpected,
         } = *self;
         [
@@ -137,6 +139,8 @@ impl Dropped {
             ("still queued after lingering", linger),
             ("nobody had subscribed to", no_subscriber),
             ("received and not subscribed to", not_subscribed),
+            ("replaced by a later one", conflated),
+            ("of topics that were too many", crowded_out),
             ("received and none of the pattern", unexpected),
         ]
     }
