@@ -173,10 +173,10 @@ fn a_verbose_xsub_s_last_word_is_what_counts() {
             for step in ["\x01a", "\x01a", "\0a", "\x01a"] {
                 xsub.send(step).unwrap();
             }
-            xsub.send(format!("\x01end{n}")).unwrap();
+            xsub.send(format!("\x01end {n:03}")).unwrap();
             for (publisher, _) in &publishers {
                 publisher
-                    .wait_subscribed(format!("end{n}"), 1, PATIENCE)
+                    .wait_subscribed(format!("end {n:03}"), 1, PATIENCE)
                     .unwrap();
                 assert_eq!(publisher.subscriber_count("a").unwrap(), 1, "{n}");
             }
