@@ -124,12 +124,13 @@ fn the_subscriber_may_bind() {
     });
 }
 
+/// Not longer ones: libzmq goes through a topic byte by byte and call within call, and its stack is not endless.
 #[test]
 fn long_topics_arrive() {
     four_ways(&Transport::ALL, |trial| {
         let (publisher, endpoint) = publisher(trial, &Options::new());
         let topics =
-            [244, 245, 246, 247, 254, 255, 256, 1000, 100_000].map(|len| "t".repeat(len) + "!");
+            [244, 245, 246, 247, 254, 255, 256, 1000, 4000].map(|len| "t".repeat(len) + "!");
         let topics = topics.each_ref().map(String::as_str);
         let subscriber = subscriber(trial, &endpoint, &topics);
         settle(&publisher, &subscriber);

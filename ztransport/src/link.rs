@@ -266,7 +266,9 @@ impl Link {
     pub fn say_goodbye(&mut self) {
         if let Some(goodbye) = self.far.as_ref().and_then(Far::goodbye) {
             self.writer.append(Flags::NONE, &goodbye);
-            self.writer.commit();
+            if self.writer.commit_quietly() && self.pass_on() {
+                self.wake_reader();
+            }
         }
     }
 

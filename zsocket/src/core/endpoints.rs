@@ -133,6 +133,7 @@ impl<S: State> Core<S> {
             self.attachments.remove(id);
             return self.disconnect(id);
         }
+        self.forget_offered(at.place);
         if let Some(link) = self.links.remove(at.place) {
             self.departed.remove(at.id);
             close_link(link, self.options.linger);

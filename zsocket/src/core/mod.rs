@@ -32,7 +32,6 @@ mod wait;
 
 use std::{collections::VecDeque, sync::Arc};
 
-use zmtp::Message;
 use zpipe::{
     Encoded, Mailbox, Notifier, Process, Readiness, ReadySet, Spinner, deferred::Deferral,
 };
@@ -87,8 +86,8 @@ pub(crate) struct Core<S: State> {
     standby: Standby,
     /// What its publishers are asked for, if it subscribes.
     subscriptions: Option<Subscriptions>,
-    /// Messages that were taken in and that the pattern has no room for yet: at most one of each link.
-    offered: VecDeque<(At, Message)>,
+    /// Links that have brought a message which the pattern has no room for yet, in order.
+    offered: VecDeque<At>,
     /// Who gets a message for many, and that message. Kept for their memory.
     recipients: Vec<usize>,
     encoded: Encoded,

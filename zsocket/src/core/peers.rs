@@ -165,8 +165,8 @@ impl<S: State> Core<S> {
             place,
             id: slot.link.id,
         };
-        let has_rest = !slot.link.is_drained();
-        let left = slot.link.left();
+        let has_rest = !slot.link.is_drained() || slot.offered.is_some();
+        let left = slot.left();
         self.links.set_connected(place, false);
         self.state.on_gone(at);
         if self.standby.iter().any(|(other, _)| *other == at) {
@@ -189,7 +189,7 @@ impl<S: State> Core<S> {
         let links = &mut self.links;
         let mut left = |id| {
             let slot = links.find(id).and_then(|at| links.get_mut(at));
-            slot.map_or_else(Left::default, |slot| slot.link.left())
+            slot.map_or_else(Left::default, |slot| slot.left())
         };
         let mut excess = Vec::new();
         while let Some(id) = self.departed.excess(limits, &mut left) {
@@ -206,6 +206,7 @@ impl<S: State> Core<S> {
 
     /// Forgets a link whose other end is gone.
     pub(super) fn lose(&mut self, place: usize) {
+        self.forget_offered(place);
         let Some(link) = self.links.remove(place) else {
             return;
         };

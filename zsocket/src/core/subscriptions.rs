@@ -22,6 +22,9 @@ impl<S: State> Core<S> {
     pub(super) fn take_in(&mut self) {
         self.deferral.begin();
         self.state.limit_input(self.options.recv_hwm);
+        if !self.offered.is_empty() {
+            self.offer_again();
+        }
         let mut message = Message::new();
         let mut bytes = 0;
         for _ in 0..TAKEN_IN_AT_A_TIME {
@@ -73,31 +76,47 @@ impl<S: State> Core<S> {
 
     /// Offers a message to the pattern. If that has no room, nothing else comes from this link until it has.
     fn offer(&mut self, at: At, message: &mut Message) {
-        match self.state.accept(at, message) {
-            Verdict::Hold => {
-                self.links.inbound.remove(at.place);
-                self.offered.push_back((at, std::mem::take(message)));
+        let verdict = self.state.accept(at, message);
+        if verdict == Verdict::Hold
+            && let Some(slot) = self.links.at(at)
+        {
+            slot.offered = Some(std::mem::take(message));
+            self.links.inbound.remove(at.place);
+            self.offered.push_back(at);
+            return;
+        }
+        self.discard(verdict, message);
+    }
+
+    /// There may be room: offers once more what there was none for.
+    fn offer_again(&mut self) {
+        for _ in 0..TAKEN_IN_AT_A_TIME {
+            let Some(at) = self.offered.pop_front() else {
+                return;
+            };
+            let slot = self.links.at(at);
+            let Some(mut message) = slot.and_then(|slot| slot.offered.take()) else {
+                continue; // The link is gone, and what it had brought with it.
+            };
+            let verdict = self.state.accept(at, &mut message);
+            if verdict == Verdict::Hold
+                && let Some(slot) = self.links.at(at)
+            {
+                slot.offered = Some(message);
+                return self.offered.push_front(at);
             }
-            verdict => self.discard(verdict, message),
+            self.discard(verdict, &mut message);
+            self.links.may_have_input(at.place);
         }
     }
 
-    /// The application has received something: offers once more what there was no room for.
-    fn offer_again(&mut self) {
-        let Some((at, mut message)) = self.offered.pop_front() else {
-            return;
-        };
-        if self.links.at(at).is_none() {
-            // Its link was lost meanwhile, as one of too many whose peers are gone.
+    /// What a link has brought is not offered any more, since it goes.
+    pub(super) fn forget_offered(&mut self, place: usize) {
+        let slot = self.links.get_mut(place);
+        if let Some(mut message) = slot.and_then(|slot| slot.offered.take()) {
             self.stats.dropped.departed += 1;
-            return self.drop_bodies(&mut message);
-        }
-        match self.state.accept(at, &mut message) {
-            Verdict::Hold => self.offered.push_front((at, message)),
-            verdict => {
-                self.discard(verdict, &mut message);
-                self.links.may_have_input(at.place);
-            }
+            self.drop_bodies(&mut message);
+            self.offered.retain(|at| at.place != place);
         }
     }
 
@@ -108,9 +127,17 @@ impl<S: State> Core<S> {
 
     /// Receives what was taken in.
     pub(super) fn recv_own(&mut self, message: &mut Message) -> Result<At, Refusal> {
-        if let Some(from) = self.state.pop(message) {
+        if self.offered.is_empty() {
+            if let Some(from) = self.state.pop(message) {
+                return Ok(from);
+            }
+        } else {
+            self.deferral.begin();
+            let popped = self.state.pop(message);
             self.offer_again();
-            return Ok(from);
+            if let Some(from) = popped.or_else(|| self.state.pop(message)) {
+                return Ok(from);
+            }
         }
         if self.has_more_to_take_in() {
             // Only a part of it was taken in.

@@ -175,7 +175,10 @@ impl Links {
 
     /// A link may have messages.
     pub(crate) fn may_have_input(&mut self, place: usize) {
-        if self.is_free(place) {
+        if self
+            .get_mut(place)
+            .is_some_and(|slot| !slot.held && slot.offered.is_none())
+        {
             self.inbound.insert(place);
         }
     }
@@ -222,12 +225,16 @@ impl Links {
 
     /// Takes out the links of the connection with this number, which this socket made; with their places.
     pub(crate) fn remove_connection(&mut self, id: u64) -> Vec<(usize, Link)> {
-        let of_it = self.by_connection.range((id, 0)..=(id, usize::MAX));
-        let places: Vec<usize> = of_it.map(|(_, at)| *at).collect();
-        let links = places.into_iter();
+        let links = self.places_of_connection(id).into_iter();
         links
             .filter_map(|at| Some((at, self.remove(at)?)))
             .collect()
+    }
+
+    /// Where the links of the connection with this number are, if this socket made it.
+    pub(crate) fn places_of_connection(&self, id: u64) -> Vec<usize> {
+        let of_it = self.by_connection.range((id, 0)..=(id, usize::MAX));
+        of_it.map(|(_, at)| *at).collect()
     }
 
     /// A link of the connection with this number.

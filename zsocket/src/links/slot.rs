@@ -1,7 +1,8 @@
 //! One link in a socket's table, and who writes what is sent on it.
 
+use zmtp::Message;
 use zpipe::deferred::Deferral;
-use ztransport::{Driver, Follower, Link};
+use ztransport::{Driver, Follower, Left, Link};
 
 use super::{burst, muted::Muted};
 
@@ -18,6 +19,8 @@ pub(crate) struct Slot {
     pub(crate) link: Link,
     /// Nothing is received from it for the time being.
     pub(super) held: bool,
+    /// A message that it has brought and that there was no room for; nothing else is taken in meanwhile.
+    pub(crate) offered: Option<Message>,
     /// The handshake with the peer is complete.
     pub(super) connected: bool,
     /// Over inproc: what the peer, a publisher, has been asked for.
@@ -40,6 +43,7 @@ impl Slot {
             connected: link.peer.is_some(),
             link,
             held: false,
+            offered: None,
             follower: None,
             muted: Muted::default(),
             dropped: 0,
@@ -145,6 +149,16 @@ impl Slot {
     pub(crate) fn flush(&mut self) -> bool {
         self.flushed_bytes = self.link.writer.written_bytes();
         self.link.driver.as_ref().is_none_or(Driver::write_full)
+    }
+
+    /// What a peer that is gone has left to be received.
+    pub(crate) fn left(&self) -> Left {
+        let mut left = self.link.left();
+        if let Some(message) = &self.offered {
+            let size: usize = message.iter().map(|frame| frame.len()).sum();
+            left += Left::in_link(1, size as u64);
+        }
+        left
     }
 
     /// Publishes that a message was taken, and lets the writer at the other end go on.

@@ -34,6 +34,10 @@ impl Default for Stream {
 }
 
 impl State for Stream {
+    fn name(&self, at: At) -> Option<&Bytes> {
+        self.routes.name(at)
+    }
+
     fn socket_type(&self) -> SocketType {
         SocketType::Stream
     }

@@ -154,6 +154,38 @@ fn messages_that_nobody_receives_hold_up_only_their_sender() {
     }
 }
 
+#[test]
+fn what_peers_have_left_that_are_gone_is_received_when_there_is_room() {
+    for wire in WIRES {
+        let context = Context::new();
+        let (publisher, endpoint) = xpub(&context, wire.anywhere());
+        publisher.set_recv_hwm(2).unwrap();
+        for n in 0..50_u8 {
+            let mut raw = Raw::connect_as(&endpoint, "XSUB");
+            raw.send(&[&[b'u', n]]);
+            raw.send(&[&[1, n]]);
+            publisher.published_topics().unwrap();
+        }
+        eventually("all are gone", || {
+            publisher.published_topics().unwrap();
+            publisher.stats().connections.open == 0
+        });
+        let mut received: Vec<Vec<u8>> = Vec::new();
+        while received.iter().filter(|body| body[0] == b'u').count() < 50 {
+            received.push(receive(&publisher));
+        }
+        let subscriber = subscriber(&context, &endpoint);
+        subscriber.subscribe("late").unwrap();
+        eventually("a subscription is received", || {
+            publisher
+                .try_recv()
+                .is_ok_and(|message| message[0] == "\x01late")
+        });
+        assert_eq!(publisher.peers(), 1);
+        assert_eq!(publisher.stats().dropped.departed, 0);
+    }
+}
+
 /// Changes that come faster than they are told: each publisher hears the last word on each topic.
 #[test]
 fn a_verbose_xsub_s_last_word_is_what_counts() {

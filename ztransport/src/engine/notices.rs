@@ -51,7 +51,7 @@ impl Engine {
             }
         }
         if wake {
-            pipes.inbound.wake_reader();
+            pipes.wake_socket();
         }
     }
 }

@@ -131,6 +131,8 @@ impl Engine {
         self.watch_traffic(connection);
         connection.handle.counters().established.add(1);
         connection.handle.counters().open.add(1);
+        let (endpoint, outgoing) = (&connection.endpoint, connection.outgoing);
+        connection.handle.connected(endpoint, outgoing);
         // It says nothing about itself.
         let peer = Peer::new(Version::V1_0, None, bytes::Bytes::new());
         let announced = self.announce(connection, peer);
