@@ -193,6 +193,21 @@ fn notifiers_that_come_late() {
 }
 
 #[test]
+fn a_reader_that_gets_its_notifier_while_the_writer_goes() {
+    model(|| {
+        let mut set = ReadySet::new();
+        let (writer, mut reader) = latest(Keep::Last, None, None);
+        let thread = thread::spawn(move || drop(writer));
+        reader.set_notifier(set.notifier(0));
+        if !reader.is_closed() {
+            assert!(set.wait(None));
+        }
+        assert!(reader.is_closed());
+        thread.join().unwrap();
+    });
+}
+
+#[test]
 fn what_a_writer_has_left_is_known_when_it_is_gone() {
     model(|| {
         let (mut writer, reader) = latest(Keep::Last, None, None);
