@@ -109,7 +109,8 @@ fn done(pieces: Pieces<'_>, mut written: usize) -> (usize, usize) {
     } in pieces
     {
         let is_empty = body.is_empty() && after == 0;
-        if written == 0 && !is_empty {
+        // An empty frame is done with as well, but not before all that stands before it.
+        if written == 0 && (!is_empty || left > 0) {
             break;
         }
         let taken = body.len().min(written);
