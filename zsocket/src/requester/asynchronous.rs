@@ -3,7 +3,6 @@
 use std::{
     cell::Cell,
     future::poll_fn,
-    task::Poll,
     time::{Duration, Instant},
 };
 
@@ -14,9 +13,8 @@ use super::{Forget, Requester, Ticket, any, exchange::Exchange, reply};
 use crate::{
     Error, IntoMessage,
     core::{Core, Then},
-    error::Refusal,
     pattern,
-    socket::Step,
+    socket::{self, Step},
     tasks::Place,
 };
 
@@ -91,13 +89,7 @@ impl Requester {
                 }
                 step.for_task(&mut done)
             });
-            match (polled, done) {
-                (Poll::Pending, _) => Poll::Pending,
-                (Poll::Ready(_), Some(done)) => Poll::Ready(done),
-                (Poll::Ready(refused), None) => {
-                    Poll::Ready(Err(refused.err().unwrap_or(Refusal::WouldBlock)))
-                }
-            }
+            socket::polled(polled, done)
         })
         .await
         .map_err(Error::from)

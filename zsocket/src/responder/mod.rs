@@ -14,7 +14,6 @@ use std::{
     fmt,
     future::poll_fn,
     sync::Arc,
-    task::Poll,
     time::{Duration, Instant},
 };
 
@@ -32,7 +31,7 @@ use crate::{
     core::{Core, Then},
     error::Refusal,
     pattern,
-    socket::Step,
+    socket::{self, Step},
     tasks::Place,
 };
 
@@ -209,13 +208,7 @@ impl Responder {
                 self.look(core, Then::Return, &mut message, None)
                     .for_task(&mut done)
             });
-            match (polled, done) {
-                (Poll::Pending, _) => Poll::Pending,
-                (Poll::Ready(_), Some(done)) => Poll::Ready(done),
-                (Poll::Ready(refused), None) => {
-                    Poll::Ready(Err(refused.err().unwrap_or(Refusal::WouldBlock)))
-                }
-            }
+            socket::polled(polled, done)
         })
         .await
         .map_err(Error::from)

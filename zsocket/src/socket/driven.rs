@@ -1,6 +1,6 @@
 //! For what stands on a socket and has calls of its own: a requester, a responder.
 
-use std::time::Instant;
+use std::{task::Poll, time::Instant};
 
 use super::{Socket, deadline};
 use crate::{
@@ -98,4 +98,16 @@ impl<T> Step<T> {
             Self::Input(_) | Self::Signal(_) => Err(Refusal::WouldBlock),
         }
     }
+}
+
+/// What a task's call has come to: what [`poll_core`](Socket::poll_core) says, and the value that
+/// [`for_task`](Step::for_task) has put aside.
+pub(crate) fn polled<T>(
+    polled: Poll<Result<(), Refusal>>,
+    value: Option<Result<T, Refusal>>,
+) -> Poll<Result<T, Refusal>> {
+    polled.map(|result| match value {
+        Some(value) => value,
+        None => Err(result.err().unwrap_or(Refusal::WouldBlock)),
+    })
 }

@@ -20,7 +20,7 @@ use zmtp::SocketType;
 use ztransport::{Endpoint, IntoEndpoint};
 
 pub use self::builder::SocketBuilder;
-pub(crate) use self::driven::Step;
+pub(crate) use self::driven::{Step, polled};
 use crate::{
     CloseReport, Error, Monitor, Pattern, SocketStats,
     core::{Core, Use},
