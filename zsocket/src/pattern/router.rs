@@ -145,11 +145,11 @@ impl State for Router {
     #[inline]
     fn accept(&mut self, from: At, message: &mut Message) -> Verdict {
         // A link without a name is held, so nothing comes from there.
-        let Some(name) = self.routes.name(from) else {
-            return Verdict::Discard;
-        };
-        message.reuse_frame(0).assign(name);
-        Verdict::Deliver
+        if self.routes.sign(from, message) {
+            Verdict::Deliver
+        } else {
+            Verdict::Discard
+        }
     }
 
     fn take_name(&mut self) -> Option<Bytes> {

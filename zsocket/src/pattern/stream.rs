@@ -77,11 +77,11 @@ impl State for Stream {
     }
 
     fn accept(&mut self, from: At, message: &mut Message) -> Verdict {
-        let Some(name) = self.routes.name(from) else {
-            return Verdict::Discard;
-        };
-        message.reuse_frame(0).assign(name);
-        Verdict::Deliver
+        if self.routes.sign(from, message) {
+            Verdict::Deliver
+        } else {
+            Verdict::Discard
+        }
     }
 
     /// Every connection has its name before there is a peer, and each link of it has the same.

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use bytes::Bytes;
+use zmtp::Message;
 use ztransport::shrink;
 
 use crate::pattern::At;
@@ -27,6 +28,16 @@ impl Routes {
     pub(crate) fn name(&self, at: At) -> Option<&Bytes> {
         let (id, name) = self.names.get(at.place)?.as_ref()?;
         (*id == at.id).then_some(name)
+    }
+
+    /// Puts what the peer of a link is called into the first frame of what came from there. `false` if it has no name.
+    #[inline]
+    pub(crate) fn sign(&self, from: At, message: &mut Message) -> bool {
+        let Some(name) = self.name(from) else {
+            return false;
+        };
+        message.reuse_frame(0).assign(name);
+        true
     }
 
     /// A name that leads nowhere: a zero, and the next number.
