@@ -8,7 +8,7 @@
 //!   stream ◀── hello ◀── 00 05 hello ◀── rope of outbound ◀── socket
 //! ```
 
-use std::{io::IoSlice, mem::MaybeUninit, slice, sync::Arc};
+use std::{io::IoSlice, slice, sync::Arc};
 
 use zmtp::{
     Peer, Version,
@@ -27,8 +27,6 @@ const CHUNK: usize = 8 * 1024;
 const WRITE_SIZE: usize = 256 * 1024;
 /// Bodies for one `writev`.
 const WRITE_BODIES: usize = 512;
-/// Bytes of one `read` of what nobody wants, which lie on the stack.
-const DISCARD_SIZE: usize = 32 * 1024;
 
 /// How far writing has come on the present stream.
 #[derive(Default)]
@@ -152,7 +150,7 @@ impl Engine {
         by: Caller,
     ) -> Result<(), CloseReason> {
         if self.is_unwanted(connection) {
-            return self.discard_raw(connection);
+            return self.read_away(connection, |_, _| Ok(()));
         }
         if self.paused && !self.scan(connection)? {
             return Ok(());
@@ -195,26 +193,6 @@ impl Engine {
                 return Ok(());
             }
             budget = budget.saturating_sub(filled.bytes);
-        }
-        self.read_later(connection);
-        Ok(())
-    }
-
-    /// Reads and forgets, until there is nothing or the peer closes.
-    fn discard_raw(&mut self, connection: &Connection) -> Result<(), CloseReason> {
-        let mut buffer = [const { MaybeUninit::uninit() }; DISCARD_SIZE];
-        let mut budget = BUDGET;
-        while budget > 0 {
-            let Some(stream) = &self.stream else {
-                return Ok(());
-            };
-            let Some(input) = no_block(stream.read_uninit(&mut buffer))? else {
-                return self.on_input_empty();
-            };
-            if input.is_empty() {
-                return Err(CloseReason::PeerClosed);
-            }
-            budget = budget.saturating_sub(input.len());
         }
         self.read_later(connection);
         Ok(())

@@ -126,6 +126,15 @@ impl Engine {
     /// Reads and hops over messages, until there is nothing or the peer closes.
     pub(super) fn read_unwanted(&mut self, connection: &Connection) -> Result<(), CloseReason> {
         self.pass(connection, &[])?;
+        self.read_away(connection, |engine, input| engine.pass(connection, input))
+    }
+
+    /// Reads until there is nothing or the peer closes, and has what comes looked at.
+    pub(super) fn read_away(
+        &mut self,
+        connection: &Connection,
+        mut look: impl FnMut(&mut Self, &[u8]) -> Result<(), CloseReason>,
+    ) -> Result<(), CloseReason> {
         let mut buffer = [const { MaybeUninit::uninit() }; READ_SIZE];
         let mut budget = BUDGET;
         while budget > 0 {
@@ -139,7 +148,7 @@ impl Engine {
             if read == 0 {
                 return Err(CloseReason::PeerClosed);
             }
-            self.pass(connection, input)?;
+            look(self, input)?;
             budget = budget.saturating_sub(read);
         }
         self.read_later(connection);
