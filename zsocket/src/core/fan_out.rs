@@ -7,7 +7,7 @@
 use zmtp::{Frame, Message, header::Flags};
 use zpipe::{Encoded, Writer, deferred::Deferral};
 
-use super::{Core, Then, outgoing::Outgoing, send::finds_room};
+use super::{Core, Then, outgoing::Outgoing, send::finds_room, statistics::note_full};
 use crate::{
     error::Refusal,
     links::Links,
@@ -217,10 +217,7 @@ fn may_append(
         }
         links.rest(place, true);
     }
-    stats.dropped.hwm += 1;
-    if let Some(slot) = links.get_mut(place) {
-        slot.dropped += 1;
-    }
+    note_full(links, stats, place);
     false
 }
 

@@ -2,6 +2,7 @@
 
 use super::Core;
 use crate::{
+    links::Links,
     pattern::State,
     peer::{PeerId, PeerStats},
     stats::SocketStats,
@@ -39,9 +40,14 @@ impl<S: State> Core<S> {
 
     /// A message is dropped because a link is full.
     pub(super) fn note_full(&mut self, place: usize) {
-        self.stats.dropped.hwm += 1;
-        if let Some(slot) = self.links.get_mut(place) {
-            slot.dropped += 1;
-        }
+        note_full(&mut self.links, &mut self.stats, place);
+    }
+}
+
+/// The same for who has only a part of the core.
+pub(super) fn note_full(links: &mut Links, stats: &mut SocketStats, place: usize) {
+    stats.dropped.hwm += 1;
+    if let Some(slot) = links.get_mut(place) {
+        slot.dropped += 1;
     }
 }

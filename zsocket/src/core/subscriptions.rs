@@ -28,16 +28,19 @@ impl<S: State> Core<S> {
         let mut message = Message::new();
         let mut bytes = 0;
         for _ in 0..TAKEN_IN_AT_A_TIME {
-            if bytes >= BYTES_AT_A_TIME || !self.take_in_next(&mut message) {
+            let Some(size) = self.take_in_next(&mut message) else {
+                break;
+            };
+            bytes += size;
+            if bytes >= BYTES_AT_A_TIME {
                 break;
             }
-            bytes += message.iter().map(|frame| frame.len()).sum::<usize>();
         }
         self.note_subscribed();
     }
 
-    /// Takes in one message. `false` if there is none.
-    fn take_in_next(&mut self, message: &mut Message) -> bool {
+    /// Takes in one message, and says how many bytes it had. `None` if there is none.
+    fn take_in_next(&mut self, message: &mut Message) -> Option<usize> {
         while let Some(place) = self.links.inbound.current() {
             let Some(slot) = self.links.get_mut(place) else {
                 self.links.inbound.remove(place);
@@ -56,8 +59,10 @@ impl<S: State> Core<S> {
                 if is_new {
                     self.state.on_renewed(at);
                 }
+                // The pattern may take frames out of it.
+                let bytes = message.byte_len();
                 self.offer(at, message);
-                return true;
+                return Some(bytes);
             }
             if is_new {
                 self.state.on_renewed(at);
@@ -71,7 +76,7 @@ impl<S: State> Core<S> {
                 self.links.inbound.remove(place);
             }
         }
-        false
+        None
     }
 
     /// Offers a message to the pattern. If that has no room, nothing else comes from this link until it has.

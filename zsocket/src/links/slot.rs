@@ -155,8 +155,7 @@ impl Slot {
     pub(crate) fn left(&self) -> Left {
         let mut left = self.link.left();
         if let Some(message) = &self.offered {
-            let size: usize = message.iter().map(|frame| frame.len()).sum();
-            left += Left::in_link(1, size as u64);
+            left += Left::in_link(1, message.byte_len() as u64);
         }
         left
     }
