@@ -375,13 +375,19 @@ fn a_subscriber_without_subscription() {
     is_healthy(&sub);
 }
 
-#[test]
-fn nobody_has_subscribed() {
+/// Connected, and nothing is subscribed to.
+fn publisher_and_subscriber() -> (Context, Socket<Pub>, Socket<Sub>) {
     let context = Context::new();
     let publisher = context.socket::<Pub>().unwrap();
     let sub = context.socket::<Sub>().unwrap();
     sub.connect(publisher.bind("inproc://pub").unwrap())
         .unwrap();
+    (context, publisher, sub)
+}
+
+#[test]
+fn nobody_has_subscribed() {
+    let (_context, publisher, _sub) = publisher_and_subscriber();
     for _ in 0..3 {
         publisher.send("lost").unwrap();
     }
@@ -393,11 +399,7 @@ fn nobody_has_subscribed() {
 
 #[test]
 fn the_topic_is_another() {
-    let context = Context::new();
-    let publisher = context.socket::<Pub>().unwrap();
-    let sub = context.socket::<Sub>().unwrap();
-    sub.connect(publisher.bind("inproc://pub").unwrap())
-        .unwrap();
+    let (_context, publisher, sub) = publisher_and_subscriber();
     sub.subscribe("Weather").unwrap();
     publisher.wait_subscribed("Weather", 1, PATIENCE).unwrap();
     publisher.send(["weather", "sunny"]).unwrap();
@@ -418,11 +420,7 @@ fn the_topic_is_another() {
 
 #[test]
 fn subscribed_after_publishing_began() {
-    let context = Context::new();
-    let publisher = context.socket::<Pub>().unwrap();
-    let sub = context.socket::<Sub>().unwrap();
-    sub.connect(publisher.bind("inproc://pub").unwrap())
-        .unwrap();
+    let (_context, publisher, sub) = publisher_and_subscriber();
     publisher.send("lost").unwrap();
     publisher.send("lost").unwrap();
     sub.subscribe("").unwrap();
