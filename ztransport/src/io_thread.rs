@@ -14,6 +14,7 @@ use zpipe::{Counter, Mailbox, Notifier, Readiness, ReadySet, deferred};
 use crate::{
     allocator::Closings,
     connection::{Connection, Parts},
+    cork::{self, Corked},
     endpoint::Endpoint,
     engine::{Engine, events},
     event::{Event, Letter, SocketHandle},
@@ -45,6 +46,8 @@ pub(crate) enum Command {
     },
     /// A socket has a poll of its own for input, which is nested in this thread's.
     Watch(Arc<Inputs>),
+    /// A thread begins to leave messages in outbound pipes.
+    Uncork(Arc<Corked>),
     /// The socket let go of a link.
     Close { key: u64, linger: Option<Duration> },
     /// Signal at that time.
@@ -203,6 +206,8 @@ pub(crate) struct IoThread {
     inputs: HashMap<u64, Arc<Inputs>>,
     /// Who is signalled when a timer with this key fires.
     alarms: HashMap<u64, Notifier>,
+    /// By the keys of their timers.
+    corked: HashMap<u64, Arc<Corked>>,
     live: Arc<Live>,
     closings: Closings,
     stopped: bool,
@@ -256,6 +261,7 @@ impl IoThread {
             accepted: HashMap::new(),
             inputs: HashMap::new(),
             alarms: HashMap::new(),
+            corked: HashMap::new(),
             live,
             closings: Closings::default(),
             stopped: false,
@@ -387,6 +393,16 @@ impl IoThread {
         }
     }
 
+    /// Looks again, at the next tick, at what a thread has left in outbound pipes.
+    fn uncork_soon(&mut self, key: u64) {
+        let timer = Timer {
+            key,
+            purpose: Purpose::Corked,
+            generation: 0,
+        };
+        self.timers.set(Instant::now() + cork::TICK, timer);
+    }
+
     fn on_signal(&mut self, token: u64, what: Readiness) {
         if let Some(inputs) = self.inputs.get(&token) {
             let duty = inputs.on_signal();
@@ -435,6 +451,10 @@ impl IoThread {
                 let (key, duty) = (inputs.key(), inputs.on_signal());
                 self.inputs.insert(key, inputs);
                 self.on_duty(key, duty);
+            }
+            Command::Uncork(corked) => {
+                self.uncork_soon(corked.key);
+                self.corked.insert(corked.key, corked);
             }
             Command::Resolved { key, found } => {
                 if let Some(session) = self.sessions.get_mut(&key) {
@@ -506,6 +526,16 @@ impl IoThread {
             if let Some(inputs) = self.inputs.get(&timer.key) {
                 let duty = inputs.on_tick();
                 self.on_duty(timer.key, duty);
+            }
+            return;
+        }
+        if timer.purpose == Purpose::Corked {
+            let corked = self.corked.get(&timer.key);
+            if corked.is_some_and(|corked| corked.look()) {
+                self.uncork_soon(timer.key);
+            } else {
+                self.corked.remove(&timer.key);
+                shrink::map(&mut self.corked);
             }
             return;
         }
@@ -737,6 +767,9 @@ impl Drop for IoThread {
                 Command::Connect(connection, _) => connections.push(connection),
                 Command::Serve(handover) => connections.push(handover.connection),
                 Command::Listen(entry) => listeners.push(entry),
+                Command::Uncork(corked) => {
+                    self.corked.insert(corked.key, corked);
+                }
                 Command::Alarm { key, notifier, .. } => {
                     self.alarms.insert(key, notifier);
                 }
@@ -752,6 +785,8 @@ impl Drop for IoThread {
             self.live.remove(connection.id);
             handles.push(connection.handle.clone());
         }
+        // What threads have left in pipes of other reactors too.
+        self.corked.values().for_each(|corked| corked.end());
         // There is no clock any more, which whoever looks finds out.
         for notifier in self.alarms.values() {
             notifier.notify(Readiness::MAIL);

@@ -82,6 +82,7 @@ mod authentication;
 mod closing;
 mod conflate;
 mod connection;
+mod cork;
 mod departed;
 pub mod endpoint;
 mod engine;
@@ -108,6 +109,7 @@ mod trouble;
 pub use self::{
     alarm::Alarm,
     closing::{Closing, Fate},
+    cork::{has_corked, is_corked, uncork},
     departed::Left,
     endpoint::{Endpoint, EndpointError, IntoEndpoint},
     error::Error,

@@ -8,6 +8,7 @@ use zpipe::{Counter, Guarded, Reader, Writer};
 use crate::{
     conflate::{Inlet, Outlet},
     connection::Connection,
+    cork,
     departed::Left,
     endpoint::Endpoint,
     event::{CloseReason, SocketHandle},
@@ -395,6 +396,16 @@ impl Driver {
     /// If another thread is driving the engine, that one does it.
     pub fn write(&self) {
         self.connection.drive_write();
+    }
+
+    /// Like [`write`](Self::write), but later: when this thread calls [`uncork`](crate::uncork), or by an I/O thread after
+    /// less than a millisecond. What comes into the pipe until then is written with it. The number is for
+    /// [`is_corked`](crate::is_corked).
+    ///
+    /// `None` if this thread has left too much already, and somebody has to write it.
+    #[must_use]
+    pub fn cork(&self) -> Option<u64> {
+        cork::cork(&self.connection)
     }
 
     /// Reads what the peer has sent into the inbound pipe, on this thread, likewise.

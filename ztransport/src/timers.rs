@@ -21,6 +21,8 @@ pub(crate) enum Purpose {
     Tick,
     /// Time to see whether an application still waits for its input itself.
     Lease,
+    /// Time to write what a thread has left in outbound pipes.
+    Corked,
     /// Time to see whether the peer's system has all that was sent.
     Acknowledged,
     /// Time to see whether a message is still arriving.
@@ -66,7 +68,7 @@ impl Purpose {
         match self {
             Self::Reconnect | Self::ConnectTimeout | Self::HandshakeTimeout => Kind::State,
             Self::Linger => Kind::Linger,
-            Self::Tick | Self::Lease => Kind::Tick,
+            Self::Tick | Self::Lease | Self::Corked => Kind::Tick,
             Self::Acknowledged => Kind::Acknowledged,
             Self::Arrival => Kind::Arrival,
             Self::Accept => Kind::Accept,

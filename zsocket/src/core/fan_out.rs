@@ -10,7 +10,7 @@ use zpipe::{Encoded, Writer, deferred::Deferral};
 use super::{Core, Then, outgoing::Outgoing, send::finds_room, statistics::note_full};
 use crate::{
     error::Refusal,
-    links::Links,
+    links::{Links, Pace},
     pattern::{Otherwise, State},
     stats::SocketStats,
 };
@@ -149,7 +149,7 @@ impl<S: State> Core<S> {
             ) && let Some(slot) = self.links.get_mut(place)
             {
                 form.append_to(&mut slot.link.writer);
-                slot.commit(false, &mut self.deferral);
+                slot.commit(Pace::Stream, &mut self.corked, &mut self.deferral);
             }
             return;
         }

@@ -75,6 +75,10 @@ pub(crate) struct Core<S: State> {
     /// For waits that a peer is likely to end at once.
     spinner: Spinner,
     tasks: Arc<Tasks>,
+    /// Up to this number what is sent answers what was received.
+    answers_until: u64,
+    /// What it has last left in a pipe, see [`is_corked`](ztransport::is_corked).
+    corked: u64,
     /// Somebody outside has called since [`take_call`](Self::take_call) was asked.
     called: bool,
     heard: u64,
@@ -145,6 +149,8 @@ impl<S: State> Core<S> {
             input: None,
             spinner,
             tasks: Arc::new(Tasks::new()),
+            answers_until: 0,
+            corked: u64::MAX,
             called: false,
             heard: 0,
             ended: None,

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     PeerLoss,
-    links::{Slot, connection_of},
+    links::{Pace, Slot, connection_of},
     pattern::{Admission, At, State},
 };
 
@@ -56,7 +56,7 @@ impl<S: State> Core<S> {
         let hello = self.state.hello().filter(|_| slot.link.driver.is_none());
         for first in hello.into_iter().chain(self.state.greeting()) {
             slot.link.writer.append(Flags::NONE, &first);
-            slot.commit(true, &mut self.deferral);
+            slot.commit(Pace::Alone, &mut self.corked, &mut self.deferral);
         }
         self.follow(at);
         at

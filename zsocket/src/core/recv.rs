@@ -10,6 +10,9 @@ use crate::{
     peer::PeerId,
 };
 
+/// So many messages in a row may be answers to the one received before.
+const ANSWERS: u64 = 16;
+
 impl<S: State> Core<S> {
     /// Receives into `message` if there is something now, or, if the caller is going to wait anyway, so
     /// soon that sleeping would take longer.
@@ -39,16 +42,19 @@ impl<S: State> Core<S> {
         self.process()?;
         let source = self.state.source()?;
         self.state.prepare(message);
-        match source {
-            Source::Fair => self.recv_fair(message, then, note)?,
-            Source::Only(at) => {
-                self.recv_only(at, message, then)?;
-                note(at);
-            }
-            Source::Own => note(self.recv_own(message)?),
+        let received = match source {
+            Source::Fair => self.recv_fair(message, then, note),
+            Source::Only(at) => self.recv_only(at, message, then).map(|()| note(at)),
+            Source::Own => self.recv_own(message).map(note),
+        };
+        if received.is_ok() {
+            self.stats.messages_received += 1;
+            self.answers_until = self.stats.messages_sent + ANSWERS;
+        } else if then == Then::Return {
+            // The caller may do something else for a long time.
+            self.uncork();
         }
-        self.stats.messages_received += 1;
-        Ok(())
+        received
     }
 
     /// Whether the link whose turn it is has a message.

@@ -8,7 +8,7 @@ use zpipe::deferred::{self, Deferral};
 use super::{Core, DISCARDS_BETWEEN_LOOKS, Then, outgoing::Outgoing};
 use crate::{
     error::Refusal,
-    links::Slot,
+    links::{Pace, Slot},
     pattern::{At, Otherwise, Route, State},
     stats::SocketStats,
 };
@@ -53,9 +53,22 @@ impl<S: State> Core<S> {
         Ok(())
     }
 
+    /// When the next message is to be written.
+    #[inline(always)]
+    pub(super) fn pace(&self) -> Pace {
+        if !self.state.streams() {
+            Pace::Alone
+        } else if self.stats.messages_sent < self.answers_until {
+            Pace::Answer
+        } else {
+            Pace::Stream
+        }
+    }
+
     /// Gives the message to the link whose turn it is.
     #[inline(always)]
     fn send_balanced(&mut self, message: &mut Outgoing<'_>, then: Then) -> Result<(), Refusal> {
+        let pace = self.pace();
         loop {
             let Some(place) = self.links.outbound.current() else {
                 if then == Then::Return && self.links.find_room() {
@@ -74,7 +87,7 @@ impl<S: State> Core<S> {
                 }
                 self.state.wrap(&mut slot.link.writer);
                 message.append_to(&mut slot.link.writer);
-                slot.commit(!self.state.streams(), &mut self.deferral);
+                slot.commit(pace, &mut self.corked, &mut self.deferral);
                 let id = slot.link.id;
                 self.state
                     .sent(At { place, id }, slot.link.writer.written());
@@ -115,6 +128,7 @@ impl<S: State> Core<S> {
         otherwise: Otherwise,
         then: Then,
     ) -> Result<(), Refusal> {
+        let pace = self.pace();
         loop {
             let Some(slot) = self
                 .links
@@ -134,7 +148,7 @@ impl<S: State> Core<S> {
                 }
                 self.state.wrap(&mut slot.link.writer);
                 message.append_to(&mut slot.link.writer);
-                slot.commit(!self.state.streams(), &mut self.deferral);
+                slot.commit(pace, &mut self.corked, &mut self.deferral);
                 self.state.sent(at, slot.link.writer.written());
                 self.drop_spent();
                 return Ok(());

@@ -22,6 +22,7 @@ impl<S: State> Core<S> {
     /// Blocks until something is signalled or the deadline has passed; says whether to try again. Before
     /// that the caller gives the core back, so that foreign code runs: somebody may wait for it.
     pub(crate) fn wait(&mut self, deadline: Option<Instant>) -> bool {
+        self.uncork();
         if self.deferral.is_due() {
             return true;
         }
@@ -40,9 +41,20 @@ impl<S: State> Core<S> {
         self.tasks.wake_by_ref();
     }
 
+    /// Has what this thread has left in outbound pipes, of whatever socket, written before it waits, or does
+    /// something else.
+    #[inline]
+    pub(super) fn uncork(&mut self) {
+        if ztransport::has_corked() {
+            self.deferral.begin();
+            ztransport::uncork();
+        }
+    }
+
     /// Like [`wait`](Self::wait), for a message. Where peers are behind streams this thread waits for
     /// these itself and reads them, which saves the way through the I/O thread.
     pub(crate) fn wait_recv(&mut self, deadline: Option<Instant>) -> bool {
+        self.uncork();
         if self.deferral.is_due() || ztransport::is_io_thread() {
             return self.wait(deadline);
         }
@@ -125,13 +137,16 @@ impl<S: State> Core<S> {
     pub(super) fn look_again(&mut self, at: usize, then: Then) -> bool {
         self.deferral.begin();
         let only = self.links.only() == Some(at);
-        let Some(Slot { link, .. }) = self.links.get_mut(at) else {
-            return false;
-        };
         if !only {
             // The wait looks for input itself.
             return false;
         }
+        if ztransport::is_corked(self.corked) {
+            ztransport::uncork();
+        }
+        let Some(Slot { link, .. }) = self.links.get_mut(at) else {
+            return false;
+        };
         let ready = &self.ready;
         let (driver, mut incoming) = link.incoming();
         match driver {
@@ -173,6 +188,7 @@ impl<S: State> Core<S> {
         if let Some(input) = &mut self.input {
             input.give_back();
         }
+        self.uncork();
         // Direct: it runs nothing foreign, but hands the tasks over to be woken.
         let signalled = self.ready.register_direct(&self.tasks.join(waker, place));
         if signalled {

@@ -9,7 +9,10 @@ use std::collections::{BTreeSet, HashMap};
 use zpipe::Readiness;
 use ztransport::{Driver, Follower, Link, shrink};
 
-pub(crate) use self::{muted::Totals, slot::Slot};
+pub(crate) use self::{
+    muted::Totals,
+    slot::{Pace, Slot},
+};
 use crate::{pattern::At, routing::Rotation};
 
 /// See the module documentation. Nothing here but [`iter_mut`](Self::iter_mut) takes time in

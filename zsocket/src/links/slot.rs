@@ -13,6 +13,17 @@ const STREAM_BYTES: u64 = 32 * 1024;
 /// Bytes after which the sending thread writes a batch, so that they are still in the cache.
 const BATCH_BYTES: u64 = 256 * 1024;
 
+/// When a message is to be written.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Pace {
+    /// At once: nothing follows it.
+    Alone,
+    /// When its sender finds nothing more to receive, if it comes in a burst: it may be one of several answers.
+    Answer,
+    /// With those that follow it, if it comes in a burst.
+    Stream,
+}
+
 /// See the module documentation.
 #[derive(Debug)]
 pub(crate) struct Slot {
@@ -56,10 +67,10 @@ impl Slot {
 
     /// Publishes the message just appended, and sees to it that somebody sends it.
     #[inline(always)]
-    pub(crate) fn commit(&mut self, direct: bool, deferral: &mut Deferral) {
+    pub(crate) fn commit(&mut self, pace: Pace, corked: &mut u64, deferral: &mut Deferral) {
         if self.link.writer.commit_quietly() {
             deferral.begin();
-            self.start(direct);
+            self.start(pace, corked);
         } else if self.link.writer.written_bytes() - self.flushed_bytes >= BATCH_BYTES {
             deferral.begin();
             self.flush();
@@ -93,7 +104,7 @@ impl Slot {
 
     /// The reading end was idle: the engine if it is free, the I/O thread, or the inproc peer.
     #[inline(never)]
-    fn start(&mut self, direct: bool) {
+    fn start(&mut self, pace: Pace, corked: &mut u64) {
         if !self.link.pass_on() {
             return;
         }
@@ -101,12 +112,17 @@ impl Slot {
         if !has_engine {
             return self.link.wake_reader();
         }
-        if !direct {
-            if burst::goes_on() {
-                return self.start_by_another();
+        if pace != Pace::Alone && burst::goes_on() {
+            let answer = self.link.driver.as_ref().filter(|_| pace == Pace::Answer);
+            if let Some(number) = answer.and_then(Driver::cork) {
+                *corked = number;
+                self.note_woken();
+                self.flushed_bytes = self.link.writer.written_bytes();
+                return;
             }
-            self.note_woken();
+            return self.start_by_another();
         }
+        self.note_woken();
         self.flushed_bytes = self.link.writer.written_bytes();
         if let Some(driver) = &self.link.driver {
             driver.write();

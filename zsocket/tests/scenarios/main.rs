@@ -7,6 +7,7 @@ mod automatic;
 mod bad_input;
 mod close;
 mod conflate;
+mod cork;
 mod deadlines;
 mod departed;
 mod diagnose;

@@ -1,0 +1,94 @@
+//! Answers that come close together wait for one another in their pipe, and for nothing else: each of these tests
+//! stops calling while they may wait there.
+
+use std::{sync::mpsc, thread};
+
+use zsocket::{Context, Dealer, Router, Socket};
+
+use crate::support::{PATIENCE, Wire};
+
+/// Requests that come together.
+const TOGETHER: usize = 5;
+const ROUNDS: usize = 50;
+
+fn router_and_dealer(context: &Context) -> (Socket<Router>, Socket<Dealer>) {
+    let router = context.socket::<Router>().unwrap();
+    let endpoint = router.bind(Wire::Tcp.anywhere()).unwrap();
+    let dealer = context.socket::<Dealer>().unwrap();
+    dealer.connect(endpoint).unwrap();
+    (router, dealer)
+}
+
+/// Asks, and waits for the answers on another thread; what is returned says that all have come.
+fn ask(dealer: Socket<Dealer>, rounds: mpsc::Receiver<()>) -> mpsc::Receiver<()> {
+    let (done, all_answered) = mpsc::channel();
+    thread::spawn(move || {
+        while rounds.recv().is_ok() {
+            (0..TOGETHER).for_each(|_| dealer.send("request").unwrap());
+            for _ in 0..TOGETHER {
+                dealer.recv_timeout(PATIENCE).unwrap();
+            }
+            done.send(()).unwrap();
+        }
+    });
+    all_answered
+}
+
+/// Answers all requests of one round, one directly after the other.
+fn answer(router: &Socket<Router>) {
+    let requests: Vec<_> = (0..TOGETHER)
+        .map(|_| router.recv_timeout(PATIENCE).unwrap())
+        .collect();
+    requests
+        .into_iter()
+        .for_each(|request| router.send(request).unwrap());
+}
+
+#[test]
+fn a_thread_that_makes_no_further_call_has_its_answers_sent() {
+    let context = Context::new();
+    let (router, dealer) = router_and_dealer(&context);
+    let (begin, rounds) = mpsc::channel();
+    let all_answered = ask(dealer, rounds);
+    for _ in 0..ROUNDS {
+        begin.send(()).unwrap();
+        answer(&router);
+        all_answered.recv_timeout(PATIENCE).unwrap();
+    }
+}
+
+#[test]
+fn so_has_a_thread_that_ends() {
+    let context = Context::new();
+    let (mut router, dealer) = router_and_dealer(&context);
+    let (begin, rounds) = mpsc::channel();
+    let all_answered = ask(dealer, rounds);
+    for _ in 0..ROUNDS {
+        begin.send(()).unwrap();
+        let answers = thread::spawn(move || {
+            answer(&router);
+            router
+        });
+        router = answers.join().unwrap();
+        all_answered.recv_timeout(PATIENCE).unwrap();
+    }
+}
+
+/// The I/O thread that looked after this thread's pipes ends with its context.
+#[test]
+fn so_has_a_thread_whose_other_context_ends() {
+    let lasting = Context::new();
+    let (router, dealer) = router_and_dealer(&lasting);
+    let (begin, rounds) = mpsc::channel();
+    let all_answered = ask(dealer, rounds);
+    for _ in 0..ROUNDS {
+        let passing = Context::new();
+        let (other, other_dealer) = router_and_dealer(&passing);
+        (0..TOGETHER).for_each(|_| other_dealer.send("request").unwrap());
+        begin.send(()).unwrap();
+        answer(&other);
+        answer(&router);
+        drop((other, other_dealer, passing));
+        all_answered.recv_timeout(PATIENCE).unwrap();
+    }
+}
