@@ -3,7 +3,7 @@
 //! ```text
 //!  Notifier(7) ─┐                       ┌─ drain(): (7, READABLE), (9, WRITABLE), …
 //!  Notifier(8)  ├─▶ head ─▶ 9 ─▶ 7 ─────┤
-//!  Notifier(9) ─┘  (lock-free stack)    └─ wait(): parked thread, task waker or pollable fd
+//!  Notifier(9) ─┘  (lock-free stack)    └─ wait(): parked thread, task, another list, or pollable fd
 //! ```
 //!
 //! A [`Notifier`] is queued at most once however often it is signalled, so the list never grows
@@ -173,37 +173,71 @@ impl ReadySet {
         block_on_waiter(&self.inner.waiter, deadline, || !self.acquire_is_empty())
     }
 
-    /// Registers `waker` to be woken by the next signal. Returns `true`, without having registered
-    /// it, when something is queued already. One waker at a time: the last one wins.
+    /// Registers a task's `waker` to be woken by the next signal. Returns `true`, without having registered
+    /// it, when something is queued already. One task at a time: the last one wins. A thread that
+    /// [waits](Self::wait), or whoever [`register_direct`](Self::register_direct) is for, waits beside it, and both are woken.
     ///
     /// The waker runs, and is dropped, as foreign code: see [`deferred`](crate::deferred).
     pub fn register(&mut self, waker: &Waker) -> bool {
-        self.inner.waiter.register(waker);
-        self.take_back_if_signalled()
+        self.inner.waiter.register_task(waker);
+        let is_signalled = or_mutant!(!self.acquire_is_empty(), false);
+        if is_signalled {
+            self.inner.waiter.unregister_task();
+        }
+        is_signalled
     }
 
     /// Like [`register`](Self::register), for a waker that runs nothing foreign: it unparks a thread,
     /// writes to a descriptor, or hands tasks to [`deferred`](crate::deferred). It is used at once, whatever
     /// the thread that signals holds, so it must neither panic nor wait for a lock that somebody holds who
-    /// signals.
+    /// signals. It is kept until another one takes its place, so that registering it again costs little.
     pub fn register_direct(&mut self, waker: &Waker) -> bool {
         self.inner.waiter.register_direct(waker);
-        self.take_back_if_signalled()
-    }
-
-    /// After a waker was registered. Takes it back if it is not needed.
-    fn take_back_if_signalled(&self) -> bool {
-        if or_mutant!(self.acquire_is_empty(), true) {
-            return false;
+        let is_signalled = or_mutant!(!self.acquire_is_empty(), false);
+        if is_signalled {
+            self.inner.waiter.unregister_direct();
         }
-        self.inner.waiter.unregister();
-        true
+        is_signalled
     }
 
-    /// Takes back what [`register`](Self::register) registered. After it returns, no wake-up
+    /// Takes back what [`register`](Self::register) registered, and drops it. After it returns, no wake-up
     /// starts any more for what is signalled later.
     pub fn unregister(&self) {
-        self.inner.waiter.forget();
+        self.inner.waiter.unregister_task();
+    }
+
+    /// Takes back what [`register_direct`](Self::register_direct) registered, likewise, and keeps it for the next time.
+    pub fn unregister_direct(&self) {
+        self.inner.waiter.unregister_direct();
+    }
+
+    /// Signals `to`, with [`READABLE`](Readiness::READABLE), whenever this list is no longer empty: at once if it is not
+    /// now, and with the first signal after each [`drain`](Self::drain). So whoever has many lists waits for one, and
+    /// looks at those that have something. Another notifier takes the place of the first.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use zpipe::{Readiness, ReadySet};
+    ///
+    /// let mut all = ReadySet::new();
+    /// let mut lists = [ReadySet::new(), ReadySet::new()];
+    /// for (number, list) in (0..).zip(&mut lists) {
+    ///     list.forward(all.notifier(number));
+    /// }
+    /// lists[1].notifier(7).notify(Readiness::MAIL);
+    /// all.drain(|number, _| assert_eq!(number, 1));
+    /// ```
+    pub fn forward(&mut self, to: Notifier) {
+        self.inner.waiter.forward(to.clone());
+        if or_mutant!(!self.acquire_is_empty(), false) {
+            to.notify(Readiness::READABLE);
+        }
+    }
+
+    /// Ends [`forward`](Self::forward). A signal that is on its way may still arrive.
+    pub fn stop_forwarding(&mut self) {
+        self.inner.waiter.stop_forwarding();
     }
 
     /// A file descriptor that is readable whenever something is queued, made at the first call. It
@@ -230,7 +264,7 @@ impl Default for ReadySet {
 impl Drop for ReadySet {
     fn drop(&mut self) {
         // Not with the last notifier, which may go under any lock.
-        self.inner.waiter.forget();
+        self.inner.waiter.close();
         drop(Drain(self.inner.head.swap(closed(), Ordering::AcqRel)));
     }
 }

@@ -1,14 +1,16 @@
-//! The ways a consumer waits: parked thread, task waker, or a pollable descriptor made lazily.
+//! The ways a consumer waits: as a parked thread, as a task, by way of another ready list, or with a pollable
+//! descriptor made lazily. Each has a place of its own, so that none takes another's wake-up.
 //!
-//! All three are a [`Waker`] in one slot, guarded by one state word:
+//! Who waits is a set of bits in one word, and 0 if nobody does; then signalling costs a fence and a load.
 //!
-//! | state | meaning |
+//! | bit | meaning |
 //! |---|---|
-//! | `IDLE` | nobody waits; signalling costs a fence and a load |
-//! | `WAITING` | the slot's waker must be woken; who swaps the state back to `IDLE` does it |
+//! | `DIRECT` | a waker that runs nothing foreign must be woken; who clears the bit does it |
+//! | `TASK` | a task's waker must be woken, likewise |
+//! | `FORWARD` | another list is told of the first work; stays until it is taken back |
 //!
-//! The consumer stores `WAITING` and then looks for work; the signaller stores work and then looks
-//! at the state. A fence between the two on both sides means that at least one sees the other.
+//! The consumer sets its bit and then looks for work; the signaller stores work and then looks at the word. A
+//! fence between the two on both sides means that at least one sees the other.
 
 use std::{
     io,
@@ -22,96 +24,120 @@ use rustix::event::EventfdFlags;
 use crate::{
     deferred,
     guarded::Guarded,
+    ready::{Notifier, Readiness},
     sync::{AtomicU8, OnceLock, Ordering, or_mutant, publish},
 };
 
-const IDLE: u8 = 0;
-const WAITING: u8 = 1;
+const DIRECT: u8 = 1;
+const TASK: u8 = 2;
+const FORWARD: u8 = 4;
 
 pub(crate) struct Waiter {
-    state: AtomicU8,
+    waiting: AtomicU8,
     /// Only locked to begin a wait and to end one, never while data flows, and never while a waker is
     /// cloned, woken or dropped.
-    slot: Guarded<Option<Sleeper>>,
+    places: Guarded<Places>,
     event: OnceLock<Event>,
 }
 
-/// Who waits.
-enum Sleeper {
-    /// Its waker runs nothing foreign. Kept in the slot, so that a consumer which waits again and again
-    /// does not have to make it anew.
-    Direct(Waker),
-    /// Its waker may do anything. See [`deferred`].
-    Task(Waker),
+#[derive(Default)]
+struct Places {
+    /// Kept, so that a consumer which waits again and again does not have to make it anew.
+    direct: Option<Waker>,
+    /// Foreign, see [`deferred`]. Taken to be woken.
+    task: Option<Waker>,
+    forward: Option<Notifier>,
 }
 
-impl Sleeper {
-    fn is(&self, waker: &Waker) -> bool {
-        let (Self::Direct(own) | Self::Task(own)) = self;
-        own.will_wake(waker)
-    }
-
-    fn let_go(self) {
-        let (Self::Direct(waker) | Self::Task(waker)) = self;
-        deferred::drop_waker(waker);
+impl Places {
+    fn of(&mut self, bit: u8) -> &mut Option<Waker> {
+        if bit == TASK {
+            &mut self.task
+        } else {
+            &mut self.direct
+        }
     }
 }
 
 impl Waiter {
     pub(crate) fn new() -> Self {
         Self {
-            state: AtomicU8::new(IDLE),
-            slot: Guarded::default(),
+            waiting: AtomicU8::new(0),
+            places: Guarded::default(),
             event: OnceLock::new(),
         }
     }
 
     /// Announces a task. It must look for work *after* this call.
-    pub(crate) fn register(&self, waker: &Waker) {
-        self.announce(waker, Sleeper::Task);
+    pub(crate) fn register_task(&self, waker: &Waker) {
+        self.announce(TASK, waker);
     }
 
     /// Announces a consumer whose waker runs nothing foreign, likewise.
     pub(crate) fn register_direct(&self, waker: &Waker) {
-        self.announce(waker, Sleeper::Direct);
+        self.announce(DIRECT, waker);
     }
 
-    fn announce(&self, waker: &Waker, sleeper: fn(Waker) -> Sleeper) {
-        let known = (self.slot.lock().as_ref()).is_some_and(|sleeper| sleeper.is(waker));
-        if or_mutant!(!known, self.slot.lock().is_none()) {
-            let sleeper = sleeper(waker.clone());
-            let old = self.slot.lock().replace(sleeper);
+    fn announce(&self, bit: u8, waker: &Waker) {
+        let known = (self.places.lock().of(bit).as_ref()).is_some_and(|own| own.will_wake(waker));
+        if or_mutant!(!known, self.places.lock().of(bit).is_none()) {
+            let waker = waker.clone();
+            let old = self.places.lock().of(bit).replace(waker);
             if let Some(old) = old {
-                old.let_go();
+                deferred::drop_waker(old);
             }
         }
-        self.state.swap(WAITING, Ordering::AcqRel);
+        self.waiting.fetch_or(bit, Ordering::AcqRel);
         publish();
+    }
+
+    /// Has another list told from now on. Look for work *after* this call.
+    pub(crate) fn forward(&self, to: Notifier) {
+        self.places.lock().forward = Some(to);
+        self.waiting.fetch_or(FORWARD, Ordering::AcqRel);
+        publish();
+    }
+
+    pub(crate) fn stop_forwarding(&self) {
+        self.waiting.fetch_and(!FORWARD, Ordering::AcqRel);
+        // Its list may go with it, outside the lock.
+        let old = self.places.lock().forward.take();
+        drop(old);
     }
 
     /// Ends a wait, and keeps the waker for the next one.
-    pub(crate) fn unregister(&self) {
-        self.state.swap(IDLE, Ordering::AcqRel);
+    pub(crate) fn unregister_direct(&self) {
+        self.waiting.fetch_and(!DIRECT, Ordering::AcqRel);
     }
 
-    /// Ends a wait, and drops the waker, which may keep a whole task alive.
-    pub(crate) fn forget(&self) {
-        self.unregister();
-        let old = or_mutant!(self.slot.lock().take(), None);
+    /// Ends a task's wait, and drops the waker, which may keep the whole task alive.
+    pub(crate) fn unregister_task(&self) {
+        self.waiting.fetch_and(!TASK, Ordering::AcqRel);
+        let old = or_mutant!(self.places.lock().task.take(), None);
         if let Some(old) = old {
-            old.let_go();
+            deferred::drop_waker(old);
         }
     }
 
-    /// Wakes the consumer if it waits. `was_empty` says that the work just stored is the first,
-    /// which is when the descriptor has to become readable.
+    /// Nobody waits any more.
+    pub(crate) fn close(&self) {
+        self.unregister_task();
+        self.unregister_direct();
+        let old = self.places.lock().direct.take();
+        if let Some(old) = old {
+            deferred::drop_waker(old);
+        }
+        self.stop_forwarding();
+    }
+
+    /// Wakes the consumer if it waits. `was_empty` says that the work just stored is the first, which is when
+    /// another list is told and the descriptor has to become readable.
     #[inline]
     pub(crate) fn wake(&self, was_empty: bool) {
         publish();
-        if self.state.load(Ordering::Relaxed) == WAITING
-            && or_mutant!(self.state.swap(IDLE, Ordering::AcqRel) == WAITING, true)
-        {
-            self.wake_sleeper();
+        let waiting = self.waiting.load(Ordering::Relaxed);
+        if waiting != 0 {
+            self.wake_waiting(waiting, was_empty);
         }
         if was_empty && let Some(event) = self.event.get() {
             event.signal();
@@ -119,22 +145,28 @@ impl Waiter {
     }
 
     #[inline(never)]
-    fn wake_sleeper(&self) {
-        let mut slot = self.slot.lock();
-        match &*slot {
-            None => {}
-            Some(Sleeper::Direct(waker)) => {
-                let waker = waker.clone();
-                drop(slot);
-                waker.wake();
-            }
-            Some(Sleeper::Task(_)) => {
-                let task = slot.take();
-                drop(slot);
-                if let Some(Sleeper::Task(waker)) = task {
-                    or_mutant!(deferred::wake(waker), waker.wake());
-                }
-            }
+    fn wake_waiting(&self, waiting: u8, was_empty: bool) {
+        const ONCE: u8 = DIRECT | TASK;
+        // With a list that is told for good, most signals find nobody else.
+        let woken = if waiting & ONCE == 0 {
+            0
+        } else {
+            let before = self.waiting.fetch_and(!ONCE, Ordering::AcqRel);
+            or_mutant!(before, waiting)
+        };
+        let mut places = self.places.lock();
+        let direct = (woken & DIRECT != 0).then(|| places.direct.clone());
+        let task = (woken & TASK != 0).then(|| places.task.take());
+        let forward = (was_empty && waiting & FORWARD != 0).then(|| places.forward.clone());
+        drop(places);
+        if let Some(direct) = direct.flatten() {
+            direct.wake();
+        }
+        if let Some(to) = forward.flatten() {
+            to.notify(Readiness::READABLE);
+        }
+        if let Some(task) = task.flatten() {
+            or_mutant!(deferred::wake(task), task.wake());
         }
     }
 
@@ -209,11 +241,11 @@ pub(crate) fn block_on_waiter(
     loop {
         waiter.register_direct(parker.waker());
         if or_mutant!(has_work(), false) {
-            waiter.unregister();
+            waiter.unregister_direct();
             return true;
         }
         if !parker.park(deadline) {
-            or_mutant!(waiter.unregister(), ());
+            or_mutant!(waiter.unregister_direct(), ());
             return or_mutant!(has_work(), false);
         }
     }
@@ -320,7 +352,7 @@ mod tests {
     fn a_wait_that_ran_out_of_time_is_over() {
         let waiter = Waiter::new();
         assert!(!block_on_waiter(&waiter, Some(Instant::now()), || false));
-        assert_eq!(waiter.state.load(Ordering::Relaxed), IDLE);
+        assert_eq!(waiter.waiting.load(Ordering::Relaxed), 0);
     }
 
     #[test]

@@ -311,7 +311,7 @@ impl IoThread {
             // full speed.
             std::thread::park_timeout(RETRY_PAUSE);
         }
-        self.ready.unregister();
+        self.ready.unregister_direct();
     }
 
     /// Handles what has happened.

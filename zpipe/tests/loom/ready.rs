@@ -277,6 +277,73 @@ fn a_waker_that_stays_in_its_slot_is_woken_each_time() {
 }
 
 #[test]
+fn a_thread_and_a_task_are_both_woken() {
+    model(|| {
+        let mut set = ReadySet::new();
+        let thread = notify(set.notifier(1), Readiness::READABLE);
+        let (task, task_waker) = self::task();
+        let (direct, direct_waker) = self::task();
+        if !set.register(&task_waker) && !set.register_direct(&direct_waker) {
+            direct.0.wait();
+            task.0.wait();
+        }
+        assert!(!set.is_empty());
+        thread.join().unwrap();
+    });
+}
+
+#[test]
+fn who_takes_one_wait_back_leaves_the_other() {
+    model(|| {
+        let mut set = ReadySet::new();
+        let thread = notify(set.notifier(1), Readiness::READABLE);
+        let (task, waker) = self::task();
+        if !set.register(&waker) {
+            let _ = set.register_direct(Waker::noop());
+            set.unregister_direct();
+            task.0.wait();
+        }
+        thread.join().unwrap();
+    });
+}
+
+#[test]
+fn a_list_that_forwards_is_never_full_in_silence() {
+    model(|| {
+        let mut all = ReadySet::new();
+        let mut set = ReadySet::new();
+        let (one, two) = (set.notifier(1), set.notifier(2));
+        let thread = thread::spawn(move || {
+            one.notify(Readiness::READABLE);
+            two.notify(Readiness::READABLE);
+        });
+        set.forward(all.notifier(9));
+        let mut seen = 0;
+        while seen != 0b11 {
+            all.wait(None);
+            all.drain(|token, _| assert_eq!(token, 9));
+            set.drain(|token, _| seen |= token);
+        }
+        thread.join().unwrap();
+    });
+}
+
+#[test]
+fn a_list_that_stops_forwarding_leaves_nothing_behind() {
+    model(|| {
+        let all = ReadySet::new();
+        let mut set = ReadySet::new();
+        let thread = notify(set.notifier(1), Readiness::READABLE);
+        let to = all.notifier(9);
+        set.forward(to.clone());
+        set.stop_forwarding();
+        drop(to);
+        thread.join().unwrap();
+        assert!(!set.is_empty());
+    });
+}
+
+#[test]
 fn two_signallers_and_a_task_that_becomes_a_thread() {
     model(|| {
         let mut set = ReadySet::new();

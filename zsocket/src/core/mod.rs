@@ -75,6 +75,8 @@ pub(crate) struct Core<S: State> {
     /// For waits that a peer is likely to end at once.
     spinner: Spinner,
     tasks: Arc<Tasks>,
+    /// There may be some that wait.
+    tasks_wait: bool,
     /// Up to this number what is sent answers what was received.
     answers_until: u64,
     /// What it has last left in a pipe, see [`is_corked`](ztransport::is_corked).
@@ -149,6 +151,7 @@ impl<S: State> Core<S> {
             input: None,
             spinner,
             tasks: Arc::new(Tasks::new()),
+            tasks_wait: false,
             answers_until: 0,
             corked: u64::MAX,
             called: false,

@@ -30,15 +30,15 @@ impl<S: State> Core<S> {
             input.give_back();
         }
         // An I/O thread, on which foreign code has called, waits for nothing but its poll.
-        let signalled = !ztransport::is_io_thread() && self.ready.wait(deadline);
-        self.wake_tasks();
-        signalled
+        !ztransport::is_io_thread() && self.ready.wait(deadline)
     }
 
-    /// This thread took the place in the ready list of the tasks that wait: they look again.
+    /// What the tasks that wait may have waited for has come by another way than a signal: they look again.
     pub(crate) fn wake_tasks(&mut self) {
-        self.deferral.begin();
-        self.tasks.wake_by_ref();
+        if std::mem::take(&mut self.tasks_wait) {
+            self.deferral.begin();
+            self.tasks.wake_by_ref();
+        }
     }
 
     /// Has what this thread has left in outbound pipes, of whatever socket, written before it waits, or does
@@ -74,12 +74,9 @@ impl<S: State> Core<S> {
         };
         if !found && !ready.register_direct(input.waker()) {
             input.wait(deadline);
-            ready.unregister();
+            ready.unregister_direct();
         }
         input.end_wait();
-        if !found {
-            self.wake_tasks();
-        }
         self.read_arrived();
         deadline.is_none_or(|deadline| Instant::now() < deadline)
     }
@@ -99,6 +96,7 @@ impl<S: State> Core<S> {
     /// Brings in what was found to have arrived.
     fn read_arrived(&mut self) {
         while let Some(arrived) = self.input.as_mut().and_then(InputPoll::pop) {
+            self.wake_tasks();
             // One that is gone is the I/O thread's again.
             let Some(at) = self.links.of_connection(arrived.connection) else {
                 continue;
@@ -143,6 +141,10 @@ impl<S: State> Core<S> {
         }
         if ztransport::is_corked(self.corked) {
             ztransport::uncork();
+        }
+        if self.input.as_ref().is_some_and(InputPoll::is_leased) {
+            // What this thread reads signals nobody.
+            self.wake_tasks();
         }
         let Some(Slot { link, .. }) = self.links.get_mut(at) else {
             return false;
@@ -189,11 +191,11 @@ impl<S: State> Core<S> {
             input.give_back();
         }
         self.uncork();
-        // Direct: it runs nothing foreign, but hands the tasks over to be woken.
-        let signalled = self.ready.register_direct(&self.tasks.join(waker, place));
+        let signalled = self.ready.register(&self.tasks.join(waker, place));
+        self.tasks_wait = true;
         if signalled {
             // The caller takes the signal in now, and it may be for another task.
-            self.tasks.wake_by_ref();
+            self.wake_tasks();
         }
         signalled
     }
