@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use zmtp::{HandshakeConfig, MechanismConfig, Metadata, SocketType, Version, zap};
+use zmtp::{HandshakeConfig, HeartbeatConfig, MechanismConfig, Metadata, SocketType, Version, zap};
 use zpipe::{FrameLimits, Keep};
 
 use crate::{
@@ -82,6 +82,12 @@ pub struct Options {
     pub reconnect_interval_max: Option<Duration>,
     /// How long greeting and mechanism may take together. Default 30 s; `None` is for ever.
     pub handshake_interval: Option<Duration>,
+    /// How often each peer is sent a PING. Default: never.
+    pub heartbeat_interval: Option<Duration>,
+    /// How long nothing may come from a peer after a PING; zero is for ever. Default: as long as the interval.
+    pub heartbeat_timeout: Option<Duration>,
+    /// How long a PING allows the peer to hear nothing from this end. Default: for ever.
+    pub heartbeat_ttl: Option<Duration>,
     /// How long one attempt to connect may take before it is given up and repeated. Default: as long
     /// as the operating system tries.
     pub connect_timeout: Option<Duration>,
@@ -125,6 +131,9 @@ impl Options {
             reconnect_interval: Some(Duration::from_millis(100)),
             reconnect_interval_max: None,
             handshake_interval: Some(Duration::from_secs(30)),
+            heartbeat_interval: None,
+            heartbeat_timeout: None,
+            heartbeat_ttl: None,
             connect_timeout: None,
             immediate: false,
             tuning: SocketTuning::default(),
@@ -160,6 +169,15 @@ impl Options {
                 let name = std::str::from_utf8(name).unwrap_or_default();
                 config.clone().with_property(name, value).unwrap_or(config)
             })
+    }
+
+    /// When peers are sent PING, if they are.
+    pub(crate) fn heartbeat(&self) -> Option<HeartbeatConfig> {
+        let mut config = HeartbeatConfig::every(self.heartbeat_interval?);
+        if let Some(timeout) = self.heartbeat_timeout {
+            config = config.with_timeout(timeout);
+        }
+        Some(config.with_ttl(self.heartbeat_ttl.unwrap_or_default()))
     }
 
     /// The bounds on traffic, in whatever way it is read.

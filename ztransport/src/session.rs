@@ -341,6 +341,10 @@ impl Session {
                 self.connection.drive(events::ARRIVAL);
                 Action::None
             }
+            Purpose::Heartbeat => {
+                self.connection.drive(events::HEARTBEAT);
+                Action::None
+            }
             _ => Action::None,
         }
     }

@@ -27,6 +27,8 @@ pub(crate) enum Purpose {
     Acknowledged,
     /// Time to see whether a message is still arriving.
     Arrival,
+    /// Time for a heartbeat, or for having heard of the peer.
+    Heartbeat,
     /// A listener may try to accept again.
     Accept,
     /// Time that somebody without a thread waits for.
@@ -46,18 +48,20 @@ enum Kind {
     Tick,
     Acknowledged,
     Arrival,
+    Heartbeat,
     Accept,
     Alarm,
     Trim,
 }
 
 /// All of them.
-const KINDS: [Kind; 8] = [
+const KINDS: [Kind; 9] = [
     Kind::State,
     Kind::Linger,
     Kind::Tick,
     Kind::Acknowledged,
     Kind::Arrival,
+    Kind::Heartbeat,
     Kind::Accept,
     Kind::Alarm,
     Kind::Trim,
@@ -71,6 +75,7 @@ impl Purpose {
             Self::Tick | Self::Lease | Self::Corked => Kind::Tick,
             Self::Acknowledged => Kind::Acknowledged,
             Self::Arrival => Kind::Arrival,
+            Self::Heartbeat => Kind::Heartbeat,
             Self::Accept => Kind::Accept,
             Self::Alarm => Kind::Alarm,
             Self::Trim => Kind::Trim,

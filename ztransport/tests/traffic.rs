@@ -4,7 +4,11 @@
 #[allow(dead_code, reason = "shared with the other tests")]
 mod common;
 
-use std::{net::TcpListener, thread, time::Instant};
+use std::{
+    net::TcpListener,
+    thread,
+    time::{Duration, Instant},
+};
 
 use common::{
     PATIENCE, Side, WIRES, connect, curve, failure, message, options, plain_client, plain_server,
@@ -207,6 +211,59 @@ fn ping_behind_data_that_waits_is_answered() {
             context: context.into()
         }
     );
+}
+
+#[test]
+fn a_peer_that_falls_silent_is_noticed_under_curve() {
+    let plain = (MechanismConfig::Null, MechanismConfig::Null);
+    for (server, client) in [curve(), plain] {
+        let mut config = options(server);
+        config.heartbeat_interval = Some(Duration::from_millis(2));
+        config.heartbeat_timeout = Some(Duration::from_secs(1));
+        let server = &mut Side::new(config);
+        let endpoint = server.bind(WIRES[0]);
+        let mut client = Scripted::new(tcp(&endpoint), client);
+        client.event(|event| matches!(event, Protocol::Connected(_)));
+        server.await_link();
+        // What comes are PINGs, and the machine answers them.
+        for _ in 0..50 {
+            client.step().unwrap();
+        }
+        client.machine.send("alive").unwrap();
+        client.transmit();
+        assert!(server.recv() == "alive");
+        assert_eq!(server.handle.counters().open.value(), 1);
+        // From now on nobody does.
+        let event = server.wait_event("the end", |event| {
+            matches!(event, Event::Disconnected { .. })
+        });
+        let Event::Disconnected { reason, .. } = event else {
+            unreachable!("waited for")
+        };
+        assert_eq!(reason, CloseReason::Protocol(Error::HeartbeatTimeout));
+    }
+}
+
+#[test]
+fn a_peer_is_silent_no_longer_than_it_has_said_under_curve() {
+    let (server, client) = curve();
+    let mut server = Side::new(options(server));
+    let endpoint = server.bind(WIRES[0]);
+    let mut client = Scripted::new(tcp(&endpoint), client);
+    client.event(|event| matches!(event, Protocol::Connected(_)));
+    let ping = zmtp::Command::Ping {
+        ttl: 1,
+        context: b"",
+    };
+    client.machine.send_command(ping).unwrap();
+    client.transmit();
+    let event = server.wait_event("the end", |event| {
+        matches!(event, Event::Disconnected { .. })
+    });
+    let Event::Disconnected { reason, .. } = event else {
+        unreachable!("waited for")
+    };
+    assert_eq!(reason, CloseReason::Protocol(Error::PeerTtlExpired));
 }
 
 #[test]

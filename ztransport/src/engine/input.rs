@@ -120,6 +120,7 @@ impl Engine {
         let subscriptions = connection.options.subscriptions.as_ref();
         self.follower = subscriptions.map(|wanted| wanted.follow(Some(connection.io.clone())));
         self.watch_traffic(connection);
+        self.begin_heartbeats(connection);
         connection.handle.counters().established.add(1);
         connection.handle.counters().open.add(1);
         connection.handle.emit(|| Event::HandshakeSucceeded {
@@ -243,6 +244,7 @@ impl Engine {
                 return Err(CloseReason::PeerClosed);
             }
             self.progress = true;
+            self.heard = true;
             if !body || !pipes.inbound.wants_body() {
                 let was_full = filled.was_full;
                 if !self.scan(connection)? {
@@ -291,6 +293,7 @@ impl Engine {
         };
         self.paused = false;
         let mut wake = false;
+        let mut ping = None;
         let result = loop {
             let scanned = pipes.inbound.scan(&self.limits);
             wake |= scanned.reader_was_idle;
@@ -302,16 +305,18 @@ impl Engine {
                         break Ok(false);
                     }
                 }
-                Scan::Command(body) => {
-                    if let Err(reason) = obey(body, &mut self.control) {
-                        break Err(reason);
-                    }
-                }
+                Scan::Command(body) => match obey(body, &mut self.control) {
+                    Ok(ttl) => ping = ping.or(ttl),
+                    Err(reason) => break Err(reason),
+                },
                 Scan::Invalid(error) => break Err(error.into()),
             }
         };
         if wake {
             pipes.wake_socket();
+        }
+        if let Some(ttl) = ping {
+            self.on_ping(connection, ttl);
         }
         if !self.control.is_empty() && result.is_ok() {
             self.flush(connection)?;
@@ -319,8 +324,15 @@ impl Engine {
         result
     }
 
-    pub(super) fn on_command(&mut self, body: &[u8]) -> Result<(), CloseReason> {
-        obey(body, &mut self.control)
+    pub(super) fn on_command(
+        &mut self,
+        connection: &Connection,
+        body: &[u8],
+    ) -> Result<(), CloseReason> {
+        if let Some(ttl) = obey(body, &mut self.control)? {
+            self.on_ping(connection, ttl);
+        }
+        Ok(())
     }
 
     /// After our side is shut down: reads and forgets, until there is nothing or the peer closes.
@@ -345,19 +357,19 @@ impl Engine {
     }
 }
 
-/// Does what a command asks for: the answer goes to `control`.
-fn obey(body: &[u8], control: &mut Vec<u8>) -> Result<(), CloseReason> {
+/// Does what a command asks for: the answer goes to `control`. The time to live that a PING gives, if it does.
+fn obey(body: &[u8], control: &mut Vec<u8>) -> Result<Option<u16>, CloseReason> {
     match Command::decode(body) {
-        Ok(Command::Ping { context, .. }) => {
+        Ok(Command::Ping { context, ttl }) => {
             // A peer that asks faster than it takes answers gets no more of them.
             if control.len() < MAX_CONTROL {
                 Command::Pong { context }.encode(control);
             }
-            Ok(())
+            Ok((ttl > 0).then_some(ttl))
         }
         // Unknown and misplaced commands are ignored after the handshake.
-        Ok(_) => Ok(()),
-        Err(error) if error.is_ignorable_command() => Ok(()),
+        Ok(_) => Ok(None),
+        Err(error) if error.is_ignorable_command() => Ok(None),
         Err(error) => Err(CloseReason::Protocol(error)),
     }
 }

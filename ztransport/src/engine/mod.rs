@@ -16,6 +16,7 @@
 
 mod arrival;
 mod attention;
+mod heartbeat;
 mod input;
 mod notices;
 mod output;
@@ -40,6 +41,7 @@ use zpipe::{
 use self::{
     arrival::Arrival,
     attention::Attention,
+    heartbeat::Pulse,
     raw::Raw,
     refusal::{Refusals, Refused},
     translator::Translator,
@@ -92,6 +94,8 @@ pub(crate) mod events {
     pub(crate) const ACKNOWLEDGED: u32 = 16384;
     /// Time to see whether a message is still arriving.
     pub(crate) const ARRIVAL: u32 = 32768;
+    /// Time for a heartbeat, or for having heard of the peer.
+    pub(crate) const HEARTBEAT: u32 = 65536;
 }
 
 /// Each event is a bit of its own.
@@ -112,6 +116,7 @@ const _: () = {
         CONDEMN,
         ACKNOWLEDGED,
         ARRIVAL,
+        HEARTBEAT,
     ];
     let (mut at, mut seen) = (0, 0);
     while at < all.len() {
@@ -182,6 +187,9 @@ pub(crate) struct Engine {
     between_bodies: bool,
     /// Bytes have come in since the last [`Engine::take_progress`].
     progress: bool,
+    /// Bytes have come in since the heartbeats looked.
+    heard: bool,
+    pulse: Option<Box<Pulse>>,
     limits: FrameLimits,
     /// For traffic that is not what lies in the ropes.
     translator: Option<Box<Translator>>,
@@ -358,6 +366,8 @@ impl Engine {
             ask_after: ASK_MIN,
             between_bodies: false,
             progress: false,
+            heard: false,
+            pulse: None,
             limits: options.frame_limits(),
             translator: None,
             raw: None,
@@ -421,6 +431,10 @@ impl Engine {
         }
         if pending & events::TICK != 0 {
             self.on_tick(connection);
+            pending |= events::WRITE;
+        }
+        if result.is_ok() && pending & events::HEARTBEAT != 0 {
+            result = self.on_heartbeat(connection);
             pending |= events::WRITE;
         }
         if result.is_ok() && pending & (events::WRITE | events::CLOSE) != 0 {
@@ -487,6 +501,7 @@ impl Engine {
         self.sink = None;
         self.follower = None;
         self.arrival.pause();
+        self.stop_heartbeats();
         self.ask_after = ASK_MIN;
         self.take_back_question(connection);
         if matches!(phase, Phase::Draining) {

@@ -48,6 +48,8 @@ pub(super) struct Translator {
     /// For the stream; the bytes before `sent` are gone.
     out: Vec<u8>,
     sent: usize,
+    /// The time to live that a PING of the peer has given.
+    ping: Option<u16>,
     /// Bytes of `out` that answer PING.
     answers: usize,
     /// Bytes of the rope that `out` stands for, and those of them that are released.
@@ -85,6 +87,7 @@ impl Translator {
             rope: Decoder::new(&unlimited),
             out: std::mem::take(out),
             sent: 0,
+            ping: None,
             answers: 0,
             staged: 0,
             released: 0,
@@ -160,12 +163,15 @@ impl Translator {
         match Command::decode(body) {
             Ok(Command::Subscribe { topic }) => subscription(1, topic),
             Ok(Command::Cancel { topic }) => subscription(0, topic),
-            // A peer that asks faster than it takes answers gets no more of them.
-            Ok(Command::Ping { context, .. }) if self.answers < MAX_CONTROL => {
-                let before = self.out.len();
-                self.encoder
-                    .encode_command(Command::Pong { context }, &mut self.out);
-                self.answers += self.out.len() - before;
+            Ok(Command::Ping { context, ttl }) => {
+                self.ping = self.ping.or_else(|| (ttl > 0).then_some(ttl));
+                // A peer that asks faster than it takes answers gets no more of them.
+                if self.answers < MAX_CONTROL {
+                    let before = self.out.len();
+                    self.encoder
+                        .encode_command(Command::Pong { context }, &mut self.out);
+                    self.answers += self.out.len() - before;
+                }
                 Ok(None)
             }
             // Unknown and misplaced commands are ignored after the handshake.
@@ -206,6 +212,13 @@ impl Translator {
     /// Sends this message before all that lies in the rope.
     pub(super) fn say(&mut self, message: &Message) {
         self.encoder.encode_message(message, &mut self.out);
+    }
+
+    /// Sends this command, unless there is something that the stream has not taken.
+    pub(super) fn say_command(&mut self, command: Command<'_>) {
+        if !self.has_output() {
+            self.encoder.encode_command(command, &mut self.out);
+        }
     }
 
     /// Whether a part of a message has gone out and the rest has not.
@@ -292,6 +305,7 @@ impl Engine {
                 return Err(CloseReason::PeerClosed);
             }
             self.progress = true;
+            self.heard = true;
             if let Some(used) = self.translate(connection, input)? {
                 self.keep_for_later(Bytes::copy_from_slice(&input[used..]));
                 return Ok(());
@@ -325,6 +339,12 @@ impl Engine {
             connection.handle.counters().unwanted.add(passed);
         }
         self.paused = translator.held.is_some();
+        if let Some(ttl) = translator.ping.take() {
+            self.on_ping(connection, ttl);
+        }
+        let Some(translator) = &self.translator else {
+            return Ok(None);
+        };
         if translator.has_output() {
             self.flush(connection)?;
         }

@@ -148,6 +148,7 @@ impl Engine {
             if read == 0 {
                 return Err(CloseReason::PeerClosed);
             }
+            self.heard = true;
             look(self, input)?;
             budget = budget.saturating_sub(read);
         }
@@ -178,7 +179,7 @@ impl Engine {
                     }
                 }
                 Ok(Some(Passed::Command(body))) => {
-                    if let Err(reason) = self.on_command(&body) {
+                    if let Err(reason) = self.on_command(connection, &body) {
                         break Err(reason);
                     }
                 }
