@@ -69,10 +69,7 @@ fn apply(socket: &Socket<Dynamic>, options: &Options) -> Result<(), Error> {
             Flag::Manual => socket.set_manual(true),
             Flag::ManualLastValue => socket.set_manual_last_value(true),
             Flag::NoDrop => socket.set_no_drop(true),
-            Flag::InvertMatching => match socket.set_invert_matching(true) {
-                Err(Error::NotSupported) => socket.set_invert_publishing(true),
-                done => done,
-            },
+            Flag::InvertMatching => socket.set_invert_matching(true),
             Flag::OnlyFirstSubscribe => socket.set_only_first_subscribe(true),
             Flag::VerboseUnsubscribe => socket.set_verbose_unsubscribe(true),
             Flag::NoStreamNotify => socket.set_stream_notify(false),

@@ -158,15 +158,21 @@ impl Context {
     /// As for [`socket`](Self::socket); [`Error::NotSupported`] for a type that this crate does not
     /// implement.
     pub fn dynamic(&self, socket_type: SocketType) -> Result<Socket<Dynamic>, Error> {
-        SocketBuilder::new(self.clone(), socket_type).build()
+        self.build_dynamic(socket_type).build()
+    }
+
+    /// Sets up a socket whose type is chosen at run time.
+    #[must_use]
+    pub fn build_dynamic(&self, socket_type: SocketType) -> SocketBuilder<Dynamic> {
+        SocketBuilder::new(self.clone(), socket_type)
     }
 
     pub(crate) fn open<P: Pattern>(
         &self,
         socket_type: SocketType,
+        state: P::State,
         options: SocketOptions,
     ) -> Result<Socket<P>, Error> {
-        let state = P::state(socket_type).ok_or(Error::NotSupported)?;
         let ready = ReadySet::new();
         let notifier = ready.notifier(MAIL_TOKEN);
         let (letters, mailbox) = zpipe::mailbox(notifier.clone());

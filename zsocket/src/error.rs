@@ -2,8 +2,10 @@
 
 use std::{fmt, io};
 
-use zmtp::Message;
+use zmtp::{Message, SocketType};
 use ztransport::{CloseReason, Endpoint, EndpointError, net::BindError};
+
+use crate::options::{Access, Kind};
 
 /// Why a call failed. Each variant names the errno that libzmq uses for it.
 #[derive(Debug)]
@@ -16,8 +18,7 @@ pub enum Error {
     WrongState,
     /// The context was shut down. Close the socket. `ETERM`.
     Terminated,
-    /// This socket type does not send, does not receive, does not have this option, or does not go over this transport.
-    /// `ENOTSUP`.
+    /// This socket type does not send, does not receive, or does not go over this transport. `ENOTSUP`.
     NotSupported,
     /// This socket has its one peer: a PAIR is for two. Or it knows the peer under the routing id that was to be given
     /// to a new one. Disconnect it first. libzmq says nothing, and the new
@@ -52,6 +53,45 @@ pub enum Error {
         option: &'static str,
         /// What it takes.
         expected: &'static str,
+    },
+    /// The option takes another kind of value. `EINVAL`.
+    OptionKind {
+        /// The option's name.
+        option: &'static str,
+        /// What it takes.
+        expected: Kind,
+        /// Whether it takes [`Value::None`](crate::Value::None) as well.
+        or_none: bool,
+    },
+    /// There is no option of this name, or with this number. `EINVAL`.
+    UnknownOption {
+        /// What was asked for.
+        option: String,
+        /// The name of one that may be meant.
+        similar: Option<&'static str>,
+        /// Why there is no such option, if libzmq has it.
+        reason: Option<&'static str>,
+    },
+    /// Sockets of this type do not have the option. `EINVAL`.
+    OptionNotOfType {
+        /// The option's name.
+        option: &'static str,
+        /// The type of the socket.
+        socket_type: SocketType,
+        /// The types that have it.
+        types: &'static [SocketType],
+    },
+    /// The option is settled since the socket was bound or connected for the first time: set it before. `EINVAL`.
+    OptionTooLate {
+        /// The option's name.
+        option: &'static str,
+    },
+    /// The option can only be read, or only be set. `EINVAL`.
+    OptionAccess {
+        /// The option's name.
+        option: &'static str,
+        /// What can be done with it.
+        access: Access,
     },
     /// The context has as many sockets as it may have. `EMFILE`.
     TooManySockets {
@@ -118,6 +158,45 @@ impl fmt::Display for Error {
             Self::InvalidOption { option, expected } => {
                 write!(f, "invalid value for {option}: expected {expected}")
             }
+            Self::OptionKind {
+                option,
+                expected,
+                or_none,
+            } => {
+                let or_none = if *or_none { ", or none" } else { "" };
+                write!(f, "{option} takes {}{or_none}", expected.written())
+            }
+            Self::UnknownOption {
+                option,
+                similar,
+                reason,
+            } => {
+                write!(f, "there is no option {option:?}")?;
+                if let Some(reason) = reason {
+                    write!(f, ": {reason}")?;
+                }
+                if let Some(similar) = similar {
+                    write!(f, ": did you mean {similar}?")?;
+                }
+                Ok(())
+            }
+            Self::OptionNotOfType {
+                option,
+                socket_type,
+                types,
+            } => {
+                let types: Vec<_> = types.iter().map(|socket_type| socket_type.name()).collect();
+                let (name, types) = (socket_type.name(), types.join(", "));
+                write!(f, "{option} is no option of {name}: it is one of {types}")
+            }
+            Self::OptionTooLate { option } => write!(
+                f,
+                "{option} cannot be changed any more: set it before the socket binds or connects"
+            ),
+            Self::OptionAccess { option, access } => match access {
+                Access::ReadOnly => write!(f, "{option} can only be read"),
+                _ => write!(f, "{option} can only be set"),
+            },
             Self::TooManySockets { limit } => {
                 write!(
                     f,

@@ -56,6 +56,13 @@
 //! - A sender without room waits ([`send_timeout`](Socket::set_send_timeout)), and goes on when a pipe has
 //!   drained to half.
 //!
+//! # Options
+//!
+//! Each option has a setter and a getter at [`Socket`] and a method at [`SocketBuilder`]; what all sockets have is there for all, the others
+//! for the patterns that have them. [`Socket::set_option`] takes options by name, or by libzmq's name or number, with values that may be text, and
+//! [`OptionId`] tells about each. Whether a peer that is silent is still there is found out by
+//! [heartbeats](Socket::set_heartbeat_interval), which are off by default.
+//!
 //! # Nothing is lost silently
 //!
 //! A message that cannot be sent comes back in [`SendError`]. One that is dropped later, because its peer went
@@ -96,6 +103,7 @@ pub use self::{
     error::{Error, PeerLoss, SendError},
     into_message::IntoMessage,
     monitor::Monitor,
+    options::{Access, Effect, IntoOptionId, Kind, OptionId, Value},
     peer::{PeerId, PeerInfo, PeerStats},
     requester::{Requester, RequesterBuilder, RequesterStats, Ticket},
     responder::{Request, Responder, ResponderBuilder, ResponderStats, Stopped},
@@ -103,9 +111,10 @@ pub use self::{
     stats::{Connections, Dropped, SocketStats},
     term_report::TermReport,
     types::{
-        CanConflate, CanConflateByTopic, CanGreet, CanHiccup, CanName, CanProbe, CanPublish,
-        CanReceive, CanRequest, CanRoute, CanSend, CanStream, CanSubscribe, Dealer, Dynamic, Pair,
-        Pattern, Pub, Pull, Push, Rep, Req, Router, Stream, Sub, TypedPattern, XPub, XSub,
+        CanConflate, CanConflateByTopic, CanGreet, CanHiccup, CanInsist, CanMatch, CanName,
+        CanPassSubscriptions, CanProbe, CanPublish, CanReceive, CanRequest, CanRoute, CanSend,
+        CanStream, CanSubscribe, Dealer, Dynamic, Pair, Pattern, Pub, Pull, Push, Rep, Req, Router,
+        Stream, Sub, TypedPattern, XPub, XSub,
     },
 };
 pub use bytes::Bytes;

@@ -1,15 +1,11 @@
 //! The types of sockets, as type parameters.
 
-use bytes::Bytes;
 use zmtp::SocketType;
 
 use crate::pattern::{self, Any, State};
 
 pub(crate) mod sealed {
-    use super::{
-        Bytes, SocketType, State,
-        pattern::{Publisher, Req, Router, Stream, Subscriber},
-    };
+    use super::{SocketType, State};
 
     /// What only this crate can implement.
     pub trait Sealed {
@@ -18,60 +14,6 @@ pub(crate) mod sealed {
 
         /// The state of a new socket, if there is a pattern for this type.
         fn state(socket_type: SocketType) -> Option<Self::State>;
-    }
-
-    /// Where the state of a ROUTER is.
-    pub trait Routes: Sealed {
-        /// None in a socket of another type.
-        fn router(state: &mut Self::State) -> Option<&mut Router>;
-    }
-
-    /// Where the state of a STREAM is.
-    pub trait Streams: Sealed {
-        /// None in a socket of another type.
-        fn stream(state: &mut Self::State) -> Option<&mut Stream>;
-    }
-
-    /// Where it says what the peer is called that is connected to next.
-    pub trait Names: Sealed {
-        /// None in a socket of another type.
-        fn next_name(state: &mut Self::State) -> Option<&mut Option<Bytes>>;
-    }
-
-    /// Where it says what peers are sent before everything else.
-    pub trait Greets: Sealed {
-        /// None in a socket of another type.
-        fn hello(state: &mut Self::State) -> Option<&mut Option<Bytes>>;
-    }
-
-    /// Where it says what is received when a connection is lost that the socket had made.
-    pub trait Hiccups: Sealed {
-        /// None in a socket of another type.
-        fn hiccup(state: &mut Self::State) -> Option<&mut Option<Bytes>>;
-    }
-
-    /// Where the state of a REQ is.
-    pub trait Requests: Sealed {
-        /// None in a socket of another type.
-        fn req(state: &mut Self::State) -> Option<&mut Req>;
-    }
-
-    /// Where the state of a PUB or XPUB is.
-    pub trait Publishes: Sealed {
-        /// None in a socket of another type.
-        fn publisher(state: &mut Self::State) -> Option<&mut dyn Publisher>;
-    }
-
-    /// Where the state of a SUB or XSUB is.
-    pub trait Subscribes: Sealed {
-        /// None in a socket of another type.
-        fn subscriber(state: &mut Self::State) -> Option<&mut dyn Subscriber>;
-    }
-
-    /// Where it says whether new peers are sent an empty message.
-    pub trait Probes: Sealed {
-        /// None in a socket of another type.
-        fn probe(state: &mut Self::State) -> Option<&mut bool>;
     }
 }
 
@@ -91,31 +33,40 @@ pub trait CanSend: Pattern {}
 pub trait CanReceive: Pattern {}
 
 /// Patterns that send to the peer that a message names.
-pub trait CanRoute: Pattern + sealed::Routes {}
+pub trait CanRoute: Pattern {}
+
+/// Patterns to which a message that reaches nobody may be an error.
+pub trait CanInsist: Pattern {}
 
 /// Patterns that send and receive bytes without frames.
-pub trait CanStream: Pattern + sealed::Streams {}
+pub trait CanStream: Pattern {}
 
 /// Patterns whose peers have names, which the application can give.
-pub trait CanName: Pattern + sealed::Names {}
+pub trait CanName: Pattern {}
 
 /// Patterns that can send each peer something before everything else.
-pub trait CanGreet: Pattern + sealed::Greets {}
+pub trait CanGreet: Pattern {}
 
 /// Patterns that can receive that a connection of their own was lost.
-pub trait CanHiccup: Pattern + sealed::Hiccups {}
+pub trait CanHiccup: Pattern {}
 
 /// Patterns that send requests.
-pub trait CanRequest: Pattern + sealed::Requests {}
+pub trait CanRequest: Pattern {}
 
 /// Patterns that send each message to all who have subscribed to it.
-pub trait CanPublish: Pattern + sealed::Publishes {}
+pub trait CanPublish: Pattern {}
 
 /// Patterns that subscribe to messages.
-pub trait CanSubscribe: Pattern + sealed::Subscribes {}
+pub trait CanSubscribe: Pattern {}
+
+/// Patterns that match messages with subscriptions.
+pub trait CanMatch: Pattern {}
+
+/// Patterns to which subscriptions are messages: of their peers, or of the application.
+pub trait CanPassSubscriptions: Pattern {}
 
 /// Patterns that can make themselves known to a ROUTER.
-pub trait CanProbe: Pattern + sealed::Probes {}
+pub trait CanProbe: Pattern {}
 
 /// Patterns for which it may be enough that the latest message waits.
 pub trait CanConflate: Pattern {}
@@ -150,29 +101,29 @@ patterns! {
     Pair: CanSend CanReceive;
     /// Sends each message to all SUB and XSUB peers that have subscribed to it. It never waits: a peer whose pipe is full
     /// loses the message, which is counted.
-    Pub: CanSend CanConflate;
+    Pub: CanSend CanConflate CanPublish CanMatch CanPassSubscriptions;
     /// Receives from its PUB and XPUB peers what it has subscribed to, one message of each in turn.
-    Sub: CanReceive CanConflate CanConflateByTopic;
+    Sub: CanReceive CanConflate CanConflateByTopic CanSubscribe CanMatch;
     /// Like PUB, and receives what its peers subscribe to and cancel: messages of the byte 01 or 00 and the topic. Half of
     /// a proxy.
-    XPub: CanSend CanReceive;
+    XPub: CanSend CanReceive CanPublish CanMatch CanPassSubscriptions;
     /// Like SUB, without filtering again what comes, and subscribes by sending messages of the byte 01 or 00 and the topic.
     /// Other messages go to all its peers. The other half of a proxy.
-    XSub: CanSend CanReceive;
+    XSub: CanSend CanReceive CanSubscribe CanPassSubscriptions;
     /// Sends each message to one of its PULL peers in turn; waits while none has room.
     Push: CanSend CanConflate;
     /// Receives from its PUSH peers, one message of each in turn.
     Pull: CanReceive CanConflate CanConflateByTopic;
     /// Sends a request to one of its REP or ROUTER peers in turn, then receives the reply.
-    Req: CanSend CanReceive;
+    Req: CanSend CanReceive CanRequest CanProbe;
     /// Receives a request from one of its REQ or DEALER peers in turn, then sends the reply to it.
-    Rep: CanSend CanReceive;
+    Rep: CanSend CanReceive CanInsist CanProbe;
     /// Sends each message to one of its REP, DEALER or ROUTER peers in turn, and receives from each in turn, without
     /// envelopes and in any order: an asynchronous REQ, or half of a broker.
-    Dealer: CanSend CanReceive CanConflate;
+    Dealer: CanSend CanReceive CanConflate CanGreet CanHiccup CanProbe;
     /// Sends each message to the REQ, DEALER or ROUTER peer whose routing id is its first frame, and receives from each in
     /// turn, with the routing id put before: a server that answers in any order, or the other half of a broker.
-    Router: CanSend CanReceive;
+    Router: CanSend CanReceive CanRoute CanInsist CanName CanGreet CanProbe;
     /// Talks to programs that do not speak ZMTP, such as web browsers: bytes over tcp and ipc, as they are. Not over inproc
     /// ([`Error::NotSupported`](crate::Error::NotSupported)).
     ///
@@ -219,7 +170,7 @@ patterns! {
     /// assert!(page.ends_with("hello"));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    Stream: CanSend CanReceive;
+    Stream: CanSend CanReceive CanStream CanName;
 }
 
 /// A socket whose type is chosen at run time; sending or receiving where the type cannot is
@@ -238,75 +189,15 @@ impl CanSend for Dynamic {}
 impl CanReceive for Dynamic {}
 impl CanConflate for Dynamic {}
 impl CanConflateByTopic for Dynamic {}
-
-/// Says where in the state of each pattern something is that only some of them have.
-macro_rules! parts {
-    ($ability:ident $sealed:ident $part:ident: $type:ty; $($name:ident => |$state:ident| $found:expr;)*) => {$(
-        impl sealed::$sealed for $name {
-            fn $part($state: &mut Self::State) -> Option<&mut $type> {
-                $found
-            }
-        }
-        impl $ability for $name {}
-    )*};
-}
-
-parts! {
-    CanRoute Routes router: pattern::Router;
-    Router => |state| Some(state);
-    Dynamic => |state| state.router();
-}
-
-parts! {
-    CanStream Streams stream: pattern::Stream;
-    Stream => |state| Some(state);
-    Dynamic => |state| state.stream();
-}
-
-parts! {
-    CanName Names next_name: Option<Bytes>;
-    Router => |state| Some(&mut state.next_name);
-    Stream => |state| Some(&mut state.next_name);
-    Dynamic => |state| state.next_name();
-}
-
-parts! {
-    CanGreet Greets hello: Option<Bytes>;
-    Dealer => |state| Some(&mut state.hello);
-    Router => |state| Some(&mut state.hello);
-    Dynamic => |state| state.hello_mut();
-}
-
-parts! {
-    CanHiccup Hiccups hiccup: Option<Bytes>;
-    Dealer => |state| Some(&mut state.hiccup);
-    Dynamic => |state| state.hiccup_mut();
-}
-
-parts! {
-    CanRequest Requests req: pattern::Req;
-    Req => |state| Some(state);
-    Dynamic => |state| state.req();
-}
-
-parts! {
-    CanPublish Publishes publisher: dyn pattern::Publisher;
-    Pub => |state| Some(state);
-    XPub => |state| Some(state);
-    Dynamic => |state| state.publisher();
-}
-
-parts! {
-    CanSubscribe Subscribes subscriber: dyn pattern::Subscriber;
-    Sub => |state| Some(state);
-    XSub => |state| Some(state);
-    Dynamic => |state| state.subscriber();
-}
-
-parts! {
-    CanProbe Probes probe: bool;
-    Req => |state| Some(&mut state.probe);
-    Dealer => |state| Some(&mut state.probe);
-    Router => |state| Some(&mut state.probe);
-    Dynamic => |state| state.probe();
-}
+impl CanRoute for Dynamic {}
+impl CanInsist for Dynamic {}
+impl CanStream for Dynamic {}
+impl CanName for Dynamic {}
+impl CanGreet for Dynamic {}
+impl CanHiccup for Dynamic {}
+impl CanRequest for Dynamic {}
+impl CanPublish for Dynamic {}
+impl CanSubscribe for Dynamic {}
+impl CanMatch for Dynamic {}
+impl CanPassSubscriptions for Dynamic {}
+impl CanProbe for Dynamic {}

@@ -141,11 +141,6 @@ impl<S: State> Core<S> {
         }
     }
 
-    /// Whether the socket is bound or connected anywhere.
-    pub(crate) fn has_endpoints(&self) -> bool {
-        !self.attachments.is_empty()
-    }
-
     /// Streams are taken as they are only where there are streams.
     fn check_transport(&self, endpoint: &Endpoint) -> Result<(), Error> {
         if self.state.is_raw() && matches!(endpoint, Endpoint::Inproc(_)) {
@@ -169,8 +164,8 @@ impl<S: State> Core<S> {
     }
 
     fn transport_options(&self) -> Options {
-        let (socket_type, receives) = (self.state.socket_type(), self.state.receives());
-        let mut options = self.options.transport(socket_type, receives);
+        let mut options = self.options.transport();
+        options.receives = self.state.receives();
         options.wants_rest = self.state.wants_rest_of_strangers();
         options.raw = self.state.is_raw();
         let Notify {
@@ -211,8 +206,8 @@ pub(super) fn set_marks(link: &mut Link, options: &SocketOptions) {
         bytes: 0,
     };
     if link.driver.is_some() {
-        link.writer.set_limits(limits(options.send_hwm));
-        link.reader.set_limits(limits(options.recv_hwm));
+        link.writer.set_limits(limits(options.transport.send_hwm));
+        link.reader.set_limits(limits(options.transport.recv_hwm));
     }
 }
 

@@ -50,6 +50,17 @@ impl<S: State> Core<S> {
             // It has to come as a message, so that it can be shared. The pattern is not asked before.
             return Err(Refusal::TooLargeToCopy);
         }
+        if self.subscriptions.is_some()
+            && let Outgoing::Message(message) = message
+            && message.len() > 1
+        {
+            let has_rest = self.state.take_own(message)?;
+            self.tell_changes();
+            self.drop_spent();
+            if !has_rest {
+                return Ok(());
+            }
+        }
         let mut places = std::mem::take(&mut self.recipients);
         places.clear();
         let (first, is_whole) = message.first();

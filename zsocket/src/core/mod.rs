@@ -6,6 +6,7 @@
 //! - `peers` takes in who comes and goes, `introductions` tells the application about them,
 //! - `send`, `fan_out` and `recv` move messages, `wait` waits for what they lack,
 //! - `subscriptions` takes in what subscribers ask for, and tells publishers,
+//! - `options` sets and reads options,
 //! - `endpoints` binds and connects, `statistics` counts, `diagnosis` says what is wrong.
 //!
 //! Everything runs on the application's thread, inside a call. What happened meanwhile, links that came, went,
@@ -22,6 +23,7 @@ mod diagnosis;
 mod endpoints;
 mod fan_out;
 mod introductions;
+mod options;
 mod outgoing;
 mod peers;
 mod recv;

@@ -136,6 +136,7 @@ impl<S: State> Core<S> {
                 .filter(|slot| !slot.link.writer.is_closed())
             else {
                 if otherwise == Otherwise::Wait {
+                    self.state.on_unroutable();
                     return Err(Refusal::Unroutable);
                 }
                 self.stats.dropped.no_peer += 1;
@@ -196,7 +197,7 @@ impl<S: State> Core<S> {
 
     /// Drops what the pattern has no use for any more.
     #[inline]
-    fn drop_spent(&mut self) {
+    pub(super) fn drop_spent(&mut self) {
         let spent = self.state.take_spent();
         if !spent.is_empty() {
             self.deferral.begin();

@@ -21,7 +21,7 @@ impl<S: State> Core<S> {
     #[inline(never)]
     pub(super) fn take_in(&mut self) {
         self.deferral.begin();
-        self.state.limit_input(self.options.recv_hwm);
+        self.state.limit_input(self.options.transport.recv_hwm);
         if !self.offered.is_empty() {
             self.offer_again();
         }

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use zmtp::{Frame, SocketType};
 
-use super::{At, Notify, Route, Source, State};
+use super::{At, Notify, Route, Settings, Source, State};
 use crate::error::Refusal;
 
 /// A DEALER socket has no state beyond the turns of its links, and options.
@@ -22,6 +22,10 @@ pub struct Dealer {
 impl State for Dealer {
     fn socket_type(&self) -> SocketType {
         SocketType::Dealer
+    }
+
+    fn settings(&mut self) -> Settings<'_> {
+        Settings::Dealer(self)
     }
 
     fn streams(&self) -> bool {

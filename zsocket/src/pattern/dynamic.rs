@@ -4,8 +4,8 @@ use bytes::Bytes;
 use zmtp::{Frame, Message, SocketType};
 
 use super::{
-    Admission, At, Change, Dealer, Frames, Notify, Pair, Pub, Publisher, Pull, Push, Rep, Req,
-    Route, Router, Source, State, Stream, Sub, Subscriber, Verdict, View, XPub, XSub,
+    Admission, At, Change, Dealer, Frames, Notify, Pair, Pub, Pull, Push, Rep, Req, Route, Router,
+    Settings, Source, State, Stream, Sub, Verdict, View, XPub, XSub,
 };
 use crate::error::Refusal;
 
@@ -41,86 +41,6 @@ macro_rules! any {
 
 any! { Pair Pub Sub XPub XSub Push Pull Req Rep Dealer Router Stream }
 
-impl Any {
-    /// The state of a REQ, if it is one.
-    pub(crate) fn req(&mut self) -> Option<&mut Req> {
-        match self {
-            Self::Req(req) => Some(req),
-            _ => None,
-        }
-    }
-
-    /// The state of a ROUTER, if it is one.
-    pub(crate) fn router(&mut self) -> Option<&mut Router> {
-        match self {
-            Self::Router(router) => Some(router),
-            _ => None,
-        }
-    }
-
-    /// The state of a PUB or XPUB, if it is one.
-    pub(crate) fn publisher(&mut self) -> Option<&mut dyn Publisher> {
-        match self {
-            Self::Pub(state) => Some(state),
-            Self::XPub(state) => Some(state),
-            _ => None,
-        }
-    }
-
-    /// The state of a SUB or XSUB, if it is one.
-    pub(crate) fn subscriber(&mut self) -> Option<&mut dyn Subscriber> {
-        match self {
-            Self::Sub(state) => Some(state),
-            Self::XSub(state) => Some(state),
-            _ => None,
-        }
-    }
-
-    /// The state of a STREAM, if it is one.
-    pub(crate) fn stream(&mut self) -> Option<&mut Stream> {
-        match self {
-            Self::Stream(stream) => Some(stream),
-            _ => None,
-        }
-    }
-
-    /// What the peer that is connected to next is to be called, of those who call peers by a name.
-    pub(crate) fn next_name(&mut self) -> Option<&mut Option<Bytes>> {
-        match self {
-            Self::Router(router) => Some(&mut router.next_name),
-            Self::Stream(stream) => Some(&mut stream.next_name),
-            _ => None,
-        }
-    }
-
-    /// What peers are told on each connection, of those that can.
-    pub(crate) fn hello_mut(&mut self) -> Option<&mut Option<Bytes>> {
-        match self {
-            Self::Dealer(dealer) => Some(&mut dealer.hello),
-            Self::Router(router) => Some(&mut router.hello),
-            _ => None,
-        }
-    }
-
-    /// What is received when a connection of the socket's own is lost, of those that can.
-    pub(crate) fn hiccup_mut(&mut self) -> Option<&mut Option<Bytes>> {
-        match self {
-            Self::Dealer(dealer) => Some(&mut dealer.hiccup),
-            _ => None,
-        }
-    }
-
-    /// Whether new peers are sent an empty message, of those that can.
-    pub(crate) fn probe(&mut self) -> Option<&mut bool> {
-        match self {
-            Self::Req(req) => Some(&mut req.probe),
-            Self::Dealer(dealer) => Some(&mut dealer.probe),
-            Self::Router(router) => Some(&mut router.probe),
-            _ => None,
-        }
-    }
-}
-
 // What is not handed on would be the default, whatever the pattern says.
 #[deny(clippy::missing_trait_methods)]
 impl State for Any {
@@ -130,6 +50,10 @@ impl State for Any {
 
     fn streams(&self) -> bool {
         each!(self, state => state.streams())
+    }
+
+    fn settings(&mut self) -> Settings<'_> {
+        each!(self, state => state.settings())
     }
 
     fn receives(&self) -> bool {
@@ -189,6 +113,10 @@ impl State for Any {
         each!(self, state => state.recipients(first, is_whole, places))
     }
 
+    fn take_own(&mut self, message: &mut Message) -> Result<bool, Refusal> {
+        each!(self, state => state.take_own(message))
+    }
+
     fn sent_to_many(&mut self) {
         each!(self, state => state.sent_to_many());
     }
@@ -223,6 +151,10 @@ impl State for Any {
 
     fn unsent(&mut self) {
         each!(self, state => state.unsent());
+    }
+
+    fn on_unroutable(&mut self) {
+        each!(self, state => state.on_unroutable());
     }
 
     fn take_spent(&mut self) -> Vec<Frame> {

@@ -141,6 +141,79 @@ pub enum Admission {
     Refuse(At),
 }
 
+/// What the options of a pattern are kept in, if it has any of its own.
+pub enum Settings<'a> {
+    /// It has none.
+    None,
+    /// Of a REQ.
+    Req(&'a mut Req),
+    /// Of a REP.
+    Rep(&'a mut Rep),
+    /// Of a DEALER.
+    Dealer(&'a mut Dealer),
+    /// Of a ROUTER.
+    Router(&'a mut Router),
+    /// Of a STREAM.
+    Stream(&'a mut Stream),
+    /// Of a PUB or XPUB.
+    Publisher(&'a mut dyn Publisher),
+    /// Of a SUB or XSUB.
+    Subscriber(&'a mut dyn Subscriber),
+}
+
+impl<'a> Settings<'a> {
+    /// Of a REQ.
+    pub(crate) fn req(self) -> Option<&'a mut Req> {
+        match self {
+            Self::Req(req) => Some(req),
+            _ => None,
+        }
+    }
+
+    /// Of a ROUTER.
+    pub(crate) fn router(self) -> Option<&'a mut Router> {
+        match self {
+            Self::Router(router) => Some(router),
+            _ => None,
+        }
+    }
+
+    /// Of a STREAM.
+    pub(crate) fn stream(self) -> Option<&'a mut Stream> {
+        match self {
+            Self::Stream(stream) => Some(stream),
+            _ => None,
+        }
+    }
+
+    /// Of a PUB or XPUB.
+    pub(crate) fn publisher(self) -> Option<&'a mut dyn Publisher> {
+        match self {
+            Self::Publisher(publisher) => Some(publisher),
+            _ => None,
+        }
+    }
+
+    /// Of a SUB or XSUB.
+    pub(crate) fn subscriber(self) -> Option<&'a mut dyn Subscriber> {
+        match self {
+            Self::Subscriber(subscriber) => Some(subscriber),
+            _ => None,
+        }
+    }
+
+    /// The rules of a PUB or XPUB.
+    pub(crate) fn rules(self) -> Option<&'a mut Rules> {
+        self.publisher().map(|publisher| publisher.rules())
+    }
+
+    /// The rules of an XPUB, which receives what its peers ask for.
+    pub(crate) fn receiving_rules(self) -> Option<&'a mut Rules> {
+        let publisher = self.publisher().filter(|publisher| publisher.is_xpub())?;
+        Some(publisher.rules())
+    }
+}
+
 /// What a diagnosis wants to know of a pattern.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct View {
@@ -164,6 +237,11 @@ pub trait State: Send + 'static {
     /// Whether messages follow one another without waiting for answers. Then it pays to gather them;
     /// otherwise each is sent at once, since the peer has nothing else to do.
     fn streams(&self) -> bool;
+
+    /// Its options.
+    fn settings(&mut self) -> Settings<'_> {
+        Settings::None
+    }
 
     /// Whether the socket receives messages. Otherwise those that peers send to it are dropped as they come.
     fn receives(&self) -> bool {
@@ -237,6 +315,13 @@ pub trait State: Send + 'static {
         Ok(true)
     }
 
+    /// Takes out of a message of several frames what is for the pattern itself and not for peers. `false` if nothing is
+    /// left of it.
+    fn take_own(&mut self, message: &mut Message) -> Result<bool, Refusal> {
+        let _ = message;
+        Ok(true)
+    }
+
     /// The message for many was sent.
     fn sent_to_many(&mut self) {}
 
@@ -262,6 +347,9 @@ pub trait State: Send + 'static {
 
     /// The message was dropped, because the one link that it was for is full or gone.
     fn unsent(&mut self) {}
+
+    /// The message was refused, because the one link that it was for is gone.
+    fn on_unroutable(&mut self) {}
 
     /// Frames that are of no use any more, and whose owners may do anything when they are dropped.
     fn take_spent(&mut self) -> Vec<Frame> {

@@ -4,7 +4,7 @@
 use bytes::Bytes;
 use zmtp::{Frame, Message, SocketType};
 
-use super::{Admission, At, MAX_TOPIC, Otherwise, Route, Source, State, Verdict, View};
+use super::{Admission, At, MAX_TOPIC, Otherwise, Route, Settings, Source, State, Verdict, View};
 use crate::{
     error::Refusal,
     routing::{Cancelled, Notices, Present, Subscribed, Topics},
@@ -185,6 +185,10 @@ impl<const RAW: bool> State for Publish<RAW> {
         } else {
             SocketType::Pub
         }
+    }
+
+    fn settings(&mut self) -> Settings<'_> {
+        Settings::Publisher(self)
     }
 
     fn streams(&self) -> bool {

@@ -1,9 +1,10 @@
 //! REP: a request, then its reply, sent back along the request's envelope. RFC 28, "The REP Socket
 //! Type".
 
+use bytes::Bytes;
 use zmtp::{Frame, Message, SocketType};
 
-use super::{At, Frames, Otherwise, Route, Source, State, Verdict, prepare_delimiter};
+use super::{At, Frames, Otherwise, Route, Settings, Source, State, Verdict, prepare_delimiter};
 use crate::error::Refusal;
 
 /// Where a REP socket stands: waiting for a request, or owing a reply.
@@ -11,6 +12,12 @@ use crate::error::Refusal;
 pub struct Rep {
     /// To whom.
     owing: Option<At>,
+    /// Whether a reply that goes nowhere is an error.
+    pub(crate) mandatory: bool,
+    /// Whether a new peer is sent an empty message first.
+    pub(crate) probe: bool,
+    /// The requester is gone, and the application was told so when it replied.
+    is_lost: bool,
     /// The frames of the request up to and including its first empty one. Kept, with its memory,
     /// between requests.
     envelope: Vec<Frame>,
@@ -22,6 +29,7 @@ impl Rep {
     /// The reply went out, or could not, which ends the exchange as well: its requester is gone.
     fn replied(&mut self) {
         self.owing = None;
+        self.is_lost = false;
         let shared = self.envelope.extract_if(.., |frame| frame.is_shared());
         self.spent.extend(shared);
         self.envelope.clear();
@@ -33,13 +41,29 @@ impl State for Rep {
         SocketType::Rep
     }
 
+    fn settings(&mut self) -> Settings<'_> {
+        Settings::Rep(self)
+    }
+
     fn streams(&self) -> bool {
         false
     }
 
+    fn greeting(&self) -> Option<Bytes> {
+        self.probe.then(Bytes::new)
+    }
+
     fn route(&self, _: Option<&Frame>) -> Result<Route, Refusal> {
         let owing = self.owing.ok_or(Refusal::WrongState)?;
-        Ok(Route::One(owing, Otherwise::Drop))
+        if self.is_lost {
+            return Err(Refusal::Unroutable);
+        }
+        let otherwise = if self.mandatory {
+            Otherwise::Wait
+        } else {
+            Otherwise::Drop
+        };
+        Ok(Route::One(owing, otherwise))
     }
 
     /// The envelope of the request goes in front of its reply.
@@ -57,6 +81,11 @@ impl State for Rep {
         self.replied();
     }
 
+    /// The next request may be received: nobody waits for this reply.
+    fn on_unroutable(&mut self) {
+        self.is_lost = true;
+    }
+
     fn take_spent(&mut self) -> Vec<Frame> {
         std::mem::take(&mut self.spent)
     }
@@ -64,6 +93,8 @@ impl State for Rep {
     fn source(&self) -> Result<Source, Refusal> {
         match self.owing {
             None => Ok(Source::Fair),
+            // There is nothing to reply to any more.
+            Some(_) if self.is_lost => Ok(Source::Fair),
             Some(_) => Err(Refusal::WrongState),
         }
     }
@@ -79,7 +110,8 @@ impl State for Rep {
         let Some(delimiter) = delimiter.filter(|at| at + 1 < message.len()) else {
             return Verdict::Discard;
         };
-        self.envelope.clear();
+        // That of a requester who is gone may still be here.
+        self.replied();
         self.envelope.extend(message.drain_front(delimiter + 1));
         self.owing = Some(from);
         Verdict::Deliver
@@ -119,6 +151,32 @@ mod tests {
             assert_eq!(envelope, [&b"client"[..], b"router", b""]);
             reply(&mut rep);
         }
+    }
+
+    #[test]
+    fn a_mandatory_one_whose_requester_is_gone_receives_the_next_request() {
+        let mut rep = Rep {
+            mandatory: true,
+            ..Rep::default()
+        };
+        for requester in [at(3), at(4)] {
+            let mut request = Message::from(["name", "", "body"]);
+            assert_eq!(rep.accept(requester, &mut request), Verdict::Deliver);
+            assert_eq!(rep.source(), Err(Refusal::WrongState));
+            assert_eq!(rep.route(None), Ok(Route::One(requester, Otherwise::Wait)));
+            rep.on_unroutable();
+            for _ in 0..2 {
+                assert_eq!(rep.route(None), Err(Refusal::Unroutable));
+                assert_eq!(rep.source(), Ok(Source::Fair));
+            }
+        }
+        let mut request = Message::from(["", "body"]);
+        assert_eq!(rep.accept(at(5), &mut request), Verdict::Deliver);
+        let mut envelope = Vec::new();
+        rep.wrap(&mut envelope);
+        assert_eq!(envelope, [b""], "nothing of the others");
+        rep.sent(at(5), 1);
+        assert_eq!(rep.route(None), Err(Refusal::WrongState));
     }
 
     /// A peer decides how many frames an envelope has. In processor time of this thread, the best of

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use zmtp::{Frame, Message, SocketType};
 
-use super::{At, Frames, Route, Source, State, Verdict, prepare_delimiter};
+use super::{At, Frames, Route, Settings, Source, State, Verdict, prepare_delimiter};
 use crate::error::Refusal;
 
 /// Where a REQ socket stands.
@@ -64,6 +64,10 @@ impl Req {
 impl State for Req {
     fn socket_type(&self) -> SocketType {
         SocketType::Req
+    }
+
+    fn settings(&mut self) -> Settings<'_> {
+        Settings::Req(self)
     }
 
     fn streams(&self) -> bool {

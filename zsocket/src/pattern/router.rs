@@ -4,7 +4,7 @@
 use bytes::Bytes;
 use zmtp::{Frame, Message, SocketType};
 
-use super::{Admission, At, Notify, Otherwise, Route, Source, State, Verdict};
+use super::{Admission, At, Notify, Otherwise, Route, Settings, Source, State, Verdict};
 use crate::{error::Refusal, routing::Routes};
 
 /// Whom a ROUTER socket knows by what routing id.
@@ -86,6 +86,10 @@ impl Router {
 impl State for Router {
     fn socket_type(&self) -> SocketType {
         SocketType::Router
+    }
+
+    fn settings(&mut self) -> Settings<'_> {
+        Settings::Router(self)
     }
 
     fn streams(&self) -> bool {

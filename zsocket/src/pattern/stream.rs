@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use zmtp::{Frame, Message, SocketType};
 
-use super::{Admission, At, Notify, Otherwise, Route, Source, State, Verdict};
+use super::{Admission, At, Notify, Otherwise, Route, Settings, Source, State, Verdict};
 use crate::{error::Refusal, routing::Routes};
 
 /// Whom a STREAM socket knows by what routing id.
@@ -40,6 +40,10 @@ impl State for Stream {
 
     fn socket_type(&self) -> SocketType {
         SocketType::Stream
+    }
+
+    fn settings(&mut self) -> Settings<'_> {
+        Settings::Stream(self)
     }
 
     fn streams(&self) -> bool {

@@ -4,7 +4,9 @@
 use bytes::Bytes;
 use zmtp::{Frame, Message, SocketType};
 
-use super::{Admission, At, Change, MAX_TOPIC, Otherwise, Route, Source, State, Verdict, View};
+use super::{
+    Admission, At, Change, MAX_TOPIC, Otherwise, Route, Settings, Source, State, Verdict, View,
+};
 use crate::{
     error::Refusal,
     routing::{Cancelled, Present, Subscriptions},
@@ -17,8 +19,11 @@ pub struct Subscribe<const RAW: bool> {
     changes: Vec<Change>,
     invert: bool,
     verbose_unsubscribe: bool,
+    only_first: bool,
     /// For messages of an XSUB to all its peers.
     links: Present,
+    /// Subscriptions that were taken out of a message.
+    spent: Vec<Frame>,
 }
 
 /// The state of a SUB.
@@ -34,8 +39,10 @@ pub trait Subscriber {
     fn unsubscribe(&mut self, topic: &[u8]);
     /// How many topics there are.
     fn topics(&self) -> usize;
-    /// Whether a message is wanted that does *not* match.
-    fn invert(&mut self) -> &mut bool;
+    /// Whether a message is wanted that does *not* match. None if it is no SUB, and wants all.
+    fn invert(&mut self) -> Option<&mut bool>;
+    /// Whether a message whose first frame is no subscription has none in it. None if it is no XSUB.
+    fn only_first(&mut self) -> Option<&mut bool>;
     /// Whether peers hear of each cancellation, not only of the last one of a topic. None if it is no XSUB.
     fn verbose_unsubscribe(&mut self) -> Option<&mut bool>;
 }
@@ -60,8 +67,12 @@ impl<const RAW: bool> Subscriber for Subscribe<RAW> {
         self.topics.len()
     }
 
-    fn invert(&mut self) -> &mut bool {
-        &mut self.invert
+    fn invert(&mut self) -> Option<&mut bool> {
+        (!RAW).then_some(&mut self.invert)
+    }
+
+    fn only_first(&mut self) -> Option<&mut bool> {
+        RAW.then_some(&mut self.only_first)
     }
 
     fn verbose_unsubscribe(&mut self) -> Option<&mut bool> {
@@ -79,6 +90,31 @@ impl<const RAW: bool> Subscribe<RAW> {
         }
         cancelled
     }
+
+    /// Does what a frame asks for. `false` if it is no subscription, and not the end of one.
+    fn obey(&mut self, frame: &[u8]) -> Result<bool, Refusal> {
+        match frame.split_first() {
+            Some((1, topic)) => self.subscribe(topic)?,
+            Some((0, topic)) => {
+                let cancelled = self.cancel(topic);
+                if self.verbose_unsubscribe
+                    && cancelled != Cancelled::Last
+                    && topic.len() <= MAX_TOPIC
+                {
+                    // In the same order as the others, so not as a message.
+                    self.changes
+                        .push(Change::Recall(Bytes::copy_from_slice(topic)));
+                }
+            }
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+}
+
+/// Whether a frame asks for a topic, or for no more of it.
+fn is_subscription(frame: &Frame) -> bool {
+    matches!(frame.first(), Some(0 | 1))
 }
 
 impl<const RAW: bool> State for Subscribe<RAW> {
@@ -88,6 +124,10 @@ impl<const RAW: bool> State for Subscribe<RAW> {
         } else {
             SocketType::Sub
         }
+    }
+
+    fn settings(&mut self) -> Settings<'_> {
+        Settings::Subscriber(self)
     }
 
     fn streams(&self) -> bool {
@@ -121,25 +161,41 @@ impl<const RAW: bool> State for Subscribe<RAW> {
         is_whole: bool,
         places: &mut Vec<usize>,
     ) -> Result<bool, Refusal> {
-        match first.split_first() {
-            Some((1, topic)) if is_whole => self.subscribe(topic)?,
-            Some((0, topic)) if is_whole => {
-                let cancelled = self.cancel(topic);
-                if self.verbose_unsubscribe
-                    && cancelled != Cancelled::Last
-                    && topic.len() <= MAX_TOPIC
-                {
-                    // In the same order as the others, so not as a message.
-                    self.changes
-                        .push(Change::Recall(Bytes::copy_from_slice(topic)));
-                }
-            }
-            _ => {
-                places.extend(self.links.places());
-                return Ok(true);
+        if is_whole && self.obey(first)? {
+            return Ok(false);
+        }
+        places.extend(self.links.places());
+        Ok(true)
+    }
+
+    /// So is such a frame among others, wherever it stands, if the first one is or all may be.
+    fn take_own(&mut self, message: &mut Message) -> Result<bool, Refusal> {
+        let is_first = message.first().is_some_and(is_subscription);
+        let may_be = is_first || !self.only_first;
+        if !(RAW && may_be && message.iter().any(is_subscription)) {
+            return Ok(true);
+        }
+        if message
+            .iter()
+            .any(|frame| is_subscription(frame) && frame.len() > 1 + MAX_TOPIC)
+        {
+            return Err(Refusal::TopicTooLong);
+        }
+        let mut rest = Message::new();
+        for frame in message.frames_mut() {
+            let frame = std::mem::take(frame);
+            if self.obey(&frame)? {
+                self.spent.push(frame);
+            } else {
+                rest.push_back(frame);
             }
         }
-        Ok(false)
+        *message = rest;
+        Ok(!message.is_empty())
+    }
+
+    fn take_spent(&mut self) -> Vec<Frame> {
+        std::mem::take(&mut self.spent)
     }
 
     fn subscribes(&self) -> bool {
@@ -239,6 +295,50 @@ mod tests {
         assert_eq!(sends(b"", true), all);
         assert_eq!(xsub.take_changes(), [on(b"a"), off(b"a")]);
         assert!(wants(&mut xsub, b"anything"));
+    }
+
+    #[test]
+    fn subscriptions_may_stand_anywhere_in_a_message_of_an_xsub() {
+        let mut xsub = XSub::default();
+        xsub.admit(at(3), None);
+        let sends = |xsub: &mut XSub, frames: &[&str]| {
+            let mut message: Message = frames.iter().copied().map(Frame::from).collect();
+            assert_eq!(xsub.take_own(&mut message), Ok(!message.is_empty()));
+            xsub.take_spent().clear();
+            let rest: Vec<_> = message.iter().map(|frame| frame.to_vec()).collect();
+            (
+                String::from_utf8(rest.join(&b'|')).unwrap(),
+                xsub.take_changes(),
+            )
+        };
+        let rest = |text: &str| text.to_owned();
+        assert_eq!(
+            sends(&mut xsub, &["user", "\x01a", ""]),
+            (rest("user|"), vec![on(b"a")])
+        );
+        assert_eq!(
+            sends(&mut xsub, &["\x01b", "\0a"]),
+            (rest(""), vec![on(b"b"), off(b"a")])
+        );
+        assert_eq!(
+            sends(&mut xsub, &["user", "more"]),
+            (rest("user|more"), vec![])
+        );
+        xsub.only_first = true;
+        assert_eq!(
+            sends(&mut xsub, &["user", "\0b"]),
+            (rest("user|\0b"), vec![])
+        );
+        assert_eq!(
+            sends(&mut xsub, &["\0b", "user"]),
+            (rest("user"), vec![off(b"b")])
+        );
+        assert_eq!(xsub.topics(), 0);
+        // Nothing is taken out of what is not sent.
+        let too_long = Frame::from(vec![1; MAX_TOPIC + 2]);
+        let mut message: Message = [Frame::from("\x01a"), too_long].into_iter().collect();
+        assert_eq!(xsub.take_own(&mut message), Err(Refusal::TopicTooLong));
+        assert_eq!((message.len(), xsub.topics()), (2, 0));
     }
 
     #[test]

@@ -2,14 +2,14 @@
 
 mod asynchronous;
 mod builder;
-mod conflating;
 mod driven;
+mod options;
 mod peers;
 mod publishing;
 mod readiness;
 mod recv;
 mod send;
-mod special;
+mod stream;
 
 use std::{
     cell::RefCell,

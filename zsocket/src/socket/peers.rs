@@ -10,7 +10,7 @@ use zmtp::Message;
 use super::{Socket, deadline};
 use crate::{
     CanReceive, CanRoute, CanSend, Error, Finding, IntoMessage, Pattern, PeerId, PeerInfo,
-    PeerStats, SendError, core::Then, error::Refusal, tasks::Place,
+    PeerStats, SendError, core::Then, error::Refusal, pattern::State, tasks::Place,
 };
 
 impl<P: CanReceive> Socket<P> {
@@ -243,7 +243,7 @@ impl<P: CanRoute + CanSend> Socket<P> {
     }
 
     fn check_routes(&self) -> Result<(), Refusal> {
-        let routes = self.with_core(|core| P::router(&mut core.state).is_some());
+        let routes = self.with_core(|core| core.state.settings().router().is_some());
         if routes {
             Ok(())
         } else {

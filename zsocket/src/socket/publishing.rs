@@ -2,13 +2,11 @@
 
 use std::time::Duration;
 
-use zmtp::Frame;
-
 use super::{Socket, deadline};
 use crate::{
-    CanPublish, CanSubscribe, Error,
+    CanPublish, CanSubscribe, Error, OptionId,
     core::Core,
-    pattern::{Publisher, Rules, Subscriber},
+    pattern::{Publisher, State, Subscriber},
 };
 
 /// What a subscriber wants. On a [`Dynamic`](crate::Dynamic) socket of another type each call is
@@ -16,7 +14,7 @@ use crate::{
 impl<P: CanSubscribe> Socket<P> {
     fn with_subscriber<R>(&self, f: impl FnOnce(&mut dyn Subscriber) -> R) -> Result<R, Error> {
         self.with_core(|core| {
-            let result = P::subscriber(&mut core.state).map(f);
+            let result = core.state.settings().subscriber().map(f);
             core.tell_changes();
             result
         })
@@ -84,34 +82,9 @@ impl<P: CanSubscribe> Socket<P> {
     pub fn subscribed_topics(&self) -> Result<usize, Error> {
         self.with_subscriber(|subscriber| subscriber.topics())
     }
-
-    /// Whether a SUB receives the messages that match *none* of its subscriptions, instead of those that match one. Its
-    /// publishers have to have [the same option](Self::set_invert_publishing). Default false. From now on.
-    /// `ZMQ_INVERT_MATCHING`.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::NotSupported`].
-    pub fn set_invert_matching(&self, invert: bool) -> Result<(), Error> {
-        self.with_subscriber(|subscriber| *subscriber.invert() = invert)
-    }
-
-    /// Whether an XSUB passes each cancellation on, also if it has subscribed to the topic more often or not at all. The peer
-    /// ends its subscription at the first one. Default false. From now on. `ZMQ_XSUB_VERBOSE_UNSUBSCRIBE`.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::NotSupported`], also for a SUB.
-    pub fn set_verbose_unsubscribe(&self, verbose: bool) -> Result<(), Error> {
-        self.with_subscriber(|subscriber| {
-            let option = subscriber.verbose_unsubscribe();
-            option.map(|option| *option = verbose)
-        })?
-        .ok_or(Error::NotSupported)
-    }
 }
 
-/// Options of a publisher. On a [`Dynamic`](crate::Dynamic) socket of another type each is [`Error::NotSupported`].
+/// What a publisher knows, and what it decides. On a [`Dynamic`](crate::Dynamic) socket of another type each is [`Error::NotSupported`].
 impl<P: CanPublish> Socket<P> {
     fn with_publisher<R>(&self, f: impl FnOnce(&mut dyn Publisher) -> R) -> Result<R, Error> {
         self.with_core(|core| Self::publisher(core).map(f))
@@ -119,20 +92,7 @@ impl<P: CanPublish> Socket<P> {
     }
 
     fn publisher(core: &mut Core<P::State>) -> Option<&mut dyn Publisher> {
-        P::publisher(&mut core.state)
-    }
-
-    fn set_rule(&self, set: impl FnOnce(&mut Rules)) -> Result<(), Error> {
-        self.with_publisher(|publisher| set(publisher.rules()))
-    }
-
-    /// A rule about what an XPUB receives.
-    fn set_receiving_rule(&self, set: impl FnOnce(&mut Rules)) -> Result<(), Error> {
-        self.with_publisher(|publisher| {
-            let receives = publisher.is_xpub();
-            receives.then(|| set(publisher.rules()))
-        })?
-        .ok_or(Error::NotSupported)
+        core.state.settings().publisher()
     }
 
     /// How many peers would get a message whose first frame is this, as far as their subscriptions have come.
@@ -181,69 +141,6 @@ impl<P: CanPublish> Socket<P> {
         })
     }
 
-    /// Whether a message waits until all who should get it have room for it, or is refused where nothing waits: nobody
-    /// loses one, and the slowest peer sets the pace. Default false. From now on. `ZMQ_XPUB_NODROP`.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::NotSupported`].
-    pub fn set_no_drop(&self, no_drop: bool) -> Result<(), Error> {
-        self.set_rule(|rules| rules.no_drop = no_drop)
-    }
-
-    /// Whether an XPUB receives each subscription, not only the first one to a topic. Default false. From now on.
-    /// `ZMQ_XPUB_VERBOSE`.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::NotSupported`], also for a PUB.
-    pub fn set_verbose(&self, verbose: bool) -> Result<(), Error> {
-        self.set_receiving_rule(|rules| {
-            rules.verbose = verbose;
-            rules.verbose_cancel = false;
-        })
-    }
-
-    /// Whether an XPUB receives each subscription and each cancellation, also those that the end of a connection means.
-    /// Default false. From now on. `ZMQ_XPUB_VERBOSER`.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::NotSupported`], also for a PUB.
-    pub fn set_verboser(&self, verboser: bool) -> Result<(), Error> {
-        self.set_receiving_rule(|rules| {
-            rules.verbose = verboser;
-            rules.verbose_cancel = verboser;
-        })
-    }
-
-    /// Whether peers only ask, and the application decides: an XPUB receives each request, and
-    /// [`subscribe_last`](Self::subscribe_last) says what the peer that has made it gets. Default false. From now on.
-    /// `ZMQ_XPUB_MANUAL`.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::NotSupported`], also for a PUB.
-    pub fn set_manual(&self, manual: bool) -> Result<(), Error> {
-        self.set_receiving_rule(|rules| {
-            rules.manual = manual;
-            rules.last_value = false;
-        })
-    }
-
-    /// As [`set_manual`](Self::set_manual), and the first message that is sent after a request was received goes to no one
-    /// but the peer that has made it: the last value for a newcomer. `ZMQ_XPUB_MANUAL_LAST_VALUE`.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::NotSupported`], also for a PUB.
-    pub fn set_manual_last_value(&self, manual: bool) -> Result<(), Error> {
-        self.set_receiving_rule(|rules| {
-            rules.manual = manual;
-            rules.last_value = manual;
-        })
-    }
-
     /// The peer whose request was received last gets messages that begin with `topic` from now on. `false` if it is gone,
     /// nothing was received, or the answer of [`set_manual_last_value`](Self::set_manual_last_value) was sent. For [`set_manual`](Self::set_manual). `ZMQ_SUBSCRIBE` of an XPUB.
     ///
@@ -272,35 +169,12 @@ impl<P: CanPublish> Socket<P> {
         })?
     }
 
-    /// A message of one frame that is sent to each new peer before all others; a SUB receives it if it has subscribed to it
-    /// by then. `None`, the default, for none. It is copied. For peers that come from now on. `ZMQ_XPUB_WELCOME_MSG`.
+    /// The same as [`set_invert_matching`](Self::set_invert_matching), by another name.
     ///
     /// # Errors
     ///
-    /// [`Error::NotSupported`].
-    pub fn set_welcome_message(&self, body: Option<Frame>) -> Result<(), Error> {
-        // A copy, since nobody can say where the last handle of an option goes.
-        let body = body.map(|body| bytes::Bytes::copy_from_slice(&body));
-        self.set_rule(|rules| rules.welcome = body)
-    }
-
-    /// Whether messages go to the peers that have *not* subscribed to them. Default false. From now on.
-    /// `ZMQ_INVERT_MATCHING`.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::NotSupported`].
+    /// [`Error::OptionNotOfType`].
     pub fn set_invert_publishing(&self, invert: bool) -> Result<(), Error> {
-        self.set_rule(|rules| rules.invert = invert)
-    }
-
-    /// Whether all frames of a message are a user's if its first one is. Otherwise, by default, each frame that begins with
-    /// 01 or 00 is a subscription or a cancellation. `ZMQ_ONLY_FIRST_SUBSCRIBE`.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::NotSupported`].
-    pub fn set_only_first_subscribe(&self, only_first: bool) -> Result<(), Error> {
-        self.set_rule(|rules| rules.only_first = only_first)
+        self.set_option(OptionId::INVERT_MATCHING, invert)
     }
 }

@@ -161,7 +161,9 @@ fn a_raw_router_is_a_stream() {
         let endpoint = router.bind(wire.anywhere()).unwrap();
         assert!(matches!(
             router.set_router_raw(false),
-            Err(Error::InvalidOption { .. })
+            Err(Error::OptionTooLate {
+                option: "router_raw"
+            })
         ));
         assert!(matches!(
             router.bind("inproc://raw"),
@@ -190,6 +192,6 @@ fn a_raw_router_is_a_stream() {
         dealer.set_router_raw(true),
         dealer.set_router_notify(true, true),
     ] {
-        assert!(matches!(refused, Err(Error::NotSupported)));
+        assert!(matches!(refused, Err(Error::OptionNotOfType { .. })));
     }
 }

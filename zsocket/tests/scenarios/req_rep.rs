@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use zsocket::{Context, Dynamic, Error, Event, Message, Pull, Push, Rep, Req, Socket, SocketType};
+use zsocket::{
+    Context, Dealer, Dynamic, Error, Event, Message, Pull, Push, Rep, Req, Socket, SocketType,
+};
 
 use crate::support::{
     A_WHILE, ANYWHERE, HUGE, PATIENCE, Raw, RawListener, SMALL_BUFFER, WIRES, eventually, spawn,
@@ -183,6 +185,83 @@ fn a_reply_to_somebody_who_is_gone_is_counted() {
         assert_eq!(rep.recv_timeout(PATIENCE).unwrap()[0], "next");
         rep.send("answer").unwrap();
         assert_eq!(raw.read_message(), [b"".to_vec(), b"answer".to_vec()]);
+    }
+}
+
+#[test]
+fn a_reply_to_somebody_who_is_gone_is_an_error_if_it_is_mandatory() {
+    for wire in WIRES {
+        let context = Context::new();
+        let builder = context.build_socket::<Rep>().mandatory(true);
+        let rep = builder.build().unwrap();
+        let endpoint = rep.bind(wire.anywhere()).unwrap();
+        let mut raw = Raw::connect_as(&endpoint, "REQ");
+        raw.send(&[b"", b"question"]);
+        // The connection has ended, or the request was all that is left of it.
+        raw.send(&[b"", b"another"]);
+        drop(raw);
+        for question in ["question", "another"] {
+            assert_eq!(rep.recv_timeout(PATIENCE).unwrap()[0], *question);
+            eventually("it is gone", || rep.stats().connections.open == 0);
+            let refused = rep.send("answer").unwrap_err();
+            assert!(matches!(refused.error, Error::Unroutable), "{refused}");
+            assert_eq!(refused.message, Message::from("answer"));
+        }
+        assert_eq!(rep.stats().dropped.no_peer, 0);
+        assert!(matches!(rep.try_recv(), Err(Error::WouldBlock)));
+        // It serves the next one.
+        let mut raw = Raw::connect_as(&endpoint, "REQ");
+        raw.send(&[b"", b"next"]);
+        assert_eq!(rep.recv_timeout(PATIENCE).unwrap()[0], "next");
+        assert!(matches!(rep.try_recv(), Err(Error::WrongState)));
+        rep.send("answer").unwrap();
+        assert_eq!(raw.read_message(), [b"".to_vec(), b"answer".to_vec()]);
+    }
+}
+
+#[test]
+fn a_mandatory_reply_waits_for_room() {
+    let context = Context::new();
+    let builder = context.build_socket::<Rep>().mandatory(true);
+    let rep = builder.send_hwm(1).build().unwrap();
+    rep.bind("inproc://full").unwrap();
+    let builder = context.build_socket::<Dealer>().recv_hwm(1);
+    let dealer = builder.build().unwrap();
+    dealer.connect("inproc://full").unwrap();
+    for number in 0..3u8 {
+        dealer.send([&b""[..], &[number]]).unwrap();
+    }
+    for _ in 0..2 {
+        let request = rep.recv_timeout(PATIENCE).unwrap();
+        rep.send(request).unwrap();
+    }
+    let request = rep.recv_timeout(PATIENCE).unwrap();
+    let refused = rep.try_send(request).unwrap_err();
+    assert!(matches!(refused.error, Error::WouldBlock));
+    assert_eq!(dealer.recv_timeout(PATIENCE).unwrap()[1], [0]);
+    rep.send(refused.message).unwrap();
+    for number in [1, 2] {
+        assert_eq!(dealer.recv_timeout(PATIENCE).unwrap()[1], [number]);
+    }
+    assert_eq!(rep.stats().dropped.hwm, 0);
+}
+
+#[test]
+fn a_rep_that_probes_is_heard_of_before_it_has_anything_to_say() {
+    for endpoint in ANYWHERE {
+        let context = Context::new();
+        let rep = context.socket::<Rep>().unwrap();
+        rep.set_probe_router(true).unwrap();
+        let dealer = context.socket::<Dealer>().unwrap();
+        let endpoint = dealer.bind(endpoint).unwrap();
+        rep.connect(&endpoint).unwrap();
+        let probe = dealer.recv_timeout(PATIENCE).unwrap();
+        assert_eq!(probe, Message::from(""));
+        dealer.send(["", "question"]).unwrap();
+        let question = rep.recv_timeout(PATIENCE).unwrap();
+        rep.send(question).unwrap();
+        let answer = dealer.recv_timeout(PATIENCE).unwrap();
+        assert_eq!(answer, Message::from(["", "question"]));
     }
 }
 

@@ -380,7 +380,7 @@ fn what_a_router_cannot_do_is_said() {
     let other = context.dynamic(SocketType::Dealer).unwrap();
     assert!(matches!(
         other.set_mandatory(true),
-        Err(Error::NotSupported)
+        Err(Error::OptionNotOfType { .. })
     ));
     context
         .dynamic(SocketType::Router)

@@ -131,6 +131,11 @@ impl Raw {
     pub(crate) fn shake_hands(&mut self, socket_type: &str) {
         self.write_all(&greeting()).unwrap();
         self.write_all(&ready(socket_type)).unwrap();
+        self.hear_handshake();
+    }
+
+    /// Reads what the other end says first.
+    pub(crate) fn hear_handshake(&mut self) {
         let mut theirs = [0; 64];
         self.read_exact(&mut theirs).unwrap();
         let (flags, body) = self.read_frame();
@@ -184,6 +189,8 @@ impl Raw {
                 Ok(0) => return,
                 Ok(_) => {}
                 Err(error) if error.kind() == ErrorKind::ConnectionReset => return,
+                // The process was stopped and goes on.
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) => panic!("not closed: {error}"),
             }
         }

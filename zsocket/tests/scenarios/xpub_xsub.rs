@@ -263,6 +263,69 @@ fn only_what_begins_as_a_subscription_is_one_if_that_is_wanted() {
 }
 
 #[test]
+fn subscriptions_among_the_frames_of_an_xsub_count_unless_only_the_first_does() {
+    for endpoint in ANYWHERE {
+        for only_first in [false, true] {
+            let context = Context::new();
+            let (publisher, endpoint) = xpub(&context, endpoint);
+            // So that it takes a frame for a user's, wherever it comes from.
+            publisher.set_only_first_subscribe(true).unwrap();
+            let xsub = context.socket::<XSub>().unwrap();
+            xsub.set_only_first_subscribe(only_first).unwrap();
+            xsub.connect(&endpoint).unwrap();
+            xsub.wait_connected(1, PATIENCE).unwrap();
+            // All of it is done and told, the rest is sent.
+            xsub.send(["\x01a", "more", "\x01b"]).unwrap();
+            let mut received = [&publisher, &publisher, &publisher]
+                .map(|publisher| publisher.recv_timeout(PATIENCE).unwrap());
+            received.sort_by_key(|message| message[0].to_vec());
+            assert_eq!(received, ["\x01a", "\x01b", "more"].map(Message::from));
+            assert_eq!(xsub.subscribed_topics().unwrap(), 2);
+            // The first one is none.
+            xsub.send(["user", "\x01c"]).unwrap();
+            let mut received = vec![publisher.recv_timeout(PATIENCE).unwrap()];
+            if only_first {
+                assert_eq!(received, [Message::from(["user", "\x01c"])]);
+            } else {
+                received.push(publisher.recv_timeout(PATIENCE).unwrap());
+                received.sort_by_key(|message| message[0].to_vec());
+                assert_eq!(received, ["\x01c", "user"].map(Message::from));
+            }
+            has_nothing(&publisher);
+            assert_eq!(
+                publisher.published_topics().unwrap(),
+                xsub.subscribed_topics().unwrap()
+            );
+            // Nothing but subscriptions: nothing is left to send.
+            let sent = xsub.stats();
+            xsub.send(["\0a", "\0b"]).unwrap();
+            for expected in ["\0a", "\0b"] {
+                assert_eq!(receive(&publisher), expected.as_bytes());
+            }
+            assert_eq!(xsub.stats().dropped.no_peer, sent.dropped.no_peer);
+        }
+    }
+}
+
+#[test]
+fn subscriptions_among_frames_are_said_again_on_the_next_connection() {
+    for place in Place::wires() {
+        let context = Context::new();
+        let xsub = context.socket::<XSub>().unwrap();
+        let (first, endpoint) = xpub(&context, &place.endpoint);
+        xsub.set_reconnect_interval(Some(std::time::Duration::from_millis(5)))
+            .unwrap();
+        xsub.connect(&endpoint).unwrap();
+        xsub.send(["\x01a", "\x01b"]).unwrap();
+        first.wait_subscribed("b", 1, PATIENCE).unwrap();
+        drop(first);
+        let (second, _) = xpub(&context, &endpoint.to_string());
+        second.wait_subscribed("a", 1, PATIENCE).unwrap();
+        second.wait_subscribed("b", 1, PATIENCE).unwrap();
+    }
+}
+
+#[test]
 fn a_manual_one_decides_who_gets_what() {
     for endpoint in ANYWHERE {
         let context = Context::new();
