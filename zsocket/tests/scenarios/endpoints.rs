@@ -371,6 +371,34 @@ fn ipv6_and_names() {
 }
 
 #[test]
+fn any_address_is_one_of_both_families_if_that_is_wanted() {
+    let context = Context::new();
+    for ipv6 in [false, true] {
+        let pull = context.build_socket::<Pull>().ipv6(ipv6).build().unwrap();
+        let endpoint = match pull.bind("tcp://*:*") {
+            Ok(endpoint) => endpoint.to_string(),
+            // A machine without IPv6.
+            Err(error) => {
+                assert!(ipv6 && matches!(error, Error::Bind(_)), "{error:?}");
+                continue;
+            }
+        };
+        let (address, port) = endpoint.rsplit_once(':').unwrap();
+        assert_eq!(address, if ipv6 { "tcp://[::]" } else { "tcp://0.0.0.0" });
+        for host in ["127.0.0.1", "[::1]"]
+            .into_iter()
+            .take(1 + usize::from(ipv6))
+        {
+            let push = context.socket::<Push>().unwrap();
+            push.connect(format!("tcp://{host}:{port}").as_str())
+                .unwrap();
+            push.send(host).unwrap();
+            assert_eq!(pull.recv_timeout(PATIENCE).unwrap()[0], host);
+        }
+    }
+}
+
+#[test]
 fn ipc_files_have_the_permissions_that_the_option_says() {
     let directory = tempfile::tempdir().unwrap();
     let context = Context::new();

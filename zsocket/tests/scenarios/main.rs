@@ -14,6 +14,7 @@ mod diagnose;
 mod endpoints;
 mod foreign;
 mod futures;
+mod heartbeat;
 mod high_water;
 mod inproc;
 mod lease;

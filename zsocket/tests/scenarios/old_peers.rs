@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use zsocket::{CloseReason, Context, Error, Event, Message, Pull, Push, Rep, Req, Socket};
+use zsocket::{CloseReason, Context, Error, Event, Message, Pull, Push, Rep, Req, Socket, Version};
 
 use crate::{
     old::{DIALECTS, Dialect, Old},
@@ -540,4 +540,26 @@ fn a_message_that_they_refuse_is_given_up() {
         assert_eq!(old.read_message(), [b"behind"]);
         assert_eq!(push.stats().dropped.refused, 1);
     });
+}
+
+#[test]
+fn who_is_older_than_the_oldest_that_is_wanted_is_not_let_in() {
+    for wire in WIRES {
+        for dialect in DIALECTS {
+            let oldest = match dialect {
+                Dialect::Two { .. } => Version::V3_0,
+                _ => Version::V2_0,
+            };
+            let context = Context::new();
+            let builder = context.build_socket::<Pull>().oldest_version(oldest);
+            let pull = builder.build().unwrap();
+            let endpoint = pull.bind(wire.anywhere()).unwrap();
+            let mut old = Raw::connect(&endpoint);
+            old.write_all(&dialect.greeting("PUSH")).unwrap();
+            old.expect_close();
+            let mut new = Raw::connect_as(&endpoint, "PUSH");
+            new.send(&[b"new"]);
+            assert_eq!(pull.recv_timeout(PATIENCE).unwrap()[0], "new");
+        }
+    }
 }

@@ -394,3 +394,42 @@ fn a_request_that_nobody_took_waits_for_a_peer() {
         assert_eq!(req.recv_timeout(PATIENCE).unwrap()[0], "answer");
     }
 }
+
+/// A listener whose queue is full takes no notice of whoever comes, and gives no answer.
+fn deaf() -> (
+    socket2::Socket,
+    std::net::SocketAddr,
+    Vec<std::net::TcpStream>,
+) {
+    use socket2::{Domain, Socket, Type};
+    let listener = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    let any: std::net::SocketAddr = "127.0.0.1:0".parse().unwrap();
+    listener.bind(&any.into()).unwrap();
+    listener.listen(0).unwrap();
+    let address = listener.local_addr().unwrap().as_socket().unwrap();
+    let mut waiting = Vec::new();
+    while let Ok(stream) = std::net::TcpStream::connect_timeout(&address, 4 * SOON) {
+        waiting.push(stream);
+        assert!(waiting.len() < 100, "the queue has no end");
+    }
+    (listener, address, waiting)
+}
+
+#[test]
+fn an_attempt_to_connect_takes_no_longer_than_the_option_says() {
+    let (listener, address, waiting) = deaf();
+    let context = Context::new();
+    let builder = context.build_socket::<Push>().connect_timeout(Some(SOON));
+    let push = builder.reconnect_interval(Some(SOON)).build().unwrap();
+    let monitor = push.monitor();
+    push.connect(format!("tcp://{address}").as_str()).unwrap();
+    // Again and again.
+    for _ in 0..3 {
+        wait_for(
+            &monitor,
+            "the end of an attempt",
+            |event| matches!(event, Event::ConnectFailed { reason, .. } if reason == "connection timed out"),
+        );
+    }
+    drop((listener, waiting));
+}
