@@ -261,6 +261,9 @@ impl Finding {
                     "raise max_frame_size, max_message_size or max_frames, or have the peer send less at a time"
                 }
                 CloseReason::MessageTimeout => "raise message_timeout, or look at the network",
+                CloseReason::HeartbeatTimeout | CloseReason::TtlExpired => {
+                    "look whether the peer and the network are there, or raise heartbeat_timeout"
+                }
                 CloseReason::Panicked => "report it, it is a defect of this library",
                 _ => "look at the peer, which breaks the protocol",
             },

@@ -96,6 +96,9 @@ pub struct Connections {
     pub handshake_timeout: u64,
     /// Ended because a message took longer to arrive than its limit.
     pub message_timeout: u64,
+    /// Ended because the peer was silent for longer than [heartbeats](crate::Socket::set_heartbeat_interval), or what it had
+    /// said itself, allow.
+    pub silent: u64,
     /// Ended because a frame or message was larger than the limit, or had too many frames.
     pub oversize: u64,
     /// Ended because the peer broke the protocol or does not fit to this socket.
@@ -179,6 +182,7 @@ impl fmt::Display for Connections {
             closed_io,
             handshake_timeout,
             message_timeout,
+            silent,
             oversize,
             protocol,
             panicked,
@@ -193,6 +197,7 @@ impl fmt::Display for Connections {
             ("broken", closed_io),
             ("without handshake in time", handshake_timeout),
             ("without message in time", message_timeout),
+            ("silent for too long", silent),
             ("with too large a message", oversize),
             ("that broke the protocol or did not fit", protocol),
             ("given up after a panic", panicked),
@@ -260,6 +265,7 @@ impl SocketStats {
             closed_io: counters.closed_io.value(),
             handshake_timeout: counters.closed_handshake_timeout.value(),
             message_timeout: counters.closed_message_timeout.value(),
+            silent: counters.closed_silent.value(),
             oversize: counters.closed_oversize.value(),
             protocol: counters.closed_protocol.value(),
             panicked: counters.closed_panicked.value(),

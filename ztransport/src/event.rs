@@ -139,6 +139,10 @@ pub enum CloseReason {
     HandshakeTimeout,
     /// A message took too long to arrive.
     MessageTimeout,
+    /// Nothing came from the peer in time after a heartbeat.
+    HeartbeatTimeout,
+    /// The peer was silent for longer than it had said that it would be.
+    TtlExpired,
     /// A frame, a command or a message was larger than the limit.
     Oversize {
         /// Its size in bytes, as far as it was announced.
@@ -164,6 +168,8 @@ impl std::fmt::Display for CloseReason {
             Self::Io(kind) => write!(f, "broken: {kind}"),
             Self::HandshakeTimeout => f.write_str("the handshake took too long"),
             Self::MessageTimeout => f.write_str("a message took too long to arrive"),
+            Self::HeartbeatTimeout => f.write_str("the peer did not answer a heartbeat in time"),
+            Self::TtlExpired => f.write_str("the peer was silent for longer than it had said"),
             Self::Oversize { size } => {
                 write!(f, "a frame or message of {size} bytes exceeds the limit")
             }
@@ -177,13 +183,15 @@ impl std::fmt::Display for CloseReason {
 }
 
 impl From<zmtp::Error> for CloseReason {
-    /// What exceeds a limit in traffic has reasons of its own.
+    /// What exceeds a limit in traffic has reasons of its own, and so has silence.
     fn from(error: zmtp::Error) -> Self {
         match error {
             zmtp::Error::FrameTooLarge { size, .. }
             | zmtp::Error::MessageTooLarge { size, .. }
             | zmtp::Error::CommandTooLarge { size, .. } => Self::Oversize { size },
             zmtp::Error::TooManyFrames { limit } => Self::TooManyFrames { limit },
+            zmtp::Error::HeartbeatTimeout => Self::HeartbeatTimeout,
+            zmtp::Error::PeerTtlExpired => Self::TtlExpired,
             error => Self::Protocol(error),
         }
     }
@@ -206,6 +214,8 @@ pub struct Counters {
     pub closed_handshake_timeout: Counter,
     /// Ended because a message took too long to arrive.
     pub closed_message_timeout: Counter,
+    /// Ended because the peer was silent for too long.
+    pub closed_silent: Counter,
     /// Ended because something was larger than the limit, or a message had too many frames.
     pub closed_oversize: Counter,
     /// Ended because the peer broke the protocol or does not fit.
@@ -245,6 +255,7 @@ impl Counters {
             CloseReason::Io(_) => &self.closed_io,
             CloseReason::HandshakeTimeout => &self.closed_handshake_timeout,
             CloseReason::MessageTimeout => &self.closed_message_timeout,
+            CloseReason::HeartbeatTimeout | CloseReason::TtlExpired => &self.closed_silent,
             CloseReason::Oversize { .. } | CloseReason::TooManyFrames { .. } => {
                 &self.closed_oversize
             }

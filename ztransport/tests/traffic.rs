@@ -240,7 +240,7 @@ fn a_peer_that_falls_silent_is_noticed_under_curve() {
         let Event::Disconnected { reason, .. } = event else {
             unreachable!("waited for")
         };
-        assert_eq!(reason, CloseReason::Protocol(Error::HeartbeatTimeout));
+        assert_eq!(reason, CloseReason::HeartbeatTimeout);
     }
 }
 
@@ -263,7 +263,8 @@ fn a_peer_is_silent_no_longer_than_it_has_said_under_curve() {
     let Event::Disconnected { reason, .. } = event else {
         unreachable!("waited for")
     };
-    assert_eq!(reason, CloseReason::Protocol(Error::PeerTtlExpired));
+    assert_eq!(reason, CloseReason::TtlExpired);
+    assert_eq!(server.handle.counters().closed_silent.value(), 1);
 }
 
 #[test]

@@ -24,12 +24,14 @@ pub(super) static METADATA: Entry = Entry {
     zmq: zmq("ZMQ_METADATA", 95),
     kind: Kind::Bytes,
     is_optional: false,
-    range: "up to 120 names of at most 255 letters, digits and -_.+ that begin with X-, with values that are not empty, 15 KiB together",
+    range: "up to 120 names of at most 255 letters, digits and -_.+ that begin with X-, with values that are not \
+        empty, 15 KiB together",
     types: &ALL_TYPES,
     effect: Effect::LaterEndpoints,
     access: Access::WriteOnly,
     then: Then::Nothing,
-    documentation: "A property that peers are told of, in the form `X-name:value`; each one counts, and of a name the last one.",
+    documentation: "A property that peers are told of, in the form `X-name:value`; each one counts, and of a name the last \
+        one.",
     read: |_| Err(METADATA.no_access()),
     write: |to, value| {
         let property: Bytes = METADATA.typed(value)?;
@@ -54,8 +56,8 @@ pub(super) static SUBSCRIBE: Entry = Entry {
     effect: Effect::AtOnce,
     access: Access::WriteOnly,
     then: Then::Look,
-    documentation: "Subscribes to messages that begin with this: [`Socket::subscribe`](crate::Socket::subscribe). Of an XPUB that is \
-        manual: [`Socket::subscribe_last`](crate::Socket::subscribe_last).",
+    documentation: "Subscribes to messages that begin with this: [`Socket::subscribe`](crate::Socket::subscribe). \
+        Of an XPUB that is manual: [`Socket::subscribe_last`](crate::Socket::subscribe_last).",
     read: |_| Err(SUBSCRIBE.no_access()),
     write: |to, value| {
         let topic: Bytes = SUBSCRIBE.typed(value)?;
@@ -80,8 +82,8 @@ pub(super) static UNSUBSCRIBE: Entry = Entry {
     effect: Effect::AtOnce,
     access: Access::WriteOnly,
     then: Then::Look,
-    documentation: "Takes one subscription back: [`Socket::unsubscribe`](crate::Socket::unsubscribe). Of an XPUB that is manual: \
-        [`Socket::unsubscribe_last`](crate::Socket::unsubscribe_last).",
+    documentation: "Takes one subscription back: [`Socket::unsubscribe`](crate::Socket::unsubscribe). \
+        Of an XPUB that is manual: [`Socket::unsubscribe_last`](crate::Socket::unsubscribe_last).",
     read: |_| Err(UNSUBSCRIBE.no_access()),
     write: |to, value| {
         let topic: Bytes = UNSUBSCRIBE.typed(value)?;
@@ -111,8 +113,8 @@ pub(super) static TOPICS_COUNT: Entry = Entry {
     effect: Effect::AtOnce,
     access: Access::ReadOnly,
     then: Then::Look,
-    documentation: "How many different topics there are: [`Socket::published_topics`](crate::Socket::published_topics) of a publisher, \
-        [`Socket::subscribed_topics`](crate::Socket::subscribed_topics) of a subscriber.",
+    documentation: "How many different topics there are: [`Socket::published_topics`](crate::Socket::published_topics) of a \
+        publisher, [`Socket::subscribed_topics`](crate::Socket::subscribed_topics) of a subscriber.",
     read: |from| match from.pattern {
         Settings::Publisher(publisher) => Ok(publisher.topics().into()),
         Settings::Subscriber(subscriber) => Ok(subscriber.topics().into()),

@@ -10,14 +10,14 @@ use crate::Error;
 common! {
     /// What peers are told.
     IDENTITY for Pattern ALL_TYPES {
-        /// The routing id that a REQ, DEALER or ROUTER announces to ROUTER peers: up to 255 bytes, not beginning with a zero
-        /// byte; empty, the default, for none. It is copied. For later endpoints. `ZMQ_ROUTING_ID`.
+        /// The routing id that a REQ, DEALER or ROUTER announces to ROUTER peers: up to 255 bytes, not beginning with
+        /// a zero byte; empty, the default, for none. It is copied. For later endpoints. `ZMQ_ROUTING_ID`.
         ROUTING_ID = routing_id / set_routing_id / routing_id: Bytes,
         zmq "ZMQ_ROUTING_ID" 5,
         when LaterEndpoints,
         at |options| options.transport.routing_id,
-        // A copy, since the caller's buffer may have an owner with a `Drop` of its own, and nobody can say where the last handle of
-        // an option goes.
+        // A copy, since the caller's buffer may have an owner with a `Drop` of its own, and nobody can say where the
+        // last handle of an option goes.
         store |id| Bytes::copy_from_slice(&id),
         check |value| is_routing_id(value) => "at most 255 bytes, the first of them not zero";
     }
@@ -51,9 +51,9 @@ impl SocketOptions {
 }
 
 impl<P: crate::Pattern> crate::Socket<P> {
-    /// Announces a property to peers, who find it in [`PeerInfo::properties`](crate::PeerInfo::properties). Its name begins
-    /// with `X-`; a second value for a name, in whatever case, takes the place of the first. It is copied. Peers of ZMTP 1.0
-    /// and 2.0 are told nothing. For later endpoints. `ZMQ_METADATA`.
+    /// Announces a property to peers, who find it in [`PeerInfo::properties`](crate::PeerInfo::properties). Its name
+    /// begins with `X-`; a second value for a name, in whatever case, takes the place of the first. It is copied.
+    /// Peers of ZMTP 1.0 and 2.0 are told nothing. For later endpoints. `ZMQ_METADATA`.
     ///
     /// # Errors
     ///

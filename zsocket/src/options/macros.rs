@@ -1,5 +1,5 @@
-//! What is made of an option's entry: the setter and the getter of sockets, the method of the builder, and what is known about it at
-//! run time.
+//! What is made of an option's entry: the setter and the getter of sockets, the method of the builder, and what is
+//! known about it at run time.
 
 /// The names and the number of libzmq, if it has the option.
 macro_rules! zmq {
@@ -34,9 +34,9 @@ macro_rules! given {
 
 /// Options of all sockets that have an ability, kept in [`SocketOptions`](crate::options::SocketOptions).
 ///
-/// Of each: its constant, its name (which is that of the builder's method), setter and getter, its type, what it is in libzmq,
-/// when it counts and what the socket does then, where it is kept, and if not the value itself is kept, what; what is allowed, and an
-/// example.
+/// Of each: its constant, its name (which is that of the builder's method), setter and getter, its type, what it is
+/// in libzmq, when it counts and what the socket does then, where it is kept, and if not the value itself is kept,
+/// what; what is allowed, and an example.
 macro_rules! common {
     ($(#[doc = $about:literal])+ $group:ident for $ability:ident $types:ident { $(
         $(#[doc = $doc:literal])+
@@ -115,7 +115,8 @@ macro_rules! common {
                 ///
                 /// # Errors
                 ///
-                /// [`Error::InvalidOption`](crate::Error::InvalidOption) if the value is not allowed, and nothing has changed then.
+                /// [`Error::InvalidOption`](crate::Error::InvalidOption) if the value is not allowed, and nothing has
+                /// changed then.
                 $(
                     ///
                     $(#[doc = $example])+
@@ -149,12 +150,14 @@ macro_rules! common {
 
 /// Options that only some patterns have, kept in their state.
 ///
-/// As with `common!`, and: the arguments of the setter, with what is made of them if that is not the first one; the types that have
-/// it; and the part of the pattern where it is kept, or how it is read and written there.
+/// As with `common!`, and: the arguments of the setter, with what is made of them if that is not the first one; the
+/// types that have it; and the part of the pattern where it is kept, or how it is read and written there.
 macro_rules! special {
     ($(#[doc = $about:literal])+ $group:ident for $ability:ident { $(
         $(#[doc = $doc:literal])+
-        $id:ident = $name:ident / $setter:ident($($arg:ident: $arg_type:ty),+ $(=> $convert:expr)?) / $getter:ident: $type:ty,
+        $id:ident = $name:ident
+            / $setter:ident($($arg:ident: $arg_type:ty),+ $(=> $convert:expr)?)
+            / $getter:ident: $type:ty,
         $(zmq $zmq:literal $number:literal $(none $none:literal)?,)?
         of $($socket_type:ident)|+,
         when $effect:ident

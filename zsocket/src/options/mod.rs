@@ -8,7 +8,8 @@
 //!            └▶ docs/OPTIONS.md
 //! ```
 //!
-//! - `queues`, `limits`, `times`, `heartbeat`, `identity` and `tcp` have the options of all sockets, which [`SocketOptions`] keeps,
+//! - `queues`, `limits`, `times`, `heartbeat`, `identity` and `tcp` have the options of all sockets, which
+//!   [`SocketOptions`] keeps,
 //! - `pattern` and `publish` those of some types, which their patterns keep ([`Settings`](crate::pattern::Settings)),
 //! - `actions` what by name is an option and in the program a call,
 //! - `absent` the options of libzmq that there are not.
@@ -147,8 +148,8 @@ fn is_routing_id(id: &[u8]) -> bool {
     id.len() <= 255 && id.first() != Some(&0)
 }
 
-/// A copy, since a caller's buffer may have an owner with a `Drop` of its own, and nobody can say where the last handle of an
-/// option goes.
+/// A copy, since a caller's buffer may have an owner with a `Drop` of its own, and nobody can say where the last
+/// handle of an option goes.
 fn copied(body: Option<&[u8]>) -> Option<Bytes> {
     body.map(Bytes::copy_from_slice)
 }

@@ -139,7 +139,8 @@ fn the_page_is_up_to_date() {
     }
 }
 
-/// The numbers of libzmq 4.3 for options of sockets, drafts included: of everything that `zmq_setsockopt` and `zmq_getsockopt` take.
+/// The numbers of libzmq 4.3 for options of sockets, drafts included: of everything that `zmq_setsockopt` and
+/// `zmq_getsockopt` take.
 const NUMBERS: [(i32, i32); 7] = [
     (4, 9),
     (11, 19),

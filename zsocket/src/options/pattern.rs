@@ -10,13 +10,13 @@ use super::{
 use crate::pattern::Settings;
 
 special! {
-    /// What becomes of a message for a peer that is not there. On a [`Dynamic`](crate::Dynamic) socket of another type it is
-    /// [`Error::OptionNotOfType`](crate::Error::OptionNotOfType).
+    /// What becomes of a message for a peer that is not there. On a [`Dynamic`](crate::Dynamic) socket of another
+    /// type it is [`Error::OptionNotOfType`](crate::Error::OptionNotOfType).
     MANDATORY for CanInsist {
-        /// Whether a message for a peer that is not there is an error ([`Error::Unroutable`](crate::Error::Unroutable)), and one for a
-        /// peer whose pipe is full waits. Otherwise, by default, both are dropped and counted ([`Dropped`](crate::Dropped)). For a REP
-        /// the peer is the one that has made the request; after the error it can receive the next one. From now on.
-        /// `ZMQ_ROUTER_MANDATORY`.
+        /// Whether a message for a peer that is not there is an error
+        /// ([`Error::Unroutable`](crate::Error::Unroutable)), and one for a peer whose pipe is full waits. Otherwise,
+        /// by default, both are dropped and counted ([`Dropped`](crate::Dropped)). For a REP the peer is the one that
+        /// has made the request; after the error it can receive the next one. From now on. `ZMQ_ROUTER_MANDATORY`.
         MANDATORY = mandatory / set_mandatory(mandatory: bool) / mandatory: bool,
         zmq "ZMQ_ROUTER_MANDATORY" 33,
         of Router | Rep,
@@ -43,12 +43,12 @@ special! {
         when AtOnce,
         part |pattern| pattern.router().map(|router| &mut router.handover);
 
-        /// Whether a message of the routing id and an empty frame is received when a connection is established, before all that
-        /// the peer sends, and another one when it has ended, behind all that was received whole. Not for handshakes that
-        /// fail, and not over inproc. A peer whose id was handed over to another one ends under an id that was made for it. A
-        /// connection of the socket's own that is made and lost while its pipe is full is not told of at all. Default
-        /// neither; as a number, 1 is for the first and 2 for the second, and 3 for both. For later endpoints.
-        /// `ZMQ_ROUTER_NOTIFY`.
+        /// Whether a message of the routing id and an empty frame is received when a connection is established,
+        /// before all that the peer sends, and another one when it has ended, behind all that was received whole. Not
+        /// for handshakes that fail, and not over inproc. A peer whose id was handed over to another one ends under
+        /// an id that was made for it. A connection of the socket's own that is made and lost while its pipe is full
+        /// is not told of at all. Default neither; as a number, 1 is for the first and 2 for the second, and 3 for
+        /// both. For later endpoints. `ZMQ_ROUTER_NOTIFY`.
         ROUTER_NOTIFY = router_notify / set_router_notify(connect: bool, disconnect: bool => (connect, disconnect))
             / router_notify: (bool, bool),
         zmq "ZMQ_ROUTER_NOTIFY" 97,
@@ -60,11 +60,11 @@ special! {
             Ok(())
         });
 
-        /// What is received, as one frame behind the routing id, when a connection that came is lost, behind all that came from
-        /// there; so that a server which serves clients hears that one is gone, by a message that its clients might have
-        /// sent. Of connections that were established, and over inproc when the peer closes or disconnects. It may exceed the
-        /// high-water mark by one. `None`, the default, for nothing. It is copied. For later endpoints.
-        /// `ZMQ_DISCONNECT_MSG`.
+        /// What is received, as one frame behind the routing id, when a connection that came is lost, behind all that
+        /// came from there; so that a server which serves clients hears that one is gone, by a message that its
+        /// clients might have sent. Of connections that were established, and over inproc when the peer closes or
+        /// disconnects. It may exceed the high-water mark by one. `None`, the default, for nothing. It is copied. For
+        /// later endpoints. `ZMQ_DISCONNECT_MSG`.
         DISCONNECT_MESSAGE = disconnect_message / set_disconnect_message(body: Option<Frame> => copied(body.as_deref()))
             / disconnect_message: Option<Bytes>,
         zmq "ZMQ_DISCONNECT_MSG" 111,
@@ -73,10 +73,10 @@ special! {
         part |pattern| pattern.router().map(|router| &mut router.notify.disconnect),
         store |body| copied(body.as_deref());
 
-        /// Whether the peers do not speak ZMTP, but send and take bytes, as those of a [`Stream`](crate::Stream), which is the
-        /// better choice; libzmq deprecates this option too. What is for nobody, or for a peer whose pipe is full, is
-        /// dropped, unless the ROUTER is [`mandatory`](crate::Socket::set_mandatory). Default false. It is settled when the socket
-        /// binds or connects for the first time. `ZMQ_ROUTER_RAW`.
+        /// Whether the peers do not speak ZMTP, but send and take bytes, as those of a [`Stream`](crate::Stream),
+        /// which is the better choice; libzmq deprecates this option too. What is for nobody, or for a peer whose
+        /// pipe is full, is dropped, unless the ROUTER is [`mandatory`](crate::Socket::set_mandatory). Default false.
+        /// It is settled when the socket binds or connects for the first time. `ZMQ_ROUTER_RAW`.
         ROUTER_RAW = router_raw / set_router_raw(raw: bool) / router_raw: bool,
         zmq "ZMQ_ROUTER_RAW" 41,
         of Router,
@@ -90,10 +90,11 @@ special! {
     /// An option of those whose peers have names. On a [`Dynamic`](crate::Dynamic) socket of another type it is
     /// [`Error::OptionNotOfType`](crate::Error::OptionNotOfType).
     NAMES for CanName {
-        /// The routing id that the peer gets to which this socket connects next, whatever it calls itself: up to 255 bytes,
-        /// the first of them not zero. Messages can be sent to it at once. `None`, the default, and again when the socket has
-        /// connected: as the peer says. `ZMQ_CONNECT_ROUTING_ID`.
-        CONNECT_ROUTING_ID = connect_routing_id / set_connect_routing_id(id: impl Into<Frame> => Some(id.into().into_bytes()))
+        /// The routing id that the peer gets to which this socket connects next, whatever it calls itself: up to 255
+        /// bytes, the first of them not zero. Messages can be sent to it at once. `None`, the default, and again when
+        /// the socket has connected: as the peer says. `ZMQ_CONNECT_ROUTING_ID`.
+        CONNECT_ROUTING_ID = connect_routing_id
+            / set_connect_routing_id(id: impl Into<Frame> => Some(id.into().into_bytes()))
             / connect_routing_id: Option<Bytes>,
         zmq "ZMQ_CONNECT_ROUTING_ID" 61,
         of Router | Stream,
@@ -114,12 +115,12 @@ special! {
     /// An option of a STREAM. On a [`Dynamic`](crate::Dynamic) socket of another type it is
     /// [`Error::OptionNotOfType`](crate::Error::OptionNotOfType).
     STREAM for CanStream {
-        /// Whether a message of the routing id and an empty frame is received when a connection is established, before what
-        /// the peer sends, and another one when it has ended, behind all that was received. They come for connections that
-        /// came and for those of the socket's own, each time. There is none of the end that the socket has brought about
-        /// itself by sending an empty frame or by [`disconnect`](crate::Socket::disconnect). A connection of the socket's own that
-        /// is made and lost while its pipe is full is not told of at all. Default true. For later endpoints.
-        /// `ZMQ_STREAM_NOTIFY`.
+        /// Whether a message of the routing id and an empty frame is received when a connection is established,
+        /// before what the peer sends, and another one when it has ended, behind all that was received. They come for
+        /// connections that came and for those of the socket's own, each time. There is none of the end that the
+        /// socket has brought about itself by sending an empty frame or by [`disconnect`](crate::Socket::disconnect).
+        /// A connection of the socket's own that is made and lost while its pipe is full is not told of at all.
+        /// Default true. For later endpoints. `ZMQ_STREAM_NOTIFY`.
         STREAM_NOTIFY = stream_notify / set_stream_notify(notify: bool) / stream_notify: bool,
         zmq "ZMQ_STREAM_NOTIFY" 73,
         of Stream,
@@ -132,17 +133,18 @@ special! {
     /// Options of a REQ. On a [`Dynamic`](crate::Dynamic) socket of another type each is
     /// [`Error::OptionNotOfType`](crate::Error::OptionNotOfType).
     REQ for CanRequest {
-        /// Whether a request may be sent before the reply to the last one has come, which is given up then: the way on
-        /// when a reply is late. Use it with [`set_correlate`](crate::Socket::set_correlate), or a late reply passes for that to a
-        /// later request. Default false. From now on. `ZMQ_REQ_RELAXED`.
+        /// Whether a request may be sent before the reply to the last one has come, which is given up then: the way
+        /// on when a reply is late. Use it with [`set_correlate`](crate::Socket::set_correlate), or a late reply
+        /// passes for that to a later request. Default false. From now on. `ZMQ_REQ_RELAXED`.
         RELAXED = relaxed / set_relaxed(relaxed: bool) / relaxed: bool,
         zmq "ZMQ_REQ_RELAXED" 53,
         of Req,
         when AtOnce,
         part |pattern| pattern.req().map(|req| &mut req.relaxed);
 
-        /// Whether a request carries its number in front, and a reply only counts with the same number. Every REP and every
-        /// ROUTER that keeps envelopes sends it back. Default false. From the next request on. `ZMQ_REQ_CORRELATE`.
+        /// Whether a request carries its number in front, and a reply only counts with the same number. Every REP and
+        /// every ROUTER that keeps envelopes sends it back. Default false. From the next request on.
+        /// `ZMQ_REQ_CORRELATE`.
         CORRELATE = correlate / set_correlate(correlate: bool) / correlate: bool,
         zmq "ZMQ_REQ_CORRELATE" 52,
         of Req,
@@ -157,9 +159,10 @@ special! {
     /// An option of those who can greet their peers. On a [`Dynamic`](crate::Dynamic) socket of another type it is
     /// [`Error::OptionNotOfType`](crate::Error::OptionNotOfType).
     GREETING for CanGreet {
-        /// What each peer is sent, as one frame, before everything else: on each connection that is established, also when one is
-        /// made again, ahead of what was queued for it; so that a peer which keeps state for a connection hears that this is
-        /// a new one. `None`, the default, for nothing. It is copied. For later endpoints. `ZMQ_HELLO_MSG`.
+        /// What each peer is sent, as one frame, before everything else: on each connection that is established, also
+        /// when one is made again, ahead of what was queued for it; so that a peer which keeps state for a connection
+        /// hears that this is a new one. `None`, the default, for nothing. It is copied. For later endpoints.
+        /// `ZMQ_HELLO_MSG`.
         HELLO_MESSAGE = hello_message / set_hello_message(body: Option<Frame> => copied(body.as_deref()))
             / hello_message: Option<Bytes>,
         zmq "ZMQ_HELLO_MSG" 110,
@@ -175,12 +178,12 @@ special! {
 }
 
 special! {
-    /// An option of those who hear that a connection of theirs was lost. On a [`Dynamic`](crate::Dynamic) socket of another
-    /// type it is [`Error::OptionNotOfType`](crate::Error::OptionNotOfType).
+    /// An option of those who hear that a connection of theirs was lost. On a [`Dynamic`](crate::Dynamic) socket of
+    /// another type it is [`Error::OptionNotOfType`](crate::Error::OptionNotOfType).
     HICCUP for CanHiccup {
-        /// What is received, as one frame, when an established connection that this socket has made is lost, behind all that came
-        /// from there. Not over inproc. One that is lost while its pipe is full is noticed when that has room. `None`, the
-        /// default, for nothing. It is copied. For later endpoints. `ZMQ_HICCUP_MSG`.
+        /// What is received, as one frame, when an established connection that this socket has made is lost, behind
+        /// all that came from there. Not over inproc. One that is lost while its pipe is full is noticed when that
+        /// has room. `None`, the default, for nothing. It is copied. For later endpoints. `ZMQ_HICCUP_MSG`.
         HICCUP_MESSAGE = hiccup_message / set_hiccup_message(body: Option<Frame> => copied(body.as_deref()))
             / hiccup_message: Option<Bytes>,
         zmq "ZMQ_HICCUP_MSG" 114,
@@ -199,8 +202,8 @@ special! {
     /// type it is [`Error::OptionNotOfType`](crate::Error::OptionNotOfType).
     PROBE for CanProbe {
         /// Whether each new peer is sent an empty message before all others, so that a ROUTER hears of this socket
-        /// before that has anything to say. A REQ as a peer drops it as no reply, and libzmq's ends the connection. Not for those who
-        /// are peers already. Default false. `ZMQ_PROBE_ROUTER`.
+        /// before that has anything to say. A REQ as a peer drops it as no reply, and libzmq's ends the connection.
+        /// Not for those who are peers already. Default false. `ZMQ_PROBE_ROUTER`.
         PROBE_ROUTER = probe_router / set_probe_router(probe: bool) / probe_router: bool,
         zmq "ZMQ_PROBE_ROUTER" 51,
         of Req | Rep | Dealer | Router,

@@ -48,16 +48,15 @@ common! {
         when LaterEndpoints,
         at |options| options.transport.immediate;
 
-        /// How many connections in a row a peer may end while the same message is being sent to it, until
-        /// that message is given up. A peer for whom a message is too large, or has too many frames, can only
-        /// end the connection; the message would be sent again on the next one, for ever, and nothing behind
-        /// it would ever arrive. A message that is given up is counted
-        /// ([`Dropped::refused`](crate::Dropped::refused)), reported
+        /// How many connections in a row a peer may end while the same message is being sent to it, until that
+        /// message is given up. A peer for whom a message is too large, or has too many frames, can only end the
+        /// connection; the message would be sent again on the next one, for ever, and nothing behind it would ever
+        /// arrive. A message that is given up is counted ([`Dropped::refused`](crate::Dropped::refused)), reported
         /// ([`Event::MessageRefused`](crate::Event::MessageRefused)), and for REQ an error
-        /// ([`Error::PeerLost`](crate::Error::PeerLost)). Only established connections that the peer ended count, not a lost
-        /// network or a time-out; a peer that crashes looks like one that refuses. Default 2; 0 never gives a
-        /// message up. Concerns connecting sockets that keep what is queued. libzmq loses whatever was being
-        /// sent at the first connection that ends. For later endpoints.
+        /// ([`Error::PeerLost`](crate::Error::PeerLost)). Only established connections that the peer ended count, not
+        /// a lost network or a time-out; a peer that crashes looks like one that refuses. Default 2; 0 never gives a
+        /// message up. Concerns connecting sockets that keep what is queued. libzmq loses whatever was being sent at
+        /// the first connection that ends. For later endpoints.
         MAX_REFUSALS = max_refusals / set_max_refusals / max_refusals: u32,
         when LaterEndpoints,
         at |options| options.transport.max_refusals;
@@ -68,17 +67,18 @@ common! {
     /// An option of PUSH, PULL, PUB, SUB and DEALER. On a [`Dynamic`](crate::Dynamic) socket of another type it is
     /// [`Error::OptionNotOfType`](crate::Error::OptionNotOfType).
     CONFLATE for CanConflate CONFLATING {
-        /// Whether only the latest message waits: for each connection, and each direction in which the socket moves messages, one
-        /// that was not sent or not received yet is replaced by the next. That is counted
-        /// ([`Dropped::conflated`](crate::Dropped::conflated)). The high-water marks do not matter then: sending never waits
-        /// for a connection that is there, and a peer that sends is never held up by this end. Default false. For later
-        /// endpoints. `ZMQ_CONFLATE`.
+        /// Whether only the latest message waits: for each connection, and each direction in which the socket moves
+        /// messages, one that was not sent or not received yet is replaced by the next. That is counted
+        /// ([`Dropped::conflated`](crate::Dropped::conflated)). The high-water marks do not matter then: sending
+        /// never waits for a connection that is there, and a peer that sends is never held up by this end. Default
+        /// false. For later endpoints. `ZMQ_CONFLATE`.
         ///
-        /// The last message is never missed, and messages of several frames are replaced and kept whole. (libzmq loses the last
-        /// value if the reader looks just when it is written, and replaces single frames.) Several messages may be on their way
-        /// all the same, one in each pipe and as many as the operating systems buffer: whoever sends faster than the peer reads
-        /// and wants the peer to be up to date sets it on that side. Over inproc it is enough if either side asks. What peers
-        /// subscribe to is no message in this sense, and is not replaced. (libzmq forgets all subscriptions but the last.)
+        /// The last message is never missed, and messages of several frames are replaced and kept whole. (libzmq
+        /// loses the last value if the reader looks just when it is written, and replaces single frames.) Several
+        /// messages may be on their way all the same, one in each pipe and as many as the operating systems buffer:
+        /// whoever sends faster than the peer reads and wants the peer to be up to date sets it on that side. Over
+        /// inproc it is enough if either side asks. What peers subscribe to is no message in this sense, and is not
+        /// replaced. (libzmq forgets all subscriptions but the last.)
         ///
         /// A SUB takes the latest of what its publishers send. These filter, except those of ZMTP 1.0, so with such a
         /// publisher it may be one that the SUB has not subscribed to, and that is dropped.
@@ -113,15 +113,15 @@ common! {
     /// An option of PULL and SUB. On a [`Dynamic`](crate::Dynamic) socket of another type it is
     /// [`Error::OptionNotOfType`](crate::Error::OptionNotOfType).
     CONFLATE_BY_TOPIC for CanConflateByTopic CONFLATING_BY_TOPIC {
-        /// Whether only the latest message of each topic waits to be received, for each connection; a message's topic is its
-        /// first frame, all of it. With this, topics are received in the order in which they came, each with its latest message,
-        /// and what was said of messages in [`set_conflate`](crate::Socket::set_conflate) holds for those of a topic. It goes before
-        /// that option.
+        /// Whether only the latest message of each topic waits to be received, for each connection; a message's topic
+        /// is its first frame, all of it. With this, topics are received in the order in which they came, each with
+        /// its latest message, and what was said of messages in [`set_conflate`](crate::Socket::set_conflate) holds
+        /// for those of a topic. It goes before that option.
         ///
-        /// The value is how many topics wait at most, at least 1. One more drops the message of the one that came first, which is
-        /// counted ([`Dropped::crowded_out`](crate::Dropped::crowded_out)): peers may think of any number of them. Memory is what
-        /// these messages take, for each connection. 10,000 is a number that serves most. Default `None`. For later
-        /// endpoints. libzmq has no such option.
+        /// The value is how many topics wait at most, at least 1. One more drops the message of the one that came
+        /// first, which is counted ([`Dropped::crowded_out`](crate::Dropped::crowded_out)): peers may think of any
+        /// number of them. Memory is what these messages take, for each connection. 10,000 is a number that serves
+        /// most. Default `None`. For later endpoints. libzmq has no such option.
         CONFLATE_BY_TOPIC = conflate_by_topic / set_conflate_by_topic / conflate_by_topic: Option<u32>,
         when LaterEndpoints,
         at |options| options.conflate_by_topic,

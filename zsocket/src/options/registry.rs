@@ -214,7 +214,8 @@ impl OptionId {
         ALL.iter().copied().flatten().map(|entry| Self(entry))
     }
 
-    /// The option of this name: its own, or libzmq's, with or without `ZMQ_` in front. Upper and lower case are the same.
+    /// The option of this name: its own, or libzmq's, with or without `ZMQ_` in front. Upper and lower case are the
+    /// same.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
         let is_own = |option: &Self| option.0.name.eq_ignore_ascii_case(name);
@@ -238,8 +239,8 @@ impl OptionId {
         self.0
     }
 
-    /// The name: that of the getter of [`Socket`](crate::Socket) and of the setter behind `set_`, with few exceptions, and that of the
-    /// method of [`SocketBuilder`](crate::SocketBuilder).
+    /// The name: that of the getter of [`Socket`](crate::Socket) and of the setter behind `set_`, with few
+    /// exceptions, and that of the method of [`SocketBuilder`](crate::SocketBuilder).
     #[must_use]
     pub const fn name(self) -> &'static str {
         self.0.name

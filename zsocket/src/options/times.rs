@@ -41,7 +41,9 @@ common! {
 
         /// With this, the interval doubles after each failure in a row up to here, with jitter. `None`,
         /// the default, keeps it constant. For later endpoints. `ZMQ_RECONNECT_IVL_MAX`.
-        RECONNECT_INTERVAL_MAX = reconnect_interval_max / set_reconnect_interval_max / reconnect_interval_max: Option<Duration>,
+        RECONNECT_INTERVAL_MAX = reconnect_interval_max
+            / set_reconnect_interval_max
+            / reconnect_interval_max: Option<Duration>,
         zmq "ZMQ_RECONNECT_IVL_MAX" 21 none 0,
         when LaterEndpoints,
         at |options| options.transport.reconnect_interval_max,
@@ -63,8 +65,8 @@ common! {
         at |options| options.transport.handshake_interval,
         check |value| value.is_none_or(|v| !v.is_zero()) => "none or more than zero";
 
-        /// The oldest version of ZMTP that a peer may speak: 1.0, the default, 2.0, 3.0 or 3.1. A peer of an older one loses its
-        /// connection in the handshake. libzmq has no such option. For later endpoints.
+        /// The oldest version of ZMTP that a peer may speak: 1.0, the default, 2.0, 3.0 or 3.1. A peer of an older
+        /// one loses its connection in the handshake. libzmq has no such option. For later endpoints.
         OLDEST_VERSION = oldest_version / set_oldest_version / oldest_version: Version,
         when LaterEndpoints,
         at |options| options.transport.oldest_version,

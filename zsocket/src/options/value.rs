@@ -8,9 +8,9 @@ use crate::Bytes;
 
 /// The value of an option that is named at run time.
 ///
-/// [`Socket::set_option`](crate::Socket::set_option) takes whatever has a `From` here: booleans, integers, durations, bytes, text,
-/// and an [`Option`] of these, whose `None` is [`Value::None`]. Text stands for a value of any kind, so that options can be read
-/// from a file or a command line:
+/// [`Socket::set_option`](crate::Socket::set_option) takes whatever has a `From` here: booleans, integers, durations,
+/// bytes, text, and an [`Option`] of these, whose `None` is [`Value::None`]. Text stands for a value of any kind, so
+/// that options can be read from a file or a command line:
 ///
 /// | kind | text |
 /// |---|---|
@@ -20,8 +20,8 @@ use crate::Bytes;
 /// | bytes | themselves, or `0x` and pairs of hexadecimal digits |
 /// | none | `none`, where an option may have no value |
 ///
-/// An integer is what libzmq takes for the option: milliseconds for a duration, 0 or 1 for a boolean, and for some options -1 or 0
-/// for no value.
+/// An integer is what libzmq takes for the option: milliseconds for a duration, 0 or 1 for a boolean, and for some
+/// options -1 or 0 for no value.
 ///
 /// What `Display` writes reads back as the same value.
 ///

@@ -5,15 +5,17 @@ use crate::{Error, IntoOptionId, Pattern, Value};
 
 /// Options by name. Each has a setter and a getter of its own as well.
 impl<P: Pattern> Socket<P> {
-    /// Sets an option that is named at run time, by its [`OptionId`](crate::OptionId), by its name, or by its name or number in
-    /// libzmq; what these are, and what each option takes, is in `docs/OPTIONS.md` and in [`OptionId`](crate::OptionId). The value
-    /// may be text: see [`Value`]. Besides options there are `subscribe` and `unsubscribe`.
+    /// Sets an option that is named at run time, by its [`OptionId`](crate::OptionId), by its name, or by its name or
+    /// number in libzmq; what these are, and what each option takes, is in `docs/OPTIONS.md` and in
+    /// [`OptionId`](crate::OptionId). The value may be text: see [`Value`]. Besides options there are `subscribe` and
+    /// `unsubscribe`.
     ///
     /// # Errors
     ///
     /// [`Error::UnknownOption`], with a name that may be meant, or why an option of libzmq is none here;
-    /// [`Error::OptionNotOfType`], with the types that have it; [`Error::OptionKind`] and [`Error::InvalidOption`], with what it
-    /// takes; [`Error::OptionTooLate`]; [`Error::OptionAccess`]; and as for its own setter. Nothing has changed then.
+    /// [`Error::OptionNotOfType`], with the types that have it; [`Error::OptionKind`] and [`Error::InvalidOption`],
+    /// with what it takes; [`Error::OptionTooLate`]; [`Error::OptionAccess`]; and as for its own setter. Nothing has
+    /// changed then.
     ///
     /// # Examples
     ///

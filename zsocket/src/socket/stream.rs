@@ -7,8 +7,8 @@ use crate::{CanStream, Error, pattern::State};
 
 /// What a STREAM knows. On a [`Dynamic`](crate::Dynamic) socket of another type it is [`Error::NotSupported`].
 impl<P: CanStream> Socket<P> {
-    /// The routing id of the peer that this socket has connected to last, with which messages can be sent there at once;
-    /// `None` before that. `ZMQ_ROUTING_ID` of libzmq's STREAM.
+    /// The routing id of the peer that this socket has connected to last, with which messages can be sent there at
+    /// once; `None` before that. `ZMQ_ROUTING_ID` of libzmq's STREAM.
     ///
     /// # Errors
     ///

@@ -2,7 +2,6 @@
 
 use std::{io::Write, time::Duration};
 
-use zmtp::Error as Protocol;
 use zsocket::{CloseReason, Context, Event, Monitor, Pull, Push};
 
 use crate::{
@@ -57,7 +56,7 @@ fn a_frozen_peer_is_noticed_by_who_receives() {
             assert_eq!(read_ping(&mut raw), 0);
             raw.expect_close();
             let reason = reason_of_the_end(&monitor);
-            assert_eq!(reason, CloseReason::Protocol(Protocol::HeartbeatTimeout));
+            assert_eq!(reason, CloseReason::HeartbeatTimeout);
             // All in one, before this one counts as silent.
             let all = [&greeting()[..], &ready("PUSH"), &message(&[b"here"])].concat();
             Raw::connect(&endpoint).write_all(&all).unwrap();
@@ -85,7 +84,7 @@ fn a_frozen_peer_is_noticed_by_who_sends_and_another_connection_is_made() {
         let mut first = listener.accept_as("PULL");
         read_ping(&mut first);
         let reason = reason_of_the_end(&monitor);
-        assert_eq!(reason, CloseReason::Protocol(Protocol::HeartbeatTimeout));
+        assert_eq!(reason, CloseReason::HeartbeatTimeout);
         let mut second = listener.accept_as("PULL");
         read_ping(&mut second);
         assert!(push.stats().connections.established >= 2);
@@ -159,7 +158,8 @@ fn a_peer_is_told_how_long_silence_may_last_and_held_to_what_it_says_itself() {
         assert_eq!(silent.read_frame(), (COMMAND, b"\x04PONG".to_vec()));
         silent.expect_close();
         let reason = reason_of_the_end(&monitor);
-        assert_eq!(reason, CloseReason::Protocol(Protocol::PeerTtlExpired));
+        assert_eq!(reason, CloseReason::TtlExpired);
+        assert_eq!(pull.stats().connections.silent, 1);
 
         for (ttl, told) in [
             (Some(1500), 15),
@@ -203,7 +203,7 @@ fn a_peer_is_not_blamed_for_silence_while_nobody_reads_it() {
         }
         // Now it is read, and has nothing to say.
         let reason = reason_of_the_end(&monitor);
-        assert_eq!(reason, CloseReason::Protocol(Protocol::HeartbeatTimeout));
+        assert_eq!(reason, CloseReason::HeartbeatTimeout);
     }
 }
 

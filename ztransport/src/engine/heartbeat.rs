@@ -74,11 +74,7 @@ impl Engine {
         if std::mem::take(&mut self.heard) || self.paused {
             pulse.beat.on_input();
         }
-        if let Some(ttl) = pulse
-            .beat
-            .handle_timeout(now)
-            .map_err(CloseReason::Protocol)?
-        {
+        if let Some(ttl) = pulse.beat.handle_timeout(now)? {
             self.send_ping(ttl);
         }
         self.set_heartbeat_timer(connection);
