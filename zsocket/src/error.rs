@@ -106,6 +106,8 @@ pub enum Error {
     /// This process was forked from the one that made the socket or context. Only that one can use it;
     /// make a new context here. libzmq: undefined.
     Forked,
+    /// Another poller waits for this socket already. Take it out there first.
+    Watched,
     /// A [`Requester`](crate::Requester) has as many requests in flight as it may have.
     TooManyInFlight {
         /// How many that is.
@@ -208,6 +210,9 @@ impl fmt::Display for Error {
                 "this process was forked from the one that made the context: make a new one here",
             ),
             Self::IoThreadLost => ztransport::Error::IoThreadLost.fmt(f),
+            Self::Watched => f.write_str(
+                "another poller waits for this socket already: take it out there first",
+            ),
             Self::TooManyInFlight { limit } => write!(
                 f,
                 "{limit} requests are in flight already: take replies, forget some, or raise the limit"

@@ -80,6 +80,7 @@ mod context;
 mod core;
 mod diagnose;
 mod error;
+mod interest;
 mod into_message;
 mod links;
 mod monitor;
@@ -101,13 +102,14 @@ pub use self::{
     context::{Context, ContextBuilder},
     diagnose::Finding,
     error::{Error, PeerLoss, SendError},
+    interest::Interest,
     into_message::IntoMessage,
     monitor::Monitor,
     options::{Access, Effect, IntoOptionId, Kind, OptionId, Value},
     peer::{PeerId, PeerInfo, PeerStats},
     requester::{Requester, RequesterBuilder, RequesterStats, Ticket},
     responder::{Request, Responder, ResponderBuilder, ResponderStats, Stopped},
-    socket::{Socket, SocketBuilder},
+    socket::{Pollable, Socket, SocketBuilder},
     stats::{Connections, Dropped, SocketStats},
     term_report::TermReport,
     types::{

@@ -5,6 +5,7 @@
 //! - this file takes in what happened meanwhile,
 //! - `peers` takes in who comes and goes, `introductions` tells the application about them,
 //! - `send`, `fan_out` and `recv` move messages, `wait` waits for what they lack,
+//! - `polled` tells pollers what can be done without waiting,
 //! - `subscriptions` takes in what subscribers ask for, and tells publishers,
 //! - `options` sets and reads options,
 //! - `endpoints` binds and connects, `statistics` counts, `diagnosis` says what is wrong.
@@ -26,6 +27,7 @@ mod introductions;
 mod options;
 mod outgoing;
 mod peers;
+mod polled;
 mod recv;
 mod send;
 mod statistics;
@@ -41,8 +43,12 @@ use ztransport::{Alarm, Endpoint, InputPoll, Letter, SocketHandle, Subscriptions
 
 pub(crate) use self::attachments::Use;
 use self::{
-    attachments::Attachments, departed::Departed, diagnosis::Traces, endpoints::close_link,
+    attachments::Attachments,
+    departed::Departed,
+    diagnosis::Traces,
+    endpoints::close_link,
     peers::Standby,
+    polled::{Found, Watched},
 };
 use crate::{
     Error, PeerLoss,
@@ -104,6 +110,8 @@ pub(crate) struct Core<S: State> {
     process: Process,
     /// What [`Refusal::PeerLost`] is about.
     loss: PeerLoss,
+    watched: Watched,
+    found: Option<Found>,
     stats: SocketStats,
     traces: Traces,
     /// Open if this call has come upon foreign code.
@@ -167,6 +175,8 @@ impl<S: State> Core<S> {
             encoded: Encoded::default(),
             process: Process::current(),
             loss: PeerLoss::Gone,
+            watched: Watched::default(),
+            found: None,
             stats: SocketStats::default(),
             traces: Traces::default(),
             deferral: Deferral::default(),
@@ -342,6 +352,7 @@ impl<S: State> Drop for Core<S> {
         if self.process.is_forked() {
             return self.abandon();
         }
+        self.tell_of_end();
         for letter in self.mailbox.take() {
             self.on_letter(letter);
         }

@@ -40,12 +40,10 @@ impl<S: State> Core<S> {
         note: impl FnOnce(At),
     ) -> Result<(), Refusal> {
         self.process()?;
-        let source = self.state.source()?;
-        self.state.prepare(message);
-        let received = match source {
-            Source::Fair => self.recv_fair(message, then, note),
-            Source::Only(at) => self.recv_only(at, message, then).map(|()| note(at)),
-            Source::Own => self.recv_own(message).map(note),
+        let received = if self.found.is_some() {
+            self.take_found(message).map(note)
+        } else {
+            self.take_in_message(message, then, note)
         };
         if received.is_ok() {
             self.stats.messages_received += 1;
@@ -55,6 +53,23 @@ impl<S: State> Core<S> {
             self.uncork();
         }
         received
+    }
+
+    /// Receives what is neither counted nor given to the application yet.
+    #[inline(always)]
+    pub(super) fn take_in_message(
+        &mut self,
+        message: &mut Message,
+        then: Then,
+        note: impl FnOnce(At),
+    ) -> Result<(), Refusal> {
+        let source = self.state.source()?;
+        self.state.prepare(message);
+        match source {
+            Source::Fair => self.recv_fair(message, then, note),
+            Source::Only(at) => self.recv_only(at, message, then).map(|()| note(at)),
+            Source::Own => self.recv_own(message).map(note),
+        }
     }
 
     /// Whether the link whose turn it is has a message.

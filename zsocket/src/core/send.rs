@@ -39,6 +39,9 @@ impl<S: State> Core<S> {
     #[inline(always)]
     fn send_now(&mut self, message: &mut Outgoing<'_>, then: Then) -> Result<(), Refusal> {
         self.process()?;
+        if self.found.is_some() {
+            self.turn_to_send()?;
+        }
         match self.state.route(message.head())? {
             Route::Balanced => self.send_balanced(message, then)?,
             Route::One(at, otherwise) => self.send_to(at, message, otherwise, then)?,

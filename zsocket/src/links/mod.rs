@@ -36,6 +36,8 @@ pub(crate) struct Links {
     connected: usize,
     /// See [`followers`](Self::followers).
     followers: BTreeSet<usize>,
+    /// How many of them were found full, and have not signalled since.
+    full: usize,
     /// What those have seen that are gone.
     past: Totals,
     /// Links that may have room.
@@ -78,9 +80,13 @@ impl Links {
         let mut slot = self.slots.get_mut(at)?.take()?;
         self.past.add(&mut slot);
         let Slot {
-            link, connected, ..
+            link,
+            connected,
+            muted,
+            ..
         } = slot;
         self.connected -= usize::from(connected);
+        self.full -= usize::from(muted.is_on());
         self.streams -= usize::from(link.driver.is_some());
         self.free.insert(at);
         self.by_id.remove(&link.id);
@@ -261,7 +267,8 @@ impl Links {
             writer.block_until_room()
         };
         if blocked {
-            slot.muted.begin();
+            let is_new = slot.muted.begin();
+            self.full += usize::from(is_new);
             self.outbound.remove(at);
             self.draining.remove(at);
             if until_half {
@@ -284,7 +291,8 @@ impl Links {
 
     fn end_muted(&mut self, at: usize) {
         if let Some(slot) = self.get_mut(at) {
-            slot.muted.end();
+            let was_full = slot.muted.end();
+            self.full -= usize::from(was_full);
         }
     }
 
@@ -297,6 +305,11 @@ impl Links {
             self.rest(at, false);
         }
         self.outbound.current().is_some()
+    }
+
+    /// Whether none is known to be full.
+    pub(crate) fn all_have_room(&self) -> bool {
+        self.full == 0
     }
 
     /// A link was signalled.

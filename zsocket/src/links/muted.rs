@@ -15,20 +15,28 @@ pub(crate) struct Muted {
 }
 
 impl Muted {
-    /// The pipe was found full.
-    pub(super) fn begin(&mut self) {
-        if self.since.is_none() {
+    /// The pipe was found full. Whether it was not before.
+    pub(super) fn begin(&mut self) -> bool {
+        let is_new = !self.is_on();
+        if is_new {
             self.since = Some(Instant::now());
             self.times += 1;
         }
+        is_new
     }
 
-    /// It has room.
+    /// It has room. Whether it had none before.
     #[inline]
-    pub(super) fn end(&mut self) {
-        if let Some(since) = self.since.take() {
+    pub(super) fn end(&mut self) -> bool {
+        let since = self.since.take();
+        if let Some(since) = since {
             self.total += since.elapsed();
         }
+        since.is_some()
+    }
+
+    pub(super) fn is_on(&self) -> bool {
+        self.since.is_some()
     }
 
     /// For how long the pipe has been full now, if it is.

@@ -57,6 +57,10 @@ impl State for Dealer {
         Ok(Route::Balanced)
     }
 
+    fn takes_all(&self) -> bool {
+        true
+    }
+
     #[inline]
     fn source(&self) -> Result<Source, Refusal> {
         Ok(Source::Fair)

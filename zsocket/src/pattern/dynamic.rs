@@ -92,6 +92,18 @@ impl State for Any {
         each!(self, state => state.prefix())
     }
 
+    fn takes_turns(&self) -> bool {
+        each!(self, state => state.takes_turns())
+    }
+
+    fn is_mandatory(&self) -> bool {
+        each!(self, state => state.is_mandatory())
+    }
+
+    fn takes_all(&self) -> bool {
+        each!(self, state => state.takes_all())
+    }
+
     fn voids_input(&self) -> bool {
         each!(self, state => state.voids_input())
     }

@@ -283,6 +283,16 @@ pub trait State: Send + 'static {
         Err(Refusal::NotSupported)
     }
 
+    /// Whether sending and receiving take turns, so that a message which was received has to be taken before the next is sent.
+    fn takes_turns(&self) -> bool {
+        false
+    }
+
+    /// Whether a message that its first frame sends to a full peer waits for room.
+    fn is_mandatory(&self) -> bool {
+        false
+    }
+
     /// Whether a message's first frame says where it goes, and is not sent.
     fn takes_head(&self) -> bool {
         false
@@ -361,6 +371,11 @@ pub trait State: Send + 'static {
     /// Where a message comes from that is received now.
     fn source(&self) -> Result<Source, Refusal> {
         Err(Refusal::NotSupported)
+    }
+
+    /// Whether every message that comes is delivered. Then a poller need not look into it.
+    fn takes_all(&self) -> bool {
+        false
     }
 
     /// Makes a message ready to be received into, so that the buffers which it has are used again for what they

@@ -28,6 +28,10 @@ impl State for Pair {
         Ok(Route::Balanced)
     }
 
+    fn takes_all(&self) -> bool {
+        true
+    }
+
     #[inline]
     fn source(&self) -> Result<Source, Refusal> {
         Ok(Source::Fair)

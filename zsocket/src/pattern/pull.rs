@@ -18,6 +18,10 @@ impl State for Pull {
         true
     }
 
+    fn takes_all(&self) -> bool {
+        true
+    }
+
     #[inline]
     fn source(&self) -> Result<Source, Refusal> {
         Ok(Source::Fair)

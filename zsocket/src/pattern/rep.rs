@@ -90,6 +90,10 @@ impl State for Rep {
         std::mem::take(&mut self.spent)
     }
 
+    fn takes_turns(&self) -> bool {
+        true
+    }
+
     fn source(&self) -> Result<Source, Refusal> {
         match self.owing {
             None => Ok(Source::Fair),

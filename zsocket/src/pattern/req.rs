@@ -87,6 +87,10 @@ impl State for Req {
         }
     }
 
+    fn takes_turns(&self) -> bool {
+        !self.relaxed
+    }
+
     /// Late replies to earlier requests are none to the next one.
     fn voids_input(&self) -> bool {
         true

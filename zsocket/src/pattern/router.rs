@@ -136,6 +136,14 @@ impl State for Router {
         true
     }
 
+    fn is_mandatory(&self) -> bool {
+        self.mandatory
+    }
+
+    fn takes_all(&self) -> bool {
+        true
+    }
+
     #[inline]
     fn source(&self) -> Result<Source, Refusal> {
         Ok(Source::Fair)

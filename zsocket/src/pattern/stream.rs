@@ -72,6 +72,14 @@ impl State for Stream {
         true
     }
 
+    fn is_mandatory(&self) -> bool {
+        true
+    }
+
+    fn takes_all(&self) -> bool {
+        true
+    }
+
     fn source(&self) -> Result<Source, Refusal> {
         Ok(Source::Fair)
     }

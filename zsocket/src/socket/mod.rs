@@ -5,6 +5,7 @@ mod builder;
 mod driven;
 mod options;
 mod peers;
+mod polled;
 mod publishing;
 mod readiness;
 mod recv;
@@ -19,8 +20,8 @@ use std::{
 use zmtp::SocketType;
 use ztransport::{Endpoint, IntoEndpoint};
 
-pub use self::builder::SocketBuilder;
 pub(crate) use self::driven::{Step, polled};
+pub use self::{builder::SocketBuilder, polled::Pollable};
 use crate::{
     CloseReport, Error, Monitor, Pattern, SocketStats,
     core::{Core, Use},
@@ -89,6 +90,16 @@ impl<P: Pattern> Socket<P> {
     /// panics; most have deferred nothing.
     #[inline]
     fn lend_core<R>(&self, f: impl FnOnce(&mut Core<P::State>) -> R) -> R {
+        self.lend_core_unseen(|core| {
+            let result = f(core);
+            core.tell_watcher();
+            result
+        })
+    }
+
+    /// Likewise, for a call that whoever watches the socket need not know of.
+    #[inline]
+    fn lend_core_unseen<R>(&self, f: impl FnOnce(&mut Core<P::State>) -> R) -> R {
         let panics = RunDeferred(&self.core);
         let mut core = self.core.borrow_mut();
         let result = f(&mut core);

@@ -1,0 +1,221 @@
+//! What can be done now without waiting: for pollers, which wait for many sockets.
+//!
+//! Whatever cannot be done now is announced, as by a caller that is going to wait: so a signal comes when it may be possible.
+//! The ready list forwards that signal to the poller's. What the application itself changes signals nobody, a REQ that has
+//! received its reply for example: so the first call after the announcement tells the poller as well.
+
+use zmtp::Message;
+use zpipe::{Notifier, Readiness};
+
+use super::{Core, Then};
+use crate::{
+    Error, Interest,
+    error::Refusal,
+    links::Slot,
+    pattern::{At, Otherwise, Route, Source, State},
+};
+
+/// Who waits for this socket among others.
+#[derive(Default)]
+pub(super) struct Watched {
+    by: Option<Notifier>,
+    /// It was told that something is not possible, and wants to know of each call that may have changed that.
+    armed: bool,
+}
+
+/// A message that was looked for and found before the application has called for it, and where it came from; or why the
+/// call will fail.
+pub(super) type Found = Result<(Message, At), Refusal>;
+
+impl<S: State> Core<S> {
+    /// Has this notifier signalled when what was not possible may be possible.
+    pub(crate) fn watch(&mut self, by: Notifier) -> Result<(), Error> {
+        if self.process.is_forked() {
+            return Err(Error::Forked);
+        }
+        if self.watched.by.is_some() {
+            return Err(Error::Watched);
+        }
+        self.ready.forward(by.clone());
+        self.watched.by = Some(by);
+        Ok(())
+    }
+
+    pub(crate) fn unwatch(&mut self) {
+        if self.watched.by.take().is_some() && !self.process.is_forked() {
+            self.ready.stop_forwarding();
+        }
+        self.watched.armed = false;
+    }
+
+    /// After each call of the application.
+    #[inline]
+    pub(crate) fn tell_watcher(&mut self) {
+        if self.watched.armed {
+            self.tell_now();
+        }
+    }
+
+    #[cold]
+    fn tell_now(&mut self) {
+        self.watched.armed = false;
+        if let Some(by) = &self.watched.by {
+            by.notify(Readiness::MAIL);
+        }
+    }
+
+    /// The socket is closed, which its poller finds out when it looks.
+    pub(super) fn tell_of_end(&self) {
+        if let Some(by) = &self.watched.by {
+            by.notify(Readiness::MAIL);
+        }
+    }
+
+    /// Which of these can be done now, in the sense that a call returns at once, be it with an error.
+    pub(crate) fn readiness(&mut self, interest: Interest) -> Interest {
+        self.deferral.begin();
+        self.uncork();
+        if self.process().is_err() {
+            return interest;
+        }
+        let mut ready = Interest::NONE;
+        if interest.contains(Interest::RECV) && self.can_recv() {
+            ready = ready | Interest::RECV;
+        }
+        if interest.contains(Interest::SEND) && self.can_send() {
+            ready = ready | Interest::SEND;
+        }
+        self.watched.armed = ready != interest && self.watched.by.is_some();
+        ready
+    }
+
+    fn can_recv(&mut self) -> bool {
+        if self.found.is_some() {
+            return true;
+        }
+        let found = self.finds_message() || self.look_for_input() && self.finds_message();
+        if !found && let Some(input) = &mut self.input {
+            // The I/O thread reads from now on, and signals.
+            input.give_back();
+        }
+        found
+    }
+
+    fn finds_message(&mut self) -> bool {
+        match self.state.source() {
+            Err(Refusal::WrongState | Refusal::NotSupported) => false,
+            Err(_) => true,
+            Ok(Source::Fair) if self.state.takes_all() => self.finds_any(),
+            Ok(_) => self.finds_accepted(),
+        }
+    }
+
+    /// For patterns that take whatever comes: the message stays where it is.
+    fn finds_any(&mut self) -> bool {
+        while let Some(place) = self.links.inbound.current() {
+            let Some(Slot { link, .. }) = self.links.get_mut(place) else {
+                self.links.inbound.remove(place);
+                continue;
+            };
+            if link.is_readable() {
+                return true;
+            }
+            if link.is_drained() {
+                self.lose(place);
+            } else if link.set_idle() {
+                self.links.inbound.remove(place);
+            }
+        }
+        false
+    }
+
+    /// For the others only a message that was accepted is one. It is received, and kept for the call that asks for it.
+    fn finds_accepted(&mut self) -> bool {
+        let mut message = Message::new();
+        let mut from = At { place: 0, id: 0 };
+        match self.take_in_message(&mut message, Then::Return, |at| from = at) {
+            Ok(()) => {
+                self.found = Some(Ok((message, from)));
+                true
+            }
+            Err(Refusal::WouldBlock) => false,
+            Err(Refusal::Again) => {
+                // Others have their turn before the rest is looked through.
+                if let Some(by) = &self.watched.by {
+                    by.notify(Readiness::MAIL);
+                }
+                false
+            }
+            Err(refusal) => {
+                self.found = Some(Err(refusal));
+                true
+            }
+        }
+    }
+
+    /// Gives the application what was found before.
+    #[cold]
+    pub(super) fn take_found(&mut self, message: &mut Message) -> Result<At, Refusal> {
+        let (found, from) = self.found.take().unwrap_or(Err(Refusal::WouldBlock))?;
+        self.drop_bodies(message);
+        *message = found;
+        Ok(from)
+    }
+
+    /// Before a message is sent. Of those that take turns the application has to receive first what was found; unless it
+    /// gives that up, as a relaxed REQ does.
+    #[cold]
+    pub(super) fn turn_to_send(&mut self) -> Result<(), Refusal> {
+        if self.state.takes_turns() {
+            return Err(Refusal::WrongState);
+        }
+        if self.state.voids_input()
+            && let Some(Ok((mut message, _))) = self.found.take()
+        {
+            self.drop_bodies(&mut message);
+        }
+        Ok(())
+    }
+
+    fn can_send(&mut self) -> bool {
+        match self.state.route(None) {
+            // Of those that take turns the application has to receive what was found first.
+            _ if self.found.is_some() && self.state.takes_turns() => false,
+            Ok(Route::Balanced) => self.has_room_somewhere(),
+            Ok(Route::One(at, Otherwise::Wait) | Route::Bytes(at, Otherwise::Wait)) => {
+                self.has_room_at(at.place)
+            }
+            // Nobody is known to be full.
+            Ok(Route::Many(Otherwise::Wait)) => self.links.all_have_room(),
+            Ok(_) => true,
+            // Where to is only known with the message, which would be dropped, or go where there is room.
+            Err(Refusal::NoRoutingId) => !self.state.is_mandatory() || self.has_room_somewhere(),
+            Err(Refusal::WrongState | Refusal::NotSupported) => false,
+            Err(_) => true,
+        }
+    }
+
+    fn has_room_somewhere(&mut self) -> bool {
+        loop {
+            match self.links.outbound.current() {
+                Some(place) if self.has_room_at(place) => return true,
+                Some(_) => {}
+                None if self.links.find_room() => {}
+                None => return false,
+            }
+        }
+    }
+
+    /// Whether a link has room. Otherwise it is out of the circle, and signals.
+    fn has_room_at(&mut self, place: usize) -> bool {
+        if !self.links.outbound.contains(place) && !self.links.find_room() {
+            return false;
+        }
+        let slot = self.links.get_mut(place);
+        if slot.is_some_and(|slot| slot.link.writer.has_room()) {
+            return true;
+        }
+        self.make_room(place, Then::Return);
+        false
+    }
+}

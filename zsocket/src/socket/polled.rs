@@ -1,0 +1,99 @@
+//! Being waited for among others.
+
+use zpipe::Notifier;
+
+use super::Socket;
+use crate::{Error, Interest, Pattern};
+
+mod sealed {
+    pub trait Sealed {}
+}
+
+/// A socket of whatever pattern, as a poller sees it.
+pub trait Pollable: sealed::Sealed {
+    /// See [`Socket::readiness`].
+    fn readiness(&self, interest: Interest) -> Interest;
+
+    /// See [`Socket::watch`].
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    fn watch(&self, by: Notifier) -> Result<(), Error>;
+
+    /// See [`Socket::unwatch`].
+    fn unwatch(&self);
+}
+
+impl<P: Pattern> sealed::Sealed for Socket<P> {}
+
+impl<P: Pattern> Pollable for Socket<P> {
+    fn readiness(&self, interest: Interest) -> Interest {
+        self.readiness(interest)
+    }
+
+    fn watch(&self, by: Notifier) -> Result<(), Error> {
+        self.watch(by)
+    }
+
+    fn unwatch(&self) {
+        self.unwatch();
+    }
+}
+
+impl<P: Pattern> Socket<P> {
+    /// Which of these the socket can do now: a call then returns at once, with a message, with success or, if the
+    /// context is shut down for example, with an error.
+    ///
+    /// That is the truth. There is something to receive only if the pattern accepts it: a SUB whose
+    /// messages are all filtered has none, nor has a REQ for which a late reply to an earlier request lies there. To
+    /// know that, the socket may take a message out of its pipe and keep it for the next call; so with each poller
+    /// one message more may wait than the high-water mark says. What a pattern cannot do at all it is never ready for.
+    ///
+    /// A ROUTER that is not mandatory can always send, as libzmq's: what has no room is dropped and counted. A mandatory
+    /// one, and a STREAM, can if any peer has room. A publisher can, except one that drops nothing and was refused
+    /// by a full subscriber. All others can if a message would have room now.
+    ///
+    /// This ends the time in which the calling thread reads the socket's streams itself, if the socket can not receive:
+    /// its I/O thread does it again.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use zsocket::{Context, Interest, Pull, Push};
+    ///
+    /// let context = Context::new();
+    /// let (push, pull) = (context.socket::<Push>()?, context.socket::<Pull>()?);
+    /// assert_eq!(push.readiness(Interest::SEND), Interest::NONE);
+    /// pull.bind("inproc://a")?;
+    /// push.connect("inproc://a")?;
+    /// assert_eq!(push.readiness(Interest::BOTH), Interest::SEND);
+    /// assert_eq!(pull.readiness(Interest::BOTH), Interest::NONE);
+    /// push.send("hello")?;
+    /// assert_eq!(pull.readiness(Interest::BOTH), Interest::RECV);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn readiness(&self, interest: Interest) -> Interest {
+        self.lend_core_unseen(|core| core.readiness(interest))
+    }
+
+    /// Has `by` signalled whenever what [`readiness`](Self::readiness) has last said not to be possible may be
+    /// possible: by peers, by time, or by a call on this socket. After a signal ask again. This is what a poller stands
+    /// on; programs use `zpoll`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Watched`], [`Error::Forked`].
+    pub fn watch(&self, by: Notifier) -> Result<(), Error> {
+        self.lend_core_unseen(|core| core.watch(by))
+    }
+
+    /// Ends [`watch`](Self::watch). A signal that is on its way may still arrive.
+    pub fn unwatch(&self) {
+        self.lend_core_unseen(|core| {
+            core.deferral.begin();
+            core.unwatch();
+        });
+    }
+}
