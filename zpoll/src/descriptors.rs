@@ -1,0 +1,140 @@
+//! The descriptors that are waited for: an epoll, level-triggered.
+
+use std::{
+    collections::HashMap,
+    io,
+    mem::MaybeUninit,
+    os::fd::{AsFd, BorrowedFd, OwnedFd},
+    time::{Duration, Instant},
+};
+
+use rustix::{
+    event::{Timespec, epoll},
+    io::Errno,
+};
+use zsocket::Interest;
+
+use crate::events::Event;
+
+/// Reported for the list of the sockets, and not the key of a descriptor.
+const SOCKETS: u64 = u64::MAX;
+
+/// Descriptors reported by one wait. The next one reports others first.
+const EVENTS: usize = 64;
+
+pub(crate) struct Descriptors<'a> {
+    epoll: OwnedFd,
+    /// By key. What is borrowed is open as long as it is here.
+    all: HashMap<usize, Box<dyn AsFd + 'a>>,
+}
+
+impl<'a> Descriptors<'a> {
+    /// `sockets` is readable whenever a socket has signalled.
+    pub(crate) fn new(sockets: BorrowedFd<'_>) -> io::Result<Self> {
+        let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
+        let data = epoll::EventData::new_u64(SOCKETS);
+        epoll::add(&epoll, sockets, data, epoll::EventFlags::IN)?;
+        Ok(Self {
+            epoll,
+            all: HashMap::new(),
+        })
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.all.is_empty()
+    }
+
+    pub(crate) fn contains(&self, key: usize) -> bool {
+        self.all.contains_key(&key)
+    }
+
+    pub(crate) fn add(
+        &mut self,
+        fd: Box<dyn AsFd + 'a>,
+        key: usize,
+        interest: Interest,
+    ) -> io::Result<()> {
+        let data = epoll::EventData::new_u64(key as u64);
+        epoll::add(&self.epoll, fd.as_fd(), data, flags(interest))?;
+        self.all.insert(key, fd);
+        Ok(())
+    }
+
+    /// `None` if there is none with this key.
+    pub(crate) fn modify(&self, key: usize, interest: Interest) -> Option<io::Result<()>> {
+        let fd = self.all.get(&key)?;
+        let data = epoll::EventData::new_u64(key as u64);
+        let modified = epoll::modify(&self.epoll, fd.as_fd(), data, flags(interest));
+        Some(modified.map_err(Into::into))
+    }
+
+    pub(crate) fn remove(&mut self, key: usize) -> bool {
+        let Some(fd) = self.all.remove(&key) else {
+            return false;
+        };
+        // Fails only if there is nothing to take out.
+        let _ = epoll::delete(&self.epoll, fd.as_fd());
+        true
+    }
+
+    /// Waits until a descriptor is ready or a socket has signalled, at most until the deadline.
+    pub(crate) fn wait(
+        &self,
+        deadline: Option<Instant>,
+        mut report: impl FnMut(Event),
+    ) -> io::Result<()> {
+        let left =
+            deadline.map(|deadline| timespec(deadline.saturating_duration_since(Instant::now())));
+        let mut room = [const { MaybeUninit::uninit() }; EVENTS];
+        let events = match epoll::wait(&self.epoll, &mut room[..], left.as_ref()) {
+            Ok((events, _)) => events,
+            // The caller looks at its clock and comes back.
+            Err(Errno::INTR) => return Ok(()),
+            Err(error) => return Err(error.into()),
+        };
+        use epoll::EventFlags as Flags;
+        for event in events {
+            let (key, found) = (event.data.u64(), event.flags);
+            if key == SOCKETS {
+                continue;
+            }
+            let mut ready = Interest::NONE;
+            if found.intersects(Flags::IN | Flags::PRI) {
+                ready = ready | Interest::RECV;
+            }
+            if found.contains(Flags::OUT) {
+                ready = ready | Interest::SEND;
+            }
+            report(Event {
+                key: usize::try_from(key).unwrap_or(usize::MAX),
+                ready,
+                failed: found.intersects(Flags::ERR | Flags::HUP),
+            });
+        }
+        Ok(())
+    }
+}
+
+impl AsFd for Descriptors<'_> {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.epoll.as_fd()
+    }
+}
+
+fn flags(interest: Interest) -> epoll::EventFlags {
+    let mut flags = epoll::EventFlags::empty();
+    if interest.can_recv() {
+        flags |= epoll::EventFlags::IN;
+    }
+    if interest.can_send() {
+        flags |= epoll::EventFlags::OUT;
+    }
+    flags
+}
+
+fn timespec(duration: Duration) -> Timespec {
+    Timespec {
+        tv_sec: i64::try_from(duration.as_secs()).unwrap_or(i64::MAX),
+        tv_nsec: i64::from(duration.subsec_nanos()),
+    }
+}

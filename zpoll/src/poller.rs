@@ -1,0 +1,405 @@
+//! The poller.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    future::poll_fn,
+    io,
+    os::fd::{AsFd, BorrowedFd},
+    task::Poll,
+    time::{Duration, Instant},
+};
+
+use zpipe::{Notifier, Readiness, ReadySet, Spinner};
+use zsocket::Interest;
+
+use crate::{AddError, Event, Events, Source, descriptors::Descriptors};
+
+/// Tokens of the list that are no keys.
+const WAKE: u64 = u64::MAX;
+const AGAIN: u64 = u64::MAX - 1;
+
+/// How often a task looks while signals keep coming, before others have their turn.
+const LOOKS: u32 = 16;
+
+/// Waits for any number of sockets and descriptors. See the [crate's documentation](crate).
+///
+/// # Examples
+///
+/// A socket and a descriptor:
+///
+/// ```
+/// use std::{io::Write, os::unix::net::UnixStream, time::Duration};
+/// use zpoll::{Events, Interest, Poller};
+/// use zsocket::{Context, Pull};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let pull = Context::new().socket::<Pull>()?;
+/// pull.bind("inproc://tasks")?;
+/// let (stream, mut other) = UnixStream::pair()?;
+///
+/// let mut poller = Poller::new();
+/// poller.add(&pull, 0, Interest::RECV)?;
+/// poller.add_fd(&stream, 1, Interest::RECV)?;
+/// let mut events = Events::new();
+/// poller.wait(&mut events, Some(Duration::ZERO))?;
+/// assert!(events.is_empty());
+///
+/// other.write_all(b"hello")?;
+/// poller.wait(&mut events, None)?;
+/// assert_eq!(events.iter().next().unwrap().key, 1);
+/// # Ok(())
+/// # }
+/// ```
+pub struct Poller<'a> {
+    /// Whom the sockets signal. Before these, so that they find it alive.
+    ready: ReadySet,
+    sockets: HashMap<usize, Slot<'a>>,
+    /// Keys of those that have to be looked at: they have signalled, or were ready at the last look. Each once.
+    candidates: VecDeque<usize>,
+    /// Made when they are needed for the first time.
+    descriptors: Option<Descriptors<'a>>,
+    /// A foreign event loop waits for the poller's descriptor.
+    lent: bool,
+    again: Notifier,
+    spinner: Spinner,
+}
+
+struct Slot<'a> {
+    source: Source<'a>,
+    interest: Interest,
+    is_candidate: bool,
+}
+
+/// Ends the present or the next wait of a [`Poller`], from any thread.
+#[derive(Clone, Debug)]
+pub struct PollWaker(Notifier);
+
+impl PollWaker {
+    /// Ends the wait. If none is under way, ends the next one at once. Many calls before that count as one.
+    pub fn wake(&self) {
+        self.0.notify(Readiness::MAIL);
+    }
+}
+
+impl<'a> Poller<'a> {
+    /// A poller that waits for nothing yet.
+    #[must_use]
+    pub fn new() -> Self {
+        let ready = ReadySet::new();
+        Self {
+            again: ready.notifier(AGAIN),
+            ready,
+            sockets: HashMap::new(),
+            candidates: VecDeque::new(),
+            descriptors: None,
+            lent: false,
+            spinner: Spinner::new(),
+        }
+    }
+
+    // ---- What is waited for ----
+
+    /// Waits for a socket from now on, under a key of the caller's choice, which its events bear. With an interest of
+    /// [`NONE`](Interest::NONE) it is not reported until that is [changed](Self::modify).
+    ///
+    /// # Errors
+    ///
+    /// [`AddError::KeyInUse`]; [`AddError::Socket`] if another poller waits for it.
+    pub fn add(
+        &mut self,
+        socket: impl Into<Source<'a>>,
+        key: usize,
+        interest: Interest,
+    ) -> Result<(), AddError> {
+        self.check_key(key)?;
+        let source = socket.into();
+        let notifier = self.ready.notifier(key as u64);
+        if let Some(watched) = source.look(|socket| socket.watch(notifier)) {
+            watched?;
+        }
+        let slot = Slot {
+            source,
+            interest,
+            is_candidate: false,
+        };
+        self.sockets.insert(key, slot);
+        self.nominate(key);
+        Ok(())
+    }
+
+    /// Waits for a descriptor from now on, of a socket, a pipe, a terminal or the like, likewise. [`RECV`](Interest::RECV)
+    /// is to read, [`SEND`](Interest::SEND) to write.
+    ///
+    /// # Errors
+    ///
+    /// [`AddError::KeyInUse`]; [`AddError::System`] for a plain file, for one that is here already, and without descriptors left.
+    pub fn add_fd(
+        &mut self,
+        fd: impl AsFd + 'a,
+        key: usize,
+        interest: Interest,
+    ) -> Result<(), AddError> {
+        self.check_key(key)?;
+        self.descriptors()?.add(Box::new(fd), key, interest)?;
+        Ok(())
+    }
+
+    /// Changes what is of interest about a socket or descriptor.
+    ///
+    /// # Errors
+    ///
+    /// `NotFound` if there is none with this key; the system's error about a descriptor.
+    pub fn modify(&mut self, key: usize, interest: Interest) -> io::Result<()> {
+        if let Some(slot) = self.sockets.get_mut(&key) {
+            slot.interest = interest;
+            self.nominate(key);
+            return Ok(());
+        }
+        let modified = (self.descriptors.as_ref()).and_then(|all| all.modify(key, interest));
+        modified.unwrap_or_else(|| Err(io::ErrorKind::NotFound.into()))
+    }
+
+    /// Waits no more for a socket or descriptor; says whether there was one with this key. Events that an earlier wait has
+    /// reported stay where they are.
+    pub fn remove(&mut self, key: usize) -> bool {
+        if let Some(slot) = self.sockets.remove(&key) {
+            slot.source.look(|socket| socket.unwatch());
+            return true;
+        }
+        (self.descriptors.as_mut()).is_some_and(|all| all.remove(key))
+    }
+
+    /// How many sockets are waited for. One that is closed and was registered as a `Weak` counts until the next wait.
+    #[must_use]
+    pub fn sockets(&self) -> usize {
+        self.sockets.len()
+    }
+
+    /// Ends waits of this poller.
+    #[must_use]
+    pub fn waker(&self) -> PollWaker {
+        PollWaker(self.ready.notifier(WAKE))
+    }
+
+    fn check_key(&self, key: usize) -> Result<(), AddError> {
+        let is_in_use = key as u64 >= AGAIN
+            || self.sockets.contains_key(&key)
+            || (self.descriptors.as_ref()).is_some_and(|all| all.contains(key));
+        if is_in_use {
+            return Err(AddError::KeyInUse(key));
+        }
+        Ok(())
+    }
+
+    fn descriptors(&mut self) -> io::Result<&mut Descriptors<'a>> {
+        if self.descriptors.is_none() {
+            self.descriptors = Some(Descriptors::new(self.ready.fd()?)?);
+        }
+        self.descriptors
+            .as_mut()
+            .ok_or_else(|| io::ErrorKind::NotFound.into())
+    }
+
+    // ---- Waiting ----
+
+    /// Waits until something is ready, the timeout is over (`None` is never) or the [waker](Self::waker) is used, and reports
+    /// what is ready; all sockets that are, and up to 64 descriptors.
+    ///
+    /// # Errors
+    ///
+    /// The system's, if it cannot wait for descriptors. On an I/O thread, which foreign code may find itself on, the wait is
+    /// over at once.
+    pub fn wait(&mut self, events: &mut Events, timeout: Option<Duration>) -> io::Result<()> {
+        // A time beyond the end of the clock is for ever.
+        let deadline = timeout.map(|timeout| Instant::now().checked_add(timeout));
+        let deadline = deadline.flatten();
+        let waits = timeout != Some(Duration::ZERO) && !ztransport::is_io_thread();
+        ztransport::uncork();
+        loop {
+            events.clear();
+            self.look(events);
+            let is_idle = !events.has_any()
+                && waits
+                && deadline.is_none_or(|deadline| Instant::now() < deadline);
+            if is_idle {
+                self.sleep(deadline, events)?;
+                // Sockets that have signalled meanwhile.
+                self.look(events);
+            } else {
+                self.look_at_descriptors(Some(Instant::now()), events)?;
+            }
+            if !is_idle || events.has_any() {
+                self.announce_rest();
+                return Ok(());
+            }
+        }
+    }
+
+    /// Like [`wait`](Self::wait) without a timeout, for a task of whatever executor. There must be no descriptors in the
+    /// poller: only the executor can wait for these.
+    ///
+    /// # Cancel safety
+    ///
+    /// Safe: nothing is used up by a wait. A waker that was used before the future was dropped ends the next wait.
+    ///
+    /// # Errors
+    ///
+    /// `Unsupported` if there are descriptors in the poller.
+    pub async fn wait_async(&mut self, events: &mut Events) -> io::Result<()> {
+        if self.has_descriptors() {
+            return Err(io::ErrorKind::Unsupported.into());
+        }
+        /// What is cancelled leaves no waker behind.
+        struct Waiting<'p, 'a>(&'p mut Poller<'a>);
+        impl Drop for Waiting<'_, '_> {
+            fn drop(&mut self) {
+                self.0.ready.unregister();
+            }
+        }
+        let waiting = Waiting(self);
+        poll_fn(|context| {
+            ztransport::uncork();
+            for _ in 0..LOOKS {
+                events.clear();
+                waiting.0.look(events);
+                if events.has_any() {
+                    waiting.0.announce_rest();
+                    return Poll::Ready(Ok(()));
+                }
+                if !waiting.0.ready.register(context.waker()) {
+                    return Poll::Pending;
+                }
+            }
+            context.waker().wake_by_ref();
+            Poll::Pending
+        })
+        .await
+    }
+
+    /// A descriptor for foreign event loops. It is readable whenever a wait may find something: after each signal, and for as
+    /// long as what the last wait has reported was not looked at again. So a loop that is level-triggered may call
+    /// [`wait`](Self::wait) with a timeout of zero whenever the descriptor is readable, and need not use up everything that was
+    /// reported: there is no edge to miss. Only waits make it unreadable; before the loop waits for the first time, call
+    /// `wait` once.
+    ///
+    /// # Errors
+    ///
+    /// The system's, if it has no descriptors left.
+    pub fn fd(&mut self) -> io::Result<BorrowedFd<'_>> {
+        self.lent = true;
+        let descriptors: &Descriptors<'a> = self.descriptors()?;
+        Ok(descriptors.as_fd())
+    }
+
+    /// Reports which sockets are ready now.
+    fn look(&mut self, events: &mut Events) {
+        self.take_signals(events);
+        self.look_at_candidates(events);
+    }
+
+    /// What was reported may be looked at again by whoever waits for the poller's descriptor.
+    fn announce_rest(&self) {
+        if self.lent && !self.candidates.is_empty() {
+            self.again.notify(Readiness::MAIL);
+        }
+    }
+
+    fn take_signals(&mut self, events: &mut Events) {
+        let (sockets, candidates) = (&mut self.sockets, &mut self.candidates);
+        self.ready.drain(|token, _| match usize::try_from(token) {
+            _ if token == WAKE => events.woken = true,
+            Ok(key) => {
+                // One that was removed may have signalled before.
+                if let Some(slot) = sockets.get_mut(&key)
+                    && !std::mem::replace(&mut slot.is_candidate, true)
+                {
+                    candidates.push_back(key);
+                }
+            }
+            Err(_) => {}
+        });
+    }
+
+    fn nominate(&mut self, key: usize) {
+        if let Some(slot) = self.sockets.get_mut(&key)
+            && !std::mem::replace(&mut slot.is_candidate, true)
+        {
+            self.candidates.push_back(key);
+        }
+    }
+
+    fn look_at_candidates(&mut self, events: &mut Events) {
+        for _ in 0..self.candidates.len() {
+            let Some(key) = self.candidates.pop_front() else {
+                return;
+            };
+            let Some(slot) = self.sockets.get_mut(&key) else {
+                continue;
+            };
+            let ready = slot.source.look(|socket| socket.readiness(slot.interest));
+            let Some(ready) = ready else {
+                self.sockets.remove(&key);
+                continue;
+            };
+            slot.is_candidate = !ready.is_none();
+            if slot.is_candidate {
+                self.candidates.push_back(key);
+                let failed = false;
+                events.list.push(Event { key, ready, failed });
+            }
+        }
+        // The next look begins with another one.
+        if !self.candidates.is_empty() {
+            self.candidates.rotate_left(1);
+        }
+    }
+
+    fn sleep(&mut self, deadline: Option<Instant>, events: &mut Events) -> io::Result<()> {
+        let ready = &mut self.ready;
+        if self.spinner.until(|| !ready.is_empty()) {
+            return Ok(());
+        }
+        if self.has_descriptors() {
+            return self.look_at_descriptors(deadline, events);
+        }
+        self.ready.wait(deadline);
+        Ok(())
+    }
+
+    fn has_descriptors(&self) -> bool {
+        self.descriptors.as_ref().is_some_and(|all| !all.is_empty())
+    }
+
+    fn look_at_descriptors(
+        &self,
+        deadline: Option<Instant>,
+        events: &mut Events,
+    ) -> io::Result<()> {
+        match self.descriptors.as_ref().filter(|all| !all.is_empty()) {
+            None => Ok(()),
+            Some(all) => all.wait(deadline, |event| events.list.push(event)),
+        }
+    }
+}
+
+impl Default for Poller<'_> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Drop for Poller<'_> {
+    fn drop(&mut self) {
+        for slot in self.sockets.values() {
+            slot.source.look(|socket| socket.unwatch());
+        }
+    }
+}
+
+impl std::fmt::Debug for Poller<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Poller")
+            .field("sockets", &self.sockets.len())
+            .finish_non_exhaustive()
+    }
+}
