@@ -98,6 +98,7 @@ mod monitor;
 pub mod net;
 mod options;
 mod poll;
+mod prefixes;
 mod reactor;
 mod resolver;
 mod session;
@@ -120,6 +121,7 @@ pub use self::{
     live::Holding,
     monitor::EventReceiver,
     options::{Notices, Options},
+    prefixes::{PrefixMap, PrefixesOf},
     reactor::{Bound, Reactor},
     subscriptions::{Follower, Subscriptions},
     trouble::{Trouble, What},

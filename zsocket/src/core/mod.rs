@@ -194,7 +194,7 @@ impl<S: State> Core<S> {
         if !self.ready.is_empty() {
             self.process_signals();
         }
-        if self.state.takes_in() && self.links.inbound.current().is_some() {
+        if self.has_more_to_take_in() {
             self.take_in();
         }
         match self.ended {

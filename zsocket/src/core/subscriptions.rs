@@ -22,6 +22,7 @@ impl<S: State> Core<S> {
     pub(super) fn take_in(&mut self) {
         self.deferral.begin();
         self.state.limit_input(self.options.transport.recv_hwm);
+        self.state.go_on();
         if !self.offered.is_empty() {
             self.offer_again();
         }
@@ -125,9 +126,11 @@ impl<S: State> Core<S> {
         }
     }
 
-    /// Whether there is more that the pattern has room for.
+    /// Whether there is more that the pattern has room for, or has to do.
+    #[inline]
     pub(crate) fn has_more_to_take_in(&self) -> bool {
-        self.state.takes_in() && self.links.inbound.current().is_some()
+        let is_unfinished = || self.state.is_unfinished();
+        self.state.takes_in() && (self.links.inbound.current().is_some() || is_unfinished())
     }
 
     /// Receives what was taken in.

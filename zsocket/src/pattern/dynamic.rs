@@ -145,6 +145,14 @@ impl State for Any {
         each!(self, state => state.takes_in())
     }
 
+    fn is_unfinished(&self) -> bool {
+        each!(self, state => state.is_unfinished())
+    }
+
+    fn go_on(&mut self) {
+        each!(self, state => state.go_on());
+    }
+
     fn limit_input(&mut self, limit: u32) {
         each!(self, state => state.limit_input(limit));
     }

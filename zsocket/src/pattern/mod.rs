@@ -389,6 +389,14 @@ pub trait State: Send + 'static {
         false
     }
 
+    /// Whether there is more to do about peers that are gone than could be done at once.
+    fn is_unfinished(&self) -> bool {
+        false
+    }
+
+    /// Does a part of that.
+    fn go_on(&mut self) {}
+
     /// How much the pattern may take in that the application has not received; 0 is unlimited.
     fn limit_input(&mut self, limit: u32) {
         let _ = limit;

@@ -49,6 +49,9 @@ pub struct Rules {
     pub(crate) welcome: Option<Bytes>,
 }
 
+/// Topics of peers that are gone which are forgotten in one call. It must not be less than can come in one.
+const FORGOTTEN_AT_A_TIME: usize = 1000;
+
 /// The state of a PUB.
 pub(crate) type Pub = Publish<false>;
 /// The state of an XPUB.
@@ -138,21 +141,28 @@ impl<const RAW: bool> Publish<RAW> {
 
     /// What a peer has asked for ends with its connection.
     fn end(&mut self, at: At) {
+        self.topics.remove_link(at);
+        self.requested.remove_link(at);
+        self.forget();
+    }
+
+    /// Forgets a part of what peers had asked for that are gone.
+    fn forget(&mut self) {
         let rules = &self.rules;
         let mut ended = Vec::new();
-        let note = |topic: &[u8], is_last: bool| {
+        let note = |at: At, topic: &[u8], is_last: bool| {
             if RAW && (is_last || rules.manual || rules.verbose_cancel) {
-                ended.push(Bytes::copy_from_slice(topic));
+                ended.push((at, Bytes::copy_from_slice(topic)));
             }
         };
         if rules.manual {
-            self.topics.remove_link(at.place, |_, _| {});
-            self.requested.remove_link(at.place, note);
+            self.topics.forget(FORGOTTEN_AT_A_TIME, |_, _, _| {});
+            self.requested.forget(FORGOTTEN_AT_A_TIME, note);
         } else {
-            self.requested.remove_link(at.place, |_, _| {});
-            self.topics.remove_link(at.place, note);
+            self.requested.forget(FORGOTTEN_AT_A_TIME, |_, _, _| {});
+            self.topics.forget(FORGOTTEN_AT_A_TIME, note);
         }
-        for topic in ended {
+        for (at, topic) in ended {
             self.note(false, &topic, at);
         }
     }
@@ -258,6 +268,15 @@ impl<const RAW: bool> State for Publish<RAW> {
         true
     }
 
+    #[inline]
+    fn is_unfinished(&self) -> bool {
+        self.topics.has_more_to_forget() || self.requested.has_more_to_forget()
+    }
+
+    fn go_on(&mut self) {
+        self.forget();
+    }
+
     fn limit_input(&mut self, limit: u32) {
         self.limit = limit;
     }
@@ -267,6 +286,10 @@ impl<const RAW: bool> State for Publish<RAW> {
         let is_subscription = |frame: &Frame| matches!(frame.first(), Some(0 | 1));
         let has_any = message.first().is_some_and(is_subscription) || !self.rules.only_first;
         let is_sent = |frame: &Frame| !(has_any && is_subscription(frame));
+        if self.counts_each() && self.is_unfinished() {
+            // The end of a connection is received before what comes on the next one.
+            return Verdict::Hold;
+        }
         if self.is_full() && (self.counts_each() || message.iter().any(is_sent)) {
             return Verdict::Hold;
         }
@@ -432,6 +455,52 @@ mod tests {
         let too_long = vec![1; 2 + MAX_TOPIC];
         assert_eq!(asks(&mut publisher, at(1), too_long), Verdict::Discard);
         assert_eq!(publisher.topics(), 1);
+    }
+
+    /// As many as one call forgets, and one.
+    const MORE: usize = FORGOTTEN_AT_A_TIME + 1;
+
+    fn asks_for_many(xpub: &mut XPub, from: At) {
+        for n in 0..MORE {
+            assert_eq!(asks(xpub, from, format!("\x01{n}")), Verdict::Taken);
+        }
+    }
+
+    #[test]
+    fn a_peer_with_very_many_topics_that_goes_gets_nothing_and_ends_in_parts() {
+        let mut xpub = XPub::default();
+        xpub.admit(at(1), None);
+        asks_for_many(&mut xpub, at(1));
+        assert_eq!(received(&mut xpub).len(), MORE);
+        xpub.on_detached(at(1));
+        assert_eq!(goes_to(&mut xpub, "7"), [0; 0]);
+        assert_eq!(received(&mut xpub).len(), MORE - 1);
+        assert!(xpub.is_unfinished() && xpub.topics() == 1);
+        // Others need not wait for it.
+        xpub.admit(at(1), None);
+        assert_eq!(asks(&mut xpub, at(1), "\x01a"), Verdict::Taken);
+        assert_eq!(goes_to(&mut xpub, "a"), [1]);
+        xpub.go_on();
+        assert!(!xpub.is_unfinished() && xpub.topics() == 1);
+        assert_eq!(received(&mut xpub).len(), 2);
+    }
+
+    #[test]
+    fn where_each_request_counts_the_end_of_a_connection_comes_before_the_next_one() {
+        for manual in [true, false] {
+            let mut xpub = XPub::default();
+            (xpub.rules.manual, xpub.rules.verbose) = (manual, true);
+            xpub.admit(at(1), None);
+            asks_for_many(&mut xpub, at(1));
+            xpub.on_renewed(at(1));
+            assert_eq!(asks(&mut xpub, at(1), "\x010"), Verdict::Hold);
+            xpub.go_on();
+            assert_eq!(asks(&mut xpub, at(1), "\x010"), Verdict::Taken);
+            let all = received(&mut xpub);
+            assert_eq!(all.last().unwrap(), "\x010");
+            let ended = all.iter().filter(|notice| notice.starts_with('\0'));
+            assert_eq!((all.len(), ended.count()), (MORE * 2 + 1, MORE));
+        }
     }
 
     #[test]

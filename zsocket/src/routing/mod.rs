@@ -2,7 +2,6 @@
 //! the links.
 
 mod notices;
-mod prefixes;
 mod present;
 mod rotation;
 mod routes;

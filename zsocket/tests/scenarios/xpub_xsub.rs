@@ -14,6 +14,10 @@ fn has_nothing(socket: &Socket<XPub>) {
     assert!(matches!(socket.try_recv(), Err(Error::WouldBlock)));
 }
 
+fn has_no_message(socket: &Socket<Sub>) {
+    assert!(matches!(socket.try_recv(), Err(Error::WouldBlock)));
+}
+
 fn xpub(context: &Context, endpoint: &str) -> (Socket<XPub>, zsocket::Endpoint) {
     let publisher = context.socket::<XPub>().unwrap();
     let endpoint = publisher.bind(endpoint).unwrap();
@@ -431,5 +435,37 @@ fn a_blocked_xpub_hears_of_subscriptions() {
         subscriber.subscribe("a").unwrap();
         subscriber.subscribe("b").unwrap();
         assert_eq!(receiver.join(), [b"\x01a", b"\x01b"]);
+    }
+}
+
+/// They end in parts, and whoever waits for their ends gets all of them without another event.
+#[test]
+fn a_subscriber_with_very_many_topics_goes_and_each_of_them_ends() {
+    const TOPICS: usize = 5000;
+    for endpoint in ANYWHERE {
+        let context = Context::new();
+        let (publisher, endpoint) = xpub(&context, endpoint);
+        let stays = subscriber(&context, &endpoint);
+        stays.subscribe("7").unwrap();
+        assert_eq!(receive(&publisher), b"\x017");
+        let goes = subscriber(&context, &endpoint);
+        for n in 0..TOPICS {
+            goes.subscribe(n.to_string()).unwrap();
+        }
+        // All but the one that both want.
+        for _ in 1..TOPICS {
+            // Over inproc it goes on telling in its own calls.
+            has_no_message(&goes);
+            assert_eq!(receive(&publisher)[0], 1);
+        }
+        publisher.wait_subscribed("7", 2, PATIENCE).unwrap();
+        drop(goes);
+        for _ in 1..TOPICS {
+            assert_eq!(receive(&publisher)[0], 0);
+        }
+        has_nothing(&publisher);
+        assert_eq!(publisher.published_topics().unwrap(), 1);
+        publisher.send("7 and more").unwrap();
+        assert_eq!(stays.recv_timeout(PATIENCE).unwrap()[0], "7 and more");
     }
 }

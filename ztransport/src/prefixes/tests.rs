@@ -4,9 +4,11 @@ use proptest::prelude::*;
 
 use super::*;
 
-type Map = PrefixMap<u32>;
+const LABEL: usize = 26;
 
-impl<V: Default> PrefixMap<V> {
+type Map = PrefixMap<u32, LABEL>;
+
+impl<V: Default, const LABEL: usize> PrefixMap<V, LABEL> {
     /// What has to be true between operations.
     fn check(&self) {
         let mut stored = 0;
@@ -51,10 +53,14 @@ impl<V: Default> PrefixMap<V> {
         assert_eq!(self.used + free, self.nodes.len());
     }
 
-    /// The bytes that it takes.
-    pub(crate) fn size(&self) -> usize {
-        self.nodes.capacity() * size_of::<Node<V>>()
-            + self.branches.capacity() * size_of::<Branch>()
+    /// Shows all strings and their values, in the order of their bytes.
+    fn each(&self, mut visit: impl FnMut(&[u8], &V)) {
+        let mut key = b"what was there".to_vec();
+        let mut next = self.first(&mut key);
+        while let Some(id) = next {
+            visit(&key, self.value(id));
+            next = self.next_after(&mut key);
+        }
     }
 }
 
@@ -108,6 +114,12 @@ proptest! {
             let expected = oracle.iter().filter(|(key, _)| body.starts_with(key));
             prop_assert_eq!(found, expected.map(|(_, value)| *value).collect::<Vec<_>>());
             prop_assert_eq!(map.find(body).map(|id| *map.value(id)), oracle.get(body).copied());
+        }
+        for body in &bodies {
+            let mut key = body.clone();
+            let next = map.next_after(&mut key).map(|id| (key, *map.value(id)));
+            let behind = (std::ops::Bound::Excluded(body.clone()), std::ops::Bound::Unbounded);
+            prop_assert_eq!(next, oracle.range(behind).next().map(|(key, value)| (key.clone(), *value)));
         }
         let mut key = Vec::new();
         for (expected, id) in ids {
@@ -222,9 +234,9 @@ fn a_chain_of_prefixes_is_as_deep_as_it_likes() {
     map.check();
     assert_eq!(map.prefixes_of(&body).count(), DEPTH + 1);
     assert_eq!(map.find(&body), Some(at));
-    let (mut count, mut longest) = (0, 0);
-    map.each(|key, _| (count, longest) = (count + 1, key.len()));
-    assert_eq!((count, longest), (DEPTH + 1, DEPTH));
+    let mut key = body[..DEPTH - 1].to_vec();
+    assert_eq!((map.next_after(&mut key), key.len()), (Some(at), DEPTH));
+    assert_eq!(map.next_after(&mut key), None);
     // From somewhere, so that nodes become one, and then the rest from the end.
     for (n, id) in ids.iter().rev().enumerate() {
         if n % 3 > 0 {

@@ -48,7 +48,6 @@ impl Branch {
         }
     }
 
-    #[cfg(test)]
     /// The node that the next byte leads to.
     pub(super) fn after(&self, byte: u8) -> Option<u32> {
         let rank = match self {

@@ -4,22 +4,36 @@ mod branch;
 #[cfg(test)]
 mod tests;
 
-use ztransport::shrink;
-
 use self::branch::Branch;
+use crate::shrink;
 
 /// A compressed radix tree: strings with the same beginning share the nodes of that beginning, and a node stands
 /// for several bytes.
 ///
-/// The strings come from strangers. So nothing here is recursive, since a tree may be deep, and nothing but
-/// [`each`](Self::each) takes more time than its own string is long: a label is short, and a longer string is a chain
+/// The strings come from strangers. So nothing here is recursive, since a tree may be deep, and nothing takes
+/// more time than its own string is long: a label is short, and a longer string is a chain
 /// of nodes.
 ///
 /// A stored string keeps its number until it is removed, or [`shrink`](Self::shrink) says otherwise.
+///
+/// A node holds `LABEL` bytes at most, and takes 14 bytes beside these and its value. At most 255.
+///
+/// # Examples
+///
+/// ```
+/// let mut map = ztransport::PrefixMap::<u32, 22>::new();
+/// for (key, value) in [("a", 1), ("abc", 2), ("b", 3)] {
+///     let id = map.insert(key.as_bytes());
+///     *map.value_mut(id) = value;
+/// }
+/// assert!(map.prefixes_of(b"abcd").eq(&[1, 2]));
+/// let id = map.find(b"a").unwrap();
+/// assert_eq!((map.remove(id), map.len()), (1, 2));
+/// ```
 #[derive(Debug)]
-pub(crate) struct PrefixMap<V> {
+pub struct PrefixMap<V, const LABEL: usize> {
     /// The root is the first one. None before the first string comes.
-    nodes: Vec<Node<V>>,
+    nodes: Vec<Node<V, LABEL>>,
     branches: Vec<Branch>,
     /// The first of the free nodes; the root, which never is free, if there is none.
     free: u32,
@@ -34,9 +48,6 @@ pub(crate) struct PrefixMap<V> {
     steps: usize,
 }
 
-/// Bytes of a label at most. With a value of 24 bytes a node is as large as a cache line.
-const LABEL: usize = 26;
-
 const ROOT: u32 = 0;
 
 /// Free nodes are not worth the work in a tree with fewer nodes than this.
@@ -49,7 +60,7 @@ const STEPS: usize = 16;
 /// Unless it is the root, it has a value or several children, or its label and that of its only child are too long
 /// for one node.
 #[derive(Debug)]
-struct Node<V> {
+struct Node<V, const LABEL: usize> {
     value: V,
     parent: u32,
     children: Children,
@@ -69,7 +80,7 @@ enum Children {
     Free(u32),
 }
 
-impl<V> Node<V> {
+impl<V, const LABEL: usize> Node<V, LABEL> {
     #[inline]
     fn label(&self) -> &[u8] {
         &self.label[..usize::from(self.len)]
@@ -86,7 +97,7 @@ impl<V> Node<V> {
     }
 }
 
-impl<V> Default for PrefixMap<V> {
+impl<V, const LABEL: usize> Default for PrefixMap<V, LABEL> {
     fn default() -> Self {
         Self {
             nodes: Vec::new(),
@@ -101,14 +112,35 @@ impl<V> Default for PrefixMap<V> {
     }
 }
 
-impl<V: Default> PrefixMap<V> {
+impl<V: Default, const LABEL: usize> PrefixMap<V, LABEL> {
+    /// A map without strings.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
     /// The number of strings that are stored.
-    pub(crate) fn len(&self) -> usize {
+    #[must_use]
+    pub fn len(&self) -> usize {
         self.len
     }
 
+    /// Whether no string is stored.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// The bytes that it takes, without what values have elsewhere.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        self.nodes.capacity() * size_of::<Node<V, LABEL>>()
+            + self.branches.capacity() * size_of::<Branch>()
+    }
+
     /// The number of a string that is stored.
-    pub(crate) fn find(&self, key: &[u8]) -> Option<u32> {
+    #[must_use]
+    pub fn find(&self, key: &[u8]) -> Option<u32> {
         let (mut at, mut rest) = (ROOT, key);
         loop {
             let node = self.nodes.get(at as usize)?;
@@ -122,7 +154,7 @@ impl<V: Default> PrefixMap<V> {
 
     /// The values of all strings that are a prefix of this one, the shortest first.
     #[inline]
-    pub(crate) fn prefixes_of<'a>(&'a self, body: &'a [u8]) -> PrefixesOf<'a, V> {
+    pub fn prefixes_of<'a>(&'a self, body: &'a [u8]) -> PrefixesOf<'a, V, LABEL> {
         PrefixesOf {
             map: self,
             rest: body,
@@ -131,21 +163,33 @@ impl<V: Default> PrefixMap<V> {
         }
     }
 
-    #[cfg(test)]
     /// The value of a stored string, by its number.
-    pub(crate) fn value(&self, id: u32) -> &V {
+    ///
+    /// # Panics
+    ///
+    /// If there is no such string, maybe.
+    #[must_use]
+    pub fn value(&self, id: u32) -> &V {
         debug_assert!(self.node(id).stored);
         &self.node(id).value
     }
 
     /// The value of a stored string, by its number.
-    pub(crate) fn value_mut(&mut self, id: u32) -> &mut V {
+    ///
+    /// # Panics
+    ///
+    /// If there is no such string, maybe.
+    pub fn value_mut(&mut self, id: u32) -> &mut V {
         debug_assert!(self.node(id).stored);
         &mut self.node_mut(id).value
     }
 
     /// Writes a stored string into `key`, in place of what was in there.
-    pub(crate) fn key(&self, id: u32, key: &mut Vec<u8>) {
+    ///
+    /// # Panics
+    ///
+    /// If there is no such string, maybe.
+    pub fn key(&self, id: u32, key: &mut Vec<u8>) {
         key.clear();
         let mut at = id;
         while at != ROOT {
@@ -156,40 +200,66 @@ impl<V: Default> PrefixMap<V> {
         key.reverse();
     }
 
-    #[cfg(test)]
-    /// Shows all strings and their values, in the order of their bytes.
-    pub(crate) fn each(&self, mut visit: impl FnMut(&[u8], &V)) {
+    /// Turns `key` into the next string that is stored, in the order of their bytes, and returns its number. `None` if there is
+    /// none.
+    pub fn next_after(&self, key: &mut Vec<u8>) -> Option<u32> {
         if self.nodes.is_empty() {
-            return;
+            return None;
         }
-        let (mut at, mut key) = (ROOT, Vec::new());
-        'down: loop {
-            let node = self.node(at);
-            key.extend_from_slice(node.label());
-            if node.stored {
-                visit(&key, &node.value);
-            }
-            if let Some(&first) = self.children(at).first() {
-                at = first;
-                continue;
-            }
-            while at != ROOT {
-                let Node { parent, label, .. } = self.node(at);
-                key.truncate(key.len() - self.node(at).label().len());
-                if let Children::Many(branch) = self.node(*parent).children
-                    && let Some(next) = self.branches[branch as usize].after(label[0])
-                {
-                    at = next;
-                    continue 'down;
+        let (mut at, mut before) = (ROOT, 0);
+        // The nearest subtree behind the string, and how much of the string leads there.
+        let mut behind = None;
+        loop {
+            let label = self.node(at).label();
+            let rest = &key[before..];
+            let common = label.iter().zip(rest).take_while(|(a, b)| a == b).count();
+            if common < label.len() {
+                if rest.get(common).is_none_or(|byte| *byte < label[common]) {
+                    behind = Some((at, before));
                 }
-                at = *parent;
+                break;
             }
-            return;
+            before += common;
+            let Some(byte) = key.get(before) else {
+                let first = self.children(at).first();
+                behind = first.map(|child| (*child, before)).or(behind);
+                break;
+            };
+            let next = self.child_after(at, *byte);
+            behind = next.map(|child| (child, before)).or(behind);
+            let Some(child) = self.child(at, *byte) else {
+                break;
+            };
+            at = child;
+        }
+        let (first, before) = behind?;
+        key.truncate(before);
+        self.first_in(first, key)
+    }
+
+    /// Turns `key`, which may be anything, into the first string that is stored, and returns its number.
+    pub fn first(&self, key: &mut Vec<u8>) -> Option<u32> {
+        key.clear();
+        (self.len > 0).then(|| self.first_in(ROOT, key))?
+    }
+
+    /// The first stored string in a subtree. `key` is what leads there.
+    fn first_in(&self, mut at: u32, key: &mut Vec<u8>) -> Option<u32> {
+        loop {
+            key.extend_from_slice(self.node(at).label());
+            if self.node(at).stored {
+                return Some(at);
+            }
+            at = *self.children(at).first()?;
         }
     }
 
     /// Stores a string, with the value that is the default, unless it is there already. Returns its number.
-    pub(crate) fn insert(&mut self, key: &[u8]) -> u32 {
+    ///
+    /// # Panics
+    ///
+    /// If there are 2^32 nodes.
+    pub fn insert(&mut self, key: &[u8]) -> u32 {
         if self.nodes.is_empty() {
             self.add_node(ROOT, &[]);
         }
@@ -224,8 +294,12 @@ impl<V: Default> PrefixMap<V> {
         at
     }
 
-    /// Removes a stored string, by its number.
-    pub(crate) fn remove(&mut self, id: u32) -> V {
+    /// Removes a stored string, by its number, and returns its value.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such string, maybe.
+    pub fn remove(&mut self, id: u32) -> V {
         let node = self.node_mut(id);
         debug_assert!(node.stored);
         node.stored = false;
@@ -254,7 +328,7 @@ impl<V: Default> PrefixMap<V> {
     ///
     /// Most nodes must have become free before anything is done, and then those at the end go to the places of free
     /// ones further ahead. So on the whole a string costs little, and has few numbers in its life.
-    pub(crate) fn shrink(&mut self, mut moved: impl FnMut(u32, u32, &V)) {
+    pub fn shrink(&mut self, mut moved: impl FnMut(u32, u32, &V)) {
         let steps = std::mem::take(&mut self.steps);
         if self.target == 0 {
             if self.nodes.len() <= KEPT || self.used >= self.nodes.len() / 4 {
@@ -290,11 +364,11 @@ impl<V: Default> PrefixMap<V> {
     // ---- Nodes ----
 
     #[inline]
-    fn node(&self, at: u32) -> &Node<V> {
+    fn node(&self, at: u32) -> &Node<V, LABEL> {
         &self.nodes[at as usize]
     }
 
-    fn node_mut(&mut self, at: u32) -> &mut Node<V> {
+    fn node_mut(&mut self, at: u32) -> &mut Node<V, LABEL> {
         &mut self.nodes[at as usize]
     }
 
@@ -418,6 +492,15 @@ impl<V: Default> PrefixMap<V> {
         }
     }
 
+    /// The next child behind the one that this byte leads to.
+    fn child_after(&self, at: u32, byte: u8) -> Option<u32> {
+        match self.node(at).children {
+            Children::One(child) => (self.node(child).label[0] > byte).then_some(child),
+            Children::Many(branch) => self.branches[branch as usize].after(byte),
+            Children::None | Children::Free(_) => None,
+        }
+    }
+
     fn children(&self, at: u32) -> &[u32] {
         match &self.node(at).children {
             Children::One(child) => std::slice::from_ref(child),
@@ -478,8 +561,8 @@ impl<V: Default> PrefixMap<V> {
 
 /// See [`PrefixMap::prefixes_of`].
 #[derive(Debug)]
-pub(crate) struct PrefixesOf<'a, V> {
-    map: &'a PrefixMap<V>,
+pub struct PrefixesOf<'a, V, const LABEL: usize> {
+    map: &'a PrefixMap<V, LABEL>,
     /// What follows the labels of the nodes up to `last`.
     rest: &'a [u8],
     /// The node found last. Where it leads is looked up only when the next one is asked for.
@@ -488,7 +571,7 @@ pub(crate) struct PrefixesOf<'a, V> {
     is_new: bool,
 }
 
-impl<'a, V: Default> Iterator for PrefixesOf<'a, V> {
+impl<'a, V: Default, const LABEL: usize> Iterator for PrefixesOf<'a, V, LABEL> {
     type Item = &'a V;
 
     #[inline]
