@@ -5,8 +5,10 @@
 //!   ──────────────────  ───────────────────────────────────  ─────────────────────────────────
 //!   hwserver, hwclient  local_thr ◀── remote_thr             tour              each message once
 //!                       local_lat ◀─▶ remote_lat                               and in order
-//!                       inproc_thr, inproc_lat               soak              the same for a
-//!                       versus            beside libzmq                        minute of chaos
+//!                       pub_thr ────▶ sub_thr                soak              the same for a
+//!                       router_thr ◀─▶ dealer_thr                              minute of chaos
+//!                       inproc_thr, inproc_lat
+//!                       versus            beside libzmq
 //!                       idle_connections  memory per peer    idle_connections --cycles   no leaks
 //! ```
 //!
@@ -17,6 +19,7 @@
 //! | `mtrelay`; `syncpub`, `syncsub`; `psenvpub`, `psenvsub`; `taskvent`, `taskwork`, `tasksink` | The guide's programs of chapter 2: threads that signal, a publisher that waits for its subscribers, envelopes, a pipeline |
 //! | `zerocopy` | A buffer of the user's own that is sent without a copy, and is heard of when it is free |
 //! | `local_thr`, `remote_thr`, `local_lat`, `remote_lat`, `inproc_thr`, `inproc_lat` | libzmq's performance tools: same names, arguments and output |
+//! | `pub_thr`, `sub_thr`, `router_thr`, `dealer_thr` | The same for publishing and for routing, with any number of peers |
 //! | `versus` | The same roles through libzmq and through zlayers, interleaved, as a table of medians; also with many links, sockets, clients, … |
 //! | `idle_connections` | Memory of ten thousand idle connections; with `--cycles`, what is left of connections that came and went |
 //! | `soak` | Random sizes, high-water marks, pauses and reconnects, all transports at once, beside hostile peers, panics, forks, cut connections and a lack of descriptors; nothing lost, doubled, reordered or damaged, and nothing grows |

@@ -14,7 +14,7 @@
 //! What counts is the time from the arrival of the first message to that of the last, so
 //! connecting is not measured.
 //!
-//! More than one sender and one receiver: [`shapes`].
+//! More than one sender and one receiver: [`shapes`], and [`pub_thr`], [`sub_thr`], [`router_thr`] and [`dealer_thr`].
 
 mod libzmq;
 mod ours;
@@ -25,6 +25,7 @@ use std::time::{Duration, Instant};
 
 use clap::{Args, ValueEnum};
 
+pub use self::shapes::{dealer_thr, pub_thr, router_thr, sub_thr};
 use crate::Result;
 
 /// Whose sockets to use.
@@ -73,13 +74,21 @@ impl fmt::Display for Body {
 
 /// What all tools let the user choose beyond libzmq's arguments.
 #[derive(Debug, Clone, Copy, Args)]
-pub struct Tuning {
+pub struct Sockets {
     /// Whose sockets to use
     #[arg(long, value_enum, default_value_t = Library::Ours)]
     pub lib: Library,
     /// High-water mark of the sender and of the receiver, in messages; 0 for none
     #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u32).range(..1 << 31))]
     pub hwm: u32,
+}
+
+/// What the tools of one sender and one receiver let the user choose.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct Tuning {
+    /// The sockets.
+    #[command(flatten)]
+    pub sockets: Sockets,
     /// What the sender of a throughput test puts into its messages
     #[arg(long, value_enum, default_value_t = Body::Untouched)]
     pub body: Body,
@@ -173,9 +182,9 @@ pub fn local_thr(
     tuning: Tuning,
     bound: impl FnOnce(&str) -> Result<()>,
 ) -> Result<Throughput> {
-    match tuning.lib {
-        Library::Ours => ours::local_thr(endpoint, load, tuning.hwm, bound),
-        Library::Libzmq => libzmq::local_thr(endpoint, load, tuning.hwm, bound),
+    match tuning.sockets.lib {
+        Library::Ours => ours::local_thr(endpoint, load, tuning.sockets.hwm, bound),
+        Library::Libzmq => libzmq::local_thr(endpoint, load, tuning.sockets.hwm, bound),
     }
 }
 
@@ -190,11 +199,21 @@ pub fn remote_thr(
     tuning: Tuning,
     before_close: impl FnOnce() -> Result<()>,
 ) -> Result<()> {
-    match tuning.lib {
-        Library::Ours => ours::remote_thr(endpoint, load, tuning.hwm, tuning.body, before_close),
-        Library::Libzmq => {
-            libzmq::remote_thr(endpoint, load, tuning.hwm, tuning.body, before_close)
-        }
+    match tuning.sockets.lib {
+        Library::Ours => ours::remote_thr(
+            endpoint,
+            load,
+            tuning.sockets.hwm,
+            tuning.body,
+            before_close,
+        ),
+        Library::Libzmq => libzmq::remote_thr(
+            endpoint,
+            load,
+            tuning.sockets.hwm,
+            tuning.body,
+            before_close,
+        ),
     }
 }
 
@@ -210,9 +229,11 @@ pub fn local_lat(
     bound: impl FnOnce(&str) -> Result<()>,
     before_close: impl FnOnce() -> Result<()>,
 ) -> Result<()> {
-    match tuning.lib {
-        Library::Ours => ours::local_lat(endpoint, load, tuning.hwm, bound, before_close),
-        Library::Libzmq => libzmq::local_lat(endpoint, load, tuning.hwm, bound, before_close),
+    match tuning.sockets.lib {
+        Library::Ours => ours::local_lat(endpoint, load, tuning.sockets.hwm, bound, before_close),
+        Library::Libzmq => {
+            libzmq::local_lat(endpoint, load, tuning.sockets.hwm, bound, before_close)
+        }
     }
 }
 
@@ -221,9 +242,9 @@ pub fn local_lat(
 /// # Errors
 /// If a call fails, or a message of another size arrives.
 pub fn remote_lat(endpoint: &str, load: Load, tuning: Tuning) -> Result<Latency> {
-    match tuning.lib {
-        Library::Ours => ours::remote_lat(endpoint, load, tuning.hwm),
-        Library::Libzmq => libzmq::remote_lat(endpoint, load, tuning.hwm),
+    match tuning.sockets.lib {
+        Library::Ours => ours::remote_lat(endpoint, load, tuning.sockets.hwm),
+        Library::Libzmq => libzmq::remote_lat(endpoint, load, tuning.sockets.hwm),
     }
 }
 
@@ -232,9 +253,9 @@ pub fn remote_lat(endpoint: &str, load: Load, tuning: Tuning) -> Result<Latency>
 /// # Errors
 /// If a call fails, or a message of another size arrives.
 pub fn inproc_thr(load: Load, tuning: Tuning) -> Result<Throughput> {
-    match tuning.lib {
-        Library::Ours => ours::inproc_thr(load, tuning.hwm, tuning.body),
-        Library::Libzmq => libzmq::inproc_thr(load, tuning.hwm, tuning.body),
+    match tuning.sockets.lib {
+        Library::Ours => ours::inproc_thr(load, tuning.sockets.hwm, tuning.body),
+        Library::Libzmq => libzmq::inproc_thr(load, tuning.sockets.hwm, tuning.body),
     }
 }
 
@@ -243,9 +264,9 @@ pub fn inproc_thr(load: Load, tuning: Tuning) -> Result<Throughput> {
 /// # Errors
 /// If a call fails, or a message of another size arrives.
 pub fn inproc_lat(load: Load, tuning: Tuning) -> Result<Latency> {
-    match tuning.lib {
-        Library::Ours => ours::inproc_lat(load, tuning.hwm),
-        Library::Libzmq => libzmq::inproc_lat(load, tuning.hwm),
+    match tuning.sockets.lib {
+        Library::Ours => ours::inproc_lat(load, tuning.sockets.hwm),
+        Library::Libzmq => libzmq::inproc_lat(load, tuning.sockets.hwm),
     }
 }
 
@@ -335,8 +356,7 @@ mod tests {
         for local in Library::ALL {
             for remote in Library::ALL {
                 let tuning = |lib| Tuning {
-                    lib,
-                    hwm: 10,
+                    sockets: Sockets { lib, hwm: 10 },
                     body: Body::Filled,
                 };
                 let pair = format!("{local:?} and {remote:?}");
@@ -373,8 +393,7 @@ mod tests {
     fn both_libraries_play_both_roles_in_one_process() {
         for lib in Library::ALL {
             let mut tuning = Tuning {
-                lib,
-                hwm: 1000,
+                sockets: Sockets { lib, hwm: 1000 },
                 body: Body::Untouched,
             };
             assert!(inproc_thr(LOAD, tuning).unwrap().per_second() > 0.0);

@@ -19,6 +19,10 @@ const LOCAL_THR: &str = env!("CARGO_BIN_EXE_local_thr");
 const REMOTE_THR: &str = env!("CARGO_BIN_EXE_remote_thr");
 const LOCAL_LAT: &str = env!("CARGO_BIN_EXE_local_lat");
 const REMOTE_LAT: &str = env!("CARGO_BIN_EXE_remote_lat");
+const PUB_THR: &str = env!("CARGO_BIN_EXE_pub_thr");
+const SUB_THR: &str = env!("CARGO_BIN_EXE_sub_thr");
+const ROUTER_THR: &str = env!("CARGO_BIN_EXE_router_thr");
+const DEALER_THR: &str = env!("CARGO_BIN_EXE_dealer_thr");
 const INPROC_THR: &str = env!("CARGO_BIN_EXE_inproc_thr");
 const INPROC_LAT: &str = env!("CARGO_BIN_EXE_inproc_lat");
 
@@ -76,6 +80,48 @@ fn latency_tools_of_either_library_fit_together() {
     }
 }
 
+/// With fewer than a thousand messages in a pipe, so that whoever is slow has to be waited for.
+const SMALL_HWM: &str = "--hwm=50";
+
+#[test]
+fn publishing_tools_of_either_library_fit_together_and_lose_nothing() {
+    let endpoints = Endpoints::new().unwrap();
+    for local in ["ours", "libzmq"] {
+        for remote in ["ours", "libzmq"] {
+            let endpoint = ipc(&endpoints);
+            let args = [&endpoint, "64", "1000", "2", SMALL_HWM, "--lib", local];
+            let publisher = start(PUB_THR, &args);
+            let args = [&endpoint, "64", "1000", SMALL_HWM, "--lib", remote];
+            let subscribers = [start(SUB_THR, &args), start(SUB_THR, &args)];
+            for subscriber in subscribers {
+                check_throughput(&subscriber.finish().unwrap());
+            }
+            let printed = publisher.finish().unwrap();
+            assert!(printed.is_empty(), "{printed:?}");
+        }
+    }
+}
+
+#[test]
+fn routing_tools_of_either_library_fit_together_and_lose_nothing() {
+    let endpoints = Endpoints::new().unwrap();
+    for local in ["ours", "libzmq"] {
+        for remote in ["ours", "libzmq"] {
+            for [peers, window] in [["1", "1"], ["3", "50"]] {
+                let endpoint = ipc(&endpoints);
+                let args = [&endpoint, "64", "1000", SMALL_HWM, "--lib", local];
+                let router = start(ROUTER_THR, &args);
+                let args = [
+                    &endpoint, "64", "1000", peers, window, SMALL_HWM, "--lib", remote,
+                ];
+                check_throughput(&output(DEALER_THR, &args).unwrap());
+                let printed = router.finish().unwrap();
+                assert!(printed.is_empty(), "{printed:?}");
+            }
+        }
+    }
+}
+
 #[test]
 fn inproc_tools_run_with_either_library() {
     for lib in ["ours", "libzmq"] {
@@ -128,6 +174,9 @@ fn a_tool_fails_on_bad_arguments() {
     assert!(output(LOCAL_THR, &["tcp://nowhere", "64", "1000"]).is_err());
     assert!(output(LOCAL_THR, &["tcp://127.0.0.1:*", "64", "0"]).is_err());
     assert!(output(INPROC_LAT, &["64"]).is_err());
+    assert!(output(PUB_THR, &["tcp://nowhere", "64", "1000"]).is_err());
+    let too_large = ["tcp://127.0.0.1:1", "64", "1000", "1", "51", SMALL_HWM];
+    assert!(output(DEALER_THR, &too_large).is_err());
 }
 
 #[test]
@@ -243,7 +292,7 @@ fn versus_runs_every_shape() {
         VERSUS,
         &[
             "--tests",
-            "links,sockets,senders,fan,clients,routed,published,matched,neighbours",
+            "links,sockets,senders,fan,clients,routed,published,matched,topics,neighbours",
             "--links",
             "1,20",
             "--sockets",
@@ -260,6 +309,10 @@ fn versus_runs_every_shape() {
             "1,3",
             "--topics",
             "4",
+            "--prefixes",
+            "2000",
+            "--form",
+            "long",
             "--neighbours",
             "0,2",
             "--rounds",
@@ -281,6 +334,8 @@ fn versus_runs_every_shape() {
         "| tcp, 64 B, dealers: 3 |",
         "| tcp, 64 B, subscribers: 3 |",
         "| ipc, 64 B, subscribers: 4 |",
+        "| tcp, 64 B, topics: 2000, long: all subscribed, ms |",
+        "| tcp, 64 B, topics: 2000, long: subscriber, bytes a topic |",
         "| tcp, 64 B, neighbours: 0 |",
         "| ipc, 64 B, neighbours: 2 |",
     ] {

@@ -6,6 +6,7 @@
 //!   fan         PUSH ─▶ n × PULL, inproc           neighbours  REQ      ◀─▶ REP,  n idle REQ
 //!   routed      n × DEALER in turn ◀─▶ ROUTER
 //!   published   PUB ─▶ n × SUB, each message to all      matched   PUB ─▶ n × SUB, each message to one
+//!   topics      PUB ─▶ SUB with n topics (steps of its own: see `topics.rs`)
 //! ```
 //!
 //! Each role runs in a process of its own (the fan in one process) and is led by its parent over
@@ -29,6 +30,8 @@ mod libzmq;
 mod ours;
 mod plain;
 mod published;
+mod tools;
+mod topics;
 
 use std::sync::Barrier;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -38,6 +41,8 @@ use std::time::{Duration, Instant};
 use clap::{Args, ValueEnum};
 
 use self::kit::{Answers, Asks, End, Kit, Receives, Sends};
+pub use self::tools::{dealer_thr, pub_thr, router_thr, sub_thr};
+pub use self::topics::Form;
 use super::Library;
 use crate::{Parent, Result};
 
@@ -82,6 +87,10 @@ pub enum Role {
     PublishTopics,
     /// The `peers` SUB sockets of one thread.
     SubscribeTopics,
+    /// A PUB that publishes for one subscriber with `peers` topics, in steps; `count` is how many milliseconds a step takes.
+    PublishMany,
+    /// That subscriber.
+    SubscribeMany,
 }
 
 /// A role with what it needs to know.
@@ -105,6 +114,9 @@ pub struct Shape {
     /// Connections, sockets, processes or threads
     #[arg(long)]
     pub peers: u32,
+    /// What the topics are like, where there are many of them
+    #[arg(long, value_enum, default_value_t = Form::Names)]
+    pub form: Form,
 }
 
 /// Plays a role until the parent lets go.
@@ -139,6 +151,8 @@ fn play_with<K: Kit>(shape: Shape, endpoint: &str, parent: &Parent) -> Result<()
         Role::Subscribe => published::subscribe::<K>(shape, false, endpoint, parent),
         Role::PublishTopics => published::publish::<K>(shape, true, endpoint, parent),
         Role::SubscribeTopics => published::subscribe::<K>(shape, true, endpoint, parent),
+        Role::PublishMany => topics::publish::<K>(shape, endpoint, parent),
+        Role::SubscribeMany => topics::subscribe::<K>(shape, endpoint, parent),
     }
 }
 
@@ -427,27 +441,39 @@ fn ask_router<K: Kit>(shape: Shape, endpoint: &str, parent: &Parent) -> Result<(
     let context = K::context();
     let dealers: Vec<K::Dealer> = shape.connect_all(&context, endpoint)?;
     ready_then_go(parent)?;
-    let body = shape.body();
+    let check = |size| shape.check(size);
+    let elapsed = round_trips::<K>(&dealers, shape.count, WINDOW, &shape.body(), check)?;
+    say_result(parent, elapsed)?;
+    parent.say("sent", &shape.count.to_string())?;
+    expect(parent, "close")
+}
+
+/// Has DEALER sockets send in turn, each with so many messages under way; the time until the last reply has come.
+fn round_trips<K: Kit>(
+    dealers: &[K::Dealer],
+    count: u64,
+    window: u64,
+    body: &[u8],
+    check: impl Fn(usize) -> Result<()>,
+) -> Result<Duration> {
     let mut message = K::message(&[])?;
     let start = Instant::now();
-    let turns = || dealers.iter().cycle().take(shape.count as usize);
+    let turns = || dealers.iter().cycle().take(count as usize);
     // The replies come to each in the order of its requests, so whoever has asked first has its turn first.
-    let ahead = WINDOW * u64::from(shape.peers);
+    let ahead = window * dealers.len() as u64;
     let mut replies = turns();
     for (sent, dealer) in turns().enumerate() {
         if sent as u64 >= ahead
             && let Some(dealer) = replies.next()
         {
-            shape.check(dealer.receive(&mut message)?)?;
+            check(dealer.receive(&mut message)?)?;
         }
-        dealer.send(&body)?;
+        dealer.send(body)?;
     }
     for dealer in replies {
-        shape.check(dealer.receive(&mut message)?)?;
+        check(dealer.receive(&mut message)?)?;
     }
-    say_result(parent, start.elapsed())?;
-    parent.say("sent", &shape.count.to_string())?;
-    expect(parent, "close")
+    Ok(start.elapsed())
 }
 
 // ---- one sender, several receivers

@@ -29,11 +29,13 @@ mod measure;
 mod role;
 mod shaped;
 mod test;
+mod topics;
 
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use clap::{Parser, Subcommand};
+use zexamples::perf::shapes::Form;
 use zexamples::{
     Endpoints, Result, Spread, Table, Transport, conclude, machine, raise_descriptor_limit, say,
     units,
@@ -94,6 +96,12 @@ struct Plan {
     /// Numbers of sockets for the test `matched`
     #[arg(long, value_delimiter = ',', default_values_t = [1000], value_parser = at_least_one())]
     topics: Vec<u32>,
+    /// Numbers of topics for the test `topics`
+    #[arg(long, value_delimiter = ',', default_values_t = [10, 10_000, 1_000_000], value_parser = at_least_one())]
+    prefixes: Vec<u32>,
+    /// What they are like
+    #[arg(long, value_enum, default_value_t = Form::Names)]
+    form: Form,
     /// Numbers of idle connections for the test `neighbours`
     #[arg(long, value_delimiter = ',', default_values_t = [0, 1, 10])]
     neighbours: Vec<u32>,
@@ -153,6 +161,7 @@ impl Plan {
                     Test::Routed => &self.dealers,
                     Test::Published => &self.subscribers,
                     Test::Matched => &self.topics,
+                    Test::Topics => &self.prefixes,
                     _ => &self.neighbours,
                 };
                 (vec![self.shape_size as usize], &peers[..])
@@ -187,19 +196,27 @@ fn compare(plan: &Plan) -> Result<bool> {
                 transport,
                 size,
                 peers,
+                form: plan.form,
                 hwm: plan.hwm,
                 duration: Duration::from_millis(plan.duration),
                 deadline: Duration::from_secs(plan.deadline),
                 endpoints: &endpoints,
             };
             eprintln!("{bench} ...");
-            let runs = bench.compare(plan.rounds);
-            table.row(row(&bench, &runs));
-            failures.extend(
-                runs.failures
-                    .into_iter()
-                    .map(|(side, error)| (side, format!("{bench}: {error}"))),
-            );
+            let mut failed = Vec::new();
+            if test == Test::Topics {
+                let all = topics::compare(&bench, plan.rounds);
+                for row in topics::rows(&bench, &all) {
+                    table.row(row);
+                }
+                failed.extend(all.into_iter().flat_map(|(_, runs)| runs.failures));
+            } else {
+                let runs = bench.compare(plan.rounds);
+                table.row(row(&bench, &runs));
+                failed.extend(runs.failures);
+            }
+            let failed = failed.into_iter();
+            failures.extend(failed.map(|(side, error)| (side, format!("{bench}: {error}"))));
         }
         if table.is_empty() {
             eprintln!("{test}: not over this transport");
@@ -252,7 +269,7 @@ fn row(bench: &Bench<'_>, runs: &Runs) -> Vec<String> {
     let cell = |spread: Option<Spread>| {
         let print = |value| match unit {
             Unit::PerSecond => units::rate(value),
-            Unit::Micros => units::three_digits(value),
+            Unit::Micros | Unit::Several => units::three_digits(value),
         };
         spread.map_or_else(
             || String::from("failed"),
@@ -264,7 +281,7 @@ fn row(bench: &Bench<'_>, runs: &Runs) -> Vec<String> {
         ours.zip(other).map_or_else(String::new, |(ours, other)| {
             let ratio = match unit {
                 Unit::PerSecond => ours.median / other.median,
-                Unit::Micros => other.median / ours.median,
+                Unit::Micros | Unit::Several => other.median / ours.median,
             };
             format!("{ratio:.2}")
         })

@@ -3,7 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
-use zexamples::perf::{Body, Latency, Library, Load, Throughput, Tuning};
+use zexamples::perf::shapes::Form;
+use zexamples::perf::{Body, Latency, Library, Load, Sockets, Throughput, Tuning};
 use zexamples::{Child, Endpoints, Error, Result, Spread, Transport, units};
 
 use crate::role::{Part, RoleArgs};
@@ -21,6 +22,7 @@ pub(crate) struct Bench<'e> {
     pub(crate) size: usize,
     /// How many of what the test has one or many of.
     pub(crate) peers: u32,
+    pub(crate) form: Form,
     pub(crate) hwm: u32,
     /// What a run of the fastest shall take.
     pub(crate) duration: Duration,
@@ -32,7 +34,7 @@ pub(crate) struct Bench<'e> {
 /// The figures of all runs, and the errors of those that have none.
 #[derive(Debug, Default)]
 pub(crate) struct Runs {
-    figures: Vec<(Side, f64)>,
+    pub(crate) figures: Vec<(Side, f64)>,
     pub(crate) failures: Vec<(Side, Error)>,
 }
 
@@ -109,7 +111,7 @@ impl Bench<'_> {
         };
         match self.test.unit() {
             Unit::PerSecond => Throughput { load, elapsed }.per_second(),
-            Unit::Micros => Latency { load, elapsed }.one_way_micros(),
+            Unit::Micros | Unit::Several => Latency { load, elapsed }.one_way_micros(),
         }
     }
 
@@ -159,8 +161,7 @@ impl Bench<'_> {
             Body::Untouched
         };
         let tuning = Tuning {
-            lib,
-            hwm: self.hwm,
+            sockets: Sockets { lib, hwm: self.hwm },
             body,
         };
         Child::spawn_self(
@@ -195,7 +196,15 @@ impl Bench<'_> {
         let size = units::bytes(self.size as u64);
         match self.test.peers() {
             None => format!("{}, {size}", self.transport),
-            Some(peers) => format!("{}, {size}, {peers}: {}", self.transport, self.peers),
+            Some(peers) => {
+                let name = format!("{}, {size}, {peers}: {}", self.transport, self.peers);
+                match self.form {
+                    form if self.test == Test::Topics && form != Form::default() => {
+                        format!("{name}, {form}")
+                    }
+                    _ => name,
+                }
+            }
         }
     }
 }

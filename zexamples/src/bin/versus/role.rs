@@ -57,9 +57,9 @@ impl RoleArgs {
             load.size.to_string(),
             load.count.to_string(),
             String::from("--lib"),
-            tuning.lib.to_string(),
+            tuning.sockets.lib.to_string(),
             String::from("--hwm"),
-            tuning.hwm.to_string(),
+            tuning.sockets.hwm.to_string(),
             String::from("--body"),
             tuning.body.to_string(),
         ]
@@ -87,6 +87,7 @@ impl ShapeArgs {
             format!("--size={}", shape.size),
             format!("--count={}", shape.count),
             format!("--peers={}", shape.peers),
+            format!("--form={}", shape.form),
         ]
         .into()
     }

@@ -1,5 +1,6 @@
 //! One run of a shape: leads its roles through their lines.
 
+use std::str::FromStr;
 use std::time::Duration;
 
 use zexamples::perf::Library;
@@ -25,20 +26,20 @@ pub(crate) fn run(bench: &Bench<'_>, side: Side, count: u64) -> Result<Duration>
         Test::Published => lead.published(Role::Publish, Role::Subscribe),
         Test::Matched => lead.published(Role::PublishTopics, Role::SubscribeTopics),
         Test::Fan => finish(lead.spawn(Role::Fan, "inproc")?),
-        Test::Throughput | Test::Filled | Test::Latency => {
-            Err(format!("{} is no shape", bench.test).into())
+        Test::Throughput | Test::Filled | Test::Latency | Test::Topics => {
+            Err(format!("{} is led by others", bench.test).into())
         }
     }
 }
 
-struct Lead<'b> {
-    bench: &'b Bench<'b>,
-    side: Side,
-    count: u64,
+pub(crate) struct Lead<'b> {
+    pub(crate) bench: &'b Bench<'b>,
+    pub(crate) side: Side,
+    pub(crate) count: u64,
 }
 
 impl Lead<'_> {
-    fn spawn(&self, role: Role, endpoint: &str) -> Result<Child> {
+    pub(crate) fn spawn(&self, role: Role, endpoint: &str) -> Result<Child> {
         let shape = Shape {
             role,
             lib: match self.side {
@@ -49,6 +50,7 @@ impl Lead<'_> {
             size: u32::try_from(self.bench.size)?,
             count: self.count,
             peers: self.bench.peers,
+            form: self.bench.form,
         };
         Child::spawn_self(
             ShapeArgs::command_line(endpoint, shape),
@@ -57,7 +59,7 @@ impl Lead<'_> {
     }
 
     /// Starts the role that binds, and returns it with its endpoint.
-    fn bind(&self, role: Role) -> Result<(Child, String)> {
+    pub(crate) fn bind(&self, role: Role) -> Result<(Child, String)> {
         let endpoint = self.bench.endpoints.fresh(self.bench.transport);
         let local = self.spawn(role, &endpoint)?;
         let endpoint = local.answer("bound")?;
@@ -96,7 +98,7 @@ impl Lead<'_> {
         let received = number(&local, "received")?;
         let mut sent = 0;
         for remote in &remotes {
-            sent += number(remote, "sent")?;
+            sent += number::<u64>(remote, "sent")?;
         }
         same(received, sent)?;
         local.tell("close")?;
@@ -145,7 +147,7 @@ impl Lead<'_> {
 }
 
 /// Lets the roles close, all at once, and waits for them.
-fn end(children: impl IntoIterator<Item = Child>) -> Result<()> {
+pub(crate) fn end(children: impl IntoIterator<Item = Child>) -> Result<()> {
     let mut children: Vec<Child> = children.into_iter().collect();
     children
         .iter_mut()
@@ -155,11 +157,15 @@ fn end(children: impl IntoIterator<Item = Child>) -> Result<()> {
         .try_for_each(|child| child.finish().map(drop))
 }
 
-fn number(child: &Child, key: &str) -> Result<u64> {
+pub(crate) fn number<N>(child: &Child, key: &str) -> Result<N>
+where
+    N: FromStr,
+    zexamples::Error: From<N::Err>,
+{
     Ok(child.answer(key)?.parse()?)
 }
 
-fn same(received: u64, sent: u64) -> Result<()> {
+pub(crate) fn same(received: u64, sent: u64) -> Result<()> {
     if received == sent {
         Ok(())
     } else {

@@ -31,6 +31,8 @@ pub(crate) enum Test {
     Published,
     /// One PUB to SUB sockets of one thread, each message to one of them.
     Matched,
+    /// One PUB to one SUB that has very many topics: times and memory.
+    Topics,
     /// REQ to REP, microseconds one way, while others are connected to the REP and idle.
     Neighbours,
 }
@@ -42,6 +44,8 @@ pub(crate) enum Unit {
     PerSecond,
     /// Microseconds one way: less is better.
     Micros,
+    /// Each line says what it is: less is better.
+    Several,
 }
 
 /// Who takes part in a comparison.
@@ -67,7 +71,7 @@ impl fmt::Display for Side {
 }
 
 impl Test {
-    pub(crate) const ALL: [Self; 12] = [
+    pub(crate) const ALL: [Self; 13] = [
         Self::Throughput,
         Self::Filled,
         Self::Latency,
@@ -79,6 +83,7 @@ impl Test {
         Self::Routed,
         Self::Published,
         Self::Matched,
+        Self::Topics,
         Self::Neighbours,
     ];
 
@@ -86,6 +91,7 @@ impl Test {
         match self {
             Self::Throughput | Self::Filled | Self::Latency => &Transport::ALL,
             Self::Fan => &[Transport::Inproc],
+            Self::Topics => &[Transport::Tcp],
             _ => &[Transport::Tcp, Transport::Ipc],
         }
     }
@@ -93,6 +99,7 @@ impl Test {
     pub(crate) fn unit(self) -> Unit {
         match self {
             Self::Latency | Self::Neighbours => Unit::Micros,
+            Self::Topics => Unit::Several,
             _ => Unit::PerSecond,
         }
     }
@@ -118,6 +125,7 @@ impl Test {
             Self::Routed => "many DEALER of one thread, one ROUTER, round trips/s",
             Self::Published => "one PUB, many SUB of one thread, each message to all, deliveries/s",
             Self::Matched => "one PUB, many SUB of one thread, each message to one, msg/s",
+            Self::Topics => "one PUB, one SUB with many topics",
             Self::Neighbours => "REQ/REP beside idle connections, us one way",
         }
     }
@@ -133,6 +141,7 @@ impl Test {
             Self::Clients => Some("clients"),
             Self::Routed => Some("dealers"),
             Self::Published | Self::Matched => Some("subscribers"),
+            Self::Topics => Some("topics"),
             Self::Neighbours => Some("neighbours"),
         }
     }
@@ -152,6 +161,7 @@ impl fmt::Display for Test {
             Self::Routed => "routed",
             Self::Published => "published",
             Self::Matched => "matched",
+            Self::Topics => "topics",
             Self::Neighbours => "neighbours",
         })
     }

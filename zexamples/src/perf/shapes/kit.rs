@@ -15,11 +15,15 @@ pub(super) trait Kit {
     type Req: End<Context = Self::Context> + Asks<Message = Self::Message>;
     type Rep: End<Context = Self::Context> + Answers<Message = Self::Message>;
     type Dealer: End<Context = Self::Context> + Sends + Receives<Message = Self::Message>;
-    type Router: End<Context = Self::Context> + Answers<Message = Self::Message>;
+    type Router: End<Context = Self::Context> + Answers<Message = Self::Message> + Routes;
     type Pub: End<Context = Self::Context> + Sends + Publishes;
     type Sub: End<Context = Self::Context> + Receives<Message = Self::Message> + Subscribes;
+    /// A publisher that hears of its subscribers.
+    type News: End<Context = Self::Context> + Sends + Publishes + AwaitsSubscribers;
 
     fn context() -> Self::Context;
+    /// Waits until all is sent that closed sockets have left.
+    fn end(context: Self::Context) -> Result<()>;
     /// A message with a copy of this body.
     fn message(body: &[u8]) -> Result<Self::Message>;
 }
@@ -29,6 +33,8 @@ pub(super) trait End: Sized {
     type Context;
 
     fn open(context: &Self::Context, hwm: u32) -> Result<Self>;
+    /// Other high-water marks than those that it was opened with.
+    fn limit(&self, send: u32, receive: u32) -> Result<()>;
     /// Returns the endpoint with its wildcard resolved.
     fn bind(&self, endpoint: &str) -> Result<String>;
     fn connect(&self, endpoint: &str) -> Result<()>;
@@ -54,8 +60,23 @@ pub(super) trait Publishes {
     fn drop_nothing(&self) -> Result<()>;
 }
 
+pub(super) trait AwaitsSubscribers {
+    /// To be called before [`await_subscribers`](Self::await_subscribers), and before there is an endpoint.
+    fn hear_of_all(&self) -> Result<()>;
+    /// Waits until so many have subscribed to everything.
+    fn await_subscribers(&self, subscribers: u32) -> Result<()>;
+    /// Waits until closing loses nothing.
+    fn await_delivery(&self) -> Result<()>;
+}
+
+pub(super) trait Routes {
+    /// From now on a message waits until its peer has room.
+    fn drop_nothing(&self) -> Result<()>;
+}
+
 pub(super) trait Subscribes {
     fn subscribe(&self, topic: &[u8]) -> Result<()>;
+    fn unsubscribe(&self, topic: &[u8]) -> Result<()>;
 }
 
 pub(super) trait Asks {

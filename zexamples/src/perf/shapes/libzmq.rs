@@ -5,7 +5,10 @@ use std::time::Duration;
 use zinterop::sys::{DONTWAIT, SNDMORE, event, opt, socket_type};
 use zinterop::zmq::{Context, Error, Msg, Socket};
 
-use super::kit::{Answers, Asks, BACKLOG, End, Kit, Publishes, Receives, Sends, Subscribes};
+use super::kit::{
+    Answers, Asks, AwaitsSubscribers, BACKLOG, End, Kit, Publishes, Receives, Routes, Sends,
+    Subscribes,
+};
 use crate::Result;
 
 pub(super) struct Libzmq;
@@ -24,9 +27,16 @@ impl Kit for Libzmq {
     type Router = Typed<{ socket_type::ROUTER }>;
     type Pub = Typed<{ socket_type::PUB }>;
     type Sub = Typed<{ socket_type::SUB }>;
+    type News = Typed<{ socket_type::XPUB }>;
 
     fn context() -> Context {
         Context::new()
+    }
+
+    /// Dropping it waits.
+    fn end(context: Context) -> Result<()> {
+        drop(context);
+        Ok(())
     }
 
     fn message(body: &[u8]) -> Result<Msg> {
@@ -41,12 +51,16 @@ impl<const TYPE: i32> End for Typed<TYPE> {
     type Context = Context;
 
     fn open(context: &Context, hwm: u32) -> Result<Self> {
-        let socket = context.socket(TYPE)?;
-        let hwm = i32::try_from(hwm)?;
-        socket.set_int(opt::SNDHWM, hwm)?;
-        socket.set_int(opt::RCVHWM, hwm)?;
-        socket.set_int(opt::BACKLOG, i32::try_from(BACKLOG)?)?;
-        Ok(Self(socket))
+        let socket = Self(context.socket(TYPE)?);
+        socket.limit(hwm, hwm)?;
+        let backlog = i32::try_from(BACKLOG)?;
+        socket.0.set_int(opt::BACKLOG, backlog)?;
+        Ok(socket)
+    }
+
+    fn limit(&self, send: u32, receive: u32) -> Result<()> {
+        self.0.set_int(opt::SNDHWM, i32::try_from(send)?)?;
+        Ok(self.0.set_int(opt::RCVHWM, i32::try_from(receive)?)?)
     }
 
     fn bind(&self, endpoint: &str) -> Result<String> {
@@ -99,9 +113,52 @@ impl Publishes for Typed<{ socket_type::PUB }> {
     }
 }
 
+impl Publishes for Typed<{ socket_type::XPUB }> {
+    fn drop_nothing(&self) -> Result<()> {
+        Ok(self.0.set_int(opt::XPUB_NODROP, 1)?)
+    }
+}
+
+impl AwaitsSubscribers for Typed<{ socket_type::XPUB }> {
+    /// Otherwise only the first subscriber of a topic is told of.
+    fn hear_of_all(&self) -> Result<()> {
+        Ok(self.0.set_int(opt::XPUB_VERBOSE, 1)?)
+    }
+
+    fn await_subscribers(&self, subscribers: u32) -> Result<()> {
+        let mut message = Msg::new();
+        for _ in 0..subscribers {
+            self.0.recv_msg(&mut message, 0)?;
+        }
+        Ok(())
+    }
+
+    /// Until the last subscriber has left, since libzmq loses messages over ipc when a sender closes whose receiver
+    /// cannot keep up.
+    fn await_delivery(&self) -> Result<()> {
+        let mut message = Msg::new();
+        loop {
+            self.0.recv_msg(&mut message, 0)?;
+            if message.as_slice().first() == Some(&0) {
+                return Ok(());
+            }
+        }
+    }
+}
+
+impl Routes for Typed<{ socket_type::ROUTER }> {
+    fn drop_nothing(&self) -> Result<()> {
+        Ok(self.0.set_int(opt::ROUTER_MANDATORY, 1)?)
+    }
+}
+
 impl Subscribes for Typed<{ socket_type::SUB }> {
     fn subscribe(&self, topic: &[u8]) -> Result<()> {
         Ok(self.0.set_bytes(opt::SUBSCRIBE, topic)?)
+    }
+
+    fn unsubscribe(&self, topic: &[u8]) -> Result<()> {
+        Ok(self.0.set_bytes(opt::UNSUBSCRIBE, topic)?)
     }
 }
 

@@ -9,7 +9,10 @@ use zsocket::{
     Router, Socket, Sub, TypedPattern,
 };
 
-use super::kit::{Answers, Asks, BACKLOG, End, Kit, Publishes, Receives, Sends, Subscribes};
+use super::kit::{
+    Answers, Asks, AwaitsSubscribers, BACKLOG, End, Kit, Publishes, Receives, Routes, Sends,
+    Subscribes,
+};
 use crate::Result;
 
 pub(super) struct Ours;
@@ -25,9 +28,14 @@ impl Kit for Ours {
     type Router = Socket<Router>;
     type Pub = Socket<Pub>;
     type Sub = Socket<Sub>;
+    type News = Socket<Pub>;
 
     fn context() -> Context {
         Context::new()
+    }
+
+    fn end(context: Context) -> Result<()> {
+        Ok(context.term()?)
     }
 
     fn message(body: &[u8]) -> Result<Message> {
@@ -43,10 +51,14 @@ impl<P: Pattern + TypedPattern> End for Socket<P> {
 
     fn open(context: &Context, hwm: u32) -> Result<Self> {
         let socket = context.socket::<P>()?;
-        socket.set_send_hwm(hwm)?;
-        socket.set_recv_hwm(hwm)?;
+        socket.limit(hwm, hwm)?;
         socket.set_backlog(BACKLOG)?;
         Ok(socket)
+    }
+
+    fn limit(&self, send: u32, receive: u32) -> Result<()> {
+        self.set_send_hwm(send)?;
+        Ok(self.set_recv_hwm(receive)?)
     }
 
     fn bind(&self, endpoint: &str) -> Result<String> {
@@ -105,9 +117,36 @@ impl Publishes for Socket<Pub> {
     }
 }
 
+impl AwaitsSubscribers for Socket<Pub> {
+    fn hear_of_all(&self) -> Result<()> {
+        Ok(())
+    }
+
+    fn await_subscribers(&self, subscribers: u32) -> Result<()> {
+        // Whoever started this is in no hurry to start the others.
+        let patience = Duration::from_secs(3600);
+        Ok(self.wait_subscribed("", subscribers as usize, patience)?)
+    }
+
+    /// The context does that when it ends.
+    fn await_delivery(&self) -> Result<()> {
+        Ok(())
+    }
+}
+
+impl Routes for Socket<Router> {
+    fn drop_nothing(&self) -> Result<()> {
+        Ok(self.set_mandatory(true)?)
+    }
+}
+
 impl Subscribes for Socket<Sub> {
     fn subscribe(&self, topic: &[u8]) -> Result<()> {
         Ok(self.subscribe(topic)?)
+    }
+
+    fn unsubscribe(&self, topic: &[u8]) -> Result<()> {
+        Ok(self.unsubscribe(topic)?)
     }
 }
 
