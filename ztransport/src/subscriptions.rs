@@ -180,8 +180,9 @@ impl Subscriptions {
         self.len() == 0
     }
 
-    /// Begins to follow: first comes everything that is there. `teller` is told of each change by
-    /// [`Readiness::READABLE`]. It must not wake a task: it is called with the list locked.
+    /// Begins to follow: first comes everything that is there. `teller` is told by
+    /// [`Readiness::READABLE`] that there is news for a follower that had none, and then [`next`](Follower::next) has to be called
+    /// until there is none again. It must not wake a task: it is called with the list locked.
     #[must_use]
     pub fn follow(&self, teller: Option<Notifier>) -> Follower {
         let mut list = self.list.lock();
@@ -200,13 +201,15 @@ impl Subscriptions {
 }
 
 impl List {
-    fn notify(&self) {
-        for teller in self
-            .followers
-            .values()
-            .filter_map(|follower| follower.teller.as_ref())
-        {
-            teller.notify(Readiness::READABLE);
+    /// Signals those who had been told of everything up to a change, and of no more. The others have been signalled, and go on
+    /// until nothing is left: a signal for each of many topics would be as expensive as the topic.
+    fn notify(&self, up_to: u64) {
+        for follower in self.followers.values() {
+            if let Some(teller) = &follower.teller
+                && (follower.told == up_to || !matches!(follower.walk, Walk::Ended))
+            {
+                teller.notify(Readiness::READABLE);
+            }
         }
     }
 
@@ -228,7 +231,7 @@ impl List {
         let change = Change { id, recalled, born };
         self.changes.insert(number, change);
         self.number_of.insert(id, number);
-        self.notify();
+        self.notify(number - 1);
     }
 
     /// Nobody has to be told any more of a topic's latest change.
@@ -546,6 +549,30 @@ mod tests {
             [on("d"), off("a"), on("c"), on("aa"), on("e")]
         );
         assert_eq!(wanted.list.lock().sizes(), (4, 0));
+    }
+
+    #[test]
+    fn who_has_news_is_not_signalled_again() {
+        let wanted = Subscriptions::new();
+        let mut set = zpipe::ReadySet::new();
+        let mut follower = wanted.follow(Some(set.notifier(1)));
+        let mut is_signalled = || {
+            let mut signals = 0;
+            set.drain(|_, _| signals += 1);
+            signals > 0
+        };
+        assert_eq!(told(&mut follower), []);
+        for _ in 0..3 {
+            wanted.subscribe(b"a");
+            wanted.subscribe(b"b");
+            assert!(is_signalled());
+            wanted.subscribe(b"c");
+            assert!(!is_signalled());
+            assert!(follower.next(1, |_, _| ()));
+            wanted.subscribe(b"d");
+            assert!(!is_signalled());
+            assert_eq!(told(&mut follower).len(), 3);
+        }
     }
 
     /// A million topics have to take few bytes each.
