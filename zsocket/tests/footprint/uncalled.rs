@@ -1,12 +1,12 @@
 //! Sockets that nobody calls: what becomes of their connections leaves nothing behind.
 
-use std::time::Duration;
+use std::{io::Write, time::Duration};
 
-use zsocket::{Context, Pub, Pull, Push, Sub};
+use zsocket::{Context, Endpoint, Pub, Pull, Push, Socket, Sub};
 
 use crate::{
-    alone, descriptors, memory,
-    support::{PATIENCE, Raw, RawListener, Wire, eventually},
+    COMMAND, alone, descriptors, memory,
+    support::{PATIENCE, Raw, RawListener, WIRES, Wire, eventually, frame},
 };
 
 /// What may remain of any number of connections.
@@ -126,8 +126,76 @@ fn messages_of_inproc_peers_that_are_gone_are_received() {
     assert_eq!(pull.peers(), 0);
 }
 
+/// A publisher that has not made a call since it was bound: it serves who comes last, and knows of nobody else.
+fn serves_the_last(context: &Context, publisher: &Socket<Pub>, endpoint: &Endpoint) {
+    let subscriber = context.socket::<Sub>().unwrap();
+    subscriber.subscribe("topic").unwrap();
+    subscriber.connect(endpoint).unwrap();
+    publisher.wait_subscribed("topic", 1, PATIENCE).unwrap();
+    eventually("it knows one subscriber", || {
+        publisher.subscriber_count("topic 1").unwrap() == 1 && publisher.peers() == 1
+    });
+    publisher.send("topic 1").unwrap();
+    assert_eq!(subscriber.recv_timeout(PATIENCE).unwrap()[0], "topic 1");
+    assert_eq!(publisher.published_topics().unwrap(), 1);
+}
+
+/// Each of them subscribes to topics of its own, so that remembering any of them would show.
+#[test]
+fn subscribers_of_a_silent_publisher_that_come_and_go() {
+    let _alone = alone();
+    for wire in WIRES {
+        let context = Context::new();
+        let publisher = context.build_socket::<Pub>().handshake_interval(None);
+        let publisher = publisher.build().unwrap();
+        let endpoint = publisher.bind(wire.anywhere()).unwrap();
+        let before = descriptors();
+        let mut number = 0;
+        check(|count| {
+            for _ in 0..count {
+                let mut subscriber = Raw::connect_as(&endpoint, "SUB");
+                for _ in 0..10 {
+                    number += 1;
+                    let topic = format!("\x09SUBSCRIBEtopic {number}");
+                    subscriber
+                        .write_all(&frame(COMMAND, topic.as_bytes()))
+                        .unwrap();
+                }
+                if number % 20 == 0 {
+                    let topic = format!("\x06CANCELtopic {number}");
+                    subscriber
+                        .write_all(&frame(COMMAND, topic.as_bytes()))
+                        .unwrap();
+                }
+            }
+            eventually("they are gone", || descriptors() == before);
+        });
+        serves_the_last(&context, &publisher, &endpoint);
+    }
+}
+
+#[test]
+fn inproc_subscribers_of_a_silent_publisher_that_come_and_go() {
+    let _alone = alone();
+    let context = Context::new();
+    let publisher = context.socket::<Pub>().unwrap();
+    let endpoint = publisher.bind("inproc://silent").unwrap();
+    let mut number = 0;
+    check(|count| {
+        for _ in 0..count {
+            let subscriber = context.socket::<Sub>().unwrap();
+            subscriber.connect("inproc://silent").unwrap();
+            for _ in 0..10 {
+                number += 1;
+                subscriber.subscribe(format!("topic {number}")).unwrap();
+            }
+        }
+    });
+    serves_the_last(&context, &publisher, &endpoint);
+}
+
 /// What an unread SUB that conflates takes after so many messages is what it took after a few.
-fn published(configure: impl Fn(&zsocket::Socket<Sub>)) {
+fn published(configure: impl Fn(&Socket<Sub>)) {
     const MESSAGES: u64 = 100_000;
     let _alone = alone();
     let context = Context::new();
