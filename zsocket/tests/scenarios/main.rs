@@ -5,6 +5,7 @@
 
 mod automatic;
 mod bad_input;
+mod churn;
 mod close;
 mod conflate;
 mod cork;
