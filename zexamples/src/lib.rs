@@ -22,7 +22,7 @@
 //! | `pub_thr`, `sub_thr`, `router_thr`, `dealer_thr` | The same for publishing and for routing, with any number of peers |
 //! | `versus` | The same roles through libzmq and through zlayers, interleaved, as a table of medians; also with many links, sockets, clients, … |
 //! | `idle_connections` | Memory of ten thousand idle connections; with `--cycles`, what is left of connections that came and went |
-//! | `soak` | Random sizes, high-water marks, pauses and reconnects, all transports at once, beside hostile peers, panics, forks, cut connections and a lack of descriptors; nothing lost, doubled, reordered or damaged, and nothing grows |
+//! | `soak` | All socket types with random sizes, high-water marks, options, pauses and reconnects, all transports at once, beside hostile peers, panics, forks, cut connections and a lack of descriptors; nothing lost, doubled, reordered or damaged, and nothing grows |
 //!
 //! Each program explains itself at the head of its file and with `--help`. They exit with 0 if all is well and with 2
 //! on an error; `tour`, `soak` and `versus` with 1 if they did their work and found what must not be: a

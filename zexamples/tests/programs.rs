@@ -211,6 +211,30 @@ fn a_short_soak_loses_nothing() {
 }
 
 #[test]
+fn a_short_soak_plays_scenes_of_every_type() {
+    let args = ["--seconds", "4", "--seed", "1", "--scenes-only"];
+    let lines = output(SOAK, &args).unwrap();
+    for kind in [
+        "pipeline", "pair", "routed", "publish", "requests", "service", "latest", "streams",
+    ] {
+        let row = lines
+            .iter()
+            .find(|line| line.starts_with(&format!("{kind} ")));
+        let cells: Vec<&str> = row.unwrap().split_whitespace().collect();
+        let [_, scenes, messages, .., violations] = cells[..] else {
+            panic!("{lines:?}")
+        };
+        assert!(scenes.parse::<u64>().unwrap() > 0, "{lines:?}");
+        assert!(messages.parse::<u64>().unwrap() > 0, "{lines:?}");
+        assert_eq!(violations, "0", "{lines:?}");
+    }
+    assert!(
+        lines.iter().any(|line| line.ends_with(" 0 violations")),
+        "{lines:?}"
+    );
+}
+
+#[test]
 fn trouble_costs_the_others_nothing() {
     let args = ["--seconds", "3", "--seed", "1"];
     let lines = output(SOAK, &args).unwrap();

@@ -4,6 +4,8 @@
 //! $ soak                                   # a minute of it
 //! $ soak --minutes 20 --seed 42
 //! $ soak --troubles hostile,storms         # only these; --troubles none for a quiet sea
+//! $ soak --types publish,routed            # only these scenes; --types none for none
+//! $ soak --scenes-only --types pair --scene 7    # one scene again and again, and nothing else
 //! ```
 //!
 //! Over all three transports at once, in one context:
@@ -21,6 +23,9 @@
 //! delivered, so at the end every message of every stream must have arrived once, undamaged and
 //! in order, and the context must have nothing left to do. Anything else makes the exit status non-zero.
 //!
+//! Beside these long-lived sockets, sockets of *all types* live for a second or so, in scenes; [`scenes`] says which there
+//! are, and what must hold in them.
+//!
 //! Meanwhile there is trouble, each kind of which can be left out:
 //!
 //! | trouble | what | what must hold |
@@ -32,7 +37,7 @@
 //! | `storms` | proxies that cut connections, listeners that unbind and bind again | each message arrives once, or is one that the proxy has swallowed; each request is answered or reported as lost |
 //!
 //! Memory, threads and descriptors are looked at twice a second. The median of the last fifth of the time must
-//! not lie above that of the second fifth by more than a tolerance, and when everything has ended, all of it must
+//! not lie above that of the second fifth (in a long run, of the fifth after the first minute) by more than a tolerance, and when everything has ended, all of it must
 //! have come back.
 //!
 //! The seed decides sizes, marks, pauses and attacks; how threads interleave is up to the machine.
@@ -42,6 +47,7 @@ mod lane;
 mod pulse;
 mod receiver;
 mod requests;
+mod scenes;
 mod sender;
 mod stage;
 mod troubles;
@@ -54,13 +60,13 @@ use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use clap::builder::PossibleValue;
 use clap::{Parser, Subcommand, ValueEnum};
 use fastrand::Rng;
 use zexamples::{Progress, Result, Table, Transport, conclude, machine, say, units};
 use zsocket::Context;
 
 use lane::{Lane, Totals};
+use scenes::{Kind, Theatre};
 use stage::Stage;
 use troubles::{Target, Trouble};
 use watch::Sample;
@@ -90,9 +96,19 @@ struct Plan {
     /// Stops when the process takes up more than this, in MiB
     #[arg(long, default_value_t = 4096, value_parser = clap::value_parser!(u64).range(..1 << 40))]
     memory: u64,
-    /// What shall go wrong meanwhile
-    #[arg(long, value_enum, value_delimiter = ',', default_value = "all")]
-    troubles: Vec<Choice>,
+    /// What shall go wrong meanwhile: all, none, or some of hostile, panics, forks, descriptors, storms
+    #[arg(long, value_parser = choice::<Trouble>, value_delimiter = ',', default_value = "all")]
+    troubles: Vec<Choice<Trouble>>,
+    /// The scenes that are played meanwhile: all, none, or some of pipeline, pair, routed, publish, requests, service,
+    /// latest, streams
+    #[arg(long, value_parser = choice::<Kind>, value_delimiter = ',', default_value = "all")]
+    types: Vec<Choice<Kind>>,
+    /// Plays this scene again and again, as the report of a violation says
+    #[arg(long)]
+    scene: Option<u64>,
+    /// Leaves out the long-lived sockets, and with them all trouble
+    #[arg(long)]
+    scenes_only: bool,
 }
 
 impl Plan {
@@ -104,44 +120,40 @@ impl Plan {
     }
 
     fn troubles(&self) -> Vec<Trouble> {
-        Trouble::ALL
-            .into_iter()
-            .filter(|&trouble| {
-                self.troubles.contains(&Choice::All)
-                    || self.troubles.contains(&Choice::One(trouble))
-            })
-            .collect()
+        if self.scenes_only {
+            return Vec::new();
+        }
+        chosen(&self.troubles, &Trouble::ALL)
+    }
+
+    fn kinds(&self) -> Vec<Kind> {
+        chosen(&self.types, &Kind::ALL)
     }
 }
 
-/// What can be said to `--troubles`.
+/// All of them, none, or one: what can be said to `--troubles` and `--types`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Choice {
+enum Choice<T> {
     All,
     None,
-    One(Trouble),
+    One(T),
 }
 
-impl ValueEnum for Choice {
-    fn value_variants<'a>() -> &'a [Self] {
-        const CHOICES: [Choice; 7] = [
-            Choice::All,
-            Choice::None,
-            Choice::One(Trouble::Hostile),
-            Choice::One(Trouble::Panics),
-            Choice::One(Trouble::Forks),
-            Choice::One(Trouble::Descriptors),
-            Choice::One(Trouble::Storms),
-        ];
-        &CHOICES
-    }
+fn chosen<T: Copy + PartialEq>(choices: &[Choice<T>], all: &[T]) -> Vec<T> {
+    let is_chosen =
+        |one: &T| choices.contains(&Choice::All) || choices.contains(&Choice::One(*one));
+    all.iter().copied().filter(is_chosen).collect()
+}
 
-    fn to_possible_value(&self) -> Option<PossibleValue> {
-        match self {
-            Self::All => Some(PossibleValue::new("all")),
-            Self::None => Some(PossibleValue::new("none")),
-            Self::One(trouble) => trouble.to_possible_value(),
-        }
+fn choice<T: ValueEnum>(word: &str) -> Result<Choice<T>, String> {
+    match word {
+        "all" => Ok(Choice::All),
+        "none" => Ok(Choice::None),
+        word => T::from_str(word, false).map(Choice::One).map_err(|_| {
+            let all = T::value_variants().iter().filter_map(T::to_possible_value);
+            let names: Vec<String> = all.map(|value| value.get_name().to_owned()).collect();
+            format!("it is neither all nor none nor one of {}", names.join(", "))
+        }),
     }
 }
 
@@ -171,17 +183,13 @@ fn main() -> ExitCode {
 /// Returns whether nothing happened that must not.
 fn soak(plan: &Plan) -> Result<bool> {
     let mut seeds = Rng::with_seed(plan.seed.unwrap_or_else(|| fastrand::u64(..)));
-    let (seconds, troubles) = (plan.seconds(), plan.troubles());
-    let names: Vec<String> = troubles.iter().map(Trouble::to_string).collect();
+    let (seconds, troubles, kinds) = (plan.seconds(), plan.troubles(), plan.kinds());
     say(machine::describe().join("\n"));
     say(format_args!(
-        "{seconds} s, --seed {}, troubles: {}\n",
+        "{seconds} s, --seed {}, troubles: {}, scenes: {}\n",
         seeds.get_seed(),
-        if names.is_empty() {
-            String::from("none")
-        } else {
-            names.join(", ")
-        }
+        names(&troubles),
+        names(&kinds)
     ));
     troubles::be_silent_about_planned_ones();
 
@@ -190,7 +198,12 @@ fn soak(plan: &Plan) -> Result<bool> {
     let stage = Arc::new(Stage::new(Context::builder().io_threads(2).build()?)?);
     let mut lanes = Vec::new();
     let mut targets = Vec::new();
-    for transport in Transport::ALL {
+    let transports: &[Transport] = if plan.scenes_only {
+        &[]
+    } else {
+        &Transport::ALL
+    };
+    for &transport in transports {
         let (lane, target) = RunningLane::start(transport, &stage, &pool, &mut seeds)?;
         lanes.push(lane);
         targets.push(target);
@@ -200,13 +213,14 @@ fn soak(plan: &Plan) -> Result<bool> {
         .flat_map(|trouble| troubles::start(trouble, &stage, &targets, &pool, &mut seeds))
         .collect();
     drop(targets);
+    let theatre = Theatre::open(&kinds, plan.scene, &stage, &pool, &mut seeds);
     let (watched, limit) = (Arc::clone(&stage), plan.memory << 20);
     let watcher = thread::spawn(move || watch::watch(&watched, limit));
     let alive = Arc::clone(&stage);
     let pulse = thread::spawn(move || alive.pulse.beat(|| alive.stopping()));
 
     let start = Instant::now();
-    wait(&stage, seconds, start);
+    wait(&stage, seconds, start, || theatre.guard());
     stage.stop();
     eprintln!("draining ...");
     let (finished, unfinished) = channel::<()>();
@@ -221,6 +235,7 @@ fn soak(plan: &Plan) -> Result<bool> {
             stage.log.violation(&format!("{name}: {error}"));
         }
     }
+    let scenes = theatre.close();
     let mut table = Table::new([
         "",
         "sockets",
@@ -238,7 +253,11 @@ fn soak(plan: &Plan) -> Result<bool> {
     }
     let samples = watcher.join().map_err(|_| "the watcher panicked")?;
     pulse.join().map_err(|_| "the pulse panicked")?;
-    say(format_args!("{table}\n{}", stage.log.table()));
+    for table in [table, stage.log.table(), scenes] {
+        if !table.is_empty() {
+            say(table);
+        }
+    }
     if let Err(report) = stage.context.term_timeout(PATIENCE) {
         stage.log.violation(&report.to_string());
     }
@@ -259,14 +278,23 @@ fn soak(plan: &Plan) -> Result<bool> {
 }
 
 /// Waits for the end of the time, or until somebody else stops everything.
-fn wait(stage: &Stage, seconds: u64, start: Instant) {
+fn wait(stage: &Stage, seconds: u64, start: Instant, look: impl Fn()) {
     let progress = Progress::new(seconds, "s");
     progress.section("sending");
     for second in 1..=seconds {
         stage.pause(Duration::from_secs(second).saturating_sub(start.elapsed()));
         progress.add(1);
+        look();
     }
     progress.finish();
+}
+
+fn names(chosen: &[impl ToString]) -> String {
+    if chosen.is_empty() {
+        return String::from("none");
+    }
+    let names: Vec<String> = chosen.iter().map(ToString::to_string).collect();
+    names.join(", ")
 }
 
 type Thread<T> = thread::JoinHandle<Result<T>>;

@@ -25,6 +25,7 @@ use crate::wire::Pool;
 
 pub(crate) use forks::follow as fork_again_and_again;
 pub(crate) use panics::be_silent_about_planned_ones;
+pub(crate) use stream::Stream as PlainStream;
 
 /// A kind of trouble.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -12,6 +12,8 @@ use crate::stage::Stage;
 const INTERVAL: Duration = Duration::from_millis(500);
 /// Samples in a window without which nothing is said.
 const ENOUGH: usize = 20;
+/// Samples of the first minute, in which everybody comes to work.
+const BEGINNING: usize = 120;
 /// What the window at the end may be above the early one: a part of it and a fixed amount. Sizes, marks
 /// and pauses are random, so the load is not the same all the time.
 const GROWTH: f64 = 0.25;
@@ -154,11 +156,12 @@ pub(crate) fn judge(before: &Sample, samples: &[Sample], after: &Sample) -> (Tab
     (table, grown)
 }
 
-/// The second and the last fifth; the first is for everybody to come to work.
+/// A fifth of the time at the beginning, after a moment for everybody to come to work, and the last fifth.
 fn windows(samples: &[Sample]) -> (&[Sample], &[Sample]) {
     let fifth = samples.len() / 5;
+    let start = fifth.min(BEGINNING);
     (
-        &samples[fifth..2 * fifth],
+        &samples[start..start + fifth],
         &samples[samples.len() - fifth..],
     )
 }
