@@ -3,8 +3,9 @@
 use std::fmt;
 use std::fmt::Write as _;
 use std::net::Ipv4Addr;
-use std::sync::Arc;
+use std::panic::{self, AssertUnwindSafe};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -13,7 +14,7 @@ use zexamples::{Result, Transport};
 use zsocket::{CanReceive, Context, Error, Message, Pattern, Socket, TypedPattern};
 
 use crate::sender::random_hwm;
-use crate::stage::Stage;
+use crate::stage::{Stage, lock};
 use crate::wire::{self, Pool};
 
 /// What happens at all happens within this, also on a machine that has much else to do.
@@ -170,34 +171,25 @@ impl Scene {
         self.busy.load(Ordering::Acquire) == 0
     }
 
-    /// Plays all parts at the same time, and returns the first error.
+    /// Plays all parts at the same time, and returns the first error: those of the others may be its consequences.
     pub(super) fn play(&self, parts: Vec<Part<'_>>) -> Result<()> {
+        let first = Mutex::new(None);
         thread::scope(|scope| {
-            let threads: Vec<_> = parts
-                .into_iter()
-                .map(|(name, part)| {
-                    let thread = scope.spawn(move || {
-                        let blame = Blame(self);
-                        let result = part();
-                        if result.is_ok() {
-                            std::mem::forget(blame);
-                        }
-                        result
-                    });
-                    (name, thread)
-                })
-                .collect();
-            let mut first = Ok(());
-            for (name, thread) in threads {
-                let result = thread.join().unwrap_or_else(|_| Err("a panic".into()));
-                if let Err(error) = result
-                    && first.is_ok()
-                {
-                    first = Err(format!("{name}: {error}").into());
-                }
+            for (name, part) in parts {
+                let first = &first;
+                scope.spawn(move || {
+                    let played = panic::catch_unwind(AssertUnwindSafe(part));
+                    if let Err(error) = played.unwrap_or_else(|_| Err("a panic".into())) {
+                        lock(first).get_or_insert(format!("{name}: {error}"));
+                        self.failed.store(true, Ordering::Relaxed);
+                    }
+                });
             }
-            first
-        })
+        });
+        first
+            .into_inner()
+            .unwrap_or_else(PoisonError::into_inner)
+            .map_or(Ok(()), |error| Err(error.into()))
     }
 
     /// Looks whether the scene leaves anything behind.
@@ -230,15 +222,6 @@ pub(super) fn part<'s>(
     run: impl FnOnce() -> Result<()> + Send + 's,
 ) -> Part<'s> {
     (name.into(), Box::new(run))
-}
-
-/// Dropped by a part that fails, or panics.
-struct Blame<'s>(&'s Scene);
-
-impl Drop for Blame<'_> {
-    fn drop(&mut self) {
-        self.0.failed.store(true, Ordering::Relaxed);
-    }
 }
 
 /// What a socket says about itself, for a report.

@@ -1,11 +1,12 @@
 //! PUSH and PULL: each message to one receiver, in order and once.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use fastrand::Rng;
 use zexamples::Result;
-use zsocket::{Pull, Push, Socket};
+use zsocket::{Error, Pull, Push, Socket};
 
 use super::books::Books;
 use super::kit::{Explain, Part, Quiet, Scene, WAIT, glance, lifetime, part};
@@ -28,6 +29,9 @@ struct Pipeline<'s> {
     patience: Duration,
     immediate: bool,
     books: Books,
+    receivers: usize,
+    /// Receivers that will not leave any more.
+    staying: AtomicUsize,
     /// Messages that senders have counted as dropped, or have reported so when they were closed.
     dropped: AtomicU64,
     /// Connections of closed senders that were cut before the other system had acknowledged everything.
@@ -54,11 +58,13 @@ pub(super) fn play(scene: &Scene, rng: &mut Rng) -> Result<()> {
         patience,
         immediate: rng.u32(..4) == 0,
         books: Books::default(),
+        receivers: rng.usize(1..=3),
+        staying: AtomicUsize::new(0),
         dropped: AtomicU64::new(0),
         cut: AtomicU64::new(0),
     };
-    let (senders, receivers) = (rng.usize(1..=4), rng.usize(1..=3));
-    set.run(senders, receivers, rng).map_err(|error| {
+    let (senders, receivers) = (rng.usize(1..=4), set.receivers);
+    set.run(senders, rng).map_err(|error| {
         format!(
             "{leaves:?} leaves, {senders} to {receivers}, senders bind: {senders_bind}: {error}"
         )
@@ -67,7 +73,7 @@ pub(super) fn play(scene: &Scene, rng: &mut Rng) -> Result<()> {
 }
 
 impl Pipeline<'_> {
-    fn run(&self, senders: usize, receivers: usize, rng: &mut Rng) -> Result<()> {
+    fn run(&self, senders: usize, rng: &mut Rng) -> Result<()> {
         let scene = self.scene;
         let mut places = Vec::new();
         let mut pushes = Vec::new();
@@ -79,7 +85,7 @@ impl Pipeline<'_> {
                 pushes.push(push);
             }
         }
-        for _ in 0..receivers {
+        for _ in 0..self.receivers {
             let pull = self.pull(rng)?;
             if self.senders_bind {
                 scene.connect(&pull, &places)?;
@@ -172,6 +178,9 @@ impl Pipeline<'_> {
                 push.send(message).explain("sending", &push)?;
                 pause(&mut rng);
             }
+            if self.leaves == Leaves::Receivers {
+                self.await_receivers(&push)?;
+            }
             let goes_on = self.leaves == Leaves::Senders && !scene.over();
             self.close(push, if goes_on { self.patience } else { WAIT })?;
             if !goes_on {
@@ -187,6 +196,18 @@ impl Pipeline<'_> {
             }
         }
         scene.done();
+        Ok(())
+    }
+
+    /// A receiver that leaves takes with it what it has not received, and only a sender that is still there counts that.
+    fn await_receivers(&self, push: &Socket<Push>) -> Result<()> {
+        let quiet = Quiet::now();
+        while self.staying.load(Ordering::Acquire) < self.receivers && !self.scene.failed() {
+            if quiet.too_long() && self.scene.over() {
+                return Err(Error::WouldBlock).explain("waiting for the receivers", push);
+            }
+            thread::sleep(Duration::from_millis(1));
+        }
         Ok(())
     }
 
@@ -213,6 +234,7 @@ impl Pipeline<'_> {
 
     fn receive(&self, mut pull: Socket<Pull>, places: &[String], mut rng: Rng) -> Result<()> {
         let scene = self.scene;
+        let mut stays = false;
         loop {
             let path = self.books.path();
             let end = lifetime(&mut rng);
@@ -227,13 +249,15 @@ impl Pipeline<'_> {
                     None if scene.failed() => return Ok(()),
                     None if scene.all_done() && self.has_all(&quiet) => return Ok(()),
                     None if quiet.too_long() => {
-                        return Err("nothing comes any more").or_else(|what: &str| {
-                            Err(zsocket::Error::WouldBlock).explain(what, &pull)
-                        });
+                        return Err(Error::WouldBlock).explain("waiting for the rest", &pull);
                     }
                     None => {}
                 }
-                if self.leaves == Leaves::Receivers && !scene.over() && Instant::now() > end {
+                if scene.over() && !stays {
+                    stays = true;
+                    self.staying.fetch_add(1, Ordering::Release);
+                }
+                if self.leaves == Leaves::Receivers && !stays && Instant::now() > end {
                     break;
                 }
             }

@@ -35,7 +35,7 @@ pub(super) fn play(scene: &Scene, rng: &mut Rng) -> Result<()> {
     let (clients, servers) = (rng.usize(1..=4), rng.usize(1..=2));
     let mut reps = Vec::new();
     for _ in 0..servers {
-        let rep = scene.socket::<Rep>(rng)?;
+        let rep = set.rep(rng)?;
         set.servers.push(scene.bind(&rep, &scene.place())?);
         reps.push(rep);
     }
@@ -60,6 +60,13 @@ pub(super) fn play(scene: &Scene, rng: &mut Rng) -> Result<()> {
 }
 
 impl Set<'_> {
+    fn rep(&self, rng: &mut Rng) -> Result<Socket<Rep>> {
+        let rep = self.scene.socket::<Rep>(rng)?;
+        // What finds no room is dropped. One that does not wait for a reply may have several on their way.
+        rep.set_send_hwm(0)?;
+        Ok(rep)
+    }
+
     /// Replies with the request, until nobody asks any more.
     fn serve(&self, mut rep: Socket<Rep>, number: usize, mut rng: Rng) -> Result<()> {
         let scene = self.scene;
@@ -83,7 +90,7 @@ impl Set<'_> {
             drop(rep);
             scene.came_back();
             scene.pause(&mut rng, Duration::from_millis(50));
-            rep = scene.socket::<Rep>(&mut rng)?;
+            rep = self.rep(&mut rng)?;
             scene.bind(&rep, &self.servers[number])?;
         }
     }

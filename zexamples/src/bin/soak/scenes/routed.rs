@@ -7,10 +7,10 @@ use std::time::{Duration, Instant};
 
 use fastrand::Rng;
 use zexamples::Result;
-use zsocket::{Bytes, Dealer, Error, Frame, Message, Router, Socket};
+use zsocket::{Bytes, Dealer, Error, Frame, Message, PeerId, Router, Socket};
 
 use super::books::Books;
-use super::kit::{Explain, Part, Quiet, Scene, WAIT, glance, lifetime, part};
+use super::kit::{Explain, GLANCE, Part, Quiet, Scene, WAIT, glance, lifetime, part};
 use crate::sender::pause;
 use crate::stage::lock;
 
@@ -182,14 +182,18 @@ impl Set<'_> {
         let scene = self.scene;
         loop {
             let mut clients = Clients::new(self);
-            let path = self.there.path();
             let end = lifetime(&mut rng);
             let mut quiet = Quiet::now();
             loop {
-                if let Some(mut message) = glance(&router)? {
+                let received = match router.recv_from_timeout(GLANCE) {
+                    Ok(received) => Some(received),
+                    Err(Error::WouldBlock) => None,
+                    Err(error) => return Err(error).explain("receiving", &router),
+                };
+                if let Some((mut message, peer)) = received {
                     quiet = Quiet::now();
                     let id = message.pop_front().ok_or("a message without routing id")?;
-                    if let Some(stream) = clients.take_in(&id, &message, path)?
+                    if let Some(stream) = clients.take_in(&id, &message, peer)?
                         && rng.bool()
                     {
                         self.answer(number, stream, id, &router, &mut rng)?;
@@ -319,7 +323,7 @@ impl Set<'_> {
                     return Ok(());
                 }
                 if self.silent.load(Ordering::Acquire) >= self.routers && self.has_answers(&quiet) {
-                    leave(dealer)?;
+                    self.leave(dealer, &mut rng)?;
                     self.gone.fetch_add(1, Ordering::Release);
                     return Ok(());
                 }
@@ -330,10 +334,22 @@ impl Set<'_> {
                     break;
                 }
             }
-            leave(dealer)?;
+            self.leave(dealer, &mut rng)?;
             scene.came_back();
             scene.pause(&mut rng, Duration::from_millis(50));
         }
+    }
+
+    /// What is queued is sent in the background; for a moment only where it may never find a router that takes it.
+    fn leave(&self, dealer: Socket<Dealer>, rng: &mut Rng) -> Result<()> {
+        let linger = if self.hears_everything() {
+            WAIT
+        } else {
+            Duration::from_millis(rng.u64(..1000))
+        };
+        dealer.set_linger(Some(linger))?;
+        dealer.close();
+        Ok(())
     }
 
     /// Whether all answers have come, as far as one can know.
@@ -345,22 +361,20 @@ impl Set<'_> {
         }
     }
 
-    /// Fails if an answer was meant for somebody else.
+    /// Fails if an answer was meant for somebody else. Who comes back under the same name gets what was for him before.
     fn check_answer(&self, answers: u32, stream: u32) -> Result<()> {
-        let known = lock(&self.answers);
-        let mut own = (0..self.routers).filter_map(|router| known.get(&(stream, router)));
-        if own.any(|&own| own == answers) {
+        let asked = lock(&self.answers)
+            .iter()
+            .find_map(|(&(asked, _), &own)| (own == answers).then_some(asked));
+        let owners = lock(&self.owners);
+        let is_own = asked.is_some_and(|asked| {
+            asked == stream || self.options.named && owners.get(&asked) == owners.get(&stream)
+        });
+        if is_own {
             return Ok(());
         }
-        Err(format!("an answer to somebody else came to the dealer of stream {stream}").into())
+        Err(format!("an answer to stream {asked:?} came to the dealer of stream {stream}").into())
     }
-}
-
-/// What is queued is sent in the background.
-fn leave(dealer: Socket<Dealer>) -> Result<()> {
-    dealer.set_linger(Some(WAIT))?;
-    dealer.close();
-    Ok(())
 }
 
 fn name(dealer: usize) -> Bytes {
@@ -370,6 +384,8 @@ fn name(dealer: usize) -> Bytes {
 /// What one router knows of its clients.
 struct Clients<'s> {
     set: &'s Set<'s>,
+    /// Order is that of a connection: two of one client, one after the other, are read in turn.
+    paths: HashMap<PeerId, usize>,
     /// For ids that the router has made: whether the client was announced, and the stream that it sends.
     made: HashMap<Frame, (bool, Option<u32>)>,
 }
@@ -378,12 +394,13 @@ impl<'s> Clients<'s> {
     fn new(set: &'s Set<'s>) -> Self {
         Self {
             set,
+            paths: HashMap::new(),
             made: HashMap::new(),
         }
     }
 
     /// Looks at what came from a client, and returns the stream if it is a message.
-    fn take_in(&mut self, id: &Frame, message: &Message, path: usize) -> Result<Option<u32>> {
+    fn take_in(&mut self, id: &Frame, message: &Message, peer: PeerId) -> Result<Option<u32>> {
         let options = &self.set.options;
         let announces = options.notify && !self.set.scene.is_inproc();
         if message.len() == 1 && message[0].is_empty() {
@@ -396,6 +413,10 @@ impl<'s> Clients<'s> {
             }
             return Ok(None);
         }
+        let path = *self
+            .paths
+            .entry(peer)
+            .or_insert_with(|| self.set.there.path());
         let (stream, _) = self.set.there.arrived(path, message)?;
         if !options.named {
             if id.len() != 5 || id[0] != 0 {

@@ -182,7 +182,8 @@ impl Set<'_> {
                 }
                 continue;
             }
-            let wait = if scene.over() {
+            let is_over = scene.over();
+            let wait = if is_over {
                 2 * WAIT
             } else {
                 Duration::from_millis(rng.u64(..3))
@@ -199,7 +200,7 @@ impl Set<'_> {
                     self.check(&request, reply)
                         .map_err(|error| format!("{error}, {}", tell(&requester)))?;
                 }
-                Err(Error::WouldBlock) if !scene.over() => {}
+                Err(Error::WouldBlock) if !is_over => {}
                 Err(error) => {
                     let left = open.len();
                     return Err(format!("{left} are open, {error}, {}", tell(&requester)).into());

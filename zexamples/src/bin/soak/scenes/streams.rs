@@ -132,13 +132,14 @@ impl Set<'_> {
                 Err(error) => return Err(error).explain("sending back", server),
             }
             if self.closes && rng.u32(..100) == 0 {
-                // Of this end nothing is heard.
-                open.remove(id);
                 match server
                     .send(Message::from([id.clone(), Frame::new()]))
                     .map_err(Error::from)
                 {
-                    Ok(()) | Err(Error::Unroutable) => {}
+                    // Of this end nothing is heard.
+                    Ok(()) => drop(open.remove(id)),
+                    // It has ended by itself, which will be heard.
+                    Err(Error::Unroutable) => {}
                     Err(error) => return Err(error).explain("closing a connection", server),
                 }
             }
