@@ -233,7 +233,9 @@ impl Playbill {
             tally.messages = scene.messages.load(Ordering::Relaxed);
             tally.reconnects = scene.reconnects.load(Ordering::Relaxed);
             tally.missing = scene.missing.load(Ordering::Relaxed);
-            played.and(scene.strike())
+            // In any case, so that nothing of it goes on.
+            let struck = scene.strike();
+            played.and(struck)
         });
         if let Err(error) = result {
             tally.violations = 1;

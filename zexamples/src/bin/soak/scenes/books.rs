@@ -120,3 +120,65 @@ impl Issues {
         counts
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use fastrand::Rng;
+
+    use super::*;
+    use crate::wire::Pool;
+
+    fn sent(books: &Books, count: u64) -> Vec<Message> {
+        let mut rng = Rng::with_seed(1);
+        let pool = Pool::new(&mut rng);
+        let stream = books.begin();
+        let mut messages = Vec::new();
+        for seq in 0..count {
+            books.sent(stream);
+            messages.push(wire::message(stream, seq, &pool, &mut rng));
+        }
+        messages
+    }
+
+    #[test]
+    fn what_is_missing_is_told_and_anything_else_is_an_error() {
+        let books = Books::default();
+        let messages = sent(&books, 4);
+        let path = books.path();
+        books.arrived(path, &messages[0]).unwrap();
+        books.arrived(path, &messages[3]).unwrap();
+        assert_eq!(books.settle("").unwrap(), 2);
+        // Late on the same path, and on another.
+        let other = books.path();
+        books.arrived(other, &messages[1]).unwrap();
+        assert_eq!(books.settle("").unwrap(), 1);
+        books.arrived(path, &messages[2]).unwrap();
+        assert!(books.settle("").is_err());
+    }
+
+    #[test]
+    fn nothing_may_come_twice_or_damaged_or_before_it_is_sent() {
+        let books = Books::default();
+        let messages = sent(&books, 2);
+        books.refused(0);
+        assert!(books.arrived(books.path(), &messages[1]).is_err());
+        let mut damaged = messages[0].clone();
+        damaged.push_back("");
+        assert!(books.arrived(books.path(), &damaged).is_err());
+        books.arrived(books.path(), &messages[0]).unwrap();
+        assert_eq!(books.settle("").unwrap(), 0);
+        books.arrived(books.path(), &messages[0]).unwrap();
+        assert!(books.settle("").is_err());
+    }
+
+    #[test]
+    fn what_is_published_is_counted_by_topic() {
+        let issues = Issues::default();
+        for stream in [issues.begin(), issues.begin()] {
+            issues.publish(stream, 2);
+            issues.publish(stream, 0);
+        }
+        assert_eq!(issues.by_topic(4), [2, 0, 2, 0]);
+        assert_eq!((issues.topic(1, 1), issues.topic(1, 2)), (Some(0), None));
+    }
+}

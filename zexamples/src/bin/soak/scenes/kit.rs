@@ -143,10 +143,10 @@ impl Scene {
     pub(super) fn connect<P: Pattern>(
         &self,
         socket: &Socket<P>,
-        endpoints: &[String],
+        endpoints: &[impl AsRef<str>],
     ) -> Result<()> {
         for endpoint in endpoints {
-            self.stage.insist(|| socket.connect(endpoint.as_str()))?;
+            self.stage.insist(|| socket.connect(endpoint.as_ref()))?;
         }
         Ok(())
     }

@@ -144,7 +144,7 @@ impl Set<'_> {
                 // At its mark a publisher drops the latest.
                 socket.set_send_hwm(0)?;
             }
-            scene.connect(&socket, &[self.place.clone()])?;
+            scene.connect(&socket, &[&self.place])?;
             S::wait(&socket).explain("waiting for the receiver", &socket)?;
             let streams: Vec<u32> = (0..self.options.topics)
                 .map(|_| self.books.begin())
@@ -216,7 +216,7 @@ impl Set<'_> {
             if scene.failed() {
                 return Ok(());
             }
-            if scene.all_done() && quiet.long_enough() && self.has_last(&newest) {
+            if scene.all_done() && self.has_last(&newest) && self.has_all(socket, &quiet) {
                 return self.check(socket, received);
             }
             if quiet.too_long() && scene.over() {
@@ -253,11 +253,23 @@ impl Set<'_> {
             || streams.all(|(stream, last)| newest.get(stream) == Some(last))
     }
 
+    /// Whether nothing more is on its way.
+    fn has_all<R: CanReceive>(&self, socket: &Socket<R>, quiet: &Quiet) -> bool {
+        if self.options.leave && self.options.sender {
+            return quiet.long_enough();
+        }
+        self.books.total_arrived() + self.counted(socket) >= self.books.total_sent()
+    }
+
+    /// Messages that either side has counted as replaced or dropped.
+    fn counted<R: CanReceive>(&self, socket: &Socket<R>) -> u64 {
+        socket.stats().dropped.total() + self.conflated.load(Ordering::Relaxed)
+    }
+
     fn check<R: CanReceive>(&self, socket: &Socket<R>, received: u64) -> Result<()> {
         let missing = self.books.settle("to one who wants the latest")?;
         self.scene.missing.fetch_add(missing, Ordering::Relaxed);
-        let dropped = socket.stats().dropped;
-        let counted = dropped.total() + self.conflated.load(Ordering::Relaxed);
+        let counted = self.counted(socket);
         // What a sender has counted that left before is not known.
         let explained = if self.options.leave && self.options.sender {
             missing >= counted

@@ -10,7 +10,7 @@ use zsocket::{CanReceive, CanSubscribe, Error, Message, Socket, Sub, TypedPatter
 
 use super::kit::{Explain, Quiet, glance, lifetime};
 use super::publish::{Leaves, Rule, Set, TOPICS, WELCOME};
-use super::publisher::mark;
+use super::publisher::{STAYS, mark};
 use crate::sender::pause;
 use crate::stage::lock;
 use crate::wire;
@@ -56,7 +56,7 @@ pub(super) fn listen<S: Listener>(set: &Set<'_>, number: usize, mut rng: Rng) ->
                 pause(&mut rng);
             } else if scene.failed() {
                 return Ok(());
-            } else if scene.all_done() && has_all(set, &quiet) {
+            } else if scene.all_done() && has_all(set) {
                 life.check_welcome(set)?;
                 drop(life);
                 set.gone.fetch_add(1, Ordering::Release);
@@ -80,11 +80,8 @@ pub(super) fn listen<S: Listener>(set: &Set<'_>, number: usize, mut rng: Rng) ->
     }
 }
 
-/// Whether everything has come, as far as one can know.
-fn has_all(set: &Set<'_>, quiet: &Quiet) -> bool {
-    if set.options.leaves == Leaves::Subscribers && !set.options.no_drop {
-        return quiet.long_enough();
-    }
+/// Whether those who stay have got everything.
+fn has_all(set: &Set<'_>) -> bool {
     let dropped = set.dropped.load(Ordering::Relaxed);
     set.arrived.load(Ordering::Relaxed) + dropped >= set.expected()
 }
@@ -110,6 +107,7 @@ impl<S: Listener> Life<S> {
         rng.shuffle(&mut prefixes);
         prefixes.truncate(rng.usize(1..=4));
         if stays {
+            socket.set_metadata(STAYS, "yes")?;
             lock(&set.interests).push((number, prefixes.clone()));
         }
         if set.options.welcome {

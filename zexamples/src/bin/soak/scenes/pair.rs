@@ -39,7 +39,7 @@ impl Couple<'_> {
         let binder = scene.socket::<Pair>(rng)?;
         let place = scene.bind(&binder, &scene.place())?;
         let connector = scene.socket::<Pair>(rng)?;
-        scene.connect(&connector, &[place.clone()])?;
+        scene.connect(&connector, &[&place])?;
         scene.expect(2);
         let mut rngs = [(); 3].map(|()| Rng::with_seed(rng.u64(..)));
         let third = !self.leaves && rng.bool();
@@ -136,7 +136,7 @@ impl Couple<'_> {
             scene.came_back();
             scene.pause(rng, Duration::from_millis(30));
             pair = scene.socket::<Pair>(rng)?;
-            scene.connect(&pair, &[place.to_owned()])?;
+            scene.connect(&pair, &[place])?;
         }
     }
 
@@ -159,7 +159,7 @@ impl Couple<'_> {
         while !scene.over() {
             let third = scene.socket::<Pair>(rng)?;
             third.set_linger(Some(Duration::ZERO))?;
-            scene.connect(&third, &[place.to_owned()])?;
+            scene.connect(&third, &[place])?;
             let _ =
                 third.send_timeout(Message::from("nobody wants this"), Duration::from_millis(5));
             if let Some(message) = glance(&third)? {

@@ -275,9 +275,15 @@ impl Pipeline<'_> {
 
     /// Whether everything has come, as far as one can know.
     fn has_all(&self, quiet: &Quiet) -> bool {
-        match self.leaves {
-            Leaves::Nobody => self.books.total_arrived() >= self.books.total_sent(),
-            Leaves::Senders | Leaves::Receivers => quiet.long_enough(),
+        let is_counted = match self.leaves {
+            Leaves::Nobody => true,
+            Leaves::Senders => self.cut.load(Ordering::Relaxed) == 0,
+            Leaves::Receivers => self.scene.is_inproc(),
+        };
+        if !is_counted {
+            return quiet.long_enough();
         }
+        let dropped = self.dropped.load(Ordering::Relaxed);
+        self.books.total_arrived() + dropped >= self.books.total_sent()
     }
 }

@@ -111,13 +111,13 @@ pub(super) fn publish<P: Publisher>(
         }
         if set.options.leaves != Leaves::Publishers || scene.over() {
             set.dropped
-                .fetch_add(socket.stats().dropped.hwm, Ordering::Relaxed);
+                .fetch_add(dropped_for_those_who_stay(&socket), Ordering::Relaxed);
             scene.done();
             return see_them_off(set, &socket, &mut heard);
         }
-        let stats = socket.stats();
+        let counted = dropped_for_those_who_stay(&socket);
         let report = socket.close_and_wait(WAIT);
-        let dropped = stats.dropped.hwm + report.discarded();
+        let dropped = counted + report.discarded();
         set.dropped.fetch_add(dropped, Ordering::Relaxed);
         if !report.is_complete() {
             return Err(format!("the subscribers are there, and yet: {report}").into());
@@ -126,6 +126,18 @@ pub(super) fn publish<P: Publisher>(
         scene.pause(&mut rng, Duration::from_millis(50));
         socket = open(set, number, &mut rng)?;
     }
+}
+
+/// What those who stay say of themselves.
+pub(super) const STAYS: &str = "X-Stays";
+
+fn dropped_for_those_who_stay<P: Publisher>(socket: &Socket<P>) -> u64 {
+    let peers = socket.peer_list().into_iter();
+    peers
+        .filter(|peer| peer.properties.get(STAYS).is_some())
+        .filter_map(|peer| socket.peer_stats(peer.id))
+        .map(|stats| stats.dropped_hwm)
+        .sum()
 }
 
 /// Waits for the subscriptions of those who stay, which come again by themselves when a publisher comes back.
@@ -224,36 +236,76 @@ impl Heard {
                 P::grant(socket, begins, topic)?;
                 continue;
             }
-            let open = self.open.entry(topic.to_vec()).or_default();
-            let is_right = match (self.rule, begins) {
-                (Rule::Verboser, true) => {
-                    *open += 1;
-                    true
-                }
-                (Rule::Verbose, true) => {
-                    *open = 1;
-                    true
-                }
-                (_, true) => std::mem::replace(open, 1) == 0,
-                (_, false) => {
-                    *open = open.wrapping_sub(1);
-                    *open < u64::MAX / 2
-                }
-            };
-            if !is_right {
-                return Err(format!(
-                    "{} of topic {:?}, which is open {open} times",
-                    if begins { "a beginning" } else { "an end" },
-                    String::from_utf8_lossy(topic)
-                )
-                .into());
-            }
+            self.note(begins, topic)?;
         }
         Ok(())
+    }
+
+    fn note(&mut self, begins: bool, topic: &[u8]) -> Result<()> {
+        let open = self.open.entry(topic.to_vec()).or_default();
+        let before = *open;
+        let is_right = match (self.rule, begins) {
+            (Rule::Verboser, true) => {
+                *open += 1;
+                true
+            }
+            (Rule::Verbose, true) => {
+                *open = 1;
+                true
+            }
+            (_, true) => {
+                *open = 1;
+                before == 0
+            }
+            (_, false) => {
+                *open = before.saturating_sub(1);
+                before > 0
+            }
+        };
+        if is_right {
+            return Ok(());
+        }
+        let what = if begins { "a beginning" } else { "an end" };
+        let topic = topic.escape_ascii();
+        Err(format!("{what} of topic {topic}, which was open {before} times").into())
     }
 
     /// Whether each beginning has an end.
     fn is_even(&self) -> bool {
         self.open.values().all(|&open| open == 0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn is_right(rule: Rule, heard: &[bool]) -> bool {
+        let mut state = Heard::new(rule);
+        heard.iter().all(|&begins| state.note(begins, b"a").is_ok())
+    }
+
+    #[test]
+    fn beginnings_and_ends_have_to_fit_the_rule() {
+        for rule in [Rule::Plain, Rule::Verbose, Rule::Verboser] {
+            assert!(is_right(rule, &[true, false, true, false]));
+            assert!(!is_right(rule, &[false]));
+            assert!(!is_right(rule, &[true, false, false]));
+        }
+        assert!(!is_right(Rule::Plain, &[true, true]));
+        assert!(is_right(Rule::Verbose, &[true, true, false]));
+        assert!(!is_right(Rule::Verbose, &[true, true, false, false]));
+        assert!(is_right(Rule::Verboser, &[true, true, false, false]));
+    }
+
+    #[test]
+    fn topics_are_apart() {
+        let mut heard = Heard::new(Rule::Plain);
+        heard.note(true, b"a").unwrap();
+        heard.note(true, b"b").unwrap();
+        heard.note(false, b"a").unwrap();
+        assert!(!heard.is_even());
+        heard.note(false, b"b").unwrap();
+        assert!(heard.is_even());
     }
 }

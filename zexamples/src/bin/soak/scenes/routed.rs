@@ -208,8 +208,10 @@ impl Set<'_> {
                 if scene.all_done() && (has_all || !self.hears_everything() && quiet.long_enough())
                 {
                     // What it does with what it has sent is known when those who get it have gone.
-                    self.dropped
-                        .fetch_add(router.stats().dropped.total(), Ordering::Relaxed);
+                    let dropped = router.stats().dropped;
+                    // What it has received and dropped is none of these.
+                    let answers = dropped.no_peer + dropped.hwm + dropped.peer_lost;
+                    self.dropped.fetch_add(answers, Ordering::Relaxed);
                     self.silent.fetch_add(1, Ordering::Release);
                     return self.remain(&router);
                 }

@@ -226,7 +226,7 @@ impl Set<'_> {
         }
         // It gives up when the first attempt fails.
         let enough = self.scene.stage.enough_descriptors();
-        self.scene.connect(&client, &[self.place.clone()])?;
+        self.scene.connect(&client, &[&self.place])?;
         let id = client.connected_id()?.ok_or("a connection without id")?;
         let mut outgoing = Outgoing::begin(self, rng);
         let mut echo = Echo::default();
@@ -370,5 +370,36 @@ impl Echo {
             self.0 += 1;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bytes(number: u32, range: std::ops::Range<usize>) -> Vec<u8> {
+        range.map(|at| expected(number, at)).collect()
+    }
+
+    #[test]
+    fn a_stream_is_recognised_however_it_is_cut() {
+        for cut in [1, 2, 4, 5, 100] {
+            let mut incoming = Incoming::default();
+            for start in (0..1000).step_by(cut) {
+                let chunk = bytes(7, start..1000.min(start + cut));
+                incoming.take_in(&chunk).unwrap();
+            }
+            assert_eq!((incoming.number, incoming.bytes), (Some(7), 1000));
+        }
+    }
+
+    #[test]
+    fn a_byte_too_few_or_of_another_stream_is_noticed() {
+        let mut incoming = Incoming::default();
+        incoming.take_in(&bytes(7, 0..500)).unwrap();
+        assert!(incoming.take_in(&bytes(7, 501..600)).is_err());
+        let mut incoming = Incoming::default();
+        incoming.take_in(&bytes(7, 0..500)).unwrap();
+        assert!(incoming.take_in(&bytes(8, 500..600)).is_err());
     }
 }
