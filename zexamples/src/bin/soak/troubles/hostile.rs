@@ -74,6 +74,8 @@ fn expect_end(mut stream: Stream) -> io::Result<()> {
         match stream.read(&mut buffer) {
             Ok(0) => return Ok(()),
             Ok(_) => {}
+            // A process that is stopped and goes on finds its reads interrupted.
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) if timed_out(&error) => {
                 return Err(io::Error::other("the connection was not closed"));
             }
