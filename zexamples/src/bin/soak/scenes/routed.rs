@@ -7,10 +7,10 @@ use std::time::{Duration, Instant};
 
 use fastrand::Rng;
 use zexamples::Result;
-use zsocket::{Bytes, Dealer, Error, Frame, Message, PeerId, Router, Socket};
+use zsocket::{Bytes, CanReceive, Dealer, Error, Frame, Message, PeerId, Router, Socket};
 
 use super::books::Books;
-use super::kit::{Explain, GLANCE, Part, Quiet, Scene, WAIT, glance, lifetime, part};
+use super::kit::{Explain, GLANCE, Part, Quiet, Scene, WAIT, lifetime, part};
 use crate::sender::pause;
 use crate::stage::lock;
 
@@ -185,12 +185,7 @@ impl Set<'_> {
             let end = lifetime(&mut rng);
             let mut quiet = Quiet::now();
             loop {
-                let received = match router.recv_from_timeout(GLANCE) {
-                    Ok(received) => Some(received),
-                    Err(Error::WouldBlock) => None,
-                    Err(error) => return Err(error).explain("receiving", &router),
-                };
-                if let Some((mut message, peer)) = received {
+                if let Some((mut message, peer)) = glance_from(&router)? {
                     quiet = Quiet::now();
                     let id = message.pop_front().ok_or("a message without routing id")?;
                     if let Some(stream) = clients.take_in(&id, &message, peer)?
@@ -235,7 +230,7 @@ impl Set<'_> {
     fn remain(&self, router: &Socket<Router>) -> Result<()> {
         while self.gone.load(Ordering::Acquire) < self.dealers && !self.scene.failed() {
             // A notice, or what was thought to be lost.
-            glance(router)?;
+            glance_from(router)?;
         }
         Ok(())
     }
@@ -278,7 +273,7 @@ impl Set<'_> {
             let dealer = self.dealer(number, places, &mut rng)?;
             let stream = self.there.begin();
             lock(&self.owners).insert(stream, number);
-            let paths = self.back.path();
+            let mut paths = HashMap::new();
             let (mut seq, limit) = (0, rng.u64(1..3000));
             let end = lifetime(&mut rng);
             let mut unsent: Option<Message> = None;
@@ -311,12 +306,13 @@ impl Set<'_> {
                     }
                 }
                 let answer = if was_sent {
-                    dealer.try_recv().ok()
+                    dealer.try_recv_from().ok()
                 } else {
-                    glance(&dealer)?
+                    glance_from(&dealer)?
                 };
-                if let Some(answer) = answer {
-                    let (answers, _) = self.back.arrived(paths, &answer)?;
+                if let Some((answer, peer)) = answer {
+                    let path = *paths.entry(peer).or_insert_with(|| self.back.path());
+                    let (answers, _) = self.back.arrived(path, &answer)?;
                     self.check_answer(answers, stream)?;
                     quiet = Quiet::now();
                     continue;
@@ -376,6 +372,15 @@ impl Set<'_> {
             return Ok(());
         }
         Err(format!("an answer to stream {asked:?} came to the dealer of stream {stream}").into())
+    }
+}
+
+/// A message, and which connection it came over, if one comes within a moment.
+fn glance_from<P: CanReceive>(socket: &Socket<P>) -> Result<Option<(Message, PeerId)>> {
+    match socket.recv_from_timeout(GLANCE) {
+        Ok(received) => Ok(Some(received)),
+        Err(Error::WouldBlock) => Ok(None),
+        Err(error) => Err(error).explain("receiving", socket),
     }
 }
 
