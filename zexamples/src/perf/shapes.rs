@@ -7,9 +7,10 @@
 //!   routed      n × DEALER in turn ◀─▶ ROUTER
 //!   published   PUB ─▶ n × SUB, each message to all      matched   PUB ─▶ n × SUB, each message to one
 //!   topics      PUB ─▶ SUB with n topics (steps of its own: see `topics.rs`)
+//!   polled      PUSH ─▶ PULL, polled with n idle PULL, inproc
 //! ```
 //!
-//! Each role runs in a process of its own (the fan in one process) and is led by its parent over
+//! Each role runs in a process of its own (the fan and the poller in one process) and is led by its parent over
 //! standard input and output:
 //!
 //! | role | says | waits for | says at the end |
@@ -29,6 +30,7 @@ mod kit;
 mod libzmq;
 mod ours;
 mod plain;
+mod polled;
 mod published;
 mod tools;
 mod topics;
@@ -79,6 +81,8 @@ pub enum Role {
     AskRouter,
     /// One PUSH and `peers` PULL sockets, each in a thread, over inproc.
     Fan,
+    /// A poller of `peers` idle sockets, and one that has a message `count` times, over inproc and in one thread.
+    Poll,
     /// A PUB that binds and sends messages of which `peers` subscribers together get `count`, each of them all.
     Publish,
     /// The `peers` SUB sockets of one thread.
@@ -147,6 +151,7 @@ fn play_with<K: Kit>(shape: Shape, endpoint: &str, parent: &Parent) -> Result<()
         Role::Route => route::<K>(shape, endpoint, parent),
         Role::AskRouter => ask_router::<K>(shape, endpoint, parent),
         Role::Fan => fan::<K>(shape, parent),
+        Role::Poll => polled::poll::<K>(shape, parent),
         Role::Publish => published::publish::<K>(shape, false, endpoint, parent),
         Role::Subscribe => published::subscribe::<K>(shape, false, endpoint, parent),
         Role::PublishTopics => published::publish::<K>(shape, true, endpoint, parent),

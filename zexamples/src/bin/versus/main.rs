@@ -102,6 +102,9 @@ struct Plan {
     /// What they are like
     #[arg(long, value_enum, default_value_t = Form::Names)]
     form: Form,
+    /// Numbers of idle sockets for the test `polled`
+    #[arg(long, value_delimiter = ',', default_values_t = [1, 100, 10_000], value_parser = at_least_one())]
+    idle: Vec<u32>,
     /// Numbers of idle connections for the test `neighbours`
     #[arg(long, value_delimiter = ',', default_values_t = [0, 1, 10])]
     neighbours: Vec<u32>,
@@ -162,6 +165,7 @@ impl Plan {
                     Test::Published => &self.subscribers,
                     Test::Matched => &self.topics,
                     Test::Topics => &self.prefixes,
+                    Test::Polled => &self.idle,
                     _ => &self.neighbours,
                 };
                 (vec![self.shape_size as usize], &peers[..])

@@ -25,6 +25,7 @@ pub(crate) fn run(bench: &Bench<'_>, side: Side, count: u64) -> Result<Duration>
         Test::Routed => lead.routed(),
         Test::Published => lead.published(Role::Publish, Role::Subscribe),
         Test::Matched => lead.published(Role::PublishTopics, Role::SubscribeTopics),
+        Test::Polled => finish(lead.spawn(Role::Poll, "inproc")?),
         Test::Fan => finish(lead.spawn(Role::Fan, "inproc")?),
         Test::Throughput | Test::Filled | Test::Latency | Test::Topics => {
             Err(format!("{} is led by others", bench.test).into())

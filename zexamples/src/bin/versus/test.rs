@@ -33,6 +33,8 @@ pub(crate) enum Test {
     Matched,
     /// One PUB to one SUB that has very many topics: times and memory.
     Topics,
+    /// Waits of a poller of one busy socket and many idle ones, over inproc, with sending and receiving the message.
+    Polled,
     /// REQ to REP, microseconds one way, while others are connected to the REP and idle.
     Neighbours,
 }
@@ -71,7 +73,7 @@ impl fmt::Display for Side {
 }
 
 impl Test {
-    pub(crate) const ALL: [Self; 13] = [
+    pub(crate) const ALL: [Self; 14] = [
         Self::Throughput,
         Self::Filled,
         Self::Latency,
@@ -84,13 +86,14 @@ impl Test {
         Self::Published,
         Self::Matched,
         Self::Topics,
+        Self::Polled,
         Self::Neighbours,
     ];
 
     pub(crate) fn transports(self) -> &'static [Transport] {
         match self {
             Self::Throughput | Self::Filled | Self::Latency => &Transport::ALL,
-            Self::Fan => &[Transport::Inproc],
+            Self::Fan | Self::Polled => &[Transport::Inproc],
             Self::Topics => &[Transport::Tcp],
             _ => &[Transport::Tcp, Transport::Ipc],
         }
@@ -126,6 +129,7 @@ impl Test {
             Self::Published => "one PUB, many SUB of one thread, each message to all, deliveries/s",
             Self::Matched => "one PUB, many SUB of one thread, each message to one, msg/s",
             Self::Topics => "one PUB, one SUB with many topics",
+            Self::Polled => "a poller of one busy socket and many idle ones, waits/s",
             Self::Neighbours => "REQ/REP beside idle connections, us one way",
         }
     }
@@ -142,6 +146,7 @@ impl Test {
             Self::Routed => Some("dealers"),
             Self::Published | Self::Matched => Some("subscribers"),
             Self::Topics => Some("topics"),
+            Self::Polled => Some("idle"),
             Self::Neighbours => Some("neighbours"),
         }
     }
@@ -162,6 +167,7 @@ impl fmt::Display for Test {
             Self::Published => "published",
             Self::Matched => "matched",
             Self::Topics => "topics",
+            Self::Polled => "polled",
             Self::Neighbours => "neighbours",
         })
     }

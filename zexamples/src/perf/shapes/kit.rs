@@ -1,5 +1,7 @@
 //! What the shapes need of a library.
 
+use std::time::Duration;
+
 use crate::Result;
 
 /// Connections that may wait to be accepted; the system may cut it.
@@ -24,6 +26,17 @@ pub(super) trait Kit {
     fn context() -> Self::Context;
     /// Waits until all is sent that closed sockets have left.
     fn end(context: Self::Context) -> Result<()>;
+    /// A context for so many sockets.
+    fn context_for(sockets: u32) -> Result<Self::Context>;
+    /// Sends a message to `busy` and receives it when a poller of this socket and all idle ones says so, again and again;
+    /// the time that takes.
+    fn poll_busy(
+        push: &Self::Push,
+        busy: &Self::Pull,
+        idle: &[Self::Pull],
+        body: &[u8],
+        count: u64,
+    ) -> Result<Duration>;
     /// A message with a copy of this body.
     fn message(body: &[u8]) -> Result<Self::Message>;
 }

@@ -1,9 +1,9 @@
 //! The shapes through libzmq, call by call as its own tools do it.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use zinterop::sys::{DONTWAIT, SNDMORE, event, opt, socket_type};
-use zinterop::zmq::{Context, Error, Msg, Socket};
+use zinterop::sys::{DONTWAIT, SNDMORE, ctx_opt, event, opt, socket_type};
+use zinterop::zmq::{Context, Error, Msg, PollItem, Socket, poll};
 
 use super::kit::{
     Answers, Asks, AwaitsSubscribers, BACKLOG, End, Kit, Publishes, Receives, Routes, Sends,
@@ -37,6 +37,38 @@ impl Kit for Libzmq {
     fn end(context: Context) -> Result<()> {
         drop(context);
         Ok(())
+    }
+
+    fn context_for(sockets: u32) -> Result<Context> {
+        let context = Context::new();
+        context.set(ctx_opt::MAX_SOCKETS, i32::try_from(sockets)?)?;
+        Ok(context)
+    }
+
+    fn poll_busy(
+        push: &Self::Push,
+        busy: &Self::Pull,
+        idle: &[Self::Pull],
+        body: &[u8],
+        count: u64,
+    ) -> Result<Duration> {
+        let all = idle.iter().chain([busy]);
+        let mut items: Vec<_> = all.map(|socket| PollItem::readable(&socket.0)).collect();
+        let mut message = Msg::new();
+        let start = Instant::now();
+        for _ in 0..count {
+            push.send(body)?;
+            poll(&mut items, None)?;
+            for (at, item) in items.iter().enumerate() {
+                if item.is_ready() {
+                    if at != idle.len() {
+                        return Err("an idle socket is ready".into());
+                    }
+                    busy.receive(&mut message)?;
+                }
+            }
+        }
+        Ok(start.elapsed())
     }
 
     fn message(body: &[u8]) -> Result<Msg> {

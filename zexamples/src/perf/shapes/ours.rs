@@ -4,6 +4,7 @@ use std::mem;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use zpoll::{Events, Interest, Poller};
 use zsocket::{
     CanReceive, CanSend, Context, Dealer, Error, Message, Pattern, Pub, Pull, Push, Rep, Req,
     Router, Socket, Sub, TypedPattern,
@@ -36,6 +37,38 @@ impl Kit for Ours {
 
     fn end(context: Context) -> Result<()> {
         Ok(context.term()?)
+    }
+
+    fn context_for(sockets: u32) -> Result<Context> {
+        Ok(Context::builder().max_sockets(sockets as usize).build()?)
+    }
+
+    fn poll_busy(
+        push: &Socket<Push>,
+        busy: &Socket<Pull>,
+        idle: &[Socket<Pull>],
+        body: &[u8],
+        count: u64,
+    ) -> Result<Duration> {
+        let mut poller = Poller::new();
+        for (key, socket) in idle.iter().enumerate() {
+            poller.add(socket, key, Interest::RECV)?;
+        }
+        poller.add(busy, idle.len(), Interest::RECV)?;
+        let mut events = Events::new();
+        let mut message = Message::new();
+        let start = Instant::now();
+        for _ in 0..count {
+            push.send(body)?;
+            poller.wait(&mut events, None)?;
+            for event in &events {
+                if event.key != idle.len() {
+                    return Err("an idle socket is ready".into());
+                }
+                busy.recv_into(&mut message)?;
+            }
+        }
+        Ok(start.elapsed())
     }
 
     fn message(body: &[u8]) -> Result<Message> {

@@ -101,7 +101,10 @@ struct Life<S: Listener> {
 impl<S: Listener> Life<S> {
     fn begin(set: &Set<'_>, number: usize, rng: &mut Rng) -> Result<Self> {
         let socket = set.scene.socket::<S>(rng)?;
-        socket.set_invert_matching(set.options.rule == Rule::Inverted)?;
+        if set.options.rule == Rule::Inverted {
+            // An XSUB, which filters nothing, never has it.
+            socket.set_option("invert_matching", true)?;
+        }
         let stays = set.stays(number);
         let mut prefixes = set.prefixes().to_vec();
         rng.shuffle(&mut prefixes);
