@@ -58,3 +58,8 @@ pub use progress::Progress;
 pub use summary::{Percentiles, Spread};
 pub use table::Table;
 pub use transport::{Endpoints, Transport};
+
+/// The programs of the README are compiled, and run where they end by themselves.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;
