@@ -1,14 +1,15 @@
 //! The descriptors that are waited for: an epoll, level-triggered.
 
 use std::{
+    cell::RefCell,
     collections::HashMap,
     io,
-    mem::MaybeUninit,
     os::fd::{AsFd, BorrowedFd, OwnedFd},
     time::{Duration, Instant},
 };
 
 use rustix::{
+    buffer::spare_capacity,
     event::{Timespec, epoll},
     io::Errno,
 };
@@ -19,11 +20,10 @@ use crate::events::Event;
 /// Reported for the list of the sockets, and not the key of a descriptor.
 const SOCKETS: u64 = u64::MAX;
 
-/// Descriptors reported by one wait. The next one reports others first.
-const EVENTS: usize = 64;
-
 pub(crate) struct Descriptors<'a> {
     epoll: OwnedFd,
+    /// Room for an event of each, used again.
+    room: RefCell<Vec<epoll::Event>>,
     /// By key. What is borrowed is open as long as it is here.
     all: HashMap<usize, Box<dyn AsFd + 'a>>,
 }
@@ -36,6 +36,7 @@ impl<'a> Descriptors<'a> {
         epoll::add(&epoll, sockets, data, epoll::EventFlags::IN)?;
         Ok(Self {
             epoll,
+            room: RefCell::default(),
             all: HashMap::new(),
         })
     }
@@ -85,15 +86,18 @@ impl<'a> Descriptors<'a> {
     ) -> io::Result<()> {
         let left =
             deadline.map(|deadline| timespec(deadline.saturating_duration_since(Instant::now())));
-        let mut room = [const { MaybeUninit::uninit() }; EVENTS];
-        let events = match epoll::wait(&self.epoll, &mut room[..], left.as_ref()) {
-            Ok((events, _)) => events,
+        let mut room = self.room.borrow_mut();
+        room.clear();
+        // One more for the sockets.
+        room.reserve(self.all.len() + 1);
+        match epoll::wait(&self.epoll, spare_capacity(&mut room), left.as_ref()) {
+            Ok(_) => {}
             // The caller looks at its clock and comes back.
             Err(Errno::INTR) => return Ok(()),
             Err(error) => return Err(error.into()),
-        };
+        }
         use epoll::EventFlags as Flags;
-        for event in events {
+        for event in room.iter() {
             let (key, found) = (event.data.u64(), event.flags);
             if key == SOCKETS {
                 continue;

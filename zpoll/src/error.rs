@@ -8,7 +8,7 @@ use std::{fmt, io};
 pub enum AddError {
     /// Something has this key already. Take another one, or remove what has it.
     KeyInUse(usize),
-    /// The socket cannot be waited for, because another poller does, or since it belongs to the parent of this forked process.
+    /// The socket cannot be waited for, because a poller does already, this one or another, or since it belongs to the parent of this forked process.
     Socket(zsocket::Error),
     /// The operating system refuses: the descriptor is a plain file for example (`EPERM`), or is here already under another
     /// key (`EEXIST`), or there are no descriptors left (`EMFILE`).

@@ -9,8 +9,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use zpipe::{Notifier, Readiness, ReadySet, Spinner};
-use zsocket::Interest;
+use zpipe::{Notifier, Process, Readiness, ReadySet, Spinner};
+use zsocket::{Error, Interest};
 
 use crate::{AddError, Event, Events, Source, descriptors::Descriptors};
 
@@ -62,6 +62,8 @@ pub struct Poller<'a> {
     lent: bool,
     again: Notifier,
     spinner: Spinner,
+    /// A forked child shares the descriptors with its parent, whose sleep it must not disturb.
+    process: Process,
 }
 
 struct Slot<'a> {
@@ -94,6 +96,7 @@ impl<'a> Poller<'a> {
             descriptors: None,
             lent: false,
             spinner: Spinner::new(),
+            process: Process::current(),
         }
     }
 
@@ -104,7 +107,8 @@ impl<'a> Poller<'a> {
     ///
     /// # Errors
     ///
-    /// [`AddError::KeyInUse`]; [`AddError::Socket`] if another poller waits for it.
+    /// [`AddError::KeyInUse`]; [`AddError::Socket`] if a poller waits for it already, be it this one under another key, and in a
+    /// forked child.
     pub fn add(
         &mut self,
         socket: impl Into<Source<'a>>,
@@ -150,6 +154,7 @@ impl<'a> Poller<'a> {
     ///
     /// `NotFound` if there is none with this key; the system's error about a descriptor.
     pub fn modify(&mut self, key: usize, interest: Interest) -> io::Result<()> {
+        self.check_process()?;
         if let Some(slot) = self.sockets.get_mut(&key) {
             slot.interest = interest;
             self.nominate(key);
@@ -162,8 +167,14 @@ impl<'a> Poller<'a> {
     /// Waits no more for a socket or descriptor; says whether there was one with this key. Events that an earlier wait has
     /// reported stay where they are.
     pub fn remove(&mut self, key: usize) -> bool {
+        if self.process.is_forked() {
+            return false;
+        }
         if let Some(slot) = self.sockets.remove(&key) {
             slot.source.look(|socket| socket.unwatch());
+            if slot.is_candidate {
+                self.candidates.retain(|candidate| *candidate != key);
+            }
             return true;
         }
         (self.descriptors.as_mut()).is_some_and(|all| all.remove(key))
@@ -181,7 +192,17 @@ impl<'a> Poller<'a> {
         PollWaker(self.ready.notifier(WAKE))
     }
 
+    fn check_process(&self) -> io::Result<()> {
+        if self.process.is_forked() {
+            return Err(io::Error::other(Error::Forked));
+        }
+        Ok(())
+    }
+
     fn check_key(&self, key: usize) -> Result<(), AddError> {
+        if self.process.is_forked() {
+            return Err(AddError::Socket(Error::Forked));
+        }
         let is_in_use = key as u64 >= AGAIN
             || self.sockets.contains_key(&key)
             || (self.descriptors.as_ref()).is_some_and(|all| all.contains(key));
@@ -203,13 +224,14 @@ impl<'a> Poller<'a> {
     // ---- Waiting ----
 
     /// Waits until something is ready, the timeout is over (`None` is never) or the [waker](Self::waker) is used, and reports
-    /// what is ready; all sockets that are, and up to 64 descriptors.
+    /// all that is ready.
     ///
     /// # Errors
     ///
-    /// The system's, if it cannot wait for descriptors. On an I/O thread, which foreign code may find itself on, the wait is
+    /// The system's, if it cannot wait for descriptors; [`Error::Forked`] in a forked child. On an I/O thread, which foreign code may find itself on, the wait is
     /// over at once.
     pub fn wait(&mut self, events: &mut Events, timeout: Option<Duration>) -> io::Result<()> {
+        self.check_process()?;
         // A time beyond the end of the clock is for ever.
         let deadline = timeout.map(|timeout| Instant::now().checked_add(timeout));
         let deadline = deadline.flatten();
@@ -246,6 +268,7 @@ impl<'a> Poller<'a> {
     ///
     /// `Unsupported` if there are descriptors in the poller.
     pub async fn wait_async(&mut self, events: &mut Events) -> io::Result<()> {
+        self.check_process()?;
         if self.has_descriptors() {
             return Err(io::ErrorKind::Unsupported.into());
         }
@@ -286,6 +309,7 @@ impl<'a> Poller<'a> {
     ///
     /// The system's, if it has no descriptors left.
     pub fn fd(&mut self) -> io::Result<BorrowedFd<'_>> {
+        self.check_process()?;
         self.lent = true;
         let descriptors: &Descriptors<'a> = self.descriptors()?;
         Ok(descriptors.as_fd())
@@ -325,6 +349,9 @@ impl<'a> Poller<'a> {
             && !std::mem::replace(&mut slot.is_candidate, true)
         {
             self.candidates.push_back(key);
+            if self.lent {
+                self.again.notify(Readiness::MAIL);
+            }
         }
     }
 
@@ -356,13 +383,19 @@ impl<'a> Poller<'a> {
 
     fn sleep(&mut self, deadline: Option<Instant>, events: &mut Events) -> io::Result<()> {
         let ready = &mut self.ready;
-        if self.spinner.until(|| !ready.is_empty()) {
-            return Ok(());
-        }
+        let found = self.spinner.until(|| !ready.is_empty());
         if self.has_descriptors() {
+            // Also while sockets signal again and again.
+            let deadline = if found {
+                Some(Instant::now())
+            } else {
+                deadline
+            };
             return self.look_at_descriptors(deadline, events);
         }
-        self.ready.wait(deadline);
+        if !found {
+            self.ready.wait(deadline);
+        }
         Ok(())
     }
 
@@ -390,6 +423,13 @@ impl Default for Poller<'_> {
 
 impl Drop for Poller<'_> {
     fn drop(&mut self) {
+        if self.process.is_forked() {
+            // The parent's, and somebody may have held its locks.
+            let ready = std::mem::take(&mut self.ready);
+            std::mem::forget((ready, std::mem::take(&mut self.sockets)));
+            std::mem::forget((self.descriptors.take(), self.again.clone()));
+            return;
+        }
         for slot in self.sockets.values() {
             slot.source.look(|socket| socket.unwatch());
         }

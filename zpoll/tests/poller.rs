@@ -604,3 +604,198 @@ fn nothing_is_missed_while_peers_come_and_go() {
     }
     (0..SENDERS).for_each(|_| all_done.recv_timeout(PATIENCE).unwrap());
 }
+
+/// The request that the application has received is the last one, whatever the poller has seen since.
+#[test]
+fn a_look_at_a_manual_xpub_does_not_change_whom_it_answers() {
+    let context = Context::new();
+    let xpub = context.socket::<XPub>().unwrap();
+    xpub.set_manual_last_value(true).unwrap();
+    xpub.bind("inproc://cache").unwrap();
+    let subscribe = |topic: &str| {
+        let sub = context.socket::<Sub>().unwrap();
+        sub.subscribe(topic).unwrap();
+        sub.connect("inproc://cache").unwrap();
+        sub
+    };
+    let mut poller = Poller::new();
+    poller.add(&xpub, 0, Interest::RECV).unwrap();
+    let first = subscribe("topic");
+    assert_eq!(found(&mut poller, PATIENCE), [(0, Interest::RECV)]);
+    xpub.recv().unwrap();
+    let _second = subscribe("topic");
+    assert_eq!(found(&mut poller, PATIENCE), [(0, Interest::RECV)]);
+    assert!(xpub.subscribe_last("topic").unwrap());
+    xpub.send("topic 1").unwrap();
+    assert_eq!(first.recv_timeout(PATIENCE).unwrap()[0], "topic 1");
+}
+
+#[test]
+fn a_key_that_is_used_again_has_one_event() {
+    let context = Context::new();
+    let (push, pull) = pipeline(&context, "inproc://again");
+    let mut poller = Poller::new();
+    poller.add(&pull, 1, Interest::RECV).unwrap();
+    push.send("task").unwrap();
+    for _ in 0..3 {
+        assert_eq!(now(&mut poller), [(1, Interest::RECV)]);
+        assert!(poller.remove(1));
+        poller.add(&pull, 1, Interest::RECV).unwrap();
+        assert_eq!(now(&mut poller), [(1, Interest::RECV)]);
+    }
+}
+
+#[test]
+fn a_descriptor_is_not_starved_by_busy_sockets() {
+    let context = Context::new();
+    let (push, pull) = pipeline(&context, "inproc://busy");
+    let (stream, mut other) = UnixStream::pair().unwrap();
+    other.write_all(b"x").unwrap();
+    let mut poller = Poller::new();
+    poller.add(&pull, 0, Interest::RECV).unwrap();
+    poller.add_fd(&stream, 1, Interest::RECV).unwrap();
+    for _ in 0..100 {
+        push.send("task").unwrap();
+        assert_eq!(found(&mut poller, PATIENCE).len(), 2);
+        pull.recv().unwrap();
+    }
+}
+
+#[test]
+fn a_mandatory_rep_whose_requester_has_gone_can_send_and_be_told_so() {
+    let context = Context::new();
+    let rep = context.socket::<Rep>().unwrap();
+    rep.set_mandatory(true).unwrap();
+    let bound = rep.bind("tcp://127.0.0.1:*").unwrap();
+    let req = context.socket::<Req>().unwrap();
+    req.connect(bound).unwrap();
+    req.send("question").unwrap();
+    rep.recv().unwrap();
+    drop(req);
+    let mut poller = Poller::new();
+    poller.add(&rep, 0, Interest::BOTH).unwrap();
+    while rep.peers() > 0 {
+        thread::yield_now();
+    }
+    assert_eq!(found(&mut poller, PATIENCE), [(0, Interest::SEND)]);
+    let refused = rep.send("answer").unwrap_err();
+    assert!(matches!(refused.error, Error::Unroutable));
+}
+
+#[test]
+fn a_foreign_loop_hears_of_what_is_added_and_changed() {
+    use rustix::event::{PollFd, PollFlags, Timespec};
+    fn is_readable(poller: &mut Poller<'_>) -> bool {
+        let fd = poller.fd().unwrap();
+        let mut fds = [PollFd::new(&fd, PollFlags::IN)];
+        let now = Timespec {
+            tv_sec: 0,
+            tv_nsec: 0,
+        };
+        rustix::event::poll(&mut fds, Some(&now)).unwrap() == 1
+    }
+    let context = Context::new();
+    let (push, pull) = pipeline(&context, "inproc://loop");
+    push.send("task").unwrap();
+    assert_eq!(pull.readiness(Interest::RECV), Interest::RECV);
+    let mut poller = Poller::new();
+    poller.add(&push, 0, Interest::NONE).unwrap();
+    assert!(!is_readable(&mut poller) || now(&mut poller).is_empty());
+    assert!(!is_readable(&mut poller));
+    poller.add(&pull, 1, Interest::RECV).unwrap();
+    assert!(is_readable(&mut poller));
+    pull.recv().unwrap();
+    assert_eq!(now(&mut poller), []);
+    assert!(!is_readable(&mut poller));
+    poller.modify(0, Interest::SEND).unwrap();
+    assert!(is_readable(&mut poller));
+}
+
+#[test]
+fn a_question_in_between_does_not_make_a_poller_deaf() {
+    let context = Context::new();
+    let rep = context.socket::<Rep>().unwrap();
+    rep.bind("inproc://deaf").unwrap();
+    let req = context.socket::<Req>().unwrap();
+    req.connect("inproc://deaf").unwrap();
+    req.send("question").unwrap();
+    rep.recv().unwrap();
+    rep.send("answer").unwrap();
+    let mut poller = Poller::new();
+    poller.add(&req, 0, Interest::SEND).unwrap();
+    assert_eq!(now(&mut poller), []);
+    assert_eq!(req.readiness(Interest::RECV), Interest::RECV);
+    req.recv().unwrap();
+    assert_eq!(found(&mut poller, PATIENCE), [(0, Interest::SEND)]);
+}
+
+#[test]
+fn a_relaxed_req_that_cannot_send_keeps_the_reply_that_was_found() {
+    let context = Context::new();
+    let rep = context.socket::<Rep>().unwrap();
+    rep.bind("inproc://keeps").unwrap();
+    let req = context.socket::<Req>().unwrap();
+    req.set_relaxed(true).unwrap();
+    req.set_correlate(true).unwrap();
+    req.connect("inproc://keeps").unwrap();
+    req.send("question").unwrap();
+    rep.recv().unwrap();
+    rep.send("answer").unwrap();
+    assert_eq!(req.readiness(Interest::RECV), Interest::RECV);
+    assert_eq!(req.stats().queued_in, 1);
+    drop(rep);
+    assert!(matches!(
+        req.try_send("again").unwrap_err().error,
+        Error::WouldBlock
+    ));
+    assert_eq!(req.recv().unwrap()[0], "answer");
+}
+
+#[test]
+fn what_was_found_is_not_received_once_its_topic_is_cancelled() {
+    let context = Context::new();
+    let publisher = context.socket::<Pub>().unwrap();
+    publisher.bind("inproc://cancel").unwrap();
+    let sub = context.socket::<Sub>().unwrap();
+    sub.subscribe("a").unwrap();
+    sub.connect("inproc://cancel").unwrap();
+    publisher.wait_subscribed("a", 1, PATIENCE).unwrap();
+    publisher.send("a1").unwrap();
+    let mut poller = Poller::new();
+    poller.add(&sub, 0, Interest::RECV).unwrap();
+    assert_eq!(found(&mut poller, PATIENCE), [(0, Interest::RECV)]);
+    sub.unsubscribe("a").unwrap();
+    assert_eq!(now(&mut poller), []);
+    assert!(matches!(sub.try_recv(), Err(Error::WouldBlock)));
+    assert_eq!(sub.stats().dropped.not_subscribed, 1);
+}
+
+#[test]
+fn a_single_wait_reports_every_descriptor() {
+    let pairs: Vec<_> = (0..100).map(|_| UnixStream::pair().unwrap()).collect();
+    let mut items: Vec<_> = pairs
+        .iter()
+        .map(|(stream, _)| PollItem::fd(stream, Interest::SEND))
+        .collect();
+    assert_eq!(poll(&mut items, None).unwrap(), 100);
+}
+
+/// A task that waits for the poller and tries to send on one of its sockets sleeps meanwhile.
+#[test]
+fn an_attempt_in_vain_does_not_wake_its_own_task() {
+    let context = Context::new();
+    let push = context.socket::<Push>().unwrap();
+    let mut poller = Poller::new();
+    poller.add(&push, 0, Interest::SEND).unwrap();
+    let count = Arc::new(Count::default());
+    let waker = Waker::from(Arc::clone(&count));
+    let mut task = TaskContext::from_waker(&waker);
+    let mut events = Events::new();
+    let mut waiting = Box::pin(poller.wait_async(&mut events));
+    assert!(waiting.as_mut().poll(&mut task).is_pending());
+    let mut sending = Box::pin(push.send_async("task"));
+    for _ in 0..3 {
+        assert!(sending.as_mut().poll(&mut task).is_pending());
+    }
+    assert_eq!(count.0.load(Ordering::SeqCst), 0);
+}

@@ -106,7 +106,7 @@ pub enum Error {
     /// This process was forked from the one that made the socket or context. Only that one can use it;
     /// make a new context here. libzmq: undefined.
     Forked,
-    /// Another poller waits for this socket already. Take it out there first.
+    /// A poller waits for this socket already. Take it out there first.
     Watched,
     /// A [`Requester`](crate::Requester) has as many requests in flight as it may have.
     TooManyInFlight {
@@ -211,7 +211,7 @@ impl fmt::Display for Error {
             ),
             Self::IoThreadLost => ztransport::Error::IoThreadLost.fmt(f),
             Self::Watched => f.write_str(
-                "another poller waits for this socket already: take it out there first",
+                "a poller waits for this socket already: take it out there first",
             ),
             Self::TooManyInFlight { limit } => write!(
                 f,

@@ -24,7 +24,7 @@ use std::{
     time::Duration,
 };
 
-use zpipe::{Guarded, Process};
+use zpipe::{Guarded, Process, deferred::Scope};
 
 use crate::{connection::Connection, io_thread::Command, link::next_id};
 
@@ -118,10 +118,14 @@ impl Mine {
         self.written.set(self.written.get() + 1);
         let mut all = self.spare.take();
         self.corked().take(&mut all);
-        // Foreign code that this comes upon may cork and uncork: it finds the list empty.
-        for connection in all.drain(..) {
-            connection.drive_write();
+        // Foreign code that this comes upon runs when all are written.
+        let scope = Scope::open();
+        all.iter().for_each(|connection| connection.drive_write());
+        let panics = scope.close();
+        if let Some(last) = all.last().filter(|_| panics > 0) {
+            last.handle.counters().foreign_panics.add(panics);
         }
+        all.clear();
         self.spare.replace(all);
     }
 }

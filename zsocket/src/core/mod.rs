@@ -100,6 +100,8 @@ pub(crate) struct Core<S: State> {
     standby: Standby,
     /// What its publishers are asked for, if it subscribes.
     subscriptions: Option<Subscriptions>,
+    /// Frames that were taken in by the last call which took in any.
+    taken_in: usize,
     /// Links that have brought a message which the pattern has no room for yet, in order.
     offered: VecDeque<At>,
     /// Who gets a message for many, and that message. Kept for their memory.
@@ -170,6 +172,7 @@ impl<S: State> Core<S> {
             departed: Departed::default(),
             standby: Standby::default(),
             subscriptions,
+            taken_in: 0,
             offered: VecDeque::new(),
             recipients: Vec::new(),
             encoded: Encoded::default(),
@@ -194,7 +197,7 @@ impl<S: State> Core<S> {
         if !self.ready.is_empty() {
             self.process_signals();
         }
-        if self.has_more_to_take_in() {
+        if self.has_more_to_take_in() || !self.offered.is_empty() {
             self.take_in();
         }
         match self.ended {
@@ -353,6 +356,7 @@ impl<S: State> Drop for Core<S> {
             return self.abandon();
         }
         self.tell_of_end();
+        self.drop_found();
         for letter in self.mailbox.take() {
             self.on_letter(letter);
         }
@@ -376,7 +380,7 @@ impl<S: State> Core<S> {
     /// Leaves all to the parent, of which this is a copy in a forked child: no drop, no lock, no signal.
     fn abandon(&mut self) {
         use std::mem::{forget, replace, take};
-        forget((take(&mut self.links), self.input.take()));
+        forget((take(&mut self.links), self.input.take(), self.found.take()));
         let ready = replace(&mut self.ready, ReadySet::new());
         let (_, mailbox) = zpipe::mailbox(self.ready.notifier(MAIL_TOKEN));
         forget((ready, replace(&mut self.mailbox, mailbox)));

@@ -85,11 +85,20 @@ impl<S: State> Core<S> {
         if interest.contains(Interest::SEND) && self.can_send() {
             ready = ready | Interest::SEND;
         }
-        self.watched.armed = ready != interest && self.watched.by.is_some();
+        // Not disarmed by one who asks about something else meanwhile.
+        self.watched.armed |= ready != interest && self.watched.by.is_some();
         ready
     }
 
+    /// Whoever watches looks once more, after others.
+    fn look_soon(&self) {
+        if let Some(by) = &self.watched.by {
+            by.notify(Readiness::MAIL);
+        }
+    }
+
     fn can_recv(&mut self) -> bool {
+        self.drop_unwanted();
         if self.found.is_some() {
             return true;
         }
@@ -106,6 +115,14 @@ impl<S: State> Core<S> {
             Err(Refusal::WrongState | Refusal::NotSupported) => false,
             Err(_) => true,
             Ok(Source::Fair) if self.state.takes_all() => self.finds_any(),
+            // Not taken out: what the last request was, that the application has received, may count.
+            Ok(Source::Own) => {
+                let found = self.has_own();
+                if !found && self.has_more_to_take_in() {
+                    self.look_soon();
+                }
+                found
+            }
             Ok(_) => self.finds_accepted(),
         }
     }
@@ -141,9 +158,7 @@ impl<S: State> Core<S> {
             Err(Refusal::WouldBlock) => false,
             Err(Refusal::Again) => {
                 // Others have their turn before the rest is looked through.
-                if let Some(by) = &self.watched.by {
-                    by.notify(Readiness::MAIL);
-                }
+                self.look_soon();
                 false
             }
             Err(refusal) => {
@@ -162,19 +177,30 @@ impl<S: State> Core<S> {
         Ok(from)
     }
 
-    /// Before a message is sent. Of those that take turns the application has to receive first what was found; unless it
-    /// gives that up, as a relaxed REQ does.
+    /// What was found, and the pattern has given up since.
     #[cold]
-    pub(super) fn turn_to_send(&mut self) -> Result<(), Refusal> {
-        if self.state.takes_turns() {
-            return Err(Refusal::WrongState);
-        }
-        if self.state.voids_input()
-            && let Some(Ok((mut message, _))) = self.found.take()
+    pub(super) fn drop_found(&mut self) -> bool {
+        let found = self.found.take();
+        let Some(Ok((mut message, _))) = found else {
+            return false;
+        };
+        self.drop_bodies(&mut message);
+        true
+    }
+
+    /// The application may have cancelled the topic of what was found.
+    pub(super) fn drop_unwanted(&mut self) {
+        if let Some(Ok((message, _))) = &self.found
+            && !self.state.still_wants(message)
         {
-            self.drop_bodies(&mut message);
+            self.drop_found();
+            self.stats.dropped.not_subscribed += 1;
         }
-        Ok(())
+    }
+
+    /// Whether a message waits here for the call that asks for it.
+    pub(super) fn has_found(&self) -> bool {
+        matches!(self.found, Some(Ok(_)))
     }
 
     fn can_send(&mut self) -> bool {
@@ -183,7 +209,9 @@ impl<S: State> Core<S> {
             _ if self.found.is_some() && self.state.takes_turns() => false,
             Ok(Route::Balanced) => self.has_room_somewhere(),
             Ok(Route::One(at, Otherwise::Wait) | Route::Bytes(at, Otherwise::Wait)) => {
-                self.has_room_at(at.place)
+                // One that is gone makes the call fail at once.
+                let is_there = |slot: &mut Slot| !slot.link.writer.is_closed();
+                !self.links.at(at).is_some_and(is_there) || self.has_room_at(at.place)
             }
             // Nobody is known to be full.
             Ok(Route::Many(Otherwise::Wait)) => self.links.all_have_room(),

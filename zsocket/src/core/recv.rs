@@ -40,6 +40,9 @@ impl<S: State> Core<S> {
         note: impl FnOnce(At),
     ) -> Result<(), Refusal> {
         self.process()?;
+        if self.found.is_some() {
+            self.drop_unwanted();
+        }
         let received = if self.found.is_some() {
             self.take_found(message).map(note)
         } else {

@@ -39,8 +39,9 @@ impl<S: State> Core<S> {
     #[inline(always)]
     fn send_now(&mut self, message: &mut Outgoing<'_>, then: Then) -> Result<(), Refusal> {
         self.process()?;
-        if self.found.is_some() {
-            self.turn_to_send()?;
+        if self.found.is_some() && self.state.takes_turns() {
+            // What was found is received first.
+            return Err(Refusal::WrongState);
         }
         match self.state.route(message.head())? {
             Route::Balanced => self.send_balanced(message, then)?,
@@ -88,6 +89,12 @@ impl<S: State> Core<S> {
                 {
                     return Err(Refusal::Again);
                 }
+                if self.state.voids_input() && self.drop_found() {
+                    self.stats.dropped.unexpected += 1;
+                }
+                let Some(slot) = self.links.get_mut(place) else {
+                    continue;
+                };
                 self.state.wrap(&mut slot.link.writer);
                 message.append_to(&mut slot.link.writer);
                 slot.commit(pace, &mut self.corked, &mut self.deferral);

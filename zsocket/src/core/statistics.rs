@@ -15,6 +15,7 @@ impl<S: State> Core<S> {
         stats.bytes_sent = totals.bytes_sent;
         stats.bytes_received = totals.bytes_received;
         stats.most_queued_out = totals.most_queued;
+        stats.queued_in = u64::from(self.has_found());
         stats.muted = totals.muted;
         stats.mutes = totals.mutes;
         for (_, slot) in self.links.iter_mut() {

@@ -9,8 +9,8 @@ use crate::{
     pattern::{At, Change, State, Verdict},
 };
 
-/// Messages that are taken in before a call goes on with what it is about.
-const TAKEN_IN_AT_A_TIME: u32 = 1000;
+/// Frames that are taken in before a call goes on with what it is about, but for the rest of a message.
+const TAKEN_IN_AT_A_TIME: usize = 1000;
 /// The same in bytes.
 const BYTES_AT_A_TIME: usize = 1 << 20;
 
@@ -22,26 +22,26 @@ impl<S: State> Core<S> {
     pub(super) fn take_in(&mut self) {
         self.deferral.begin();
         self.state.limit_input(self.options.transport.recv_hwm);
-        self.state.go_on();
+        // As much as came in: otherwise peers that come and go would ask for more than is forgotten.
+        self.state.go_on(TAKEN_IN_AT_A_TIME.max(self.taken_in));
         if !self.offered.is_empty() {
             self.offer_again();
         }
         let mut message = Message::new();
         let mut bytes = 0;
-        for _ in 0..TAKEN_IN_AT_A_TIME {
-            let Some(size) = self.take_in_next(&mut message) else {
+        self.taken_in = 0;
+        while self.taken_in < TAKEN_IN_AT_A_TIME && bytes < BYTES_AT_A_TIME {
+            let Some((size, frames)) = self.take_in_next(&mut message) else {
                 break;
             };
             bytes += size;
-            if bytes >= BYTES_AT_A_TIME {
-                break;
-            }
+            self.taken_in += frames;
         }
         self.note_subscribed();
     }
 
-    /// Takes in one message, and says how many bytes it had. `None` if there is none.
-    fn take_in_next(&mut self, message: &mut Message) -> Option<usize> {
+    /// Takes in one message, and says how many bytes and frames it had. `None` if there is none.
+    fn take_in_next(&mut self, message: &mut Message) -> Option<(usize, usize)> {
         while let Some(place) = self.links.inbound.current() {
             let Some(slot) = self.links.get_mut(place) else {
                 self.links.inbound.remove(place);
@@ -61,9 +61,9 @@ impl<S: State> Core<S> {
                     self.state.on_renewed(at);
                 }
                 // The pattern may take frames out of it.
-                let bytes = message.byte_len();
+                let size = (message.byte_len(), message.len());
                 self.offer(at, message);
-                return Some(bytes);
+                return Some(size);
             }
             if is_new {
                 self.state.on_renewed(at);
@@ -131,6 +131,14 @@ impl<S: State> Core<S> {
     pub(crate) fn has_more_to_take_in(&self) -> bool {
         let is_unfinished = || self.state.is_unfinished();
         self.state.takes_in() && (self.links.inbound.current().is_some() || is_unfinished())
+    }
+
+    /// Whether something was taken in that the application can receive.
+    pub(super) fn has_own(&mut self) -> bool {
+        if !self.state.has_own() && !self.offered.is_empty() {
+            self.offer_again();
+        }
+        self.state.has_own()
     }
 
     /// Receives what was taken in.

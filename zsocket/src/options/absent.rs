@@ -20,7 +20,7 @@ absent! {
     "replaced: the context has one I/O thread or balances over those that it has": AFFINITY 4;
     "not there yet: the transport pgm": RATE 8 RECOVERY_IVL 9 MULTICAST_HOPS 25 MULTICAST_MAXTPDU 84;
     "replaced: a message is received whole, with all its frames": RCVMORE 13;
-    "not there yet: a poller; sockets have futures": FD 14 EVENTS 15;
+    "replaced by `Socket::readiness`, and by zpoll, whose `Poller` has a descriptor": FD 14 EVENTS 15;
     "deprecated: replaced by ZMQ_IPV6": IPV4ONLY 31;
     "not there yet: the system's options for tcp":
         TCP_KEEPALIVE 34 TCP_KEEPALIVE_CNT 35 TCP_KEEPALIVE_IDLE 36 TCP_KEEPALIVE_INTVL 37 TOS 57 TCP_MAXRT 80

@@ -100,6 +100,10 @@ impl State for Any {
         each!(self, state => state.is_mandatory())
     }
 
+    fn still_wants(&self, message: &Message) -> bool {
+        each!(self, state => state.still_wants(message))
+    }
+
     fn takes_all(&self) -> bool {
         each!(self, state => state.takes_all())
     }
@@ -149,12 +153,16 @@ impl State for Any {
         each!(self, state => state.is_unfinished())
     }
 
-    fn go_on(&mut self) {
-        each!(self, state => state.go_on());
+    fn go_on(&mut self, least: usize) {
+        each!(self, state => state.go_on(least));
     }
 
     fn limit_input(&mut self, limit: u32) {
         each!(self, state => state.limit_input(limit));
+    }
+
+    fn has_own(&self) -> bool {
+        each!(self, state => state.has_own())
     }
 
     fn pop(&mut self, message: &mut Message) -> Option<At> {

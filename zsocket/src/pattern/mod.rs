@@ -378,6 +378,12 @@ pub trait State: Send + 'static {
         false
     }
 
+    /// Whether a message that was [accepted](Self::accept) before, and not delivered, would be now.
+    fn still_wants(&self, message: &Message) -> bool {
+        let _ = message;
+        true
+    }
+
     /// Makes a message ready to be received into, so that the buffers which it has are used again for what they
     /// were used for before.
     fn prepare(&self, message: &mut Message) {
@@ -395,11 +401,18 @@ pub trait State: Send + 'static {
     }
 
     /// Does a part of that.
-    fn go_on(&mut self) {}
+    fn go_on(&mut self, least: usize) {
+        let _ = least;
+    }
 
     /// How much the pattern may take in that the application has not received; 0 is unlimited.
     fn limit_input(&mut self, limit: u32) {
         let _ = limit;
+    }
+
+    /// Whether something was taken in that is for the application.
+    fn has_own(&self) -> bool {
+        false
     }
 
     /// Takes out the next of what was taken in and is for the application, and says where it came from.

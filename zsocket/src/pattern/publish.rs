@@ -49,7 +49,7 @@ pub struct Rules {
     pub(crate) welcome: Option<Bytes>,
 }
 
-/// Topics of peers that are gone which are forgotten in one call. It must not be less than can come in one.
+/// Topics of a peer that goes which are forgotten at once.
 const FORGOTTEN_AT_A_TIME: usize = 1000;
 
 /// The state of a PUB.
@@ -143,11 +143,11 @@ impl<const RAW: bool> Publish<RAW> {
     fn end(&mut self, at: At) {
         self.topics.remove_link(at);
         self.requested.remove_link(at);
-        self.forget();
+        self.forget(FORGOTTEN_AT_A_TIME);
     }
 
-    /// Forgets a part of what peers had asked for that are gone.
-    fn forget(&mut self) {
+    /// Forgets a part of what peers had asked for that are gone: so many topics.
+    fn forget(&mut self, topics: usize) {
         let rules = &self.rules;
         let mut ended = Vec::new();
         let note = |at: At, topic: &[u8], is_last: bool| {
@@ -156,11 +156,11 @@ impl<const RAW: bool> Publish<RAW> {
             }
         };
         if rules.manual {
-            self.topics.forget(FORGOTTEN_AT_A_TIME, |_, _, _| {});
-            self.requested.forget(FORGOTTEN_AT_A_TIME, note);
+            self.topics.forget(topics, |_, _, _| {});
+            self.requested.forget(topics, note);
         } else {
-            self.requested.forget(FORGOTTEN_AT_A_TIME, |_, _, _| {});
-            self.topics.forget(FORGOTTEN_AT_A_TIME, note);
+            self.requested.forget(topics, |_, _, _| {});
+            self.topics.forget(topics, note);
         }
         for (at, topic) in ended {
             self.note(false, &topic, at);
@@ -273,8 +273,8 @@ impl<const RAW: bool> State for Publish<RAW> {
         self.topics.has_more_to_forget() || self.requested.has_more_to_forget()
     }
 
-    fn go_on(&mut self) {
-        self.forget();
+    fn go_on(&mut self, least: usize) {
+        self.forget(least);
     }
 
     fn limit_input(&mut self, limit: u32) {
@@ -315,6 +315,10 @@ impl<const RAW: bool> State for Publish<RAW> {
         // The core drops it.
         *message = rest;
         Verdict::Discard
+    }
+
+    fn has_own(&self) -> bool {
+        !self.notices.is_empty()
     }
 
     fn pop(&mut self, message: &mut Message) -> Option<At> {
@@ -480,7 +484,7 @@ mod tests {
         xpub.admit(at(1), None);
         assert_eq!(asks(&mut xpub, at(1), "\x01a"), Verdict::Taken);
         assert_eq!(goes_to(&mut xpub, "a"), [1]);
-        xpub.go_on();
+        xpub.go_on(FORGOTTEN_AT_A_TIME);
         assert!(!xpub.is_unfinished() && xpub.topics() == 1);
         assert_eq!(received(&mut xpub).len(), 2);
     }
@@ -494,7 +498,7 @@ mod tests {
             asks_for_many(&mut xpub, at(1));
             xpub.on_renewed(at(1));
             assert_eq!(asks(&mut xpub, at(1), "\x010"), Verdict::Hold);
-            xpub.go_on();
+            xpub.go_on(FORGOTTEN_AT_A_TIME);
             assert_eq!(asks(&mut xpub, at(1), "\x010"), Verdict::Taken);
             let all = received(&mut xpub);
             assert_eq!(all.last().unwrap(), "\x010");

@@ -217,11 +217,17 @@ impl<const RAW: bool> State for Subscribe<RAW> {
         if RAW {
             return Verdict::Deliver;
         }
-        let first = message.first().map_or(&[][..], |frame| frame);
-        if self.topics.matches(first) == self.invert {
-            return Verdict::Filtered;
+        if self.still_wants(message) {
+            Verdict::Deliver
+        } else {
+            Verdict::Filtered
         }
-        Verdict::Deliver
+    }
+
+    #[inline]
+    fn still_wants(&self, message: &Message) -> bool {
+        let first = message.first().map_or(&[][..], |frame| frame);
+        RAW || self.topics.matches(first) != self.invert
     }
 
     fn admit(&mut self, at: At, _: Option<&Bytes>) -> Admission {

@@ -29,6 +29,11 @@ enum Notice {
 }
 
 impl Notices {
+    /// Whether there is none.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.notices.is_empty()
+    }
+
     /// A peer has subscribed to a topic or cancelled it. If not `each` one counts, this takes back one of the same topic that
     /// was not told yet, which was the opposite.
     pub(crate) fn push(&mut self, subscribe: bool, topic: &[u8], from: At, each: bool) {

@@ -83,7 +83,7 @@ impl<P: Pattern> Socket<P> {
         // Made only if it is needed, and not while the core is lent: to clone a waker is foreign code.
         let mut waker = None;
         for _ in 0..LOOKS {
-            let polled = self.lend_core(|core| {
+            let polled = self.lend_core_unseen(|core| {
                 loop {
                     match (attempt(core), waker.take()) {
                         (Err(Refusal::WouldBlock), None) => return None,
@@ -94,6 +94,8 @@ impl<P: Pattern> Socket<P> {
                         }
                         (done, unused) => {
                             waker = unused;
+                            // An attempt in vain is none of its business, and might go on for ever.
+                            core.tell_watcher();
                             return Some(Poll::Ready(done));
                         }
                     }

@@ -99,7 +99,7 @@ impl<P: Pattern> Socket<P> {
 
     /// Likewise, for a call that whoever watches the socket need not know of.
     #[inline]
-    fn lend_core_unseen<R>(&self, f: impl FnOnce(&mut Core<P::State>) -> R) -> R {
+    pub(crate) fn lend_core_unseen<R>(&self, f: impl FnOnce(&mut Core<P::State>) -> R) -> R {
         let panics = RunDeferred(&self.core);
         let mut core = self.core.borrow_mut();
         let result = f(&mut core);

@@ -50,6 +50,9 @@ impl<P: Pattern> Socket<P> {
     /// know that, the socket may take a message out of its pipe and keep it for the next call; so with each poller
     /// one message more may wait than the high-water mark says. What a pattern cannot do at all it is never ready for.
     ///
+    /// Of messages that are none of the pattern it drops a few at most, as [`try_recv`](Self::try_recv) does, and says that
+    /// there is nothing though there may be more behind them; whoever [watches](Self::watch) is told to look again.
+    ///
     /// A ROUTER that is not mandatory can always send, as libzmq's: what has no room is dropped and counted. A mandatory
     /// one, and a STREAM, can if any peer has room. A publisher can, except one that drops nothing and was refused
     /// by a full subscriber. All others can if a message would have room now.
