@@ -53,6 +53,11 @@ impl<T> Guarded<T> {
         Guard(self.value.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
+    /// Takes the value out.
+    pub fn into_inner(self) -> T {
+        (self.value.into_inner()).unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Has one of the threads that wait look at the value.
     pub fn notify_one(&self) {
         self.changed.notify_one();
@@ -166,6 +171,7 @@ mod tests {
         assert_eq!(*guarded.lock(), 2);
         guarded.notify_one();
         assert_eq!(guarded.wait_until(None, |value| Some(*value)), Some(2));
+        assert_eq!(guarded.into_inner(), 2);
     }
 
     #[test]

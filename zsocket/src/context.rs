@@ -11,7 +11,7 @@ use zpipe::{Process, ReadySet};
 use ztransport::{Reactor, SocketHandle};
 
 use crate::{
-    Dynamic, Error, Pattern, Socket, SocketBuilder, TermReport, TypedPattern,
+    AsyncSocket, Dynamic, Error, Pattern, Socket, SocketBuilder, TermReport, TypedPattern,
     core::{Core, MAIL_TOKEN},
     options::SocketOptions,
     registry::Registry,
@@ -127,6 +127,15 @@ impl Context {
     /// [`Error::Terminated`] after a shutdown, [`Error::TooManySockets`] at the limit.
     pub fn socket<P: TypedPattern>(&self) -> Result<Socket<P>, Error> {
         self.build_socket().build()
+    }
+
+    /// Makes a socket for tasks: [`socket`](Self::socket), and [`into_async`](Socket::into_async).
+    ///
+    /// # Errors
+    ///
+    /// As for [`socket`](Self::socket).
+    pub fn async_socket<P: TypedPattern>(&self) -> Result<AsyncSocket<P>, Error> {
+        Ok(self.socket()?.into_async())
     }
 
     /// Sets up a socket with other than the default options.

@@ -19,8 +19,8 @@
 //!
 //! There is no broker, no persistence and no acknowledgement: a message that the kernel has taken and the peer
 //! has not received is lost with their connection, as everywhere in ØMQ. There is no async runtime: `send` and
-//! `recv` block, [`try_send`](Socket::try_send) and [`try_recv`](Socket::try_recv) do not, and
-//! [`send_async`](Socket::send_async) and [`recv_async`](Socket::recv_async) run on any executor. Other patterns
+//! `recv` block, [`try_send`](Socket::try_send) and [`try_recv`](Socket::try_recv) do not, and those of
+//! an [`AsyncSocket`] are futures that run on any executor. Other patterns
 //! than those above, and security mechanisms, are not there yet.
 //!
 //! # Examples
@@ -75,6 +75,7 @@
 //! A socket can be sent to another thread, but not shared: each thread has its own. [`Context`] can be shared.
 #![forbid(unsafe_code)]
 
+mod asynchronous;
 mod close_report;
 mod context;
 mod core;
@@ -98,6 +99,7 @@ mod term_report;
 mod types;
 
 pub use self::{
+    asynchronous::{AsyncReceiver, AsyncSender, AsyncSocket, ReuniteError},
     close_report::{CloseReport, ClosedEndpoint},
     context::{Context, ContextBuilder},
     diagnose::Finding,
@@ -115,8 +117,8 @@ pub use self::{
     types::{
         CanConflate, CanConflateByTopic, CanGreet, CanHiccup, CanInsist, CanMatch, CanName,
         CanPassSubscriptions, CanProbe, CanPublish, CanReceive, CanRequest, CanRoute, CanSend,
-        CanStream, CanSubscribe, Dealer, Dynamic, Pair, Pattern, Pub, Pull, Push, Rep, Req, Router,
-        Stream, Sub, TypedPattern, XPub, XSub,
+        CanSplit, CanStream, CanSubscribe, Dealer, Dynamic, Pair, Pattern, Pub, Pull, Push, Rep,
+        Req, Router, Stream, Sub, TypedPattern, XPub, XSub,
     },
 };
 pub use bytes::Bytes;

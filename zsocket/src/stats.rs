@@ -73,6 +73,9 @@ pub struct Dropped {
     /// Received, but not a message of the pattern: a request or reply without delimiter, a reply
     /// nobody waits for, or anything for a socket that only sends.
     pub unexpected: u64,
+    /// Accepted by the sink of an [`AsyncSocket`](crate::AsyncSocket) or [`AsyncSender`](crate::AsyncSender) that was not flushed
+    /// before it ended, and there was no room.
+    pub unflushed: u64,
 }
 
 /// What became of connections.
@@ -119,7 +122,7 @@ impl Dropped {
     }
 
     /// Each reason in words, with its count.
-    fn reasons(&self) -> [(&'static str, u64); 11] {
+    fn reasons(&self) -> [(&'static str, u64); 12] {
         let Self {
             no_peer,
             hwm,
@@ -132,6 +135,7 @@ impl Dropped {
             conflated,
             crowded_out,
             unexpected,
+            unflushed,
         } = *self;
         [
             ("for a peer that is not there", no_peer),
@@ -145,6 +149,7 @@ impl Dropped {
             ("replaced by a later one", conflated),
             ("of topics that were too many", crowded_out),
             ("received and none of the pattern", unexpected),
+            ("accepted by a sink and not flushed", unflushed),
         ]
     }
 }

@@ -62,11 +62,19 @@ impl Tasks {
     }
 }
 
-impl Drop for Place {
-    fn drop(&mut self) {
+impl Place {
+    /// Gives the place up, and drops the waker, if it is still there.
+    #[inline]
+    pub(crate) fn leave(&mut self) {
         if let Some((tasks, number)) = self.0.take() {
             tasks.leave(number);
         }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.leave();
     }
 }
 

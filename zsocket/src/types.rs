@@ -74,6 +74,15 @@ pub trait CanConflate: Pattern {}
 /// Patterns that only receive, for which it may be enough that the latest message of each topic waits.
 pub trait CanConflateByTopic: Pattern {}
 
+/// Patterns that send and receive independently of each other, so that two tasks can do it.
+#[diagnostic::on_unimplemented(
+    message = "a `{Self}` socket cannot be split",
+    label = "it does not send and receive independently",
+    note = "REQ and REP take turns: keep the socket in one task, or see `Requester` and `Responder`",
+    note = "a socket that only sends or only receives is such a half as it is"
+)]
+pub trait CanSplit: CanSend + CanReceive {}
+
 macro_rules! patterns {
     ($($(#[$doc:meta])* $name:ident: $($ability:ident)*;)*) => {$(
         $(#[$doc])*
@@ -98,7 +107,7 @@ patterns! {
     /// Exchanges messages with one peer; waits while there is none, and sends others away. The next peer is taken
     /// when the last one is gone and all that it has sent is received: who only sends has to look for messages
     /// now and then.
-    Pair: CanSend CanReceive;
+    Pair: CanSend CanReceive CanSplit;
     /// Sends each message to all SUB and XSUB peers that have subscribed to it. It never waits: a peer whose pipe is full
     /// loses the message, which is counted.
     Pub: CanSend CanConflate CanPublish CanMatch CanPassSubscriptions;
@@ -106,10 +115,10 @@ patterns! {
     Sub: CanReceive CanConflate CanConflateByTopic CanSubscribe CanMatch;
     /// Like PUB, and receives what its peers subscribe to and cancel: messages of the byte 01 or 00 and the topic. Half of
     /// a proxy.
-    XPub: CanSend CanReceive CanPublish CanMatch CanPassSubscriptions;
+    XPub: CanSend CanReceive CanSplit CanPublish CanMatch CanPassSubscriptions;
     /// Like SUB, without filtering again what comes, and subscribes by sending messages of the byte 01 or 00 and the topic.
     /// Other messages go to all its peers. The other half of a proxy.
-    XSub: CanSend CanReceive CanSubscribe CanPassSubscriptions;
+    XSub: CanSend CanReceive CanSplit CanSubscribe CanPassSubscriptions;
     /// Sends each message to one of its PULL peers in turn; waits while none has room.
     Push: CanSend CanConflate;
     /// Receives from its PUSH peers, one message of each in turn.
@@ -120,10 +129,10 @@ patterns! {
     Rep: CanSend CanReceive CanInsist CanProbe;
     /// Sends each message to one of its REP, DEALER or ROUTER peers in turn, and receives from each in turn, without
     /// envelopes and in any order: an asynchronous REQ, or half of a broker.
-    Dealer: CanSend CanReceive CanConflate CanGreet CanHiccup CanProbe;
+    Dealer: CanSend CanReceive CanSplit CanConflate CanGreet CanHiccup CanProbe;
     /// Sends each message to the REQ, DEALER or ROUTER peer whose routing id is its first frame, and receives from each in
     /// turn, with the routing id put before: a server that answers in any order, or the other half of a broker.
-    Router: CanSend CanReceive CanRoute CanInsist CanName CanGreet CanProbe;
+    Router: CanSend CanReceive CanSplit CanRoute CanInsist CanName CanGreet CanProbe;
     /// Talks to programs that do not speak ZMTP, such as web browsers: bytes over tcp and ipc, as they are. Not over inproc
     /// ([`Error::NotSupported`](crate::Error::NotSupported)).
     ///
@@ -170,7 +179,7 @@ patterns! {
     /// assert!(page.ends_with("hello"));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    Stream: CanSend CanReceive CanStream CanName;
+    Stream: CanSend CanReceive CanSplit CanStream CanName;
 }
 
 /// A socket whose type is chosen at run time; sending or receiving where the type cannot is
@@ -187,6 +196,7 @@ impl sealed::Sealed for Dynamic {
 impl Pattern for Dynamic {}
 impl CanSend for Dynamic {}
 impl CanReceive for Dynamic {}
+impl CanSplit for Dynamic {}
 impl CanConflate for Dynamic {}
 impl CanConflateByTopic for Dynamic {}
 impl CanRoute for Dynamic {}

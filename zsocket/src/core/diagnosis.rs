@@ -43,6 +43,12 @@ impl<S: State> Core<S> {
         }
     }
 
+    /// What a sink has accepted is dropped with it.
+    #[cold]
+    pub(crate) fn note_unflushed(&mut self, messages: u64) {
+        self.stats.dropped.unflushed += messages;
+    }
+
     /// A message is dropped because nobody has its routing id.
     #[cold]
     pub(super) fn note_nobody(&mut self, head: Option<&Frame>) {

@@ -30,6 +30,14 @@ impl<S: State> Core<S> {
             .collect()
     }
 
+    /// Whether messages can be sent to a peer by its id.
+    pub(crate) fn check_routes(&mut self) -> Result<(), Refusal> {
+        match self.state.settings().router() {
+            Some(_) => Ok(()),
+            None => Err(Refusal::NotSupported),
+        }
+    }
+
     /// Sends to this peer and no other, if it has room now. The message is taken only then.
     pub(crate) fn try_send_to(
         &mut self,

@@ -75,6 +75,11 @@ impl<S: State> Core<S> {
         }
     }
 
+    /// What is sent from now on is no answer to what was received: nobody who sends comes back to receive.
+    pub(crate) fn expect_no_answers(&mut self) {
+        self.answers_until = 0;
+    }
+
     /// Whether the link whose turn it is has a message.
     pub(crate) fn may_have_message(&mut self) -> bool {
         let place = self.links.inbound.current();

@@ -12,6 +12,7 @@ use crate::{
     CanReceive, CanSend, Error, IntoMessage, Pattern, SendError,
     core::{Core, Then},
     error::Refusal,
+    pattern::State,
     tasks::Place,
 };
 
@@ -34,7 +35,7 @@ impl<P: CanSend> Socket<P> {
         let mut message = message.into_message();
         let mut place = Place::default();
         let sent = poll_fn(|cx| {
-            self.poll_core(cx, &mut place, |core| {
+            self.poll_in_turn(cx, &mut place, |core| {
                 core.try_send(&mut message, Then::Wait)
             })
         })
@@ -62,7 +63,7 @@ impl<P: CanReceive> Socket<P> {
         let mut message = Message::new();
         let mut place = Place::default();
         let received = poll_fn(|cx| {
-            self.poll_core(cx, &mut place, |core| {
+            self.poll_in_turn(cx, &mut place, |core| {
                 core.try_recv(&mut message, Then::Return)
             })
         })
@@ -73,44 +74,82 @@ impl<P: CanReceive> Socket<P> {
 }
 
 impl<P: Pattern> Socket<P> {
+    /// Like [`poll_core`](Self::poll_core), for messages: after many in a row other tasks have their turn.
+    pub(super) fn poll_in_turn(
+        &self,
+        cx: &mut TaskContext<'_>,
+        place: &mut Place,
+        attempt: impl FnMut(&mut Core<P::State>) -> Result<(), Refusal>,
+    ) -> Poll<Result<(), Refusal>> {
+        // Taken out, because a waker may call the socket.
+        let mut turn = self.turn.take();
+        let polled = turn.poll(cx, |cx| self.poll_core(cx, place, attempt));
+        self.turn.set(turn);
+        polled
+    }
+
     /// Tries once, or has the task woken when it is time to try again.
     pub(crate) fn poll_core(
         &self,
         cx: &mut TaskContext<'_>,
         place: &mut Place,
-        mut attempt: impl FnMut(&mut Core<P::State>) -> Result<(), Refusal>,
+        attempt: impl FnMut(&mut Core<P::State>) -> Result<(), Refusal>,
     ) -> Poll<Result<(), Refusal>> {
-        // Made only if it is needed, and not while the core is lent: to clone a waker is foreign code.
-        let mut waker = None;
-        for _ in 0..LOOKS {
-            let polled = self.lend_core_unseen(|core| {
-                loop {
-                    match (attempt(core), waker.take()) {
-                        (Err(Refusal::WouldBlock), None) => return None,
-                        (Err(Refusal::WouldBlock), Some(waker)) => {
-                            if !core.register(waker, place) {
-                                return Some(Poll::Pending);
-                            }
-                        }
-                        (done, unused) => {
-                            waker = unused;
-                            // An attempt in vain is none of its business, and might go on for ever.
-                            core.tell_watcher();
-                            return Some(Poll::Ready(done));
+        poll_lent(self, cx, place, attempt)
+    }
+}
+
+/// What gives the core of a socket to a call.
+pub(crate) trait Lend<S: State> {
+    /// Lends the core. Foreign code runs when it is back.
+    fn lend<R>(&self, f: impl FnOnce(&mut Core<S>) -> R) -> Result<R, Refusal>;
+}
+
+impl<P: Pattern> Lend<P::State> for Socket<P> {
+    #[inline]
+    fn lend<R>(&self, f: impl FnOnce(&mut Core<P::State>) -> R) -> Result<R, Refusal> {
+        Ok(self.lend_core_unseen(f))
+    }
+}
+
+/// Tries once, or has the task woken when it is time to try again.
+pub(crate) fn poll_lent<S: State>(
+    lender: &impl Lend<S>,
+    cx: &mut TaskContext<'_>,
+    place: &mut Place,
+    mut attempt: impl FnMut(&mut Core<S>) -> Result<(), Refusal>,
+) -> Poll<Result<(), Refusal>> {
+    // Made only if it is needed, and not while the core is lent: to clone a waker is foreign code.
+    let mut waker = None;
+    for _ in 0..LOOKS {
+        let polled = lender.lend(|core| {
+            loop {
+                match (attempt(core), waker.take()) {
+                    (Err(Refusal::WouldBlock), None) => return None,
+                    (Err(Refusal::WouldBlock), Some(waker)) => {
+                        if !core.register(waker, place) {
+                            return Some(Poll::Pending);
                         }
                     }
+                    (done, unused) => {
+                        waker = unused;
+                        // An attempt in vain is none of its business, and might go on for ever.
+                        core.tell_watcher();
+                        return Some(Poll::Ready(done));
+                    }
                 }
-            });
-            match polled {
-                Some(Poll::Ready(Err(Refusal::Again))) => break,
-                Some(polled) => return polled,
-                None => waker = Some(cx.waker().clone()),
             }
+        });
+        match polled {
+            Ok(Some(Poll::Ready(Err(Refusal::Again)))) => break,
+            Ok(Some(polled)) => return polled,
+            Ok(None) => waker = Some(cx.waker().clone()),
+            Err(refusal) => return Poll::Ready(Err(refusal)),
         }
-        // There is more to look at, but other tasks have their turn first.
-        cx.waker().wake_by_ref();
-        Poll::Pending
     }
+    // There is more to look at, but other tasks have their turn first.
+    cx.waker().wake_by_ref();
+    Poll::Pending
 }
 
 #[cfg(test)]

@@ -11,17 +11,22 @@ mod readiness;
 mod recv;
 mod send;
 mod stream;
+mod turn;
 
 use std::{
-    cell::RefCell,
+    cell::{Cell, RefCell},
     time::{Duration, Instant},
 };
 
 use zmtp::SocketType;
 use ztransport::{Endpoint, IntoEndpoint};
 
-pub(crate) use self::driven::{Step, polled};
 pub use self::{builder::SocketBuilder, polled::Pollable};
+pub(crate) use self::{
+    asynchronous::{Lend, poll_lent},
+    driven::{Step, polled},
+    turn::Turn,
+};
 use crate::{
     CloseReport, Error, Monitor, Pattern, SocketStats,
     core::{Core, Use},
@@ -68,12 +73,15 @@ use crate::{
 /// ```
 pub struct Socket<P: Pattern> {
     core: RefCell<Core<P::State>>,
+    /// Of the futures that borrow the socket.
+    turn: Cell<Turn>,
 }
 
 impl<P: Pattern> Socket<P> {
     pub(crate) fn from_core(core: Core<P::State>) -> Self {
         Self {
             core: RefCell::new(core),
+            turn: Cell::default(),
         }
     }
 

@@ -10,7 +10,7 @@ use zmtp::Message;
 use super::{Socket, deadline};
 use crate::{
     CanReceive, CanRoute, CanSend, Error, Finding, IntoMessage, Pattern, PeerId, PeerInfo,
-    PeerStats, SendError, core::Then, error::Refusal, pattern::State, tasks::Place,
+    PeerStats, SendError, core::Then, error::Refusal, tasks::Place,
 };
 
 impl<P: CanReceive> Socket<P> {
@@ -96,7 +96,7 @@ impl<P: CanReceive> Socket<P> {
         let mut place = Place::default();
         let mut from = PeerId(0);
         let received = poll_fn(|cx| {
-            self.poll_core(cx, &mut place, |core| {
+            self.poll_in_turn(cx, &mut place, |core| {
                 from = core.try_recv_from(&mut message, Then::Return)?;
                 Ok(())
             })
@@ -231,7 +231,7 @@ impl<P: CanRoute + CanSend> Socket<P> {
         let sent = match self.check_routes() {
             Ok(()) => {
                 poll_fn(|cx| {
-                    self.poll_core(cx, &mut place, |core| {
+                    self.poll_in_turn(cx, &mut place, |core| {
                         core.try_send_to(peer, &mut message, Then::Wait)
                     })
                 })
@@ -243,11 +243,6 @@ impl<P: CanRoute + CanSend> Socket<P> {
     }
 
     fn check_routes(&self) -> Result<(), Refusal> {
-        let routes = self.with_core(|core| core.state.settings().router().is_some());
-        if routes {
-            Ok(())
-        } else {
-            Err(Refusal::NotSupported)
-        }
+        self.with_core(|core| core.check_routes())
     }
 }

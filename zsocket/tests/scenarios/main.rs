@@ -3,6 +3,10 @@
 //! Each module is one subject. Where bytes have to be crafted, the other end is a plain stream of
 //! the standard library, see [`support::Raw`].
 
+mod async_cancel;
+mod async_fair;
+mod async_halves;
+mod async_sockets;
 mod automatic;
 mod bad_input;
 mod churn;
@@ -13,6 +17,7 @@ mod deadlines;
 mod departed;
 mod diagnose;
 mod endpoints;
+mod executors;
 mod foreign;
 mod futures;
 mod heartbeat;
