@@ -211,7 +211,8 @@ impl<P: Pattern> AsyncSocket<P> {
     ///     }
     /// });
     /// for number in 0..10 {
-    ///     router.send(router.recv().await?).await?;
+    ///     let request = router.recv().await?;
+    ///     router.send(request).await?;
     ///     assert_eq!(replies.recv().await?[0], [number]);
     /// }
     /// # Ok::<(), Error>(())

@@ -59,8 +59,8 @@ macro_rules! sends {
             /// # Examples
             ///
             /// ```
-            /// use std::{future::poll_fn, task::{Context, Poll, Waker}};
-            /// use zsocket::{Message, Pair, Pull};
+            /// use std::{future::poll_fn, task::{Context, Waker}};
+            /// use zsocket::{Message, Pair};
             ///
             /// let context = zsocket::Context::new();
             /// let mut pair = context.async_socket::<Pair>()?;
@@ -77,9 +77,9 @@ macro_rules! sends {
             /// poll_fn(|cx| pair.poll_send(cx, &mut message)).await?;
             /// assert!(message.is_empty());
             /// assert_eq!(other.recv().await?[0], "hello");
-            /// # Ok(())
-            /// # })
-            /// # as Result<(), zsocket::Error>
+            /// # Ok::<(), zsocket::Error>(())
+            /// # })?;
+            /// # Ok::<(), zsocket::Error>(())
             /// ```
             pub fn poll_send(
                 &mut self,
