@@ -81,6 +81,12 @@ impl Child {
         Self::spawn(&std::env::current_exe()?, args, limit)
     }
 
+    /// The number of the process, to send it signals.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.process.id()
+    }
+
     /// Moves the deadline to `limit` from now.
     pub fn extend(&mut self, limit: Duration) {
         self.deadline = Instant::now() + limit;
@@ -102,6 +108,15 @@ impl Child {
                 return Ok(rest.trim_start().to_owned());
             }
         }
+    }
+
+    /// Waits for the next line, whatever it is.
+    ///
+    /// # Errors
+    /// If the child ends, or the deadline passes, before.
+    pub fn line(&self) -> Result<String> {
+        self.next_line()?
+            .ok_or_else(|| format!("{}: it ended without another line", self.name).into())
     }
 
     /// Sends the child a line.
