@@ -16,6 +16,8 @@
 //! |---|---|
 //! | `tour` | The default (`cargo run --release -p zexamples`): pipelines and clients with servers over every transport, in threads and in child processes, every message accounted for |
 //! | `hwserver`, `hwclient` | The guide's first programs |
+//! | `zcat` | Talks to any socket from the command line, by line |
+//! | `wuserver`, `wuclient`; `msreader`, `mspoller`; `rrclient`, `rrworker`; `taskwork2`, `tasksink2`; `interrupt`; `mtserver` | More of them: weather, several sockets, both ends of a broker, a kill signal, Ctrl-C, worker threads |
 //! | `mtrelay`; `syncpub`, `syncsub`; `psenvpub`, `psenvsub`; `taskvent`, `taskwork`, `tasksink` | The guide's programs of chapter 2: threads that signal, a publisher that waits for its subscribers, envelopes, a pipeline |
 //! | `zerocopy` | A buffer of the user's own that is sent without a copy, and is heard of when it is free |
 //! | `local_thr`, `remote_thr`, `local_lat`, `remote_lat`, `inproc_thr`, `inproc_lat` | libzmq's performance tools: same names, arguments and output |
@@ -26,7 +28,7 @@
 //!
 //! Each program explains itself at the head of its file and with `--help`. They exit with 0 if all is well and with 2
 //! on an error; `tour`, `soak` and `versus` with 1 if they did their work and found what must not be: a
-//! message lost, a run of ours that failed.
+//! message lost, a run of ours that failed; `zcat` with 1 if nothing came in time.
 //!
 //! This library holds what they have in common: the roles of the performance tools ([`perf`]),
 //! the bookkeeping that proves delivery ([`Ledger`]), child processes that cannot outlive their
