@@ -42,6 +42,8 @@ mod child;
 mod conclude;
 mod error;
 mod footprint;
+#[cfg(doctest)]
+mod guide;
 mod ledger;
 pub mod machine;
 pub mod perf;
