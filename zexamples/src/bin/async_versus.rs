@@ -15,10 +15,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use zsocket::Bytes;
 use clap::{Parser, ValueEnum};
 use tokio::runtime::{Builder, Runtime};
 use zexamples::{Error, Result, Table, conclude, say};
+use zsocket::Bytes;
 
 /// Compares zlayers with omq-tokio, both used from tokio tasks.
 #[derive(Parser)]
@@ -202,7 +202,11 @@ mod ours {
         Ok(time)
     }
 
-    pub(super) async fn throughput(endpoint: String, body: Bytes, messages: u32) -> Result<Duration> {
+    pub(super) async fn throughput(
+        endpoint: String,
+        body: Bytes,
+        messages: u32,
+    ) -> Result<Duration> {
         let context = Context::new();
         let mut pull = context.async_socket::<Pull>()?;
         let mut push = context.async_socket::<Push>()?;
