@@ -1,6 +1,8 @@
 //! Only the latest message waits, with libzmq on either side. Messages of one frame, since libzmq takes others apart; and not
 //! over inproc, where libzmq asks only whoever connects.
 
+use std::time::Duration;
+
 use zinterop::{AnySocket, Flag, Options, Pattern, Transport, eventually, four_ways};
 
 const LAST: &str = "last";
@@ -37,7 +39,11 @@ fn an_unread_pull_holds_no_push_up() {
     const MESSAGES: u32 = 20_000;
     four_ways(&Transport::WIRED, |trial| {
         let pull = trial.second_with(Pattern::Pull, &conflating().socket_buffers(16 << 10));
-        let push = trial.first_with(Pattern::Push, &Options::new().socket_buffers(16 << 10));
+        // What is left when the last has come is of no interest, and libzmq does not always read an ipc stream to its end.
+        let options = Options::new()
+            .socket_buffers(16 << 10)
+            .linger(Some(Duration::ZERO));
+        let push = trial.first_with(Pattern::Push, &options);
         push.connect(&pull.bind(&trial.endpoint()));
         for number in 0..MESSAGES {
             push.send(number.to_string().as_str());

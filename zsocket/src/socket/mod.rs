@@ -21,12 +21,12 @@ use std::{
 use zmtp::SocketType;
 use ztransport::{Endpoint, IntoEndpoint};
 
-pub use self::{builder::SocketBuilder, polled::Pollable};
 pub(crate) use self::{
     asynchronous::{Lend, poll_lent},
     driven::{Step, polled},
     turn::Turn,
 };
+pub use self::{builder::SocketBuilder, polled::Pollable};
 use crate::{
     CloseReport, Error, Monitor, Pattern, SocketStats,
     core::{Core, Use},
