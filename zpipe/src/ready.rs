@@ -179,7 +179,17 @@ impl ReadySet {
     ///
     /// The waker runs, and is dropped, as foreign code: see [`deferred`](crate::deferred).
     pub fn register(&mut self, waker: &Waker) -> bool {
-        self.inner.waiter.register_task(waker);
+        self.register_task(waker, false)
+    }
+
+    /// Like [`register`](Self::register), for a waker that runs nothing foreign itself, since it hands the tasks it wakes to
+    /// [`deferred`](crate::deferred): it is used at once, as [`register_direct`](Self::register_direct) says.
+    pub fn register_tasks(&mut self, waker: &Waker) -> bool {
+        self.register_task(waker, true)
+    }
+
+    fn register_task(&mut self, waker: &Waker, hands_over: bool) -> bool {
+        self.inner.waiter.register_task(waker, hands_over);
         let is_signalled = or_mutant!(!self.acquire_is_empty(), false);
         if is_signalled {
             self.inner.waiter.unregister_task();

@@ -46,6 +46,8 @@ struct Places {
     direct: Option<Waker>,
     /// Foreign, see [`deferred`]. Taken to be woken.
     task: Option<Waker>,
+    /// Unless it hands tasks over to [`deferred`] itself.
+    hands_over: bool,
     forward: Option<Notifier>,
 }
 
@@ -69,7 +71,8 @@ impl Waiter {
     }
 
     /// Announces a task. It must look for work *after* this call.
-    pub(crate) fn register_task(&self, waker: &Waker) {
+    pub(crate) fn register_task(&self, waker: &Waker, hands_over: bool) {
+        self.places.lock().hands_over = hands_over;
         self.announce(TASK, waker);
     }
 
@@ -157,6 +160,7 @@ impl Waiter {
         let mut places = self.places.lock();
         let direct = (woken & DIRECT != 0).then(|| places.direct.clone());
         let task = (woken & TASK != 0).then(|| places.task.take());
+        let hands_over = places.hands_over;
         let forward = (was_empty && waiting & FORWARD != 0).then(|| places.forward.clone());
         drop(places);
         if let Some(direct) = direct.flatten() {
@@ -165,8 +169,10 @@ impl Waiter {
         if let Some(to) = forward.flatten() {
             to.notify(Readiness::READABLE);
         }
-        if let Some(task) = task.flatten() {
-            or_mutant!(deferred::wake(task), task.wake());
+        match task.flatten() {
+            Some(task) if hands_over => task.wake(),
+            Some(task) => or_mutant!(deferred::wake(task), task.wake()),
+            None => {}
         }
     }
 

@@ -191,7 +191,7 @@ impl<S: State> Core<S> {
             input.give_back();
         }
         self.uncork();
-        let signalled = self.ready.register(&self.tasks.join(waker, place));
+        let signalled = self.ready.register_tasks(&self.tasks.join(waker, place));
         self.tasks_wait = true;
         if signalled {
             // The caller takes the signal in now, and it may be for another task.
