@@ -5,7 +5,7 @@ use std::{
     collections::HashMap,
     io,
     os::fd::{AsFd, BorrowedFd, OwnedFd},
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use rustix::{
@@ -84,8 +84,9 @@ impl<'a> Descriptors<'a> {
         deadline: Option<Instant>,
         mut report: impl FnMut(Event),
     ) -> io::Result<()> {
-        let left =
-            deadline.map(|deadline| timespec(deadline.saturating_duration_since(Instant::now())));
+        let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+        // A time that the system cannot count is for ever.
+        let left = left.and_then(|left| Timespec::try_from(left).ok());
         let mut room = self.room.borrow_mut();
         room.clear();
         // One more for the sockets.
@@ -134,11 +135,4 @@ fn flags(interest: Interest) -> epoll::EventFlags {
         flags |= epoll::EventFlags::OUT;
     }
     flags
-}
-
-fn timespec(duration: Duration) -> Timespec {
-    Timespec {
-        tv_sec: i64::try_from(duration.as_secs()).unwrap_or(i64::MAX),
-        tv_nsec: i64::from(duration.subsec_nanos()),
-    }
 }

@@ -15,6 +15,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use rustix::event::{PollFd, PollFlags, Timespec};
 use zpoll::{AddError, Events, Interest, PollItem, Poller, poll};
 use zsocket::{
     Context, Dealer, Error, Pair, Pub, Pull, Push, Rep, Req, Router, Socket, Sub, XPub, XSub,
@@ -50,6 +51,14 @@ fn found(poller: &mut Poller<'_>, timeout: Duration) -> Vec<(usize, Interest)> {
         .collect();
     found.sort_unstable_by_key(|(key, _)| *key);
     found
+}
+
+/// Whether a foreign loop finds the poller's descriptor readable within the time.
+fn is_readable(poller: &mut Poller<'_>, timeout: Duration) -> bool {
+    let fd = poller.fd().unwrap();
+    let mut fds = [PollFd::new(&fd, PollFlags::IN)];
+    let timeout = Timespec::try_from(timeout).unwrap();
+    rustix::event::poll(&mut fds, Some(&timeout)).unwrap() == 1
 }
 
 #[test]
@@ -428,16 +437,6 @@ fn descriptors_are_waited_for_beside_sockets() {
 
 #[test]
 fn a_foreign_loop_waits_for_the_pollers_descriptor() {
-    use rustix::event::{PollFd, PollFlags, Timespec};
-    fn is_readable(poller: &mut Poller<'_>, timeout: Duration) -> bool {
-        let fd = poller.fd().unwrap();
-        let mut fds = [PollFd::new(&fd, PollFlags::IN)];
-        let timeout = Timespec {
-            tv_sec: timeout.as_secs() as i64,
-            tv_nsec: timeout.subsec_nanos().into(),
-        };
-        rustix::event::poll(&mut fds, Some(&timeout)).unwrap() == 1
-    }
     for endpoint in TRANSPORTS {
         let context = Context::new();
         let (push, pull) = pipeline(&context, endpoint);
@@ -684,31 +683,21 @@ fn a_mandatory_rep_whose_requester_has_gone_can_send_and_be_told_so() {
 
 #[test]
 fn a_foreign_loop_hears_of_what_is_added_and_changed() {
-    use rustix::event::{PollFd, PollFlags, Timespec};
-    fn is_readable(poller: &mut Poller<'_>) -> bool {
-        let fd = poller.fd().unwrap();
-        let mut fds = [PollFd::new(&fd, PollFlags::IN)];
-        let now = Timespec {
-            tv_sec: 0,
-            tv_nsec: 0,
-        };
-        rustix::event::poll(&mut fds, Some(&now)).unwrap() == 1
-    }
     let context = Context::new();
     let (push, pull) = pipeline(&context, "inproc://loop");
     push.send("task").unwrap();
     assert_eq!(pull.readiness(Interest::RECV), Interest::RECV);
     let mut poller = Poller::new();
     poller.add(&push, 0, Interest::NONE).unwrap();
-    assert!(!is_readable(&mut poller) || now(&mut poller).is_empty());
-    assert!(!is_readable(&mut poller));
+    assert!(!is_readable(&mut poller, Duration::ZERO) || now(&mut poller).is_empty());
+    assert!(!is_readable(&mut poller, Duration::ZERO));
     poller.add(&pull, 1, Interest::RECV).unwrap();
-    assert!(is_readable(&mut poller));
+    assert!(is_readable(&mut poller, Duration::ZERO));
     pull.recv().unwrap();
     assert_eq!(now(&mut poller), []);
-    assert!(!is_readable(&mut poller));
+    assert!(!is_readable(&mut poller, Duration::ZERO));
     poller.modify(0, Interest::SEND).unwrap();
-    assert!(is_readable(&mut poller));
+    assert!(is_readable(&mut poller, Duration::ZERO));
 }
 
 #[test]
