@@ -197,7 +197,7 @@ impl<S: State> Core<S> {
         if !self.ready.is_empty() {
             self.process_signals();
         }
-        if self.has_more_to_take_in() || !self.offered.is_empty() {
+        if self.state.takes_in() && (self.has_more_to_take_in() || !self.offered.is_empty()) {
             self.take_in();
         }
         match self.ended {
@@ -355,7 +355,8 @@ impl<S: State> Drop for Core<S> {
         if self.process.is_forked() {
             return self.abandon();
         }
-        self.tell_of_end();
+        // Whoever watches finds out when it looks.
+        self.look_soon();
         self.drop_found();
         for letter in self.mailbox.take() {
             self.on_letter(letter);

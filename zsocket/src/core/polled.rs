@@ -59,16 +59,7 @@ impl<S: State> Core<S> {
     #[cold]
     fn tell_now(&mut self) {
         self.watched.armed = false;
-        if let Some(by) = &self.watched.by {
-            by.notify(Readiness::MAIL);
-        }
-    }
-
-    /// The socket is closed, which its poller finds out when it looks.
-    pub(super) fn tell_of_end(&self) {
-        if let Some(by) = &self.watched.by {
-            by.notify(Readiness::MAIL);
-        }
+        self.look_soon();
     }
 
     /// Which of these can be done now, in the sense that a call returns at once, be it with an error.
@@ -91,15 +82,14 @@ impl<S: State> Core<S> {
     }
 
     /// Whoever watches looks once more, after others.
-    fn look_soon(&self) {
+    pub(super) fn look_soon(&self) {
         if let Some(by) = &self.watched.by {
             by.notify(Readiness::MAIL);
         }
     }
 
     fn can_recv(&mut self) -> bool {
-        self.drop_unwanted();
-        if self.found.is_some() {
+        if self.keeps_message() {
             return true;
         }
         let found = self.finds_message() || self.look_for_input() && self.finds_message();
@@ -188,8 +178,20 @@ impl<S: State> Core<S> {
         true
     }
 
+    /// Whether something was found, and is kept for the call that asks for it. Patterns that take all that comes keep nothing,
+    /// and pay nothing for this.
+    #[inline]
+    pub(super) fn keeps_message(&mut self) -> bool {
+        if self.state.takes_all() || self.found.is_none() {
+            return false;
+        }
+        self.drop_unwanted();
+        self.found.is_some()
+    }
+
     /// The application may have cancelled the topic of what was found.
-    pub(super) fn drop_unwanted(&mut self) {
+    #[cold]
+    fn drop_unwanted(&mut self) {
         if let Some(Ok((message, _))) = &self.found
             && !self.state.still_wants(message)
         {

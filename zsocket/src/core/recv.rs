@@ -40,10 +40,7 @@ impl<S: State> Core<S> {
         note: impl FnOnce(At),
     ) -> Result<(), Refusal> {
         self.process()?;
-        if self.found.is_some() {
-            self.drop_unwanted();
-        }
-        let received = if self.found.is_some() {
+        let received = if self.keeps_message() {
             self.take_found(message).map(note)
         } else {
             self.take_in_message(message, then, note)

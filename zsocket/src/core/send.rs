@@ -39,7 +39,7 @@ impl<S: State> Core<S> {
     #[inline(always)]
     fn send_now(&mut self, message: &mut Outgoing<'_>, then: Then) -> Result<(), Refusal> {
         self.process()?;
-        if self.found.is_some() && self.state.takes_turns() {
+        if self.state.takes_turns() && self.found.is_some() {
             // What was found is received first.
             return Err(Refusal::WrongState);
         }
