@@ -16,6 +16,9 @@ impl Interest {
     pub const SEND: Self = Self(2);
     /// Both.
     pub const BOTH: Self = Self(3);
+    /// To learn that the socket has come to its end: that its context is shut down, so that every call fails. Whoever is
+    /// interested in something else is told anyway. It is for those who want nothing else of a socket for a while.
+    pub const END: Self = Self(4);
 
     /// Whether this has all of `other`.
     #[must_use]
@@ -53,10 +56,15 @@ impl BitOr for Interest {
 impl fmt::Debug for Interest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match (self.can_recv(), self.can_send()) {
+            (false, false) if self.contains(Self::END) => "END",
             (false, false) => "NONE",
             (true, false) => "RECV",
             (false, true) => "SEND",
             (true, true) => "BOTH",
-        })
+        })?;
+        if !self.is_none() && *self != Self::END && self.contains(Self::END) {
+            f.write_str(" | END")?;
+        }
+        Ok(())
     }
 }

@@ -81,6 +81,7 @@ mod context;
 mod core;
 mod diagnose;
 mod error;
+mod forwarded;
 mod interest;
 mod into_message;
 mod links;
@@ -104,6 +105,7 @@ pub use self::{
     context::{Context, ContextBuilder},
     diagnose::Finding,
     error::{Error, PeerLoss, SendError},
+    forwarded::{Budget, ForwardEnd, ForwardError, ForwardSide, Forwarded, Traffic},
     interest::Interest,
     into_message::IntoMessage,
     monitor::Monitor,
@@ -111,7 +113,7 @@ pub use self::{
     peer::{PeerId, PeerInfo, PeerStats},
     requester::{Requester, RequesterBuilder, RequesterStats, Ticket},
     responder::{Request, Responder, ResponderBuilder, ResponderStats, Stopped},
-    socket::{Pollable, Socket, SocketBuilder},
+    socket::{Capture, Pollable, Socket, SocketBuilder},
     stats::{Connections, Dropped, SocketStats},
     term_report::TermReport,
     types::{

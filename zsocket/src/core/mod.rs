@@ -5,6 +5,7 @@
 //! - this file takes in what happened meanwhile,
 //! - `peers` takes in who comes and goes, `introductions` tells the application about them,
 //! - `send`, `fan_out` and `recv` move messages, `wait` waits for what they lack,
+//! - `forward` takes messages out for another socket, and gives in those of others,
 //! - `polled` tells pollers what can be done without waiting,
 //! - `subscriptions` takes in what subscribers ask for, and tells publishers,
 //! - `options` sets and reads options,
@@ -23,6 +24,7 @@ mod departed;
 mod diagnosis;
 mod endpoints;
 mod fan_out;
+mod forward;
 mod introductions;
 mod options;
 mod outgoing;
@@ -41,7 +43,6 @@ use zpipe::{
 };
 use ztransport::{Alarm, Endpoint, InputPoll, Letter, SocketHandle, Subscriptions};
 
-pub(crate) use self::attachments::Use;
 use self::{
     attachments::Attachments,
     departed::Departed,
@@ -50,6 +51,7 @@ use self::{
     peers::Standby,
     polled::{Found, Watched},
 };
+pub(crate) use self::{attachments::Use, forward::Given};
 use crate::{
     Error, PeerLoss,
     context::Shared,
@@ -113,6 +115,8 @@ pub(crate) struct Core<S: State> {
     /// What [`Refusal::PeerLost`] is about.
     loss: PeerLoss,
     watched: Watched,
+    /// Whom the message is for that another socket could not forward for want of room.
+    awaited: Option<At>,
     found: Option<Found>,
     stats: SocketStats,
     traces: Traces,
@@ -179,6 +183,7 @@ impl<S: State> Core<S> {
             process: Process::current(),
             loss: PeerLoss::Gone,
             watched: Watched::default(),
+            awaited: None,
             found: None,
             stats: SocketStats::default(),
             traces: Traces::default(),

@@ -205,7 +205,7 @@ impl<S: State> Core<S> {
         matches!(self.found, Some(Ok(_)))
     }
 
-    fn can_send(&mut self) -> bool {
+    pub(super) fn can_send(&mut self) -> bool {
         match self.state.route(None) {
             // Of those that take turns the application has to receive what was found first.
             _ if self.found.is_some() && self.state.takes_turns() => false,
@@ -218,11 +218,19 @@ impl<S: State> Core<S> {
             // Nobody is known to be full.
             Ok(Route::Many(Otherwise::Wait)) => self.links.all_have_room(),
             Ok(_) => true,
+            Err(Refusal::NoRoutingId) if self.awaited.is_some() => self.has_room_for_awaited(),
             // Where to is only known with the message, which would be dropped, or go where there is room.
             Err(Refusal::NoRoutingId) => !self.state.is_mandatory() || self.has_room_somewhere(),
             Err(Refusal::WrongState | Refusal::NotSupported) => false,
             Err(_) => true,
         }
+    }
+
+    /// Whether the peer has room, or is gone, for which a forwarded message waits.
+    pub(super) fn has_room_for_awaited(&mut self) -> bool {
+        let Some(at) = self.awaited else { return true };
+        let slot = self.links.at(at);
+        slot.is_none_or(|slot| slot.link.writer.is_closed()) || self.has_room_at(at.place)
     }
 
     fn has_room_somewhere(&mut self) -> bool {

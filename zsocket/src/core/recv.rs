@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// So many messages in a row may be answers to the one received before.
-const ANSWERS: u64 = 16;
+pub(super) const ANSWERS: u64 = 16;
 
 impl<S: State> Core<S> {
     /// Receives into `message` if there is something now, or, if the caller is going to wait anyway, so

@@ -3,6 +3,7 @@
 mod asynchronous;
 mod builder;
 mod driven;
+mod forward;
 mod options;
 mod peers;
 mod polled;
@@ -26,7 +27,7 @@ pub(crate) use self::{
     driven::{Step, polled},
     turn::Turn,
 };
-pub use self::{builder::SocketBuilder, polled::Pollable};
+pub use self::{builder::SocketBuilder, forward::Capture, polled::Pollable};
 use crate::{
     CloseReport, Error, Monitor, Pattern, SocketStats,
     core::{Core, Use},

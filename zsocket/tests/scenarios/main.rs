@@ -19,6 +19,7 @@ mod diagnose;
 mod endpoints;
 mod executors;
 mod foreign;
+mod forward;
 mod futures;
 mod heartbeat;
 mod high_water;

@@ -1,0 +1,138 @@
+//! The two halves of forwarding a message from one socket to another: taking it out here, and giving it in there.
+
+use zmtp::{Frame, Message};
+
+use super::{Core, Then, recv::ANSWERS};
+use crate::{
+    error::Refusal,
+    pattern::{At, Route, State},
+};
+
+/// What became of a message that was to be forwarded.
+pub(crate) enum Given {
+    /// It is sent.
+    Sent,
+    /// There is no room for it.
+    Full,
+    /// It names a peer that is not there. It was dropped and counted.
+    Unroutable,
+    /// The pattern can never send it.
+    Unsendable,
+}
+
+impl<S: State> Core<S> {
+    // ---- Source ----
+
+    /// Receives a message, which counts unless it is [put back](Self::put_back).
+    #[inline]
+    pub(crate) fn take_for_another(&mut self, message: &mut Message) -> Result<At, Refusal> {
+        self.process()?;
+        let from = if self.found.is_some() {
+            self.take_found(message)?
+        } else {
+            let mut from = At { place: 0, id: 0 };
+            let taken = self.take_in_message(message, Then::Return, |at| from = at);
+            match taken {
+                Err(Refusal::WouldBlock) if self.look_for_input() => {
+                    self.take_in_message(message, Then::Return, |at| from = at)?;
+                }
+                done => done?,
+            }
+            from
+        };
+        self.stats.messages_received += 1;
+        self.answers_until = self.stats.messages_sent + ANSWERS;
+        Ok(from)
+    }
+
+    /// The message is received by the next call.
+    #[cold]
+    pub(crate) fn put_back(&mut self, message: Message, from: At) {
+        self.stats.messages_received -= 1;
+        self.found = Some(Ok((message, from)));
+    }
+
+    /// The next call fails like this.
+    #[cold]
+    pub(crate) fn put_back_refusal(&mut self, refusal: Refusal) {
+        self.found = Some(Err(refusal));
+    }
+
+    /// A message that no socket of the other type can send.
+    pub(crate) fn note_unexpected(&mut self) {
+        self.stats.dropped.unexpected += 1;
+    }
+
+    /// Nothing more is forwarded now: has what this thread has gathered written.
+    pub(crate) fn end_forwarding(&mut self) {
+        self.uncork();
+    }
+
+    // ---- Destination ----
+
+    /// Whether a message would have room now. Otherwise that is announced, as for a poller.
+    pub(crate) fn takes_another(&mut self) -> Result<bool, Refusal> {
+        self.process()?;
+        if self.state.route(None) == Err(Refusal::NotSupported) {
+            return Err(Refusal::NotSupported);
+        }
+        Ok(self.may_give())
+    }
+
+    /// Where the message says where it goes, that is found out with it: it may be for nobody, and then must not wait.
+    #[inline]
+    fn may_give(&mut self) -> bool {
+        if self.state.takes_head() {
+            self.has_room_for_awaited()
+        } else {
+            self.can_send()
+        }
+    }
+
+    /// Sends the message, and says whether there is room for another one.
+    #[inline]
+    pub(crate) fn give(&mut self, message: &mut Message) -> Result<(Given, bool), Refusal> {
+        match self.try_send(message, Then::Return) {
+            Ok(()) => {
+                self.awaited = None;
+                Ok((Given::Sent, self.may_give()))
+            }
+            Err(refusal) => self.not_given(message, refusal),
+        }
+    }
+
+    #[cold]
+    fn not_given(
+        &mut self,
+        message: &mut Message,
+        refusal: Refusal,
+    ) -> Result<(Given, bool), Refusal> {
+        match refusal {
+            Refusal::WouldBlock | Refusal::WrongState | Refusal::Again => {
+                self.awaited = match self.state.route(message_head(message)) {
+                    Ok(Route::One(at, _) | Route::Bytes(at, _)) if self.state.takes_head() => {
+                        Some(at)
+                    }
+                    _ => None,
+                };
+                Ok((Given::Full, false))
+            }
+            Refusal::Unroutable => {
+                self.awaited = None;
+                self.note_nobody(message_head(message));
+                self.drop_bodies(message);
+                Ok((Given::Unroutable, self.may_give()))
+            }
+            Refusal::NoRoutingId | Refusal::TopicTooLong => {
+                self.drop_bodies(message);
+                Ok((Given::Unsendable, self.may_give()))
+            }
+            other => Err(other),
+        }
+    }
+}
+
+/// The first frame, if others follow.
+fn message_head(message: &Message) -> Option<&Frame> {
+    message.first().filter(|_| message.len() > 1)
+}
