@@ -120,6 +120,16 @@ unsafe extern "C" {
     /// Waits for events for `timeout` milliseconds, −1 for ever; the number of items with one.
     pub fn zmq_poll(items: *mut zmq_pollitem_t, nitems: c_int, timeout: c_long) -> c_int;
 
+    /// Forwards between two sockets, with copies for a third one, until the context is shut down; then −1.
+    pub fn zmq_proxy(frontend: *mut c_void, backend: *mut c_void, capture: *mut c_void) -> c_int;
+    /// Likewise, and obeys what comes in on a control socket; 0 when that was to terminate.
+    pub fn zmq_proxy_steerable(
+        frontend: *mut c_void,
+        backend: *mut c_void,
+        capture: *mut c_void,
+        control: *mut c_void,
+    ) -> c_int;
+
     /// A CURVE key pair as Z85 text, 41 bytes each with the final NUL.
     pub fn zmq_curve_keypair(public: *mut c_char, secret: *mut c_char) -> c_int;
 }

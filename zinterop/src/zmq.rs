@@ -9,6 +9,7 @@ mod error;
 mod monitor;
 mod msg;
 mod poll;
+mod proxy;
 mod socket;
 
 pub use context::{Context, curve_keypair, has, version};
@@ -16,5 +17,6 @@ pub use error::Error;
 pub use monitor::{Monitor, MonitorEvent};
 pub use msg::Msg;
 pub use poll::{PollItem, poll};
+pub use proxy::{proxy, proxy_steerable};
 pub use socket::Socket;
 pub(crate) use socket::millis;
