@@ -18,6 +18,7 @@
 
 mod libzmq;
 mod ours;
+pub mod proxied;
 pub mod shapes;
 
 use std::fmt;

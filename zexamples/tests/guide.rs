@@ -32,6 +32,9 @@ const TASKVENT: &str = env!("CARGO_BIN_EXE_taskvent");
 const TASKWORK: &str = env!("CARGO_BIN_EXE_taskwork");
 const TASKSINK: &str = env!("CARGO_BIN_EXE_tasksink");
 const ZEROCOPY: &str = env!("CARGO_BIN_EXE_zerocopy");
+const RRBROKER: &str = env!("CARGO_BIN_EXE_rrbroker");
+const MSGQUEUE: &str = env!("CARGO_BIN_EXE_msgqueue");
+const WUPROXY: &str = env!("CARGO_BIN_EXE_wuproxy");
 
 #[test]
 fn a_signal_goes_through_three_threads() {
@@ -181,4 +184,43 @@ fn work(tasks: &str, results: &str, is_over: &AtomicBool) -> u32 {
         }
     }
     worked
+}
+
+#[test]
+fn brokers_serve_clients_and_workers_of_libzmq() {
+    for program in [RRBROKER, MSGQUEUE] {
+        let broker = start(program, &[ANYWHERE, ANYWHERE]);
+        let clients = broker.answer("Clients at").unwrap();
+        let workers = broker.answer("Workers at").unwrap();
+        let context = zmq::Context::new();
+        let client = context.socket(socket_type::REQ).unwrap();
+        client.connect(&clients).unwrap();
+        let worker = context.socket(socket_type::REP).unwrap();
+        worker.connect(&workers).unwrap();
+        for _ in 0..100 {
+            client.send(&[b"Hello"]).unwrap();
+            assert_eq!(worker.recv_timeout(PATIENCE).unwrap(), [b"Hello"]);
+            worker.send(&[b"World"]).unwrap();
+            assert_eq!(client.recv_timeout(PATIENCE).unwrap(), [b"World"]);
+        }
+    }
+}
+
+#[test]
+fn a_weather_proxy_takes_updates_of_libzmq_to_its_subscribers() {
+    let context = zmq::Context::new();
+    let publisher = context.socket(socket_type::XPUB).unwrap();
+    let inner = publisher.bind(ANYWHERE).unwrap();
+    let proxy = start(WUPROXY, &[&inner, ANYWHERE]);
+    let outer = proxy.answer("Subscribers at").unwrap();
+    let subscriber = context.socket(socket_type::SUB).unwrap();
+    subscriber.connect(&outer).unwrap();
+    subscriber.set_bytes(opt::SUBSCRIBE, b"10001").unwrap();
+    let subscription = publisher.recv_timeout(PATIENCE).unwrap();
+    assert_eq!(subscription, [b"\x0110001"]);
+    for _ in 0..100 {
+        publisher.send(&[b"20002 0 0"]).unwrap();
+        publisher.send(&[b"10001 20 60"]).unwrap();
+        assert_eq!(subscriber.recv_timeout(PATIENCE).unwrap(), [b"10001 20 60"]);
+    }
 }
