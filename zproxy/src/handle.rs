@@ -81,9 +81,13 @@ impl ProxyHandle {
     }
 
     fn order(&self, change: impl FnOnce(&mut Shared)) {
-        let mut shared = self.0.lock();
-        change(&mut shared);
-        if let Some(waker) = &shared.waker {
+        let waker = {
+            let mut shared = self.0.lock();
+            change(&mut shared);
+            shared.waker.clone()
+        };
+        // That may be a system call.
+        if let Some(waker) = waker {
             waker.wake();
         }
     }

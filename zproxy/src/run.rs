@@ -55,28 +55,35 @@ struct Ways {
 impl<F: Pattern, B: Pattern, K: CanControl> Work<'_, F, B, K> {
     /// Forwards until the end.
     pub(crate) fn run(&self) -> Result<Ended, Error> {
-        match self.forward_all() {
+        let poller = Poller::new();
+        let _running = self.handle.begin(poller.waker());
+        let mut statistics = ProxyStatistics::default();
+        let result = self.forward_all(poller, &mut statistics);
+        // What was done in the round that was the last counts, too.
+        self.handle.report(&statistics);
+        match result {
             Err(Stop::Ended(ended)) => Ok(ended),
             Err(Stop::Failed(error)) => Err(error),
             Ok(never) => match never {},
         }
     }
 
-    fn forward_all(&self) -> Result<Infallible, Stop> {
-        let mut poller = Poller::new();
-        let _running = self.handle.begin(poller.waker());
+    fn forward_all<'p>(
+        &'p self,
+        mut poller: Poller<'p>,
+        statistics: &mut ProxyStatistics,
+    ) -> Result<Infallible, Stop> {
         let ways = self.ways()?;
         // What is wanted of the two sockets, as the poller knows it.
         let mut wanted = [Interest::END; 2];
         self.register(&mut poller, ways)?;
         let mut events = Events::new();
-        let mut statistics = ProxyStatistics::default();
         loop {
-            self.obey_control(&statistics)?;
-            let wants = match self.handle.report(&statistics) {
+            self.obey_control(statistics)?;
+            let wants = match self.handle.report(statistics) {
                 Orders::Terminate => return Err(Stop::Ended(Ended::ByHandle)),
                 Orders::Pause => [Interest::END; 2],
-                Orders::Forward => match self.forward_some(ways, &mut statistics)? {
+                Orders::Forward => match self.forward_some(ways, statistics)? {
                     Some(wants) => wants,
                     // There is more, but orders first.
                     None => continue,
@@ -88,7 +95,7 @@ impl<F: Pattern, B: Pattern, K: CanControl> Work<'_, F, B, K> {
                 }
             }
             wanted = wants;
-            self.handle.report(&statistics);
+            self.handle.report(statistics);
             poller.wait(&mut events, None).map_err(Error::Wait)?;
             if events.is_empty() && !events.is_woken() {
                 return Err(Error::OnIoThread.into());

@@ -34,11 +34,12 @@ fn a_capture_gets_each_message_of_both_directions_whole() {
             let answered = spy.recv_timeout(PATIENCE).unwrap();
             assert_eq!(answered, Message::from([&asked[0][..], b"", body]));
         }
-        let statistics = proxy.handle().statistics();
+        let handle = proxy.handle().clone();
+        handle.terminate();
+        proxy.join().unwrap();
+        let statistics = handle.statistics();
         assert_eq!(statistics.captured.messages, 4);
         assert_eq!(statistics.capture_dropped, 0);
-        proxy.handle().terminate();
-        proxy.join().unwrap();
     }
 }
 

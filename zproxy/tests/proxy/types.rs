@@ -7,14 +7,14 @@ use std::{
     thread,
 };
 
-use zproxy::{Error, Proxy};
+use zproxy::{Ended, Error, Proxy};
 use zsocket::{
-    Context, Dealer, Frame, Message, Pair, Pub, Pull, Push, Rep, Req, Router, Stream, Sub, XPub,
-    XSub,
+    CanReceive, CanSend, Context, Dealer, Frame, Message, Pair, Pub, Pull, Push, Rep, Req, Router,
+    Stream, Sub, TypedPattern, XPub, XSub,
 };
 
 use crate::support::{
-    PATIENCE, TRANSPORTS, anywhere, bound, connected, eventually, is_silent, proxy_of,
+    PATIENCE, TRANSPORTS, anywhere, bound, connected, eventually, is_silent, proxy_of, to_backend,
 };
 
 #[test]
@@ -31,11 +31,14 @@ fn router_and_dealer_are_a_broker() {
             worker.send("answer").unwrap();
             assert_eq!(client.recv_timeout(PATIENCE).unwrap()[0], "answer");
         }
-        let statistics = proxy.handle().statistics();
-        assert_eq!(statistics.to_backend.sent.messages, 100);
-        assert_eq!(statistics.to_backend.received, statistics.to_backend.sent);
-        proxy.handle().terminate();
+        let handle = proxy.handle().clone();
+        handle.terminate();
         proxy.join().unwrap();
+        let statistics = handle.statistics();
+        for direction in [statistics.to_backend, statistics.to_frontend] {
+            assert_eq!(direction.sent.messages, 100);
+            assert_eq!(direction.received, direction.sent);
+        }
     }
 }
 
@@ -183,26 +186,58 @@ fn rep_and_req_take_their_turns() {
     }
 }
 
-#[test]
-fn one_socket_in_both_places_is_an_echo() {
+/// A socket of this type that sends back whatever comes, and one that talks to it.
+fn echoes<E: TypedPattern + CanSend + CanReceive, C: TypedPattern + CanSend + CanReceive>() {
     for transport in TRANSPORTS {
         let context = Context::new();
-        let (socket, endpoint) = bound::<Router>(&context, &anywhere(transport, "echo"));
-        let client = connected::<Dealer>(&context, &endpoint);
-        let to_end = client.monitor();
+        let (socket, endpoint) = bound::<E>(&context, &anywhere(transport, "echo"));
+        let (control, steer) = bound::<Pair>(&context, "inproc://control");
+        let client = connected::<C>(&context, &endpoint);
+        let steering = connected::<Pair>(&context, &steer);
         let proxy = thread::spawn(move || {
             let proxy = Proxy::new(&socket, &socket);
-            proxy.run()
+            proxy.control(control).run()
         });
         for round in 0..50 {
             client.send(["echo", &round.to_string()]).unwrap();
             let echo = client.recv_timeout(PATIENCE).unwrap();
             assert_eq!(echo, Message::from(["echo", &round.to_string()]));
         }
-        drop(to_end);
-        context.shutdown();
-        proxy.join().unwrap().unwrap();
+        steering.send("TERMINATE").unwrap();
+        assert_eq!(proxy.join().unwrap().unwrap(), Ended::ByControl);
     }
+}
+
+#[test]
+fn one_socket_in_both_places_is_an_echo() {
+    echoes::<Router, Dealer>();
+    echoes::<Rep, Req>();
+    echoes::<Dealer, Dealer>();
+    echoes::<Pair, Pair>();
+}
+
+#[test]
+fn messages_that_are_filtered_out_are_waited_past() {
+    let context = Context::new();
+    let (frontend, front) = bound::<Sub>(&context, "tcp://127.0.0.1:*");
+    frontend.subscribe("").unwrap();
+    let publisher = connected::<Pub>(&context, &front);
+    publisher.wait_subscribed("", 1, PATIENCE).unwrap();
+    publisher.send("unwanted").unwrap();
+    eventually("it has come in", || frontend.stats().queued_in == 1);
+    frontend.unsubscribe("").unwrap();
+    frontend.subscribe("wanted").unwrap();
+    publisher.wait_subscribed("wanted", 1, PATIENCE).unwrap();
+    let (backend, back) = bound::<Push>(&context, "tcp://127.0.0.1:*");
+    let proxy = Proxy::new(frontend, backend).spawn().unwrap();
+    let pull = connected::<Pull>(&context, &back);
+    assert!(is_silent(&pull));
+    publisher.send("wanted").unwrap();
+    assert_eq!(pull.recv_timeout(PATIENCE).unwrap()[0], "wanted");
+    let handle = proxy.handle().clone();
+    handle.terminate();
+    assert_eq!(proxy.join().unwrap(), Ended::ByHandle);
+    assert_eq!(to_backend(&handle), 1);
 }
 
 #[test]
@@ -274,12 +309,11 @@ fn whole_messages_go_between_contexts_and_transports() {
     for n in 0..MESSAGES {
         assert_eq!(pull.recv_timeout(PATIENCE).unwrap(), message(n), "{n}");
     }
-    let statistics = proxy.handle().statistics();
     let bytes: usize = (0..MESSAGES).map(|n| message(n).byte_len()).sum();
     eventually("all is counted", || {
         proxy.handle().statistics().to_backend.sent.bytes == bytes as u64
     });
-    assert_eq!(statistics.to_frontend, Default::default());
+    assert_eq!(proxy.handle().statistics().to_frontend, Default::default());
     drop(sender.join().unwrap());
     proxy.handle().terminate();
     proxy.join().unwrap();

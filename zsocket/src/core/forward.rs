@@ -70,6 +70,12 @@ impl<S: State> Core<S> {
 
     // ---- Destination ----
 
+    /// Whether it is this socket's turn to receive, so that whoever sends back what comes in here has to take that first.
+    #[cold]
+    pub(crate) fn has_to_receive(&self) -> bool {
+        self.state.takes_turns() && (self.found.is_some() || self.state.source().is_ok())
+    }
+
     /// Whether a message would have room now. Otherwise that is announced, as for a poller.
     pub(crate) fn takes_another(&mut self) -> Result<bool, Refusal> {
         self.process()?;

@@ -178,11 +178,11 @@ impl<S: State> Core<S> {
         true
     }
 
-    /// Whether something was found, and is kept for the call that asks for it. Patterns that take all that comes keep nothing,
-    /// and pay nothing for this.
+    /// Whether something was found, and is kept for the call that asks for it. Pollers leave what patterns that take all have
+    /// where it is, but what could not be forwarded is kept for them, too.
     #[inline]
     pub(super) fn keeps_message(&mut self) -> bool {
-        if self.state.takes_all() || self.found.is_none() {
+        if self.found.is_none() {
             return false;
         }
         self.drop_unwanted();

@@ -152,12 +152,14 @@ impl<P: Pattern> Socket<P> {
         done: &mut Forwarded,
     ) -> Result<ForwardEnd, (ForwardSide, Refusal)> {
         let at_destination = |refusal| (ForwardSide::Destination, refusal);
+        let is_echo = address(self) == address(to);
         let mut has_room = to.with_core(Core::takes_another).map_err(at_destination)?;
         let mut message = Message::new();
         while done.received.messages < budget.messages.max(1)
             && done.received.bytes < budget.bytes.max(1)
         {
-            if !has_room {
+            // A REP that answers itself may send when it has received.
+            if !has_room && !(is_echo && self.with_core(|core| core.has_to_receive())) {
                 return Ok(ForwardEnd::Full);
             }
             let captures = match capture {

@@ -2,7 +2,7 @@
 
 use zsocket::{
     Budget, Context, Dealer, Error, ForwardEnd, ForwardSide, Interest, Message, Pair, Pull, Push,
-    Router, Sub, XPub, XSub,
+    Rep, Req, Router, Sub, XPub, XSub,
 };
 
 use crate::support::PATIENCE;
@@ -43,9 +43,18 @@ fn a_message_without_room_stays_and_is_the_next_to_be_received() {
         assert_eq!(pull.recv_timeout(PATIENCE).unwrap()[0], [n][..]);
     }
     let forwarded = from.forward_to(&to, Budget::default()).unwrap();
-    assert_eq!(forwarded.end, ForwardEnd::Empty);
+    // It is full again, so nobody looks whether there is more.
+    assert_eq!(
+        (forwarded.end, forwarded.sent.messages),
+        (ForwardEnd::Full, 2)
+    );
     assert_eq!(pull.recv_timeout(PATIENCE).unwrap()[0], [3][..]);
     assert_eq!(pull.recv_timeout(PATIENCE).unwrap()[0], [4][..]);
+    let forwarded = from.forward_to(&to, Budget::default()).unwrap();
+    assert_eq!(
+        (forwarded.end, forwarded.received.messages),
+        (ForwardEnd::Empty, 0)
+    );
     assert_eq!(from.stats().messages_received, 5);
 }
 
@@ -199,4 +208,37 @@ fn who_wants_nothing_else_is_told_of_the_end() {
     assert_eq!(pull.readiness(Interest::END), Interest::NONE);
     context.shutdown();
     assert_eq!(pull.readiness(Interest::END), Interest::END);
+}
+
+#[test]
+fn a_socket_that_takes_turns_may_answer_itself() {
+    let context = Context::new();
+    let echo = context.socket::<Rep>().unwrap();
+    echo.bind("inproc://echo").unwrap();
+    let forwarded = echo.forward_to(&echo, Budget::default()).unwrap();
+    assert_eq!(forwarded.end, ForwardEnd::Empty);
+    let clients = [(); 3].map(|()| context.socket::<Req>().unwrap());
+    for client in &clients {
+        client.connect("inproc://echo").unwrap();
+        client.send("question").unwrap();
+    }
+    // A poller has found the first one.
+    assert_eq!(echo.readiness(Interest::BOTH), Interest::RECV);
+    let forwarded = echo.forward_to(&echo, Budget::default()).unwrap();
+    assert_eq!(
+        (forwarded.end, forwarded.sent.messages),
+        (ForwardEnd::Empty, 3)
+    );
+    for client in &clients {
+        assert_eq!(client.recv_timeout(PATIENCE).unwrap()[0], "question");
+    }
+    // A request that the application has taken is its own to answer.
+    clients[0].send("question").unwrap();
+    clients[1].send("question").unwrap();
+    echo.recv_timeout(PATIENCE).unwrap();
+    let forwarded = echo.forward_to(&echo, Budget::default()).unwrap();
+    assert_eq!(forwarded.received.messages, 0);
+    echo.send("answer").unwrap();
+    let forwarded = echo.forward_to(&echo, Budget::default()).unwrap();
+    assert_eq!(forwarded.sent.messages, 1);
 }
