@@ -2,7 +2,7 @@
 
 use std::{thread, time::Duration};
 
-use zproxy::{Ended, Proxy, ProxyHandle, ProxyThread};
+use zproxy::{Ended, Proxy, ProxyHandle, ProxyThread, Role};
 use zsocket::{Context, Message, Pair, Pub, Pull, Push, Rep, Req, Socket, Sub};
 
 use crate::support::{
@@ -178,9 +178,11 @@ fn a_sub_hears_commands() {
     assert_eq!(proxy.join().unwrap(), Ended::ByControl);
 }
 
+const SHUT_DOWN: Ended = Ended::ContextShutDown(Role::Frontend);
+
 #[test]
 fn commands_are_obeyed_with_a_blocked_backend_and_a_blocked_capture() {
-    for by_control in [false, true] {
+    for by in [Ended::ByHandle, Ended::ByControl, SHUT_DOWN] {
         let context = Context::new();
         let frontend = context.socket::<Pull>().unwrap();
         limit(&frontend, 2);
@@ -210,12 +212,17 @@ fn commands_are_obeyed_with_a_blocked_backend_and_a_blocked_capture() {
         assert_eq!(handle.statistics().capture_dropped, sent);
         steering.send("STATISTICS").unwrap();
         assert_eq!(numbers(&steering.recv_timeout(PATIENCE).unwrap())[6], sent);
-        if by_control {
-            steering.send("TERMINATE").unwrap();
-            assert_eq!(proxy.join().unwrap(), Ended::ByControl);
+        match by {
+            Ended::ByHandle => handle.terminate(),
+            Ended::ByControl => steering.send("TERMINATE").unwrap(),
+            _ => context.shutdown(),
+        }
+        let ended = proxy.join().unwrap();
+        if by == SHUT_DOWN {
+            // Whichever of its sockets has heard of that first.
+            assert!(matches!(ended, Ended::ContextShutDown(_)), "{ended}");
         } else {
-            handle.terminate();
-            assert_eq!(proxy.join().unwrap(), Ended::ByHandle);
+            assert_eq!(ended, by);
         }
     }
 }

@@ -3,9 +3,7 @@
 use std::thread;
 
 use zproxy::{Ended, Error, Proxy, Role, proxy};
-use zsocket::{
-    Bytes, Context, Dealer, Message, Pair, Pub, Pull, Push, Rep, Req, Router, Socket,
-};
+use zsocket::{Bytes, Context, Dealer, Message, Pair, Pub, Pull, Push, Rep, Req, Router, Socket};
 
 use crate::support::{PATIENCE, bound, connected, eventually, is_silent, limit, to_backend};
 
@@ -128,10 +126,7 @@ fn the_last_round_counts() {
     client.send(Message::from(message)).unwrap();
     let proxy = Proxy::new(frontend, backend);
     let handle = proxy.handle();
-    assert_eq!(
-        proxy.run().unwrap(),
-        Ended::ContextShutDown(Role::Backend)
-    );
+    assert_eq!(proxy.run().unwrap(), Ended::ContextShutDown(Role::Backend));
     assert_eq!(handle.statistics().to_backend.received.messages, 1);
     drop(client);
 }
@@ -153,7 +148,9 @@ fn a_proxy_that_ends_keeps_nothing_back() {
     worker.connect(&back).unwrap();
     let client = connected::<Dealer>(&context, &front);
     for n in 0..24_u32 {
-        client.send([&b"worker"[..], &n.to_be_bytes(), b"end"]).unwrap();
+        client
+            .send([&b"worker"[..], &n.to_be_bytes(), b"end"])
+            .unwrap();
     }
     let mut numbers = 0_u32..;
     let mut is_next = |message: Message| {

@@ -245,7 +245,10 @@ fn a_capture_for_many_drops_for_those_who_do_not_read() {
         assert_eq!(pull.recv_timeout(PATIENCE).unwrap()[0], n.to_be_bytes()[..]);
     }
     for n in 0..4_u32 {
-        assert_eq!(sleeper.recv_timeout(PATIENCE).unwrap()[0], n.to_be_bytes()[..]);
+        assert_eq!(
+            sleeper.recv_timeout(PATIENCE).unwrap()[0],
+            n.to_be_bytes()[..]
+        );
     }
     proxy.handle().terminate();
     proxy.join().unwrap();

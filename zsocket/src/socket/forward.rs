@@ -56,6 +56,9 @@ impl<P: Pattern> Socket<P> {
     /// go on as with [`recv`](Self::recv) and [`send`](Self::send). The two may be of different contexts. Small bodies are copied,
     /// large ones are handed over; no memory is allocated for each message. If both are the same socket, it is an echo.
     ///
+    /// Of a mandatory ROUTER, and of a STREAM, one peer may be full while others have room. A message for it then makes the
+    /// whole socket count as full, also for pollers, until that peer has room or is gone: none overtakes another.
+    ///
     /// A message that names a peer which is not there, to a STREAM or a mandatory ROUTER, is dropped and counted
     /// ([`Dropped::no_peer`](crate::Dropped::no_peer)). One that the other type can never send, such as a single frame for a
     /// ROUTER, is dropped and counted here ([`Dropped::unexpected`](crate::Dropped::unexpected)). A client that has
