@@ -17,6 +17,18 @@ use crate::support::{
     to_backend,
 };
 
+/// Runs a proxy on a thread, and says which.
+fn run<T: Send + 'static>(
+    proxy: impl FnOnce() -> T + Send + 'static,
+) -> (rustix::thread::Pid, thread::JoinHandle<T>) {
+    let (tell, told) = mpsc::channel();
+    let thread = thread::spawn(move || {
+        tell.send(rustix::thread::gettid()).unwrap();
+        proxy()
+    });
+    (told.recv().unwrap(), thread)
+}
+
 /// Processor time that a thread of this process uses in half a second, in ticks of the system, of which there are 50 then.
 fn ticks_used(thread: rustix::thread::Pid) -> u64 {
     let path = format!("/proc/self/task/{}/stat", thread.as_raw_nonzero());
@@ -111,12 +123,7 @@ fn a_proxy_that_waits_uses_no_processor() {
     let mut idle = TcpStream::connect(address).unwrap();
     let proxy = Proxy::new(frontend, backend);
     let handle = proxy.handle();
-    let (tell, told) = mpsc::channel();
-    let thread = thread::spawn(move || {
-        tell.send(rustix::thread::gettid()).unwrap();
-        proxy.run().unwrap()
-    });
-    let proxy = told.recv().unwrap();
+    let (proxy, thread) = run(move || proxy.run().unwrap());
     // Their notices, then what tells them apart.
     let peers = [(); 2].map(|()| worker.recv_timeout(PATIENCE).unwrap());
     full.write_all(b"full").unwrap();
@@ -205,11 +212,12 @@ fn marks_bound_what_is_on_its_way_to_a_slow_subscriber() {
     subscriber.subscribe("").unwrap();
     let steering = connected::<Req>(&context, &steer);
     let proxy = Proxy::new(frontend, backend).control(control);
-    let proxy = proxy.spawn().unwrap();
+    let (proxy, thread) = run(move || proxy.run().unwrap());
     assert_eq!(publisher.recv_timeout(PATIENCE).unwrap()[0], "\u{1}");
     // Over inproc a connection holds what both marks allow. One more has found no room for all, and waits to be sent.
     let sent = fill(&publisher, b"update");
     assert!((40..=41).contains(&sent), "{sent}");
+    assert!(ticks_used(proxy) <= 2);
     // Commands are obeyed meanwhile.
     for command in ["STATISTICS", "PAUSE", "STATISTICS", "RESUME"] {
         steering.send(command).unwrap();
@@ -220,7 +228,7 @@ fn marks_bound_what_is_on_its_way_to_a_slow_subscriber() {
     }
     assert!(is_silent(&subscriber));
     steering.send("TERMINATE").unwrap();
-    assert_eq!(proxy.join().unwrap(), Ended::ByControl);
+    assert_eq!(thread.join().unwrap(), Ended::ByControl);
 }
 
 #[test]

@@ -27,7 +27,7 @@ impl<S: State> Core<S> {
     #[inline]
     pub(crate) fn take_for_another(&mut self, message: &mut Message) -> Result<At, Refusal> {
         self.process()?;
-        let from = if self.found.is_some() {
+        let from = if self.keeps_message() {
             self.take_found(message)?
         } else {
             let mut from = At { place: 0, id: 0 };

@@ -1,8 +1,8 @@
 //! Messages from one socket to another, without a program in between.
 
 use zsocket::{
-    Budget, Context, Dealer, Error, ForwardEnd, ForwardSide, Interest, Message, Pair, Pull, Push,
-    Rep, Req, Router, Sub, XPub, XSub,
+    Budget, Context, Dealer, Error, ForwardEnd, ForwardSide, Interest, Message, Pair, Pub, Pull,
+    Push, Rep, Req, Router, Sub, XPub, XSub,
 };
 
 use crate::support::PATIENCE;
@@ -241,4 +241,28 @@ fn a_socket_that_takes_turns_may_answer_itself() {
     echo.send("answer").unwrap();
     let forwarded = echo.forward_to(&echo, Budget::default()).unwrap();
     assert_eq!(forwarded.sent.messages, 1);
+}
+
+#[test]
+fn what_a_poller_has_found_and_nobody_wants_any_more_is_not_forwarded() {
+    let context = Context::new();
+    let from = context.socket::<Sub>().unwrap();
+    from.bind("inproc://from").unwrap();
+    from.subscribe("").unwrap();
+    let publisher = context.socket::<Pub>().unwrap();
+    publisher.connect("inproc://from").unwrap();
+    publisher.wait_subscribed("", 1, PATIENCE).unwrap();
+    let to = context.socket::<Push>().unwrap();
+    to.bind("inproc://to").unwrap();
+    let pull = context.socket::<Pull>().unwrap();
+    pull.connect("inproc://to").unwrap();
+    publisher.send("unwanted").unwrap();
+    assert_eq!(from.readiness(Interest::RECV), Interest::RECV);
+    from.unsubscribe("").unwrap();
+    let forwarded = from.forward_to(&to, Budget::default()).unwrap();
+    assert_eq!(
+        (forwarded.end, forwarded.received.messages),
+        (ForwardEnd::Empty, 0)
+    );
+    assert_eq!(from.stats().dropped.not_subscribed, 1);
 }
