@@ -3,7 +3,9 @@
 use std::thread;
 
 use zproxy::{Ended, Error, Proxy, Role, proxy};
-use zsocket::{Bytes, Context, Dealer, Message, Pair, Pub, Pull, Push, Rep, Req, Router, Socket};
+use zsocket::{
+    Bytes, Context, Dealer, Message, Pair, Pub, Pull, Push, Rep, Req, Router, Socket, SocketType,
+};
 
 use crate::support::{PATIENCE, bound, connected, eventually, is_silent, limit, to_backend};
 
@@ -209,4 +211,40 @@ fn a_request_that_is_lost_with_its_worker_ends_a_proxy_that_cannot_ask_another()
         ),
         "{error:?}"
     );
+}
+
+#[test]
+fn a_control_socket_that_cannot_receive_is_an_error_that_names_it() {
+    let context = Context::new();
+    let frontend = context.dynamic(SocketType::Pull).unwrap();
+    let backend = context.dynamic(SocketType::Push).unwrap();
+    let control = context.dynamic(SocketType::Push).unwrap();
+    let error = Proxy::new(&frontend, &backend).control(control).run();
+    let error = error.unwrap_err();
+    assert!(
+        matches!(
+            error,
+            Error::Socket {
+                role: Role::Control,
+                error: zsocket::Error::NotSupported
+            }
+        ),
+        "{error:?}"
+    );
+    // The types count that they were made with.
+    let error = Proxy::new(&frontend, &frontend).run();
+    frontend.bind("inproc://front").unwrap();
+    assert!(
+        matches!(error, Err(Error::NothingToForward { .. })),
+        "{error:?}"
+    );
+    let front = "inproc://front".parse().unwrap();
+    let push = connected::<Push>(&context, &front);
+    backend.bind("inproc://back").unwrap();
+    let pull = connected::<Pull>(&context, &"inproc://back".parse().unwrap());
+    let proxy = Proxy::new(frontend, backend).spawn().unwrap();
+    push.send("task").unwrap();
+    assert_eq!(pull.recv_timeout(PATIENCE).unwrap()[0], "task");
+    proxy.handle().terminate();
+    proxy.join().unwrap();
 }
