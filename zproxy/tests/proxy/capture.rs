@@ -1,10 +1,10 @@
 //! A third socket looks on, and stops nothing.
 
 use zproxy::{Ended, Proxy};
-use zsocket::{Context, Dealer, Message, Pair, Pub, Pull, Push, Rep, Req, Router, Sub};
+use zsocket::{Bytes, Context, Dealer, Message, Pair, Pub, Pull, Push, Rep, Req, Router, Sub};
 
 use crate::support::{
-    PATIENCE, TRANSPORTS, anywhere, bound, connected, eventually, limit, to_backend,
+    PATIENCE, TRANSPORTS, anywhere, bound, connected, eventually, is_silent, limit, to_backend,
 };
 
 #[test]
@@ -78,4 +78,44 @@ fn a_capture_that_nobody_reads_stalls_nothing_and_is_counted() {
             assert_eq!(sleeper.recv().unwrap()[0], n.to_be_bytes()[..]);
         }
     }
+}
+
+#[test]
+fn a_message_that_had_to_wait_is_captured_once() {
+    let context = Context::new();
+    let (frontend, front) = bound::<Dealer>(&context, "inproc://front");
+    let backend = context.socket::<Router>().unwrap();
+    backend.set_mandatory(true).unwrap();
+    limit(&backend, 1);
+    let back = backend.bind("inproc://back").unwrap();
+    let worker = context.socket::<Dealer>().unwrap();
+    worker
+        .set_routing_id(Bytes::from_static(b"worker"))
+        .unwrap();
+    limit(&worker, 1);
+    worker.connect(&back).unwrap();
+    let (capture, seen) = bound::<Push>(&context, "inproc://seen");
+    let spy = connected::<Pull>(&context, &seen);
+    let client = connected::<Dealer>(&context, &front);
+    let proxy = Proxy::new(frontend, backend).capture(capture);
+    let proxy = proxy.spawn().unwrap();
+    let handle = proxy.handle().clone();
+    let body = |n: u64| vec![n as u8; if n.is_multiple_of(2) { 9 } else { 50_000 }];
+    for n in 0..40 {
+        client.send([&b"worker"[..], &body(n)]).unwrap();
+    }
+    for n in 0..40 {
+        // It is full all the time.
+        eventually("it is full", || to_backend(&handle) == (n + 2).min(40));
+        assert_eq!(worker.recv_timeout(PATIENCE).unwrap()[0], body(n)[..]);
+    }
+    for n in 0..40 {
+        let copy = spy.recv_timeout(PATIENCE).unwrap();
+        assert_eq!(copy, Message::from([&b"worker"[..], &body(n)]));
+    }
+    assert!(is_silent(&spy));
+    handle.terminate();
+    assert_eq!(proxy.join().unwrap(), Ended::ByHandle);
+    assert_eq!(handle.statistics().captured.messages, 40);
+    assert_eq!(handle.statistics().capture_dropped, 0);
 }

@@ -162,7 +162,8 @@ impl<P: Pattern> Socket<P> {
             && done.received.bytes < budget.bytes.max(1)
         {
             // A REP that answers itself may send when it has received.
-            if !has_room && !(is_echo && self.with_core(|core| core.has_to_receive())) {
+            let goes_on = has_room || is_echo && self.with_core(|core| core.has_to_receive());
+            if !goes_on {
                 return Ok(ForwardEnd::Full);
             }
             let captures = match capture {
