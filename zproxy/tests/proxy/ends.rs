@@ -121,7 +121,7 @@ fn the_last_round_counts() {
     let (backend, _) = bound::<Router>(&outside, "inproc://back");
     let client = context.socket::<Dealer>().unwrap();
     client.connect("inproc://front").unwrap();
-    let owner = ShutsDown(outside.clone(), vec![7; 100_000]);
+    let owner = ShutsDown(outside, vec![7; 100_000]);
     let body = Bytes::from_owner(owner);
     // For nobody, so that it is dropped in the midst of a round.
     let message = [Bytes::from_static(b"nobody"), body];
