@@ -251,6 +251,8 @@ fn what_a_poller_has_found_and_nobody_wants_any_more_is_not_forwarded() {
     from.subscribe("").unwrap();
     let publisher = context.socket::<Pub>().unwrap();
     publisher.connect("inproc://from").unwrap();
+    // Over inproc a socket that was bound subscribes with its next call.
+    assert_eq!(from.readiness(Interest::RECV), Interest::NONE);
     publisher.wait_subscribed("", 1, PATIENCE).unwrap();
     let to = context.socket::<Push>().unwrap();
     to.bind("inproc://to").unwrap();
