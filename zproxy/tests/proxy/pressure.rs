@@ -185,7 +185,7 @@ fn a_client_that_has_gone_ends_no_broker() {
     let client = connected::<Dealer>(&context, &front);
     client.send("next").unwrap();
     assert_eq!(worker.recv_timeout(PATIENCE).unwrap()[1], "next");
-    assert_eq!(to_backend(handle), 2);
+    eventually("both are counted", || to_backend(handle) == 2);
     handle.terminate();
     proxy.join().unwrap();
 }
