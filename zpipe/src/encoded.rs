@@ -14,7 +14,7 @@ pub struct Encoded {
 
 /// The largest message, in bytes as framed. It has to fit into a chunk; and a larger one takes so long to copy that
 /// its headers do not matter.
-const MAX: usize = if cfg!(loom) { 128 } else { 16 * 1024 };
+pub(crate) const MAX: usize = if cfg!(loom) { 128 } else { 16 * 1024 };
 
 impl Default for Encoded {
     /// An empty message.

@@ -175,6 +175,7 @@ mod scan;
 mod spent;
 mod spin;
 mod sync;
+mod transfer;
 mod unsent;
 mod wait;
 mod writer;
@@ -196,6 +197,7 @@ pub use self::{
     ready::{Notifier, Readiness, ReadySet},
     scan::{FrameLimits, Scan, Scanned},
     spin::Spinner,
+    transfer::{Transferred, transfer},
     unsent::unacknowledged,
     writer::Writer,
 };

@@ -14,6 +14,7 @@ use crate::{
     pipe::{Limits, Shared},
     ready::Notifier,
     sync::{Arc, Ordering, or_mutant, prefetch},
+    transfer::Run,
 };
 
 /// One frame as it lies in the rope.
@@ -221,6 +222,36 @@ impl Reader {
         self.splice += 1;
         self.find_splice();
         body
+    }
+
+    /// The whole messages that come next, as far as they lie in one piece; see [`transfer`](crate::transfer).
+    #[inline]
+    pub(crate) fn run(
+        &mut self,
+        most: u64,
+        byte_room: u64,
+        is_wanted: impl FnMut(&[u8], bool) -> bool,
+    ) -> Run<'_> {
+        let end = if !self.is_readable() {
+            self.off
+        } else if self.splice_at < self.len {
+            // Without the last byte of the header that stands before a spliced body, that frame is not whole. Otherwise
+            // it would be if the body is empty.
+            self.splice_at - 1
+        } else {
+            self.len
+        };
+        // SAFETY: below the mark; the chunk is not given back before the next call.
+        let bytes = unsafe { self.chunk.as_ref().bytes(self.off, end - self.off) };
+        Run::find(bytes, most, byte_room, is_wanted)
+    }
+
+    /// Goes on behind a [`run`](Self::run).
+    #[inline]
+    pub(crate) fn pass(&mut self, messages: u64, bytes: u64) {
+        self.off += bytes as usize;
+        self.bytes += bytes;
+        self.messages += messages;
     }
 
     /// Publishes what has been read as consumed, and wakes the writer if it was blocked and may go
