@@ -86,6 +86,11 @@ impl<V, const LABEL: usize> Node<V, LABEL> {
         &self.label[..usize::from(self.len)]
     }
 
+    #[inline]
+    fn is_parent(&self) -> bool {
+        matches!(self.children, Children::One(_) | Children::Many(_))
+    }
+
     /// There must be room for it.
     fn set_label(&mut self, parts: [&[u8]; 2]) {
         let mut len = 0;
@@ -565,7 +570,7 @@ pub struct PrefixesOf<'a, V, const LABEL: usize> {
     map: &'a PrefixMap<V, LABEL>,
     /// What follows the labels of the nodes up to `last`.
     rest: &'a [u8],
-    /// The node found last. Where it leads is looked up only when the next one is asked for.
+    /// The node found last, if it leads anywhere. Where to is looked up only when the next one is asked for.
     last: Option<u32>,
     /// Nothing was found yet.
     is_new: bool,
@@ -574,17 +579,29 @@ pub struct PrefixesOf<'a, V, const LABEL: usize> {
 impl<'a, V: Default, const LABEL: usize> Iterator for PrefixesOf<'a, V, LABEL> {
     type Item = &'a V;
 
+    /// Most often there are few topics, or only the empty one: then this is over before it has become a search.
     #[inline]
     fn next(&mut self) -> Option<&'a V> {
+        if std::mem::take(&mut self.is_new) {
+            let root = self.map.nodes.first()?;
+            self.last = root.is_parent().then_some(ROOT);
+            if root.stored {
+                return Some(&root.value);
+            }
+        }
+        self.last?;
+        self.descend()
+    }
+}
+
+impl<'a, V: Default, const LABEL: usize> PrefixesOf<'a, V, LABEL> {
+    #[inline(never)]
+    fn descend(&mut self) -> Option<&'a V> {
         loop {
-            let at = match self.last.take() {
-                Some(last) => self.map.child(last, *self.rest.first()?)?,
-                None if std::mem::take(&mut self.is_new) => ROOT,
-                None => return None,
-            };
+            let at = self.map.child(self.last.take()?, *self.rest.first()?)?;
             let node = self.map.nodes.get(at as usize)?;
             self.rest = self.rest.strip_prefix(node.label())?;
-            self.last = Some(at);
+            self.last = node.is_parent().then_some(at);
             if node.stored {
                 return Some(&node.value);
             }
