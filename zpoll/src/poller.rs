@@ -11,12 +11,19 @@ use std::{
 
 use zpipe::{Notifier, Process, Readiness, ReadySet, Spinner};
 use zsocket::{Error, Interest};
+use ztransport::InputPoll;
 
 use crate::{AddError, Event, Events, Source, descriptors::Descriptors};
 
 /// Tokens of the list that are no keys.
 const WAKE: u64 = u64::MAX;
 const AGAIN: u64 = u64::MAX - 1;
+
+/// A poller that waits once or twice is not worth what joining its poll costs each stream.
+const SLEEPS_BEFORE_READING: u32 = 2;
+
+/// A look at streams is a system call: not in each wait, while there is something to do without it.
+const WAITS_BETWEEN_LOOKS: u32 = 16;
 
 /// How often a task looks while signals keep coming, before others have their turn.
 const LOOKS: u32 = 16;
@@ -58,6 +65,14 @@ pub struct Poller<'a> {
     candidates: VecDeque<usize>,
     /// Made when they are needed for the first time.
     descriptors: Option<Descriptors<'a>>,
+    /// The streams that the poller reads itself while it waits, so that nobody has to wake it; see `lead`.
+    input: Option<InputPoll>,
+    /// Keys of sockets whose streams it may read from the next wait on.
+    followers: Vec<usize>,
+    /// How often it has slept, up to the number after which it reads itself.
+    sleeps: u32,
+    /// Waits since it has last looked at the streams that it reads.
+    unseen: u32,
     /// A foreign event loop waits for the poller's descriptor.
     lent: bool,
     again: Notifier,
@@ -70,6 +85,16 @@ struct Slot<'a> {
     source: Source<'a>,
     interest: Interest,
     is_candidate: bool,
+    leading: Leading,
+}
+
+/// Whether the poller reads a socket's streams.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Leading {
+    No,
+    /// Its key is in the list of those to try.
+    Due,
+    Yes,
 }
 
 /// Ends the present or the next wait of a [`Poller`], from any thread.
@@ -94,6 +119,10 @@ impl<'a> Poller<'a> {
             sockets: HashMap::new(),
             candidates: VecDeque::new(),
             descriptors: None,
+            input: None,
+            followers: Vec::new(),
+            sleeps: 0,
+            unseen: 0,
             lent: false,
             spinner: Spinner::new(),
             process: Process::current(),
@@ -125,6 +154,7 @@ impl<'a> Poller<'a> {
             source,
             interest,
             is_candidate: false,
+            leading: Leading::No,
         };
         self.sockets.insert(key, slot);
         self.nominate(key);
@@ -237,9 +267,16 @@ impl<'a> Poller<'a> {
         let deadline = deadline.flatten();
         let waits = timeout != Some(Duration::ZERO) && !ztransport::is_io_thread();
         ztransport::uncork();
+        self.unseen += 1;
+        if self.unseen > WAITS_BETWEEN_LOOKS {
+            self.look_at_input();
+        }
         loop {
             events.clear();
             self.look(events);
+            if !waits && !events.has_any() && self.look_at_input() {
+                self.look_at_candidates(events);
+            }
             let is_idle = !events.has_any()
                 && waits
                 && deadline.is_none_or(|deadline| Instant::now() < deadline);
@@ -289,6 +326,8 @@ impl<'a> Poller<'a> {
                     waiting.0.announce_rest();
                     return Poll::Ready(Ok(()));
                 }
+                // A task does not read.
+                waiting.0.give_back_input();
                 if !waiting.0.ready.register(context.waker()) {
                     return Poll::Pending;
                 }
@@ -311,6 +350,7 @@ impl<'a> Poller<'a> {
     pub fn fd(&mut self) -> io::Result<BorrowedFd<'_>> {
         self.check_process()?;
         self.lent = true;
+        self.give_back_input();
         let descriptors: &Descriptors<'a> = self.descriptors()?;
         Ok(descriptors.as_fd())
     }
@@ -368,6 +408,10 @@ impl<'a> Poller<'a> {
                 self.sockets.remove(&key);
                 continue;
             };
+            if slot.leading == Leading::No {
+                slot.leading = Leading::Due;
+                self.followers.push(key);
+            }
             slot.is_candidate = !ready.is_none();
             if slot.is_candidate {
                 self.candidates.push_back(key);
@@ -382,6 +426,10 @@ impl<'a> Poller<'a> {
     }
 
     fn sleep(&mut self, deadline: Option<Instant>, events: &mut Events) -> io::Result<()> {
+        if self.leads() {
+            self.lead(deadline);
+            return Ok(());
+        }
         let ready = &mut self.ready;
         let found = self.spinner.until(|| !ready.is_empty());
         if self.has_descriptors() {
@@ -397,6 +445,74 @@ impl<'a> Poller<'a> {
             self.ready.wait(deadline);
         }
         Ok(())
+    }
+
+    // ---- Reading ----
+
+    /// Whether the next sleep is one in which this thread reads.
+    fn leads(&mut self) -> bool {
+        if self.lent || self.has_descriptors() {
+            // These waits look at descriptors only.
+            self.give_back_input();
+            return false;
+        }
+        if self.sleeps < SLEEPS_BEFORE_READING {
+            self.sleeps += 1;
+            return false;
+        }
+        for key in self.followers.drain(..) {
+            if let Some(slot) = self.sockets.get_mut(&key) {
+                let input = &mut self.input;
+                let led = slot.source.look(|socket| socket.lead(input, key as u64));
+                slot.leading = if led == Some(true) {
+                    Leading::Yes
+                } else {
+                    Leading::No
+                };
+            }
+        }
+        self.input.as_mut().is_some_and(InputPoll::begin_wait)
+    }
+
+    /// Sleeps until there is input or a signal, and reads.
+    fn lead(&mut self, deadline: Option<Instant>) {
+        let Some(input) = &mut self.input else { return };
+        let ready = &mut self.ready;
+        let found = self.spinner.until(|| input.look() || !ready.is_empty());
+        if !found && !ready.register_direct(input.waker()) {
+            input.wait(deadline);
+            ready.unregister_direct();
+        }
+        input.end_wait();
+        self.read_streams();
+    }
+
+    /// Looks for input that is left to this thread; whether there is some.
+    fn look_at_input(&mut self) -> bool {
+        self.unseen = 0;
+        let found = (self.input.as_mut()).is_some_and(|input| input.is_leased() && input.look());
+        if found {
+            self.read_streams();
+        }
+        found
+    }
+
+    fn read_streams(&mut self) {
+        self.unseen = 0;
+        while let Some(arrived) = self.input.as_mut().and_then(InputPoll::pop) {
+            // One that was removed is the I/O thread's again.
+            let key = arrived.token as usize;
+            if let Some(slot) = self.sockets.get(&key) {
+                slot.source.look(|socket| socket.read_stream(arrived));
+                self.nominate(key);
+            }
+        }
+    }
+
+    fn give_back_input(&mut self) {
+        if let Some(input) = &mut self.input {
+            input.give_back();
+        }
     }
 
     fn has_descriptors(&self) -> bool {
@@ -428,8 +544,10 @@ impl Drop for Poller<'_> {
             let ready = std::mem::take(&mut self.ready);
             std::mem::forget((ready, std::mem::take(&mut self.sockets)));
             std::mem::forget((self.descriptors.take(), self.again.clone()));
+            std::mem::forget(self.input.take());
             return;
         }
+        self.give_back_input();
         for slot in self.sockets.values() {
             slot.source.look(|socket| socket.unwatch());
         }

@@ -47,12 +47,19 @@ pub(crate) struct Incoming {
     pub(crate) more_addresses: bool,
 }
 
+/// Who watches the input of a stream.
+pub(crate) enum WatchedBy {
+    /// The poll of a socket or of a poller, which is told the token with it.
+    Inputs(Arc<Inputs>, u64),
+    IoThread,
+}
+
 pub(crate) struct Connection {
     parts: Parts,
     engine: Owned<Engine>,
     incoming: Guarded<Option<Incoming>>,
-    /// The socket's poll for input, on its way to the engine.
-    inputs: Guarded<Option<Arc<Inputs>>>,
+    /// Where input is to be reported, on its way to the engine.
+    inputs: Guarded<Option<WatchedBy>>,
     outcomes: Guarded<Vec<Outcome>>,
     /// For the socket, which may not look for a long time.
     news: Guarded<News>,
@@ -141,13 +148,13 @@ impl Connection {
         progress
     }
 
-    /// Has the input reported in the socket's own poll.
-    pub(crate) fn join(self: &Arc<Self>, inputs: &Arc<Inputs>) {
-        *self.inputs.lock() = Some(Arc::clone(inputs));
+    /// Has the input reported somewhere else.
+    pub(crate) fn report_input(self: &Arc<Self>, to: WatchedBy) {
+        *self.inputs.lock() = Some(to);
         self.drive_here(events::JOIN);
     }
 
-    pub(crate) fn take_inputs(&self) -> Option<Arc<Inputs>> {
+    pub(crate) fn take_inputs(&self) -> Option<WatchedBy> {
         self.inputs.lock().take()
     }
 

@@ -19,16 +19,17 @@
 //! application is for the application: the I/O thread passes it on. It is used during waits only, and a
 //! lease does not lapse during a wait, so whoever finds no lease has nothing to pass on.
 
-use std::{io, os::fd::BorrowedFd, sync::Arc, task::Waker, time::Instant};
+use std::{collections::HashMap, io, os::fd::BorrowedFd, sync::Arc, task::Waker, time::Instant};
 
 use zpipe::{Counter, Guarded, Notifier, Readiness};
 
 use crate::{
-    connection::Parts,
+    connection::{Parts, WatchedBy},
     io_thread::Command,
     lease::{Duty, Lease},
     link::{Driver, next_id},
     poll::{Interest, Poll, Ready, Registry},
+    shrink,
 };
 
 /// Streams reported in one go. Others have their turn after these.
@@ -40,6 +41,9 @@ pub(crate) struct Inputs {
     key: u64,
     poll: Poll,
     streams: Registry,
+    /// The token of each stream, where they are of several sockets. Not on the way of messages: who waits locks it once for
+    /// all streams that are reported.
+    tokens: Option<Guarded<HashMap<u64, u64>>>,
     io_poll: Registry,
     /// Has the I/O thread call [`on_signal`](Self::on_signal).
     io: Notifier,
@@ -53,13 +57,14 @@ pub(crate) struct Inputs {
 
 impl Inputs {
     /// Makes a poll for a socket's streams, nested in that of the I/O thread this connection is on.
-    fn new(connection: &Parts) -> io::Result<Arc<Self>> {
+    fn new(connection: &Parts, has_tokens: bool) -> io::Result<Arc<Self>> {
         let (poll, streams) = Poll::new()?;
         let key = next_id();
         let inputs = Arc::new(Self {
             key,
             poll,
             streams,
+            tokens: has_tokens.then(Guarded::default),
             io_poll: connection.registry.clone(),
             io: connection.io.sibling(key),
             lease: Guarded::default(),
@@ -74,11 +79,34 @@ impl Inputs {
         self.key
     }
 
+    /// `false` for a connection of another I/O thread.
+    fn join(self: &Arc<Self>, driver: &Driver, token: u64) -> bool {
+        let is_ours = self.io_poll.is_same(&driver.connection.registry);
+        if is_ours {
+            let to = WatchedBy::Inputs(Arc::clone(self), token);
+            driver.connection.report_input(to);
+        }
+        is_ours
+    }
+
     // ---- For engines ----
 
     /// Reports the stream's input here from now on, beginning with what there is already.
-    pub(crate) fn add(&self, stream: BorrowedFd<'_>, connection: u64) -> io::Result<()> {
-        self.streams.add(stream, connection, Interest::INPUT)
+    pub(crate) fn add(
+        &self,
+        stream: BorrowedFd<'_>,
+        connection: u64,
+        token: u64,
+    ) -> io::Result<()> {
+        // Before it can be reported.
+        if let Some(tokens) = &self.tokens {
+            tokens.lock().insert(connection, token);
+        }
+        let added = self.streams.add(stream, connection, Interest::INPUT);
+        if added.is_err() {
+            self.forget(connection);
+        }
+        added
     }
 
     /// Reports input that an engine has left in the stream once more.
@@ -87,9 +115,19 @@ impl Inputs {
         let _ = self.streams.modify(stream, connection, Interest::INPUT);
     }
 
-    pub(crate) fn remove(&self, stream: BorrowedFd<'_>) {
+    pub(crate) fn remove(&self, stream: BorrowedFd<'_>, connection: u64) {
         // As above.
         let _ = self.streams.remove(stream);
+        self.forget(connection);
+    }
+
+    /// The stream is closed, and so not reported any more.
+    pub(crate) fn forget(&self, connection: u64) {
+        if let Some(tokens) = &self.tokens {
+            let mut tokens = tokens.lock();
+            tokens.remove(&connection);
+            shrink::map(&mut tokens);
+        }
     }
 
     /// Whether input is for the application to read.
@@ -146,6 +184,16 @@ impl Inputs {
         self.lease.lock().give_back(|| self.nest(true));
     }
 
+    /// Likewise for one of several sockets that are waited for together: who has the lease is not asked.
+    fn take_back(&self) {
+        let mut lease = self.lease.lock();
+        let was_held = lease.is_held();
+        lease.give_back(|| self.nest(true));
+        if was_held && !lease.is_held() {
+            self.lapses.add(1);
+        }
+    }
+
     fn close(&self) {
         self.lease.lock().close();
         self.io.notify(Readiness::MAIL);
@@ -180,6 +228,8 @@ pub struct InputPoll {
 pub struct Arrived {
     /// The number of its connection, see [`Driver::connection`].
     pub connection: u64,
+    /// What it has joined with, see [`InputPoll::joiner`].
+    pub token: u64,
     /// Whether the peer will send nothing more.
     pub hung_up: bool,
 }
@@ -191,8 +241,21 @@ impl InputPoll {
     ///
     /// The operating system's error when a descriptor cannot be made. Nothing has changed then.
     pub fn new(driver: &Driver) -> io::Result<Self> {
+        Self::with_tokens(driver, false)
+    }
+
+    /// Makes one for the streams of several sockets, which are told apart by tokens.
+    ///
+    /// # Errors
+    ///
+    /// As for [`new`](Self::new).
+    pub fn shared(driver: &Driver) -> io::Result<Self> {
+        Self::with_tokens(driver, true)
+    }
+
+    fn with_tokens(driver: &Driver, has_tokens: bool) -> io::Result<Self> {
         let connection = &driver.connection;
-        let inputs = Inputs::new(connection)?;
+        let inputs = Inputs::new(connection, has_tokens)?;
         let waker = inputs.poll.waker();
         // An I/O thread that is gone has closed everything.
         let _ = connection
@@ -210,8 +273,15 @@ impl InputPoll {
     /// Has the connection's input reported here, now and after each reconnection, until its link is
     /// dropped. Nothing happens to a connection of another I/O thread.
     pub fn join(&self, driver: &Driver) {
-        if self.inputs.io_poll.is_same(&driver.connection.registry) {
-            driver.connection.join(&self.inputs);
+        self.inputs.join(driver, 0);
+    }
+
+    /// Lets a socket's streams join with a token.
+    #[must_use]
+    pub fn joiner(&self, token: u64) -> InputJoiner {
+        InputJoiner {
+            inputs: Arc::clone(&self.inputs),
+            token,
         }
     }
 
@@ -267,9 +337,21 @@ impl InputPoll {
         let waited = self.inputs.poll.wait::<EVENTS>(deadline, |ready| {
             arrived.push(Arrived {
                 connection: ready.key,
+                token: 0,
                 hung_up: ready.hung_up,
             });
         });
+        if let Some(tokens) = self.inputs.tokens.as_ref().filter(|_| !arrived.is_empty()) {
+            let tokens = tokens.lock();
+            // One that is gone is the I/O thread's again.
+            arrived.retain_mut(|arrived| match tokens.get(&arrived.connection) {
+                Some(token) => {
+                    arrived.token = *token;
+                    true
+                }
+                None => false,
+            });
+        }
         if waited.is_err() {
             // Out of memory for the wait. The caller comes back, and not at full speed.
             std::thread::yield_now();
@@ -287,6 +369,40 @@ impl InputPoll {
         if std::mem::take(&mut self.leased) {
             self.inputs.give_back();
         }
+    }
+}
+
+/// Lets the streams of one socket join an [`InputPoll`] that waits for those of several.
+#[derive(Clone)]
+pub struct InputJoiner {
+    inputs: Arc<Inputs>,
+    token: u64,
+}
+
+impl InputJoiner {
+    /// See [`InputPoll::join`]. A connection of another I/O thread is left to that.
+    pub fn join(&self, driver: &Driver) {
+        if !self.inputs.join(driver, self.token) {
+            self.leave(driver);
+        }
+    }
+
+    /// Has the connection's input reported to its I/O thread again.
+    pub fn leave(&self, driver: &Driver) {
+        driver.connection.report_input(WatchedBy::IoThread);
+    }
+
+    /// Leaves the input of all to the I/O thread, for a wait for this socket alone.
+    pub fn give_back(&self) {
+        self.inputs.take_back();
+    }
+}
+
+impl std::fmt::Debug for InputJoiner {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("InputJoiner")
+            .field("token", &self.token)
+            .finish_non_exhaustive()
     }
 }
 

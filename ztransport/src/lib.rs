@@ -115,7 +115,7 @@ pub use self::{
     endpoint::{Endpoint, EndpointError, IntoEndpoint},
     error::Error,
     event::{CloseReason, Counters, Event, Letter, SocketHandle},
-    inputs::{Arrived, InputPoll},
+    inputs::{Arrived, InputJoiner, InputPoll},
     io_thread::is_io_thread,
     link::{Driver, Incoming, Link, News, Standing},
     live::Holding,

@@ -41,7 +41,7 @@ use std::{collections::VecDeque, sync::Arc};
 use zpipe::{
     Encoded, Mailbox, Notifier, Process, Readiness, ReadySet, Spinner, deferred::Deferral,
 };
-use ztransport::{Alarm, Endpoint, InputPoll, Letter, SocketHandle, Subscriptions};
+use ztransport::{Alarm, Endpoint, InputJoiner, InputPoll, Letter, SocketHandle, Subscriptions};
 
 use self::{
     attachments::Attachments,
@@ -82,6 +82,8 @@ pub(crate) struct Core<S: State> {
     last_endpoint: Option<Endpoint>,
     /// How this socket waits for input itself, since it blocked in `recv` for the first time.
     input: Option<InputPoll>,
+    /// A poller reads this socket's streams along with those of others, instead.
+    led_by: Option<InputJoiner>,
     /// For waits that a peer is likely to end at once.
     spinner: Spinner,
     tasks: Arc<Tasks>,
@@ -165,6 +167,7 @@ impl<S: State> Core<S> {
             attachments: Attachments::default(),
             last_endpoint: None,
             input: None,
+            led_by: None,
             spinner,
             tasks: Arc::new(Tasks::new()),
             tasks_wait: false,
@@ -387,6 +390,7 @@ impl<S: State> Core<S> {
     fn abandon(&mut self) {
         use std::mem::{forget, replace, take};
         forget((take(&mut self.links), self.input.take(), self.found.take()));
+        forget(self.led_by.take());
         let ready = replace(&mut self.ready, ReadySet::new());
         let (_, mailbox) = zpipe::mailbox(self.ready.notifier(MAIL_TOKEN));
         forget((ready, replace(&mut self.mailbox, mailbox)));

@@ -49,8 +49,12 @@ impl<S: State> Core<S> {
         let Some(slot) = self.links.at(at) else {
             return at;
         };
-        if let (Some(input), Some(driver)) = (&self.input, &slot.link.driver) {
-            input.join(driver);
+        if let Some(driver) = &slot.link.driver {
+            match (&self.led_by, &self.input) {
+                (Some(leader), _) => leader.join(driver),
+                (None, Some(input)) => input.join(driver),
+                (None, None) => {}
+            }
         }
         // Engines say hello by themselves, on each connection.
         let hello = self.state.hello().filter(|_| slot.link.driver.is_none());

@@ -6,6 +6,7 @@
 
 use zmtp::Message;
 use zpipe::{Notifier, Readiness};
+use ztransport::InputPoll;
 
 use super::{Core, Then};
 use crate::{
@@ -44,8 +45,32 @@ impl<S: State> Core<S> {
     pub(crate) fn unwatch(&mut self) {
         if self.watched.by.take().is_some() && !self.process.is_forked() {
             self.ready.stop_forwarding();
+            if let Some(leader) = self.led_by.take() {
+                self.links.drivers().for_each(|driver| leader.leave(driver));
+            }
         }
         self.watched.armed = false;
+    }
+
+    /// Has this socket's streams, now and later, join the poll of one who reads them. `false` if there is no stream yet to make
+    /// that poll for.
+    pub(crate) fn lead(&mut self, poll: &mut Option<InputPoll>, token: u64) -> bool {
+        self.deferral.begin();
+        if self.watched.by.is_none() || self.process.is_forked() {
+            return false;
+        }
+        if poll.is_none() {
+            let driver = self.links.drivers().next();
+            // Without descriptors left the I/O thread goes on.
+            *poll = driver.and_then(|driver| InputPoll::shared(driver).ok());
+        }
+        let Some(poll) = poll else { return false };
+        let leader = poll.joiner(token);
+        self.links.drivers().for_each(|driver| leader.join(driver));
+        // Nothing is reported there any more.
+        self.input = None;
+        self.led_by = Some(leader);
+        true
     }
 
     /// After each call of the application.

@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use ztransport::InputPoll;
+use ztransport::{Arrived, InputPoll};
 
 use super::{Core, Then};
 use crate::{links::Slot, pattern::State, tasks::Place};
@@ -26,9 +26,7 @@ impl<S: State> Core<S> {
         if self.deferral.is_due() {
             return true;
         }
-        if let Some(input) = &mut self.input {
-            input.give_back();
-        }
+        self.give_back_input();
         // An I/O thread, on which foreign code has called, waits for nothing but its poll.
         !ztransport::is_io_thread() && self.ready.wait(deadline)
     }
@@ -55,7 +53,7 @@ impl<S: State> Core<S> {
     /// these itself and reads them, which saves the way through the I/O thread.
     pub(crate) fn wait_recv(&mut self, deadline: Option<Instant>) -> bool {
         self.uncork();
-        if self.deferral.is_due() || ztransport::is_io_thread() {
+        if self.deferral.is_due() || self.led_by.is_some() || ztransport::is_io_thread() {
             return self.wait(deadline);
         }
         self.open_input();
@@ -96,26 +94,41 @@ impl<S: State> Core<S> {
     /// Brings in what was found to have arrived.
     fn read_arrived(&mut self) {
         while let Some(arrived) = self.input.as_mut().and_then(InputPoll::pop) {
-            self.wake_tasks();
-            // One that is gone is the I/O thread's again.
-            let Some(at) = self.links.of_connection(arrived.connection) else {
-                continue;
-            };
-            let Some(Slot { link, .. }) = self.links.get_mut(at) else {
-                continue;
-            };
-            // A connection that gets a new link each time may have old ones. Its input is signalled.
-            let is_its = link.id == arrived.connection;
-            if is_its {
-                // Not idle any more, so that what is read now signals nobody.
-                link.set_busy();
-            }
-            if let Some(driver) = &link.driver {
-                driver.read_arrived(arrived.hung_up);
-            }
-            if is_its {
-                self.links.may_have_input(at);
-            }
+            self.read_stream(arrived);
+        }
+    }
+
+    /// Reads a stream that has input, and notes that its link may have messages.
+    pub(crate) fn read_stream(&mut self, arrived: Arrived) {
+        self.wake_tasks();
+        // One that is gone is the I/O thread's again.
+        let Some(at) = self.links.of_connection(arrived.connection) else {
+            return;
+        };
+        let Some(Slot { link, .. }) = self.links.get_mut(at) else {
+            return;
+        };
+        // A connection that gets a new link each time may have old ones. Its input is signalled.
+        let is_its = link.id == arrived.connection;
+        if is_its {
+            // Not idle any more, so that what is read now signals nobody.
+            link.set_busy();
+        }
+        if let Some(driver) = &link.driver {
+            driver.read_arrived(arrived.hung_up);
+        }
+        if is_its {
+            self.links.may_have_input(at);
+        }
+    }
+
+    /// The I/O thread reads again, since this thread waits in a way that does not look at streams.
+    fn give_back_input(&mut self) {
+        if let Some(input) = &mut self.input {
+            input.give_back();
+        }
+        if let Some(leader) = &self.led_by {
+            leader.give_back();
         }
     }
 
@@ -187,9 +200,7 @@ impl<S: State> Core<S> {
     /// Has `waker` woken at the next signal, for the future with this place; `true` if there is one already.
     pub(crate) fn register(&mut self, waker: Waker, place: &mut Place) -> bool {
         self.deferral.begin();
-        if let Some(input) = &mut self.input {
-            input.give_back();
-        }
+        self.give_back_input();
         self.uncork();
         let signalled = self.ready.register_tasks(&self.tasks.join(waker, place));
         self.tasks_wait = true;

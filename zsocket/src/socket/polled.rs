@@ -1,6 +1,7 @@
 //! Being waited for among others.
 
 use zpipe::Notifier;
+use ztransport::{Arrived, InputPoll};
 
 use super::Socket;
 use crate::{Error, Interest, Pattern};
@@ -23,6 +24,12 @@ pub trait Pollable: sealed::Sealed {
 
     /// See [`Socket::unwatch`].
     fn unwatch(&self);
+
+    /// See [`Socket::lead`].
+    fn lead(&self, poll: &mut Option<InputPoll>, token: u64) -> bool;
+
+    /// See [`Socket::read_stream`].
+    fn read_stream(&self, arrived: Arrived);
 }
 
 impl<P: Pattern> sealed::Sealed for Socket<P> {}
@@ -38,6 +45,14 @@ impl<P: Pattern> Pollable for Socket<P> {
 
     fn unwatch(&self) {
         self.unwatch();
+    }
+
+    fn lead(&self, poll: &mut Option<InputPoll>, token: u64) -> bool {
+        self.lead(poll, token)
+    }
+
+    fn read_stream(&self, arrived: Arrived) {
+        self.read_stream(arrived);
     }
 }
 
@@ -90,6 +105,25 @@ impl<P: Pattern> Socket<P> {
     /// [`Error::Watched`], [`Error::Forked`].
     pub fn watch(&self, by: Notifier) -> Result<(), Error> {
         self.lend_core_unseen(|core| core.watch(by))
+    }
+
+    /// Lets whoever [watches](Self::watch) read this socket's streams itself, along with those of other sockets, instead of an I/O
+    /// thread: what a blocked [`recv`](Self::recv) does for its socket. Streams of this socket, now and later, join the poll,
+    /// which is made if there is none and is reported with the token; those of other I/O threads than the poll's go on to be
+    /// signalled. What the poll finds is for [`read_stream`](Self::read_stream). Until [`unwatch`](Self::unwatch), a call that
+    /// blocks on this socket leaves the reading to the I/O thread, for all sockets of the poll.
+    ///
+    /// `false` if nobody watches, or if there is no stream yet to make a poll for.
+    pub fn lead(&self, poll: &mut Option<InputPoll>, token: u64) -> bool {
+        self.lend_core_unseen(|core| core.lead(poll, token))
+    }
+
+    /// Reads a stream that has input. Ask for the [`readiness`](Self::readiness) after that.
+    pub fn read_stream(&self, arrived: Arrived) {
+        self.lend_core_unseen(|core| {
+            core.deferral.begin();
+            core.read_stream(arrived);
+        });
     }
 
     /// Ends [`watch`](Self::watch). A signal that is on its way may still arrive.

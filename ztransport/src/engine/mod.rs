@@ -491,7 +491,7 @@ impl Engine {
     fn fail(&mut self, connection: &Connection, reason: CloseReason) {
         let phase = std::mem::replace(&mut self.phase, Phase::Down);
         self.stream = None;
-        self.watch.reset();
+        self.watch.reset(connection.id);
         self.attention.reset();
         self.control.clear();
         self.control_sent = 0;
@@ -624,7 +624,7 @@ impl Engine {
         }
         self.stream = None;
         self.follower = None;
-        self.watch.reset();
+        self.watch.reset(connection.id);
         drop(connection.take_incoming());
         self.take_back_question(connection);
         connection.handle.counters().closed(&CloseReason::Panicked);
@@ -647,7 +647,7 @@ impl Engine {
         }
         let phase = std::mem::replace(&mut self.phase, Phase::Down);
         self.stream = None;
-        self.watch.reset();
+        self.watch.reset(connection.id);
         drop(connection.take_incoming());
         self.translator = None;
         self.sink = None;

@@ -9,13 +9,20 @@ use std::{os::fd::AsFd, sync::Arc};
 use zpipe::Readiness;
 
 use super::{Caller, Engine, Phase};
-use crate::{connection::Connection, inputs::Inputs, net::Stream, poll::Interest};
+use crate::{
+    connection::{Connection, WatchedBy},
+    inputs::Inputs,
+    net::Stream,
+    poll::Interest,
+};
 
 /// See the module documentation.
 #[derive(Default)]
 pub(super) struct Watch {
     /// Where the input of streams with traffic is watched, if not by the I/O thread.
     inputs: Option<Arc<Inputs>>,
+    /// Reported there with the connection.
+    token: u64,
     /// The present stream's input is watched there.
     joined: bool,
     /// The present stream is full, and the I/O thread is told when it has room.
@@ -24,8 +31,12 @@ pub(super) struct Watch {
 
 impl Watch {
     /// The stream is gone. The next one is watched by the I/O thread at first.
-    pub(super) fn reset(&mut self) {
-        self.joined = false;
+    pub(super) fn reset(&mut self, connection: u64) {
+        if std::mem::take(&mut self.joined)
+            && let Some(inputs) = &self.inputs
+        {
+            inputs.forget(connection);
+        }
         self.output = false;
     }
 }
@@ -38,11 +49,17 @@ impl Engine {
         self.update_watch(connection);
     }
 
-    /// From now on the socket has a poll of its own for input.
+    /// From now on the input is reported in the poll of the socket or of a poller, or to the I/O thread again.
     pub(super) fn join(&mut self, connection: &Connection) {
-        let Some(inputs) = connection.take_inputs() else {
-            return;
+        let (inputs, token) = match connection.take_inputs() {
+            None => return,
+            Some(WatchedBy::IoThread) => return self.leave_inputs(connection),
+            Some(WatchedBy::Inputs(inputs, token)) => (inputs, token),
         };
+        let is_other = |old: &Arc<Inputs>| !Arc::ptr_eq(old, &inputs);
+        if self.watch.inputs.as_ref().is_some_and(is_other) {
+            self.leave_inputs(connection);
+        }
         if self.watch.joined
             && let Some(stream) = &self.stream
         {
@@ -50,6 +67,7 @@ impl Engine {
             inputs.report_again(stream.as_fd(), connection.id);
         }
         self.watch.inputs = Some(inputs);
+        self.watch.token = token;
         if matches!(self.phase, Phase::Traffic) {
             self.join_inputs(connection);
             self.update_watch(connection);
@@ -61,11 +79,12 @@ impl Engine {
             && let (Some(inputs), Some(stream)) = (&self.watch.inputs, &self.stream)
         {
             // Without memory for it the I/O thread goes on.
-            self.watch.joined = inputs.add(stream.as_fd(), connection.id).is_ok();
+            let added = inputs.add(stream.as_fd(), connection.id, self.watch.token);
+            self.watch.joined = added.is_ok();
         }
     }
 
-    /// The socket does not read any more.
+    /// Nobody but the I/O thread reads any more.
     pub(super) fn leave_inputs(&mut self, connection: &Connection) {
         let Some(inputs) = self.watch.inputs.take() else {
             return;
@@ -73,7 +92,7 @@ impl Engine {
         if std::mem::take(&mut self.watch.joined)
             && let Some(stream) = &self.stream
         {
-            inputs.remove(stream.as_fd());
+            inputs.remove(stream.as_fd(), connection.id);
             self.update_watch(connection);
         }
     }
