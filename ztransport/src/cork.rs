@@ -36,6 +36,9 @@ const QUIET_TICKS: u32 = 4;
 const MOST: usize = 16;
 /// How many messages a thread that has found no place in its list leaves to the I/O thread, before it tries again.
 const REFUSED: u32 = 1024;
+/// Likewise for a thread that has let something lie until an I/O thread wrote it: what it does for each message takes so
+/// long that its answers are late with others.
+const LATE: u32 = 64;
 
 thread_local! {
     static MINE: Mine = Mine::default();
@@ -95,9 +98,16 @@ impl Mine {
             self.refused.set(fewer);
             return None;
         }
-        if !self.corked().push(connection) {
-            self.refused.set(REFUSED);
-            return None;
+        match self.corked().push(connection) {
+            Place::Found => {}
+            Place::None => {
+                self.refused.set(REFUSED);
+                return None;
+            }
+            Place::Late => {
+                self.refused.set(LATE);
+                return None;
+            }
         }
         self.some.set(true);
         Some(self.written.get())
@@ -148,18 +158,19 @@ impl Corked {
         })
     }
 
-    /// `false` if there is no place, or nobody to look at it. A lock for each pipe that was empty, and not for each
+    /// There is no place if there is nobody to look at it, too. A lock for each pipe that was empty, and not for each
     /// message; the I/O thread has it for moments.
-    fn push(self: &Arc<Self>, connection: &Arc<Connection>) -> bool {
+    fn push(self: &Arc<Self>, connection: &Arc<Connection>) -> Place {
         let is_watched = {
             let mut list = self.list.lock();
-            if !list.push(Arc::clone(connection)) {
-                return false;
+            let place = list.push(Arc::clone(connection));
+            if place != Place::Found {
+                return place;
             }
             std::mem::replace(&mut list.watched, true)
         };
         if is_watched {
-            return true;
+            return Place::Found;
         }
         let begin = Command::Uncork(Arc::clone(self));
         let watched = connection.commands.post(begin).is_ok();
@@ -167,8 +178,9 @@ impl Corked {
             let mut list = self.list.lock();
             list.watched = false;
             list.all.pop();
+            return Place::None;
         }
-        watched
+        Place::Found
     }
 
     fn take(&self, into: &mut Vec<Arc<Connection>>) {
@@ -194,6 +206,15 @@ impl Corked {
     }
 }
 
+/// Whether there is a place in a list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    Found,
+    None,
+    /// What lay there before was late.
+    Late,
+}
+
 /// In the order in which they were corked, some maybe more than once.
 struct List<T> {
     all: Vec<T>,
@@ -201,6 +222,8 @@ struct List<T> {
     seen: usize,
     /// Something came since.
     news: bool,
+    /// Something was due at the last look.
+    late: bool,
     quiet: u32,
     /// An I/O thread looks.
     watched: bool,
@@ -212,6 +235,7 @@ impl<T> Default for List<T> {
             all: Vec::new(),
             seen: 0,
             news: false,
+            late: false,
             quiet: 0,
             watched: false,
         }
@@ -219,17 +243,21 @@ impl<T> Default for List<T> {
 }
 
 impl<T> List<T> {
-    fn push(&mut self, item: T) -> bool {
-        let has_room = self.all.len() < MOST;
-        if has_room {
-            self.all.push(item);
-            self.news = true;
+    fn push(&mut self, item: T) -> Place {
+        if std::mem::take(&mut self.late) {
+            return Place::Late;
         }
-        has_room
+        if self.all.len() == MOST {
+            return Place::None;
+        }
+        self.all.push(item);
+        self.news = true;
+        Place::Found
     }
 
     fn look(&mut self) -> (Vec<T>, bool) {
-        let due = self.all.drain(..self.seen).collect();
+        let due: Vec<T> = self.all.drain(..self.seen).collect();
+        self.late |= !due.is_empty();
         self.seen = self.all.len();
         self.quiet = if std::mem::take(&mut self.news) {
             0
@@ -248,9 +276,9 @@ mod tests {
     #[test]
     fn what_lies_there_for_a_tick_is_due_and_a_quiet_list_is_left_alone() {
         let mut list = List::default();
-        assert!(list.push(1));
+        assert_eq!(list.push(1), Place::Found);
         assert_eq!(list.look(), (vec![], true), "came just now");
-        assert!(list.push(2));
+        assert_eq!(list.push(2), Place::Found);
         assert_eq!(list.look(), (vec![1], true));
         assert_eq!(list.look(), (vec![2], true));
         for _ in 2..QUIET_TICKS {
@@ -263,8 +291,18 @@ mod tests {
     #[test]
     fn there_is_an_end_to_what_is_corked() {
         let mut list = List::default();
-        assert!((0..MOST).all(|item| list.push(item)));
-        assert!(!list.push(MOST));
+        assert!((0..MOST).all(|item| list.push(item) == Place::Found));
+        assert_eq!(list.push(MOST), Place::None);
         assert_eq!(list.all.len(), MOST);
+    }
+
+    #[test]
+    fn who_lets_something_lie_is_told_once() {
+        let mut list = List::default();
+        assert_eq!(list.push(1), Place::Found);
+        list.look();
+        assert_eq!(list.look(), (vec![1], true));
+        assert_eq!(list.push(2), Place::Late);
+        assert_eq!(list.push(2), Place::Found);
     }
 }

@@ -1,12 +1,17 @@
 //! The two halves of forwarding a message from one socket to another: taking it out here, and giving it in there.
 
 use zmtp::{Frame, Message};
+use zpipe::Reader;
 
 use super::{Core, Then, recv::ANSWERS};
 use crate::{
+    ForwardSide, Traffic,
     error::Refusal,
-    pattern::{At, Route, State},
+    pattern::{At, Route, Source, State},
 };
+
+/// Messages in a row that go on as they lie in the pipe. Others have their turn after these.
+const RUN: u64 = 64;
 
 /// What became of a message that was to be forwarded.
 pub(crate) enum Given {
@@ -66,6 +71,102 @@ impl<S: State> Core<S> {
     /// Nothing more is forwarded now: has what this thread has gathered written.
     pub(crate) fn end_forwarding(&mut self) {
         self.uncork();
+    }
+
+    // ---- Both ----
+
+    /// Whether messages may [go on as they lie in the pipe](Self::forward_run): neither pattern changes them, or decides by
+    /// more than the first frame.
+    pub(crate) fn forwards_runs<T: State>(&self, to: &Core<T>) -> bool {
+        let is_plain = self.state.takes_all() && self.state.prefix() == 0;
+        is_plain && to.state.streams() && !to.state.takes_head() && to.subscriptions.is_none()
+    }
+
+    /// Moves a row of messages from the link whose turn it is to the one that gets them all, without taking them out. None if
+    /// there is none, or if the next one has to be [taken](Self::take_for_another) and [given](Self::give). Beside that says
+    /// whether there is room for more.
+    pub(crate) fn forward_run<T: State>(
+        &mut self,
+        to: &mut Core<T>,
+        most: u64,
+    ) -> Result<(Traffic, bool), (ForwardSide, Refusal)> {
+        (self.process()).map_err(|refusal| (ForwardSide::Source, refusal))?;
+        (to.process()).map_err(|refusal| (ForwardSide::Destination, refusal))?;
+        let none = (Traffic::default(), true);
+        let has_found = self.found.is_some() || to.found.is_some() || !self.state.takes_all();
+        if has_found || !matches!(self.state.source(), Ok(Source::Fair)) {
+            return Ok(none);
+        }
+        let from = self.links.inbound.current();
+        let Some(slot) = from.and_then(|place| self.links.get_mut(place)) else {
+            return Ok(none);
+        };
+        let moved = to.take_run(&mut slot.link.reader, most.min(RUN));
+        if moved.messages == 0 {
+            return Ok(none);
+        }
+        slot.release(&mut self.deferral);
+        self.links.next_inbound();
+        self.stats.messages_received += moved.messages;
+        self.answers_until = self.stats.messages_sent + ANSWERS;
+        Ok((moved, to.may_give()))
+    }
+
+    /// The messages that the only link gets.
+    fn take_run(&mut self, from: &mut Reader, most: u64) -> Traffic {
+        let Some(place) = self.links.only() else {
+            return Traffic::default();
+        };
+        let is_for_many = match self.state.route(None) {
+            Ok(Route::Balanced | Route::One(..)) => false,
+            Ok(Route::Many(_)) => true,
+            _ => return Traffic::default(),
+        };
+        // One that was found full is out of the circle until it has drained.
+        if !self.links.outbound.contains(place) {
+            return Traffic::default();
+        }
+        let pace = self.pace();
+        let (state, places) = (&mut self.state, &mut self.recipients);
+        let Some(slot) = self.links.get_mut(place) else {
+            return Traffic::default();
+        };
+        if slot.link.writer.is_closed() {
+            return Traffic::default();
+        }
+        let moved = zpipe::transfer(from, &mut slot.link.writer, most, |first, is_whole| {
+            if !is_for_many {
+                return true;
+            }
+            places.clear();
+            let is_wanted =
+                state.recipients(first, is_whole, places) == Ok(true) && places[..] == [place];
+            if is_wanted {
+                state.sent_to_many();
+            }
+            is_wanted
+        });
+        if moved.messages > 0 {
+            slot.after_transfer(
+                moved.is_reader_idle,
+                pace,
+                &mut self.corked,
+                &mut self.deferral,
+            );
+            let (at, written) = (
+                At {
+                    place,
+                    id: slot.link.id,
+                },
+                slot.link.writer.written(),
+            );
+            self.stats.messages_sent += moved.messages;
+            self.state.sent(at, written);
+        }
+        Traffic {
+            messages: moved.messages,
+            bytes: moved.bytes,
+        }
     }
 
     // ---- Destination ----

@@ -16,7 +16,7 @@ const BATCH_BYTES: u64 = 256 * 1024;
 /// When a message is to be written.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Pace {
-    /// At once: nothing follows it.
+    /// At once: nothing follows it. But if the peer has sent more already, it is one of several answers.
     Alone,
     /// When its sender finds nothing more to receive, if it comes in a burst: it may be one of several answers.
     Answer,
@@ -68,15 +68,28 @@ impl Slot {
     /// Publishes the message just appended, and sees to it that somebody sends it.
     #[inline(always)]
     pub(crate) fn commit(&mut self, pace: Pace, corked: &mut u64, deferral: &mut Deferral) {
-        if self.link.writer.commit_quietly() {
+        let is_reader_idle = self.link.writer.commit_quietly();
+        self.after_transfer(is_reader_idle, pace, corked, deferral);
+        // A thread that sends on many sockets in turn would otherwise wait for this memory each time.
+        self.link.writer.prefetch_memory();
+    }
+
+    /// Messages from another link's pipe are committed; sees to it that somebody sends them.
+    #[inline(always)]
+    pub(crate) fn after_transfer(
+        &mut self,
+        is_reader_idle: bool,
+        pace: Pace,
+        corked: &mut u64,
+        deferral: &mut Deferral,
+    ) {
+        if is_reader_idle {
             deferral.begin();
             self.start(pace, corked);
         } else if self.link.writer.written_bytes() - self.flushed_bytes >= BATCH_BYTES {
             deferral.begin();
             self.flush();
         }
-        // A thread that sends on many sockets in turn would otherwise wait for this memory each time.
-        self.link.writer.prefetch_memory();
     }
 
     /// What comes after [`Writer::commit_unseen`](zpipe::Writer::commit_unseen): like [`commit`](Self::commit), of a message that many get. If nobody
@@ -112,8 +125,9 @@ impl Slot {
         if !has_engine {
             return self.link.wake_reader();
         }
-        if pace != Pace::Alone && burst::goes_on() {
-            let answer = self.link.driver.as_ref().filter(|_| pace == Pace::Answer);
+        let is_alone = pace == Pace::Alone && !self.link.is_readable();
+        if !is_alone && burst::goes_on() {
+            let answer = self.link.driver.as_ref().filter(|_| pace != Pace::Stream);
             if let Some(number) = answer.and_then(Driver::cork) {
                 *corked = number;
                 self.note_woken();

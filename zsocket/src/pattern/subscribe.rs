@@ -211,6 +211,10 @@ impl<const RAW: bool> State for Subscribe<RAW> {
         Ok(Source::Fair)
     }
 
+    fn takes_all(&self) -> bool {
+        RAW
+    }
+
     /// Publishers filter. But what has come before a topic was cancelled is still here, and one of ZMTP 1.0 sends all.
     #[inline]
     fn accept(&mut self, _: At, message: &mut Message) -> Verdict {

@@ -1,11 +1,12 @@
 //! Forwarding messages to another socket.
 
 use zmtp::Message;
-use zpipe::deferred;
+use zpipe::deferred::{self, Scope};
 
 use super::Socket;
 use crate::{
     Budget, CanReceive, CanSend, Error, ForwardEnd, ForwardError, ForwardSide, Forwarded, Pattern,
+    Traffic,
     core::{Core, Given, Then},
     error::Refusal,
 };
@@ -158,6 +159,10 @@ impl<P: Pattern> Socket<P> {
         let is_echo = address(self) == address(to);
         let mut has_room = to.with_core(Core::takes_another).map_err(at_destination)?;
         let mut message = Message::new();
+        let is_echo = address(self) == address(to);
+        let in_runs = capture.is_none()
+            && !is_echo
+            && self.lend_core(|from| to.lend_core(|to| from.forwards_runs(to)));
         while done.received.messages < budget.messages.max(1)
             && done.received.bytes < budget.bytes.max(1)
         {
@@ -165,6 +170,16 @@ impl<P: Pattern> Socket<P> {
             let goes_on = has_room || is_echo && self.with_core(|core| core.has_to_receive());
             if !goes_on {
                 return Ok(ForwardEnd::Full);
+            }
+            if in_runs {
+                let left = budget.messages.max(1) - done.received.messages;
+                let (moved, more) = self.forward_run(to, left)?;
+                has_room = more;
+                done.received += moved;
+                done.sent += moved;
+                if moved.messages > 0 {
+                    continue;
+                }
             }
             let captures = match capture {
                 None => false,
@@ -214,6 +229,24 @@ impl<P: Pattern> Socket<P> {
             }
         }
         Ok(ForwardEnd::Budget)
+    }
+}
+
+impl<P: Pattern> Socket<P> {
+    #[inline]
+    fn forward_run<Q: Pattern>(
+        &self,
+        to: &Socket<Q>,
+        most: u64,
+    ) -> Result<(Traffic, bool), (ForwardSide, Refusal)> {
+        // Foreign code runs when both cores are back.
+        let scope = Scope::open();
+        let moved = self.lend_core(|from| to.lend_core(|to| from.forward_run(to, most)));
+        let panics = scope.close();
+        if panics > 0 {
+            self.lend_core(|core| core.handle.counters().foreign_panics.add(panics));
+        }
+        moved
     }
 }
 
