@@ -14,7 +14,7 @@ use crate::{
     pipe::{Limits, Shared},
     ready::Notifier,
     sync::{Arc, Ordering, or_mutant, prefetch},
-    transfer::Run,
+    transfer::{Most, Run},
 };
 
 /// One frame as it lies in the rope.
@@ -228,8 +228,7 @@ impl Reader {
     #[inline]
     pub(crate) fn run(
         &mut self,
-        most: u64,
-        byte_room: u64,
+        most: Most,
         is_wanted: impl FnMut(&[u8], bool) -> bool,
     ) -> Run<'_> {
         let end = if !self.is_readable() {
@@ -243,7 +242,7 @@ impl Reader {
         };
         // SAFETY: below the mark; the chunk is not given back before the next call.
         let bytes = unsafe { self.chunk.as_ref().bytes(self.off, end - self.off) };
-        Run::find(bytes, most, byte_room, is_wanted)
+        Run::find(bytes, most, is_wanted)
     }
 
     /// Goes on behind a [`run`](Self::run).

@@ -20,7 +20,8 @@ pub struct Transferred {
 /// Moves whole messages from one pipe to another: in one copy, with one commit for all, and without taking them apart. That is
 /// what makes a forwarder fast: of each message only the headers are looked at.
 ///
-/// Moves at most `most` messages, and no more than there is room for. Each has to be wanted: `is_wanted` is told its first frame,
+/// Moves at most `most` messages, none behind the one with which their bodies have `most_bytes`, and no more than there is room
+/// for. Each has to be wanted: `is_wanted` is told its first frame,
 /// and whether that is the only one. It stops at the first message that is not, and at one which does not lie in one piece of
 /// memory: its body is large, or it goes on in another chunk. So it may move nothing although the pipe is readable; then
 /// [read](Reader::read_message) the next message. Of a writer with an open message it moves nothing.
@@ -38,7 +39,7 @@ pub struct Transferred {
 /// for word in ["here", "or", "there"] {
 ///     first.write_message(&mut Message::from(word));
 /// }
-/// let moved = transfer(&mut from, &mut to, 10, |first, _| first != b"there");
+/// let moved = transfer(&mut from, &mut to, 10, u64::MAX, |first, _| first != b"there");
 /// assert_eq!((moved.messages, moved.bytes), (2, 6));
 /// from.release();
 /// assert_eq!(last.next_frame().unwrap().body.as_slice(), b"here");
@@ -48,15 +49,19 @@ pub fn transfer(
     from: &mut Reader,
     to: &mut Writer,
     most: u64,
+    most_bytes: u64,
     is_wanted: impl FnMut(&[u8], bool) -> bool,
 ) -> Transferred {
     if to.is_mid_message() {
         return Transferred::default();
     }
     let rope = &mut to.rope;
-    let most = most.min(rope.room());
-    let byte_room = rope.byte_room();
-    let run = from.run(most, byte_room, is_wanted);
+    let most = Most {
+        messages: most.min(rope.room()),
+        bytes: rope.byte_room(),
+        bodies: most_bytes,
+    };
+    let run = from.run(most, is_wanted);
     if run.messages == 0 {
         return Transferred::default();
     }
@@ -73,6 +78,16 @@ pub fn transfer(
     done
 }
 
+/// How much a [`Run`] may have. The message that reaches a number of bytes is its last.
+#[derive(Clone, Copy)]
+pub(crate) struct Most {
+    messages: u64,
+    /// As framed.
+    bytes: u64,
+    /// Of bodies alone.
+    bodies: u64,
+}
+
 /// Whole messages in a row.
 pub(crate) struct Run<'a> {
     pub(crate) frames: &'a [u8],
@@ -86,14 +101,14 @@ impl<'a> Run<'a> {
     #[inline]
     pub(crate) fn find(
         bytes: &'a [u8],
-        most: u64,
-        byte_room: u64,
+        most: Most,
         mut is_wanted: impl FnMut(&[u8], bool) -> bool,
     ) -> Self {
         let bytes = &bytes[..bytes.len().min(encoded::MAX)];
         let (mut at, mut messages, mut bodies) = (0, 0, 0);
-        while messages < most
-            && (at as u64) < byte_room
+        while messages < most.messages
+            && (at as u64) < most.bytes
+            && bodies < most.bodies
             && let Some(message) = Whole::first_of(&bytes[at..])
             && is_wanted(message.first, message.is_single)
         {
@@ -170,7 +185,7 @@ mod tests {
         for round in 0..100 {
             (round * 10..(round + 1) * 10).for_each(|i| first.write_message(&mut message(i)));
             while from.is_readable() {
-                let done = transfer(&mut from, &mut to, 7, |_, _| true);
+                let done = transfer(&mut from, &mut to, 7, u64::MAX, |_, _| true);
                 if done.messages == 0 {
                     assert!(from.read_message(&mut read));
                     to.write_message(&mut read);
@@ -195,16 +210,34 @@ mod tests {
         let (mut first, mut from) = pipe(Limits::default(), None, None);
         (0..10).for_each(|_| first.write_message(&mut Message::from("12345678")));
         let (mut to, mut last) = pipe(limits(3, 0), None, None);
-        assert_eq!(transfer(&mut from, &mut to, 10, |_, _| true).messages, 3);
+        assert_eq!(
+            transfer(&mut from, &mut to, 10, u64::MAX, |_, _| true).messages,
+            3
+        );
         assert!(!to.has_room());
-        assert_eq!(transfer(&mut from, &mut to, 10, |_, _| true).messages, 0);
+        assert_eq!(
+            transfer(&mut from, &mut to, 10, u64::MAX, |_, _| true).messages,
+            0
+        );
         assert!(last.read_message(&mut Message::new()));
-        assert_eq!(transfer(&mut from, &mut to, 10, |_, _| true).messages, 1);
+        assert_eq!(
+            transfer(&mut from, &mut to, 10, u64::MAX, |_, _| true).messages,
+            1
+        );
         // The message that passes the mark of bytes is the last one.
         let (mut to, _last) = pipe(limits(0, 15), None, None);
-        assert_eq!(transfer(&mut from, &mut to, 10, |_, _| true).messages, 2);
-        assert_eq!(transfer(&mut from, &mut to, 10, |_, _| true).messages, 0);
+        assert_eq!(
+            transfer(&mut from, &mut to, 10, u64::MAX, |_, _| true).messages,
+            2
+        );
+        assert_eq!(
+            transfer(&mut from, &mut to, 10, u64::MAX, |_, _| true).messages,
+            0
+        );
         assert_eq!(from.messages_read(), 6);
+        // So is the one with which there are enough bytes of bodies.
+        let (mut to, _last) = pipe(limits(0, 0), None, None);
+        assert_eq!(transfer(&mut from, &mut to, 10, 9, |_, _| true).messages, 2);
     }
 
     #[test]
@@ -213,9 +246,9 @@ mod tests {
         let (mut to, mut last) = pipe(Limits::default(), None, None);
         first.write_message(&mut Message::from("a"));
         assert!(last.set_idle());
-        assert!(transfer(&mut from, &mut to, 1, |_, _| true).is_reader_idle);
+        assert!(transfer(&mut from, &mut to, 1, u64::MAX, |_, _| true).is_reader_idle);
         first.write_message(&mut Message::from("b"));
-        assert!(!transfer(&mut from, &mut to, 1, |_, _| true).is_reader_idle);
+        assert!(!transfer(&mut from, &mut to, 1, u64::MAX, |_, _| true).is_reader_idle);
     }
 
     #[test]
@@ -229,15 +262,27 @@ mod tests {
         first.append_spliced(Flags::NONE, Bytes::new());
         first.commit();
         first.write_message(&mut Message::from("small"));
-        assert_eq!(transfer(&mut from, &mut to, 9, |_, _| true).messages, 1);
-        assert_eq!(transfer(&mut from, &mut to, 9, |_, _| true).messages, 0);
+        assert_eq!(
+            transfer(&mut from, &mut to, 9, u64::MAX, |_, _| true).messages,
+            1
+        );
+        assert_eq!(
+            transfer(&mut from, &mut to, 9, u64::MAX, |_, _| true).messages,
+            0
+        );
         let mut message = Message::new();
         assert!(from.read_message(&mut message));
         assert_eq!(message, Message::from(["head", "large"]));
-        assert_eq!(transfer(&mut from, &mut to, 9, |_, _| true).messages, 0);
+        assert_eq!(
+            transfer(&mut from, &mut to, 9, u64::MAX, |_, _| true).messages,
+            0
+        );
         assert!(from.read_message(&mut message));
         assert_eq!(message, Message::from(""));
-        assert_eq!(transfer(&mut from, &mut to, 9, |_, _| true).messages, 1);
+        assert_eq!(
+            transfer(&mut from, &mut to, 9, u64::MAX, |_, _| true).messages,
+            1
+        );
     }
 
     #[test]
@@ -247,7 +292,7 @@ mod tests {
         first.write_message(&mut Message::from("a"));
         to.append(Flags::MORE, b"begun");
         assert_eq!(
-            transfer(&mut from, &mut to, 1, |_, _| true),
+            transfer(&mut from, &mut to, 1, u64::MAX, |_, _| true),
             Transferred::default()
         );
     }

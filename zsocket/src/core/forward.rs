@@ -88,7 +88,7 @@ impl<S: State> Core<S> {
     pub(crate) fn forward_run<T: State>(
         &mut self,
         to: &mut Core<T>,
-        most: u64,
+        most: Traffic,
     ) -> Result<(Traffic, bool), (ForwardSide, Refusal)> {
         (self.process()).map_err(|refusal| (ForwardSide::Source, refusal))?;
         (to.process()).map_err(|refusal| (ForwardSide::Destination, refusal))?;
@@ -101,7 +101,7 @@ impl<S: State> Core<S> {
         let Some(slot) = from.and_then(|place| self.links.get_mut(place)) else {
             return Ok(none);
         };
-        let moved = to.take_run(&mut slot.link.reader, most.min(RUN));
+        let moved = to.take_run(&mut slot.link.reader, most);
         if moved.messages == 0 {
             return Ok(none);
         }
@@ -113,7 +113,7 @@ impl<S: State> Core<S> {
     }
 
     /// The messages that the only link gets.
-    fn take_run(&mut self, from: &mut Reader, most: u64) -> Traffic {
+    fn take_run(&mut self, from: &mut Reader, most: Traffic) -> Traffic {
         let Some(place) = self.links.only() else {
             return Traffic::default();
         };
@@ -134,18 +134,24 @@ impl<S: State> Core<S> {
         if slot.link.writer.is_closed() {
             return Traffic::default();
         }
-        let moved = zpipe::transfer(from, &mut slot.link.writer, most, |first, is_whole| {
-            if !is_for_many {
-                return true;
-            }
-            places.clear();
-            let is_wanted =
-                state.recipients(first, is_whole, places) == Ok(true) && places[..] == [place];
-            if is_wanted {
-                state.sent_to_many();
-            }
-            is_wanted
-        });
+        let moved = zpipe::transfer(
+            from,
+            &mut slot.link.writer,
+            most.messages.min(RUN),
+            most.bytes,
+            |first, is_whole| {
+                if !is_for_many {
+                    return true;
+                }
+                places.clear();
+                let is_wanted =
+                    state.recipients(first, is_whole, places) == Ok(true) && places[..] == [place];
+                if is_wanted {
+                    state.sent_to_many();
+                }
+                is_wanted
+            },
+        );
         if moved.messages > 0 {
             slot.after_transfer(
                 moved.is_reader_idle,

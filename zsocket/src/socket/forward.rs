@@ -159,7 +159,6 @@ impl<P: Pattern> Socket<P> {
         let is_echo = address(self) == address(to);
         let mut has_room = to.with_core(Core::takes_another).map_err(at_destination)?;
         let mut message = Message::new();
-        let is_echo = address(self) == address(to);
         let in_runs = capture.is_none()
             && !is_echo
             && self.lend_core(|from| to.lend_core(|to| from.forwards_runs(to)));
@@ -172,7 +171,10 @@ impl<P: Pattern> Socket<P> {
                 return Ok(ForwardEnd::Full);
             }
             if in_runs {
-                let left = budget.messages.max(1) - done.received.messages;
+                let left = Traffic {
+                    messages: budget.messages.max(1) - done.received.messages,
+                    bytes: budget.bytes.max(1) - done.received.bytes,
+                };
                 let (moved, more) = self.forward_run(to, left)?;
                 has_room = more;
                 done.received += moved;
@@ -237,7 +239,7 @@ impl<P: Pattern> Socket<P> {
     fn forward_run<Q: Pattern>(
         &self,
         to: &Socket<Q>,
-        most: u64,
+        most: Traffic,
     ) -> Result<(Traffic, bool), (ForwardSide, Refusal)> {
         // Foreign code runs when both cores are back.
         let scope = Scope::open();
