@@ -83,6 +83,7 @@ mod events;
 mod items;
 mod poller;
 mod source;
+mod streams;
 
 pub use self::{
     error::AddError,

@@ -11,19 +11,12 @@ use std::{
 
 use zpipe::{Notifier, Process, Readiness, ReadySet, Spinner};
 use zsocket::{Error, Interest};
-use ztransport::InputPoll;
 
-use crate::{AddError, Event, Events, Source, descriptors::Descriptors};
+use crate::{AddError, Event, Events, Source, descriptors::Descriptors, streams::Streams};
 
 /// Tokens of the list that are no keys.
 const WAKE: u64 = u64::MAX;
 const AGAIN: u64 = u64::MAX - 1;
-
-/// A poller that waits once or twice is not worth what joining its poll costs each stream.
-const SLEEPS_BEFORE_READING: u32 = 2;
-
-/// A look at streams is a system call: not in each wait, while there is something to do without it.
-const WAITS_BETWEEN_LOOKS: u32 = 16;
 
 /// How often a task looks while signals keep coming, before others have their turn.
 const LOOKS: u32 = 16;
@@ -65,14 +58,8 @@ pub struct Poller<'a> {
     candidates: VecDeque<usize>,
     /// Made when they are needed for the first time.
     descriptors: Option<Descriptors<'a>>,
-    /// The streams that the poller reads itself while it waits, so that nobody has to wake it; see `lead`.
-    input: Option<InputPoll>,
-    /// Keys of sockets whose streams it may read from the next wait on.
-    followers: Vec<usize>,
-    /// How often it has slept, up to the number after which it reads itself.
-    sleeps: u32,
-    /// Waits since it has last looked at the streams that it reads.
-    unseen: u32,
+    /// What it reads itself while it waits.
+    streams: Streams,
     /// A foreign event loop waits for the poller's descriptor.
     lent: bool,
     again: Notifier,
@@ -85,16 +72,8 @@ struct Slot<'a> {
     source: Source<'a>,
     interest: Interest,
     is_candidate: bool,
-    leading: Leading,
-}
-
-/// Whether the poller reads a socket's streams.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Leading {
-    No,
-    /// Its key is in the list of those to try.
-    Due,
-    Yes,
+    /// Its streams join those that the poller reads, or it is noted that they shall.
+    joins: bool,
 }
 
 /// Ends the present or the next wait of a [`Poller`], from any thread.
@@ -119,10 +98,7 @@ impl<'a> Poller<'a> {
             sockets: HashMap::new(),
             candidates: VecDeque::new(),
             descriptors: None,
-            input: None,
-            followers: Vec::new(),
-            sleeps: 0,
-            unseen: 0,
+            streams: Streams::default(),
             lent: false,
             spinner: Spinner::new(),
             process: Process::current(),
@@ -154,7 +130,7 @@ impl<'a> Poller<'a> {
             source,
             interest,
             is_candidate: false,
-            leading: Leading::No,
+            joins: false,
         };
         self.sockets.insert(key, slot);
         self.nominate(key);
@@ -202,6 +178,7 @@ impl<'a> Poller<'a> {
         }
         if let Some(slot) = self.sockets.remove(&key) {
             slot.source.look(|socket| socket.unwatch());
+            self.streams.forget(key);
             if slot.is_candidate {
                 self.candidates.retain(|candidate| *candidate != key);
             }
@@ -267,14 +244,13 @@ impl<'a> Poller<'a> {
         let deadline = deadline.flatten();
         let waits = timeout != Some(Duration::ZERO) && !ztransport::is_io_thread();
         ztransport::uncork();
-        self.unseen += 1;
-        if self.unseen > WAITS_BETWEEN_LOOKS {
-            self.look_at_input();
+        if self.streams.is_look_due() {
+            self.look_at_streams();
         }
         loop {
             events.clear();
             self.look(events);
-            if !waits && !events.has_any() && self.look_at_input() {
+            if !waits && !events.has_any() && self.look_at_streams() {
                 self.look_at_candidates(events);
             }
             let is_idle = !events.has_any()
@@ -327,7 +303,7 @@ impl<'a> Poller<'a> {
                     return Poll::Ready(Ok(()));
                 }
                 // A task does not read.
-                waiting.0.give_back_input();
+                waiting.0.streams.give_back();
                 if !waiting.0.ready.register(context.waker()) {
                     return Poll::Pending;
                 }
@@ -350,7 +326,7 @@ impl<'a> Poller<'a> {
     pub fn fd(&mut self) -> io::Result<BorrowedFd<'_>> {
         self.check_process()?;
         self.lent = true;
-        self.give_back_input();
+        self.streams.give_back();
         let descriptors: &Descriptors<'a> = self.descriptors()?;
         Ok(descriptors.as_fd())
     }
@@ -408,9 +384,8 @@ impl<'a> Poller<'a> {
                 self.sockets.remove(&key);
                 continue;
             };
-            if slot.leading == Leading::No {
-                slot.leading = Leading::Due;
-                self.followers.push(key);
+            if !std::mem::replace(&mut slot.joins, true) {
+                self.streams.may_join(key);
             }
             slot.is_candidate = !ready.is_none();
             if slot.is_candidate {
@@ -426,8 +401,8 @@ impl<'a> Poller<'a> {
     }
 
     fn sleep(&mut self, deadline: Option<Instant>, events: &mut Events) -> io::Result<()> {
-        if self.leads() {
-            self.lead(deadline);
+        if self.reads() {
+            self.sleep_and_read(deadline);
             return Ok(());
         }
         let ready = &mut self.ready;
@@ -450,47 +425,31 @@ impl<'a> Poller<'a> {
     // ---- Reading ----
 
     /// Whether the next sleep is one in which this thread reads.
-    fn leads(&mut self) -> bool {
+    fn reads(&mut self) -> bool {
         if self.lent || self.has_descriptors() {
             // These waits look at descriptors only.
-            self.give_back_input();
+            self.streams.give_back();
             return false;
         }
-        if self.sleeps < SLEEPS_BEFORE_READING {
-            self.sleeps += 1;
-            return false;
-        }
-        for key in self.followers.drain(..) {
-            if let Some(slot) = self.sockets.get_mut(&key) {
-                let input = &mut self.input;
-                let led = slot.source.look(|socket| socket.lead(input, key as u64));
-                slot.leading = if led == Some(true) {
-                    Leading::Yes
-                } else {
-                    Leading::No
-                };
+        let sockets = &mut self.sockets;
+        self.streams.begin(|poll, key| {
+            if let Some(slot) = sockets.get_mut(&key) {
+                let joined = slot.source.look(|socket| socket.lead(poll, key as u64));
+                slot.joins = joined == Some(true);
             }
-        }
-        self.input.as_mut().is_some_and(InputPoll::begin_wait)
+        })
     }
 
     /// Sleeps until there is input or a signal, and reads.
-    fn lead(&mut self, deadline: Option<Instant>) {
-        let Some(input) = &mut self.input else { return };
-        let ready = &mut self.ready;
-        let found = self.spinner.until(|| input.look() || !ready.is_empty());
-        if !found && !ready.register_direct(input.waker()) {
-            input.wait(deadline);
-            ready.unregister_direct();
-        }
-        input.end_wait();
+    fn sleep_and_read(&mut self, deadline: Option<Instant>) {
+        let spinner = &mut self.spinner;
+        self.streams.wait(&mut self.ready, spinner, deadline);
         self.read_streams();
     }
 
     /// Looks for input that is left to this thread; whether there is some.
-    fn look_at_input(&mut self) -> bool {
-        self.unseen = 0;
-        let found = (self.input.as_mut()).is_some_and(|input| input.is_leased() && input.look());
+    fn look_at_streams(&mut self) -> bool {
+        let found = self.streams.look();
         if found {
             self.read_streams();
         }
@@ -498,20 +457,13 @@ impl<'a> Poller<'a> {
     }
 
     fn read_streams(&mut self) {
-        self.unseen = 0;
-        while let Some(arrived) = self.input.as_mut().and_then(InputPoll::pop) {
+        while let Some(arrived) = self.streams.pop() {
             // One that was removed is the I/O thread's again.
             let key = arrived.token as usize;
             if let Some(slot) = self.sockets.get(&key) {
                 slot.source.look(|socket| socket.read_stream(arrived));
                 self.nominate(key);
             }
-        }
-    }
-
-    fn give_back_input(&mut self) {
-        if let Some(input) = &mut self.input {
-            input.give_back();
         }
     }
 
@@ -544,10 +496,10 @@ impl Drop for Poller<'_> {
             let ready = std::mem::take(&mut self.ready);
             std::mem::forget((ready, std::mem::take(&mut self.sockets)));
             std::mem::forget((self.descriptors.take(), self.again.clone()));
-            std::mem::forget(self.input.take());
+            std::mem::forget(std::mem::take(&mut self.streams));
             return;
         }
-        self.give_back_input();
+        self.streams.give_back();
         for slot in self.sockets.values() {
             slot.source.look(|socket| socket.unwatch());
         }
@@ -559,5 +511,45 @@ impl std::fmt::Debug for Poller<'_> {
         f.debug_struct("Poller")
             .field("sockets", &self.sockets.len())
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use zsocket::{Context, Pull, Push};
+
+    use super::*;
+
+    const A_MOMENT: Duration = Duration::from_millis(1);
+    const PATIENCE: Duration = Duration::from_secs(30);
+
+    /// The first waits are left to I/O threads, as are all that look at descriptors and those of tasks.
+    #[test]
+    fn who_sleeps_again_and_again_reads_itself() {
+        let context = Context::new();
+        let pull = context.socket::<Pull>().unwrap();
+        let bound = pull.bind("tcp://127.0.0.1:*").unwrap();
+        let push = context.socket::<Push>().unwrap();
+        push.connect(bound).unwrap();
+        pull.wait_connected(1, PATIENCE).unwrap();
+        let mut poller = Poller::new();
+        poller.add(&pull, 0, Interest::RECV).unwrap();
+        let mut events = Events::new();
+        let mut sleep = |poller: &mut Poller<'_>| {
+            poller.wait(&mut events, Some(A_MOMENT)).unwrap();
+            poller.streams.are_read_here()
+        };
+        assert!(!sleep(&mut poller));
+        while !sleep(&mut poller) {}
+        poller.fd().unwrap();
+        assert!(!sleep(&mut poller));
+        poller.lent = false;
+        assert!(sleep(&mut poller));
+        assert!(poller.remove(0));
+        poller.add(&pull, 1, Interest::RECV).unwrap();
+        assert!(sleep(&mut poller));
+        push.send("hello").unwrap();
+        poller.wait(&mut events, Some(PATIENCE)).unwrap();
+        assert_eq!(pull.try_recv().unwrap()[0], "hello");
     }
 }

@@ -14,6 +14,9 @@
 //! however many streams there are. An application that has the lease and stays away loses it after a
 //! tick: see [`Lease`].
 //!
+//! A poller, which waits for several sockets, has one such poll for the streams of all of them, and a stream is in one at most.
+//! Each is reported with a *token*, which tells the sockets apart.
+//!
 //! Both may wait for one poll at the same moment, at the edges of a lease. Each event is reported to one
 //! of them, and whoever gets it drives the engine or has it reported to the other again. A wake-up of the
 //! application is for the application: the I/O thread passes it on. It is used during waits only, and a
@@ -657,6 +660,71 @@ mod tests {
         peer.write_all(b"\x00\x02hi").unwrap();
         input.give_back();
         pull.await_input(&mut link);
+    }
+
+    /// Has the connection joined with a token, as [`join`] does without.
+    fn join_with(joiner: &InputJoiner, link: &Link) {
+        joiner.join(driver(link));
+        while driver(link).connection.pending().is_none() {
+            std::thread::yield_now();
+        }
+    }
+
+    #[test]
+    fn streams_of_several_sockets_are_told_apart_until_they_leave() {
+        let (mut first, mut second) = (pull(), pull());
+        let ((link, mut peer), (mut other, mut other_peer)) = (first.peer(), second.peer());
+        // They have an I/O thread each: the second stream goes on to be read by its own.
+        let mut input = InputPoll::shared(driver(&link)).unwrap();
+        join_with(&input.joiner(7), &link);
+        join_with(&input.joiner(8), &other);
+        lease(&mut input);
+        other_peer.write_all(b"\x00\x02hi").unwrap();
+        second.await_input(&mut other);
+        let (mut another, mut another_peer) = first.peer();
+        let joiner = input.joiner(9);
+        join_with(&joiner, &another);
+        for (peer, link, token) in [(&mut peer, &link, 7), (&mut another_peer, &another, 9)] {
+            peer.write_all(b"\x00\x02hi").unwrap();
+            assert!(input.begin_wait());
+            while !input.look() {
+                std::thread::yield_now();
+            }
+            input.end_wait();
+            let arrived = input.pop().unwrap();
+            assert_eq!(arrived.connection, driver(link).connection());
+            assert_eq!(arrived.token, token);
+            assert!(driver(link).read_arrived(false));
+        }
+        assert!(another.reader.next_frame().is_some());
+        another.reader.release();
+        // One that leaves is read by the I/O thread, although the rest is leased.
+        joiner.leave(driver(&another));
+        another_peer.write_all(b"\x00\x02hi").unwrap();
+        first.await_input(&mut another);
+        let tokens = input.inputs.tokens.as_ref().unwrap();
+        assert_eq!(tokens.lock().len(), 1);
+        // One socket's wait in another way ends the lease of all.
+        lease(&mut input);
+        assert!(input.is_leased());
+        joiner.give_back();
+        assert!(!input.is_leased());
+    }
+
+    #[test]
+    fn a_stream_that_is_closed_leaves_no_token() {
+        let mut pull = pull();
+        let (link, peer) = pull.peer();
+        let input = InputPoll::shared(driver(&link)).unwrap();
+        join_with(&input.joiner(7), &link);
+        let tokens = input.inputs.tokens.as_ref().unwrap();
+        assert_eq!(tokens.lock().len(), 1);
+        drop(peer);
+        let deadline = Instant::now() + DEADLINE;
+        while !tokens.lock().is_empty() {
+            assert!(Instant::now() < deadline, "kept");
+            std::thread::yield_now();
+        }
     }
 
     #[test]

@@ -1,0 +1,105 @@
+//! The streams that the thread which waits reads itself.
+//!
+//! A socket's streams are read by an I/O thread, which then wakes whoever waits: two switches of threads for a message. So
+//! the streams of all sockets of a poller are reported in a poll of the poller's own, and the thread that waits for it reads them,
+//! as one that is blocked in `recv` does for its socket. While it does something else, the I/O thread reads again after some
+//! ticks; see `ztransport`'s `InputPoll`.
+//!
+//! Streams of other I/O threads than that of the first stream go on to be read there, and signal.
+
+use std::time::Instant;
+
+use zpipe::{ReadySet, Spinner};
+use ztransport::{Arrived, InputPoll};
+
+/// A poller that waits once or twice is not worth what it costs each stream to join.
+const SLEEPS_BEFORE_READING: u32 = 2;
+
+/// A look at streams is a system call: not in each wait, while there is something to do without it.
+const WAITS_BETWEEN_LOOKS: u32 = 16;
+
+/// See the module documentation.
+#[derive(Default)]
+pub(crate) struct Streams {
+    /// Made with the first stream that is to join.
+    poll: Option<InputPoll>,
+    /// Keys of sockets whose streams may join it. Each once.
+    newcomers: Vec<usize>,
+    /// How often the poller has slept, up to the number after which it reads.
+    sleeps: u32,
+    /// Waits since the last look.
+    unseen: u32,
+}
+
+impl Streams {
+    /// The streams of a socket may join before the next sleep.
+    pub(crate) fn may_join(&mut self, key: usize) {
+        self.newcomers.push(key);
+    }
+
+    /// A socket is waited for no more.
+    pub(crate) fn forget(&mut self, key: usize) {
+        self.newcomers.retain(|newcomer| *newcomer != key);
+    }
+
+    /// A sleep begins; whether it is one in which this thread reads. `join` has the streams of a socket join, or notes that
+    /// it has none yet.
+    pub(crate) fn begin(&mut self, mut join: impl FnMut(&mut Option<InputPoll>, usize)) -> bool {
+        if self.sleeps < SLEEPS_BEFORE_READING {
+            self.sleeps += 1;
+            return false;
+        }
+        for key in self.newcomers.drain(..) {
+            join(&mut self.poll, key);
+        }
+        self.poll.as_mut().is_some_and(InputPoll::begin_wait)
+    }
+
+    /// Sleeps, in a wait that has [begun](Self::begin), until there is input or a signal.
+    pub(crate) fn wait(
+        &mut self,
+        ready: &mut ReadySet,
+        spinner: &mut Spinner,
+        deadline: Option<Instant>,
+    ) {
+        let Some(poll) = &mut self.poll else { return };
+        let found = spinner.until(|| poll.look() || !ready.is_empty());
+        if !found && !ready.register_direct(poll.waker()) {
+            poll.wait(deadline);
+            ready.unregister_direct();
+        }
+        poll.end_wait();
+        self.unseen = 0;
+    }
+
+    /// A wait begins; whether it is time for a [look](Self::look) in any case.
+    pub(crate) fn is_look_due(&mut self) -> bool {
+        self.unseen = (self.unseen + 1) % WAITS_BETWEEN_LOOKS;
+        self.unseen == 0
+    }
+
+    /// Whether there is input that is left to this thread.
+    pub(crate) fn look(&mut self) -> bool {
+        self.unseen = 0;
+        let poll = self.poll.as_mut().filter(|poll| poll.is_leased());
+        poll.is_some_and(InputPoll::look)
+    }
+
+    /// Takes one of the streams that have input.
+    pub(crate) fn pop(&mut self) -> Option<Arrived> {
+        self.poll.as_mut()?.pop()
+    }
+
+    /// I/O threads read again, since this thread waits in another way.
+    pub(crate) fn give_back(&mut self) {
+        if let Some(poll) = &mut self.poll {
+            poll.give_back();
+        }
+    }
+
+    /// Whether this thread reads, as far as it knows.
+    #[cfg(test)]
+    pub(crate) fn are_read_here(&self) -> bool {
+        self.poll.as_ref().is_some_and(InputPoll::is_leased)
+    }
+}
