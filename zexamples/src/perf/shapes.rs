@@ -8,9 +8,10 @@
 //!   published   PUB ─▶ n × SUB, each message to all      matched   PUB ─▶ n × SUB, each message to one
 //!   topics      PUB ─▶ SUB with n topics (steps of its own: see `topics.rs`)
 //!   polled      PUSH ─▶ PULL, polled with n idle PULL, inproc
+//!   forwarded   PUB ─▶ XSUB ═ proxy ═ XPUB ─▶ SUB          brokered  n × REQ ◀─▶ ROUTER ═ proxy ═ DEALER ◀─▶ REP
 //! ```
 //!
-//! Each role runs in a process of its own (the fan and the poller in one process) and is led by its parent over
+//! Each role runs in a process of its own (the fan, the poller and what has a proxy in one process) and is led by its parent over
 //! standard input and output:
 //!
 //! | role | says | waits for | says at the end |
@@ -45,7 +46,7 @@ use clap::{Args, ValueEnum};
 use self::kit::{Answers, Asks, End, Kit, Receives, Sends};
 pub use self::tools::{dealer_thr, pub_thr, router_thr, sub_thr};
 pub use self::topics::Form;
-use super::Library;
+use super::{Library, Load, proxied};
 use crate::{Parent, Result};
 
 /// What a process does in a shape.
@@ -83,6 +84,10 @@ pub enum Role {
     Fan,
     /// A poller of `peers` idle sockets, and one that has a message `count` times, over inproc and in one thread.
     Poll,
+    /// A publisher and a subscriber with a proxy in between, which passes on `count` messages.
+    Forward,
+    /// `peers` REQ and one REP with a proxy in between, which do `count` round trips in total.
+    Broker,
     /// A PUB that binds and sends messages of which `peers` subscribers together get `count`, each of them all.
     Publish,
     /// The `peers` SUB sockets of one thread.
@@ -152,6 +157,7 @@ fn play_with<K: Kit>(shape: Shape, endpoint: &str, parent: &Parent) -> Result<()
         Role::AskRouter => ask_router::<K>(shape, endpoint, parent),
         Role::Fan => fan::<K>(shape, parent),
         Role::Poll => polled::poll::<K>(shape, parent),
+        Role::Forward | Role::Broker => forward(shape, endpoint, parent),
         Role::Publish => published::publish::<K>(shape, false, endpoint, parent),
         Role::Subscribe => published::subscribe::<K>(shape, false, endpoint, parent),
         Role::PublishTopics => published::publish::<K>(shape, true, endpoint, parent),
@@ -159,6 +165,26 @@ fn play_with<K: Kit>(shape: Shape, endpoint: &str, parent: &Parent) -> Result<()
         Role::PublishMany => topics::publish::<K>(shape, endpoint, parent),
         Role::SubscribeMany => topics::subscribe::<K>(shape, endpoint, parent),
     }
+}
+
+/// What has a proxy is all in one process. The endpoint may be bound to twice.
+fn forward(shape: Shape, endpoint: &str, parent: &Parent) -> Result<()> {
+    let load = Load {
+        size: shape.size as usize,
+        count: shape.count,
+    };
+    let endpoints = match endpoint {
+        "inproc" => ["inproc://frontend", "inproc://backend"],
+        endpoint => [endpoint, endpoint],
+    };
+    let measured = if shape.role == Role::Forward {
+        proxied::throughput(load, shape.lib, endpoints)?
+    } else {
+        proxied::round_trips(load, shape.lib, shape.peers as usize, endpoints)?
+    };
+    // In each library the load may be a little less than was asked for.
+    let share = measured.load.count as f64 / shape.count as f64;
+    say_result(parent, measured.elapsed.div_f64(share))
 }
 
 impl Shape {

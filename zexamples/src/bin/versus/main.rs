@@ -105,6 +105,12 @@ struct Plan {
     /// Numbers of idle sockets for the test `polled`
     #[arg(long, value_delimiter = ',', default_values_t = [1, 100, 10_000], value_parser = at_least_one())]
     idle: Vec<u32>,
+    /// Numbers of clients for the test `brokered`
+    #[arg(long, value_delimiter = ',', default_values_t = [1, 16, 100], value_parser = at_least_one())]
+    brokered: Vec<u32>,
+    /// Sizes in bytes for the test `forwarded`
+    #[arg(long, value_delimiter = ',', default_values_t = [64, 1024])]
+    forwarded: Vec<usize>,
     /// Numbers of idle connections for the test `neighbours`
     #[arg(long, value_delimiter = ',', default_values_t = [0, 1, 10])]
     neighbours: Vec<u32>,
@@ -154,6 +160,7 @@ impl Plan {
         let (sizes, peers) = match test {
             Test::Throughput | Test::Filled => (self.sizes.clone(), &[1][..]),
             Test::Latency => (self.lat_sizes.clone(), &[1][..]),
+            Test::Forwarded => (self.forwarded.clone(), &[1][..]),
             _ => {
                 let peers = match test {
                     Test::Links => &self.links,
@@ -166,6 +173,7 @@ impl Plan {
                     Test::Matched => &self.topics,
                     Test::Topics => &self.prefixes,
                     Test::Polled => &self.idle,
+                    Test::Brokered => &self.brokered,
                     _ => &self.neighbours,
                 };
                 (vec![self.shape_size as usize], &peers[..])

@@ -79,7 +79,7 @@ impl Bench<'_> {
         for &side in self.test.sides() {
             let mut count = match self.test {
                 Test::Latency | Test::Neighbours | Test::Clients => 1000,
-                Test::Routed => 10_000,
+                Test::Routed | Test::Brokered => 10_000,
                 _ => (20_000_000 / (self.size as u64 + 200)).max(100),
             };
             loop {

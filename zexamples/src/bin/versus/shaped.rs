@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use zexamples::perf::Library;
 use zexamples::perf::shapes::{Role, Shape};
-use zexamples::{Child, Result};
+use zexamples::{Child, Result, Transport};
 
 use crate::measure::{Bench, finish, measured};
 use crate::role::ShapeArgs;
@@ -27,9 +27,20 @@ pub(crate) fn run(bench: &Bench<'_>, side: Side, count: u64) -> Result<Duration>
         Test::Matched => lead.published(Role::PublishTopics, Role::SubscribeTopics),
         Test::Polled => finish(lead.spawn(Role::Poll, "inproc")?),
         Test::Fan => finish(lead.spawn(Role::Fan, "inproc")?),
+        Test::Forwarded => finish(lead.spawn(Role::Forward, wildcard(bench.transport))?),
+        Test::Brokered => finish(lead.spawn(Role::Broker, wildcard(bench.transport))?),
         Test::Throughput | Test::Filled | Test::Latency | Test::Topics => {
             Err(format!("{} is led by others", bench.test).into())
         }
+    }
+}
+
+/// An endpoint for a process that is alone with it.
+fn wildcard(transport: Transport) -> &'static str {
+    match transport {
+        Transport::Tcp => "tcp://127.0.0.1:*",
+        Transport::Ipc => "ipc://*",
+        Transport::Inproc => "inproc",
     }
 }
 

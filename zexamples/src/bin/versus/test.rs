@@ -35,6 +35,10 @@ pub(crate) enum Test {
     Topics,
     /// Waits of a poller of one busy socket and many idle ones, over inproc, with sending and receiving the message.
     Polled,
+    /// PUB to SUB through a proxy of XSUB and XPUB, with the default high-water marks.
+    Forwarded,
+    /// Many REQ sockets through a proxy of ROUTER and DEALER to one REP, likewise, round trips per second in total.
+    Brokered,
     /// REQ to REP, microseconds one way, while others are connected to the REP and idle.
     Neighbours,
 }
@@ -73,7 +77,7 @@ impl fmt::Display for Side {
 }
 
 impl Test {
-    pub(crate) const ALL: [Self; 14] = [
+    pub(crate) const ALL: [Self; 16] = [
         Self::Throughput,
         Self::Filled,
         Self::Latency,
@@ -87,12 +91,14 @@ impl Test {
         Self::Matched,
         Self::Topics,
         Self::Polled,
+        Self::Forwarded,
+        Self::Brokered,
         Self::Neighbours,
     ];
 
     pub(crate) fn transports(self) -> &'static [Transport] {
         match self {
-            Self::Throughput | Self::Filled | Self::Latency => &Transport::ALL,
+            Self::Throughput | Self::Filled | Self::Latency | Self::Forwarded => &Transport::ALL,
             Self::Fan | Self::Polled => &[Transport::Inproc],
             Self::Topics => &[Transport::Tcp],
             _ => &[Transport::Tcp, Transport::Ipc],
@@ -130,6 +136,8 @@ impl Test {
             Self::Matched => "one PUB, many SUB of one thread, each message to one, msg/s",
             Self::Topics => "one PUB, one SUB with many topics",
             Self::Polled => "a poller of one busy socket and many idle ones, waits/s",
+            Self::Forwarded => "PUB, XSUB and XPUB, SUB, msg/s",
+            Self::Brokered => "many REQ, ROUTER and DEALER, one REP, round trips/s",
             Self::Neighbours => "REQ/REP beside idle connections, us one way",
         }
     }
@@ -137,12 +145,12 @@ impl Test {
     /// What there is one or many of; `None` for the tests of one sender and one receiver.
     pub(crate) fn peers(self) -> Option<&'static str> {
         match self {
-            Self::Throughput | Self::Filled | Self::Latency => None,
+            Self::Throughput | Self::Filled | Self::Latency | Self::Forwarded => None,
             Self::Links => Some("links"),
             Self::Sockets => Some("sockets"),
             Self::Senders => Some("senders"),
             Self::Fan => Some("receivers"),
-            Self::Clients => Some("clients"),
+            Self::Clients | Self::Brokered => Some("clients"),
             Self::Routed => Some("dealers"),
             Self::Published | Self::Matched => Some("subscribers"),
             Self::Topics => Some("topics"),
@@ -168,6 +176,8 @@ impl fmt::Display for Test {
             Self::Matched => "matched",
             Self::Topics => "topics",
             Self::Polled => "polled",
+            Self::Forwarded => "forwarded",
+            Self::Brokered => "brokered",
             Self::Neighbours => "neighbours",
         })
     }
