@@ -233,7 +233,7 @@ mod ours {
 
 mod omq {
     use super::{Bytes, Duration, Error, Instant, Result, WARM_UP};
-    use omq_tokio::{Context, Message, Options, Socket, SocketType};
+    use omq_tokio::{Context, Endpoint, Message, Options, Socket, SocketType};
 
     /// Makes sockets in one way or the other.
     pub(super) struct Make(Option<Context>);
@@ -255,6 +255,10 @@ mod omq {
         Error::from(format!("omq: {failure}"))
     }
 
+    fn parsed(endpoint: &str) -> Result<Endpoint> {
+        endpoint.replace('*', "0").parse().map_err(failed)
+    }
+
     pub(super) async fn latency(
         make: Make,
         endpoint: String,
@@ -263,7 +267,7 @@ mod omq {
     ) -> Result<Duration> {
         let rep = make.socket(SocketType::Rep);
         let req = make.socket(SocketType::Req);
-        let bound = rep.bind(endpoint.replace('*', "0").parse().map_err(failed)?);
+        let bound = rep.bind(parsed(&endpoint)?);
         let bound = bound.await.map_err(failed)?;
         req.connect(bound).await.map_err(failed)?;
         let server = tokio::spawn(async move {
@@ -295,7 +299,7 @@ mod omq {
     ) -> Result<Duration> {
         let pull = make.socket(SocketType::Pull);
         let push = make.socket(SocketType::Push);
-        let bound = pull.bind(endpoint.replace('*', "0").parse().map_err(failed)?);
+        let bound = pull.bind(parsed(&endpoint)?);
         let bound = bound.await.map_err(failed)?;
         push.connect(bound).await.map_err(failed)?;
         let sender = tokio::spawn(async move {
