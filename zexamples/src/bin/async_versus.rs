@@ -120,7 +120,7 @@ fn run(cli: &Cli) -> Result<()> {
             }
         }
     }
-    say(&table.to_markdown());
+    say(table.to_markdown());
     Ok(())
 }
 
