@@ -11,7 +11,7 @@ use zpipe::{Process, ReadySet};
 use ztransport::{Reactor, SocketHandle};
 
 use crate::{
-    AsyncSocket, Dynamic, Error, Pattern, Socket, SocketBuilder, TermReport, TypedPattern,
+    AsyncSocket, Dynamic, Error, Leader, Pattern, Socket, SocketBuilder, TermReport, TypedPattern,
     core::{Core, MAIL_TOKEN},
     options::SocketOptions,
     registry::Registry,
@@ -174,6 +174,20 @@ impl Context {
     #[must_use]
     pub fn build_dynamic(&self, socket_type: SocketType) -> SocketBuilder<Dynamic> {
         SocketBuilder::new(self.clone(), socket_type)
+    }
+
+    /// Has a foreign event loop lead the poll of one of the context's I/O threads, so that what comes in needs no hop through that
+    /// thread: see [`Leader`].
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Led`] if each I/O thread has a leader already, [`Error::NoIoThread`] if there is none, [`Error::IoThreadLost`],
+    /// [`Error::Forked`], and [`Error::Io`] when no descriptors are left.
+    pub fn lead(&self) -> Result<Leader, Error> {
+        if self.shared.process.is_forked() {
+            return Err(Error::Forked);
+        }
+        Ok(Leader::new(self.shared.reactor.lead()?))
     }
 
     pub(crate) fn open<P: Pattern>(

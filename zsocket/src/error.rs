@@ -108,6 +108,8 @@ pub enum Error {
     Forked,
     /// A poller waits for this socket already. Take it out there first.
     Watched,
+    /// Each I/O thread of the context is led by a foreign event loop already: see [`Context::lead`](crate::Context::lead).
+    Led,
     /// A [`Requester`](crate::Requester) has as many requests in flight as it may have.
     TooManyInFlight {
         /// How many that is.
@@ -210,6 +212,7 @@ impl fmt::Display for Error {
                 "this process was forked from the one that made the context: make a new one here",
             ),
             Self::IoThreadLost => ztransport::Error::IoThreadLost.fmt(f),
+            Self::Led => ztransport::Error::Led.fmt(f),
             Self::Watched => f.write_str(
                 "a poller waits for this socket already: take it out there first",
             ),
@@ -291,6 +294,8 @@ impl From<ztransport::Error> for Error {
             ztransport::Error::NoIoThread => Self::NoIoThread,
             ztransport::Error::IoThreadLost => Self::IoThreadLost,
             ztransport::Error::Bind(error) => Self::Bind(error),
+            ztransport::Error::Led => Self::Led,
+            ztransport::Error::Io(error) => Self::Io(error),
             other => Self::Io(io::Error::other(other)),
         }
     }

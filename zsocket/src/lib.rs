@@ -84,6 +84,7 @@ mod error;
 mod forwarded;
 mod interest;
 mod into_message;
+mod leader;
 mod links;
 mod monitor;
 mod options;
@@ -108,6 +109,7 @@ pub use self::{
     forwarded::{Budget, ForwardEnd, ForwardError, ForwardSide, Forwarded, Traffic},
     interest::Interest,
     into_message::IntoMessage,
+    leader::Leader,
     monitor::Monitor,
     options::{Access, Effect, IntoOptionId, Kind, OptionId, Value},
     peer::{PeerId, PeerInfo, PeerStats},
@@ -123,9 +125,13 @@ pub use self::{
         Req, Router, Stream, Sub, TypedPattern, XPub, XSub,
     },
 };
+#[cfg(feature = "async-io")]
+pub use self::leader::AsyncIoDriver;
+#[cfg(feature = "tokio")]
+pub use self::leader::TokioDriver;
 pub use bytes::Bytes;
 pub use zmtp::{Frame, Message, Metadata, SocketType, Version};
 pub use ztransport::{
-    CloseReason, Endpoint, EndpointError, Event, Holding, IntoEndpoint,
+    CloseReason, Dispatched, Endpoint, EndpointError, Event, Holding, IntoEndpoint,
     net::{BindError, PeerAddress},
 };

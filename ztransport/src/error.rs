@@ -1,6 +1,6 @@
 //! What the transports refuse.
 
-use std::fmt;
+use std::{fmt, io};
 
 use crate::{endpoint::EndpointError, net::BindError};
 
@@ -18,6 +18,10 @@ pub enum Error {
     /// The I/O thread has ended because of a defect of this library. Make a new context, and report what
     /// the thread has printed.
     IoThreadLost,
+    /// Each I/O thread is led by a foreign event loop already.
+    Led,
+    /// The operating system refused something that has nothing to do with an endpoint.
+    Io(io::Error),
 }
 
 impl fmt::Display for Error {
@@ -28,6 +32,8 @@ impl fmt::Display for Error {
             Self::IoThreadLost => f.write_str(
                 "an I/O thread ended because of a defect: make a new context, and report what the thread printed",
             ),
+            Self::Led => f.write_str("each I/O thread is led already: drop a leader, or make another context"),
+            Self::Io(error) => error.fmt(f),
             Self::NoIoThread => f.write_str(
                 "the context has no I/O threads: give it at least one, or use inproc endpoints",
             ),
@@ -40,7 +46,8 @@ impl std::error::Error for Error {
         match self {
             Self::Endpoint(error) => Some(error),
             Self::Bind(error) => Some(error),
-            Self::NoIoThread | Self::IoThreadLost => None,
+            Self::Io(error) => Some(error),
+            Self::NoIoThread | Self::IoThreadLost | Self::Led => None,
         }
     }
 }

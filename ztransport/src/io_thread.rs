@@ -2,7 +2,7 @@
 
 use std::{
     cell::Cell,
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeSet, HashMap, VecDeque},
     io,
     sync::{Arc, mpsc},
     task::Waker,
@@ -24,7 +24,7 @@ use crate::{
     live::Live,
     net::{AcceptError, Accepted, Listener, Stream},
     options::Options,
-    poll::{Poll, Ready, Registry},
+    poll::{Outside, Poll, Ready, Registry},
     resolver::{Resolved, Resolver},
     session::{Action, Session},
     shrink,
@@ -46,6 +46,8 @@ pub(crate) enum Command {
     },
     /// A socket has a poll of its own for input, which is nested in this thread's.
     Watch(Arc<Inputs>),
+    /// A foreign event loop wants to lead.
+    Lead(Arc<Seat>),
     /// A thread begins to leave messages in outbound pipes.
     Uncork(Arc<Corked>),
     /// The socket let go of a link.
@@ -208,6 +210,12 @@ pub(crate) struct IoThread {
     alarms: HashMap<u64, Notifier>,
     /// By the keys of their timers.
     corked: HashMap<u64, Arc<Corked>>,
+    /// Taken out of the mailbox, and not yet handled.
+    letters: VecDeque<Command>,
+    /// Where a foreign event loop leads, or has led, from.
+    seat: Option<Arc<Seat>>,
+    /// That loop wants to lead from now on.
+    hands_over: bool,
     live: Arc<Live>,
     closings: Closings,
     stopped: bool,
@@ -216,19 +224,19 @@ pub(crate) struct IoThread {
     dies: bool,
 }
 
-/// What was reported and is not yet handled; empty between two turns of the thread.
+/// What was reported and is not yet handled; empty between two turns of the thread, unless the last one had a budget.
 struct Turn {
     waker: Waker,
-    descriptors: Vec<Ready>,
-    signals: Vec<(u64, Readiness)>,
+    descriptors: VecDeque<Ready>,
+    signals: VecDeque<(u64, Readiness)>,
 }
 
 impl Turn {
     fn new(poll: &Poll) -> Self {
         Self {
             waker: poll.waker(),
-            descriptors: Vec::new(),
-            signals: Vec::new(),
+            descriptors: VecDeque::new(),
+            signals: VecDeque::new(),
         }
     }
 }
@@ -262,6 +270,9 @@ impl IoThread {
             inputs: HashMap::new(),
             alarms: HashMap::new(),
             corked: HashMap::new(),
+            letters: VecDeque::new(),
+            seat: None,
+            hands_over: false,
             live,
             closings: Closings::default(),
             stopped: false,
@@ -272,6 +283,11 @@ impl IoThread {
         Ok((thread, remote))
     }
 
+    /// What others see of its poll.
+    pub(crate) fn outside(&self) -> Outside {
+        self.poll.outside()
+    }
+
     /// Tells the thread, before it runs, among whom it shares out what it accepts.
     pub(crate) fn join(&mut self, threads: &Arc<[Remote]>, index: usize) {
         self.threads = Arc::clone(threads);
@@ -279,25 +295,35 @@ impl IoThread {
     }
 
     /// Runs until it is told to stop.
-    pub(crate) fn run(mut self) {
+    pub(crate) fn run(self) {
         IS_IO_THREAD.set(true);
-        let mut turn = Turn::new(&self.poll);
-        while !(self.stopped || self.stops_when_idle && self.sessions.is_empty()) {
-            self.wait(&mut turn, None);
-            self.work(&mut turn);
-            #[cfg(test)]
-            assert!(!self.dies, "on purpose: the thread");
-            if self.timers.next().is_some() {
-                self.fire(Instant::now());
+        let mut held = Box::new(Held::new(self));
+        loop {
+            held.lead();
+            let thread = &mut held.thread;
+            if thread.is_over() {
+                return;
             }
+            thread.hands_over = false;
+            let Some(seat) = thread.seat.clone() else {
+                continue;
+            };
+            let Some(back) = seat.follow(held) else {
+                return;
+            };
+            held = back;
         }
+    }
+
+    fn is_over(&self) -> bool {
+        self.stopped || self.stops_when_idle && self.sessions.is_empty()
     }
 
     /// Waits until something happens or a timer is due, and at most until then.
     fn wait(&mut self, turn: &mut Turn, at_most: Option<Instant>) {
         // Signals that come while this thread works need no system call: only for the wait itself is the
         // waker registered.
-        let deadline = if self.ready.register_direct(&turn.waker) {
+        let deadline = if self.ready.register_direct(&turn.waker) || self.has_left(turn) {
             Some(Instant::now())
         } else {
             self.timers.next().into_iter().chain(at_most).min()
@@ -305,7 +331,7 @@ impl IoThread {
         let descriptors = &mut turn.descriptors;
         let waited = self
             .poll
-            .wait::<EVENTS>(deadline, |ready| descriptors.push(ready));
+            .wait::<EVENTS>(deadline, |ready| descriptors.push_back(ready));
         if waited.is_err() {
             // The kernel is out of memory for the wait. There is nothing to do but to try again, and not at
             // full speed.
@@ -314,22 +340,44 @@ impl IoThread {
         self.ready.unregister_direct();
     }
 
-    /// Handles what has happened.
-    fn work(&mut self, turn: &mut Turn) {
-        for ready in turn.descriptors.drain(..) {
+    /// Handles what has happened, until `go_on`, which is asked after each thing, says no. What is left is handled first
+    /// the next time.
+    fn work(&mut self, turn: &mut Turn, mut go_on: impl FnMut() -> bool) {
+        while let Some(ready) = turn.descriptors.pop_front() {
             self.guard(ready.key, |thread| thread.on_descriptor(ready));
-        }
-        let signals = &mut turn.signals;
-        self.ready.drain(|token, what| signals.push((token, what)));
-        for (token, what) in signals.drain(..) {
-            if token == MAIL_TOKEN {
-                for command in self.mailbox.take() {
-                    self.guard(command.key(), |thread| thread.on_command(command));
-                }
-            } else {
-                self.guard(token, |thread| thread.on_signal(token, what));
+            if !go_on() {
+                return;
             }
         }
+        let signals = &mut turn.signals;
+        if signals.is_empty() {
+            self.ready
+                .drain(|token, what| signals.push_back((token, what)));
+        }
+        loop {
+            while let Some(command) = self.letters.pop_front() {
+                self.guard(command.key(), |thread| thread.on_command(command));
+                if !go_on() {
+                    return;
+                }
+            }
+            let Some((token, what)) = turn.signals.pop_front() else {
+                return;
+            };
+            if token == MAIL_TOKEN {
+                self.letters = self.mailbox.take();
+            } else {
+                self.guard(token, |thread| thread.on_signal(token, what));
+                if !go_on() {
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Whether something is left of a turn that had a budget.
+    fn has_left(&self, turn: &Turn) -> bool {
+        !(turn.descriptors.is_empty() && turn.signals.is_empty() && self.letters.is_empty())
     }
 
     fn fire(&mut self, now: Instant) {
@@ -451,6 +499,10 @@ impl IoThread {
                 let (key, duty) = (inputs.key(), inputs.on_signal());
                 self.inputs.insert(key, inputs);
                 self.on_duty(key, duty);
+            }
+            Command::Lead(seat) => {
+                self.seat = Some(seat);
+                self.hands_over = true;
             }
             Command::Uncork(corked) => {
                 self.uncork_soon(corked.key);
@@ -762,8 +814,10 @@ impl Drop for IoThread {
         self.threads[self.index].load.add(ENDED);
         let mut connections: Vec<_> = self.sessions.drain().map(|(_, s)| s.connection).collect();
         let mut listeners: Vec<_> = self.listeners.drain().map(|(_, entry)| entry).collect();
-        for command in self.mailbox.close() {
+        let letters = std::mem::take(&mut self.letters);
+        for command in letters.into_iter().chain(self.mailbox.close()) {
             match command {
+                Command::Lead(seat) => seat.close(),
                 Command::Connect(connection, _) => connections.push(connection),
                 Command::Serve(handover) => connections.push(handover.connection),
                 Command::Listen(entry) => listeners.push(entry),
@@ -785,6 +839,9 @@ impl Drop for IoThread {
             self.live.remove(connection.id);
             handles.push(connection.handle.clone());
         }
+        if let Some(seat) = &self.seat {
+            seat.close();
+        }
         // What threads have left in pipes of other reactors too.
         self.corked.values().for_each(|corked| corked.end());
         // There is no clock any more, which whoever looks finds out.
@@ -800,6 +857,12 @@ impl Drop for IoThread {
         }
     }
 }
+
+mod led;
+
+pub(crate) use led::Seat;
+pub use led::{Dispatched, Ended};
+use led::Held;
 
 #[cfg(all(test, loom))]
 mod models;

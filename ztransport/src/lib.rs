@@ -91,6 +91,8 @@ mod event;
 mod inproc;
 mod inputs;
 mod io_thread;
+mod lead;
+mod leader;
 mod lease;
 mod link;
 mod live;
@@ -116,7 +118,8 @@ pub use self::{
     error::Error,
     event::{CloseReason, Counters, Event, Letter, SocketHandle},
     inputs::{Arrived, InputJoiner, InputPoll},
-    io_thread::is_io_thread,
+    io_thread::{Dispatched, Ended, is_io_thread},
+    leader::Leader,
     link::{Driver, Incoming, Link, News, Standing},
     live::Holding,
     monitor::EventReceiver,

@@ -14,7 +14,7 @@ use std::{
 };
 
 use rustix::{
-    event::{EventfdFlags, Timespec, epoll, eventfd},
+    event::{EventfdFlags, PollFd, PollFlags, Timespec, epoll, eventfd, poll},
     io::Errno,
 };
 
@@ -39,6 +39,7 @@ pub(crate) struct Registry {
     epoll: Arc<OwnedFd>,
 }
 
+#[derive(Debug)]
 struct WakeFd(OwnedFd);
 
 /// Reported for the event descriptor, and never given to anything else.
@@ -97,14 +98,33 @@ impl Poll {
     pub(crate) fn wait<const N: usize>(
         &self,
         deadline: Option<Instant>,
-        mut report: impl FnMut(Ready),
+        report: impl FnMut(Ready),
     ) -> io::Result<bool> {
         let timeout = deadline.map(|deadline| {
             let left = deadline.saturating_duration_since(Instant::now());
             timespec(left)
         });
+        self.take::<N>(N, timeout.as_ref(), report)
+    }
+
+    /// Like [`wait`](Self::wait), without waiting, and for at most so many events.
+    pub(crate) fn look<const N: usize>(
+        &self,
+        at_most: usize,
+        report: impl FnMut(Ready),
+    ) -> io::Result<bool> {
+        let at_once = timespec(Duration::ZERO);
+        self.take::<N>(at_most.clamp(1, N), Some(&at_once), report)
+    }
+
+    fn take<const N: usize>(
+        &self,
+        at_most: usize,
+        timeout: Option<&Timespec>,
+        mut report: impl FnMut(Ready),
+    ) -> io::Result<bool> {
         let mut room = [const { MaybeUninit::uninit() }; N];
-        let events = match epoll::wait(&*self.epoll, &mut room[..], timeout.as_ref()) {
+        let events = match epoll::wait(&*self.epoll, &mut room[..at_most], timeout) {
             Ok((events, _)) => events,
             Err(Errno::INTR) => return Ok(false),
             Err(error) => return Err(error.into()),
@@ -125,6 +145,86 @@ impl Poll {
             });
         }
         Ok(woken)
+    }
+}
+
+/// A poll as those see it who only want to know whether it has something to report.
+#[derive(Clone, Debug)]
+pub(crate) struct Outside {
+    epoll: Arc<OwnedFd>,
+    wake: Arc<WakeFd>,
+}
+
+impl Poll {
+    pub(crate) fn outside(&self) -> Outside {
+        Outside {
+            epoll: Arc::clone(&self.epoll),
+            wake: Arc::clone(&self.wake),
+        }
+    }
+}
+
+impl Outside {
+    /// Has something reported.
+    pub(crate) fn wake(&self) {
+        self.wake.wake_by_ref();
+    }
+
+    pub(crate) fn is_readable(&self) -> bool {
+        let mut polled = [PollFd::new(&*self.epoll, PollFlags::IN)];
+        let at_once = timespec(Duration::ZERO);
+        matches!(poll(&mut polled, Some(&at_once)), Ok(1..))
+    }
+}
+
+impl AsFd for Outside {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.epoll.as_fd()
+    }
+}
+
+/// What one thread sleeps on, and others wake it by. A wake-up that comes before the sleep ends it.
+#[derive(Debug)]
+pub(crate) struct Bed(OwnedFd);
+
+impl Bed {
+    pub(crate) fn new() -> io::Result<Self> {
+        Ok(Self(eventfd(
+            0,
+            EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK,
+        )?))
+    }
+
+    pub(crate) fn wake(&self) {
+        // As for `WakeFd`.
+        let _ = rustix::io::write(&self.0, &1u64.to_ne_bytes());
+    }
+
+    /// Sleeps until it is woken, at most until the deadline, or until the poll has something to report if that is
+    /// watched; or for no reason.
+    pub(crate) fn sleep(&self, watched: Option<&Outside>, deadline: Option<Instant>) {
+        let timeout =
+            deadline.map(|deadline| timespec(deadline.saturating_duration_since(Instant::now())));
+        let own = PollFd::new(&self.0, PollFlags::IN);
+        let woken = match watched {
+            Some(watched) => {
+                let mut both = [own, PollFd::new(&*watched.epoll, PollFlags::IN)];
+                poll(&mut both, timeout.as_ref()).map(|_| both[0].revents())
+            }
+            None => {
+                let mut own = [own];
+                poll(&mut own, timeout.as_ref()).map(|_| own[0].revents())
+            }
+        };
+        match woken {
+            Ok(revents) if revents.is_empty() => {}
+            Ok(_) => {
+                let _ = rustix::io::read(&self.0, &mut [0; 8]);
+            }
+            Err(Errno::INTR) => {}
+            // Out of memory. The caller comes back, and not at full speed.
+            Err(_) => std::thread::park_timeout(Duration::from_millis(1)),
+        }
     }
 }
 

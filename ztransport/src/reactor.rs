@@ -21,12 +21,13 @@ use crate::{
     error::Error,
     event::SocketHandle,
     inproc::Inproc,
-    io_thread::{Command, IoThread, ListenerEntry, Remote, is_io_thread},
+    io_thread::{Command, IoThread, ListenerEntry, Remote, Seat, is_io_thread},
+    leader::Leader,
     link::{Driver, Link, next_id},
     live::{Holding, Live},
     net::{BindError, Listener},
     options::Options,
-    poll::Interest,
+    poll::{Interest, Outside},
     resolver::{Question, Resolver},
 };
 
@@ -52,6 +53,9 @@ pub struct Reactor {
 #[derive(Debug)]
 struct Thread {
     remote: Remote,
+    poll: Outside,
+    /// The latest foreign event loop that leads.
+    seat: Guarded<Option<Arc<Seat>>>,
     join: Option<JoinHandle<()>>,
 }
 
@@ -105,11 +109,14 @@ impl Reactor {
         };
         for (index, mut state) in states.into_iter().enumerate() {
             state.join(&all, index);
+            let poll = state.outside();
             let join = std::thread::Builder::new()
                 .name(format!("zlayers-io-{index}"))
                 .spawn(move || state.run())?;
             reactor.threads.push(Thread {
                 remote: all[index].clone(),
+                poll,
+                seat: Guarded::default(),
                 join: Some(join),
             });
         }
@@ -281,6 +288,34 @@ impl Reactor {
         Some(Alarm::new(next_id(), commands, notifier))
     }
 
+    /// Has a foreign event loop lead the poll of an I/O thread that has none yet, so that there can be as many as there are
+    /// threads.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Led`] if each has one, [`Error::NoIoThread`], [`Error::IoThreadLost`], and [`Error::Io`] when no descriptor can be
+    /// made.
+    pub fn lead(&self) -> Result<Leader, Error> {
+        if self.threads.is_empty() {
+            return Err(Error::NoIoThread);
+        }
+        for thread in &self.threads {
+            let mut place = thread.seat.lock();
+            if place.as_ref().is_some_and(|seat| !seat.is_given_up()) {
+                continue;
+            }
+            let seat = Seat::new(&thread.remote, thread.poll.clone()).map_err(Error::Io)?;
+            let seat = Arc::new(seat);
+            let command = Command::Lead(Arc::clone(&seat));
+            if thread.remote.commands.post(command).is_err() {
+                return Err(Error::IoThreadLost);
+            }
+            *place = Some(Arc::clone(&seat));
+            return Ok(Leader::new(seat));
+        }
+        Err(Error::Led)
+    }
+
     /// Waits until no connection is left, at most until the deadline. Connections go when both ends
     /// or the lingering time allow it, see [`Driver::linger`].
     #[must_use]
@@ -340,6 +375,10 @@ impl Drop for Reactor {
             return;
         }
         for thread in &self.threads {
+            // This thread may be the one that ought to dispatch.
+            if let Some(seat) = &*thread.seat.lock() {
+                seat.give_up();
+            }
             self.send(thread, Command::Stop);
         }
         for thread in &mut self.threads {

@@ -6,9 +6,10 @@
 //! ```
 //!
 //! Each end is a task of one tokio runtime. Latency is half a REQ/REP round trip, throughput is PUSH to PULL; both libraries send
-//! handles of one buffer. `omq-tokio` is there twice: with its sockets on the caller's runtime, and with threads of its own. Each
-//! run has a fresh runtime and fresh sockets, and the libraries take turns. A figure is the median of its runs; a ratio above 1 means that
-//! zlayers is better than the better one of the other two.
+//! handles of one buffer. Both are there twice: zlayers with its own I/O thread, and led by the runtime's event loop
+//! (`Leader::on_tokio`); `omq-tokio` with threads of its own, and with its sockets on the caller's runtime. Each run has a fresh runtime
+//! and fresh sockets, and the libraries take turns. A figure is the median of its runs; a ratio above 1 means that zlayers, or zlayers
+//! led, is better than the better one of the other two.
 
 use std::{
     process::ExitCode,
@@ -39,6 +40,9 @@ struct Cli {
     /// The only transport to use
     #[arg(long)]
     only: Option<Transport>,
+    /// The only test to make
+    #[arg(long)]
+    test: Option<Test>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -51,13 +55,15 @@ enum Transport {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Library {
     Ours,
+    /// Led by the caller's runtime.
+    OursLed,
     /// On the caller's runtime.
     Omq,
     /// On threads of its own.
     OmqThreads,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Test {
     Latency,
     Throughput,
@@ -74,30 +80,41 @@ fn main() -> ExitCode {
 }
 
 fn run(cli: &Cli) -> Result<()> {
-    let libraries = [Library::Ours, Library::Omq, Library::OmqThreads];
+    let libraries = [
+        Library::Ours,
+        Library::OursLed,
+        Library::Omq,
+        Library::OmqThreads,
+    ];
     let mut table = Table::new([
         "test",
         "transport",
         "runtime",
         "zlayers",
+        "zlayers, led",
         "omq",
         "omq, own threads",
         "ratio",
+        "ratio, led",
     ]);
     for test in [Test::Latency, Test::Throughput] {
         for transport in [Transport::Tcp, Transport::Ipc, Transport::Inproc] {
-            if cli.only.is_some_and(|only| only != transport) {
+            if cli.only.is_some_and(|only| only != transport)
+                || cli.test.is_some_and(|only| only != test)
+            {
                 continue;
             }
             for threads in [Threads::One, Threads::Two] {
-                let mut runs = [const { Vec::new() }; 3];
+                let mut runs = [const { Vec::new() }; 4];
                 for _ in 0..cli.rounds {
                     for (library, runs) in libraries.into_iter().zip(&mut runs) {
                         runs.push(measure(cli, test, transport, threads, library)?);
                     }
                 }
-                let [ours, omq, omq_threads] = runs.map(median);
+                let [ours, led, omq, omq_threads] = runs.map(median);
                 let theirs = omq.min(omq_threads);
+                let ratio =
+                    |own: Duration| format!("{:.2}", theirs.as_secs_f64() / own.as_secs_f64());
                 let show = |time: Duration| match test {
                     Test::Latency => {
                         let micros = time.as_secs_f64() * 1e6 / f64::from(2 * cli.trips);
@@ -113,9 +130,11 @@ fn run(cli: &Cli) -> Result<()> {
                     format!("{transport:?}"),
                     format!("{threads:?}"),
                     show(ours),
+                    show(led),
                     show(omq),
                     show(omq_threads),
-                    format!("{:.2}", theirs.as_secs_f64() / ours.as_secs_f64()),
+                    ratio(ours),
+                    ratio(led),
                 ]);
             }
         }
@@ -146,9 +165,13 @@ fn measure(
     };
     // A task, as both ends are: what the runtime's entry awaits is no task on a worker.
     let measured = runtime.block_on(match (library, test) {
-        (Library::Ours, Test::Latency) => runtime.spawn(ours::latency(endpoint, body, cli.trips)),
-        (Library::Ours, Test::Throughput) => {
-            runtime.spawn(ours::throughput(endpoint, body, cli.messages))
+        (Library::Ours | Library::OursLed, Test::Latency) => {
+            let led = library == Library::OursLed;
+            runtime.spawn(ours::latency(led, endpoint, body, cli.trips))
+        }
+        (Library::Ours | Library::OursLed, Test::Throughput) => {
+            let led = library == Library::OursLed;
+            runtime.spawn(ours::throughput(led, endpoint, body, cli.messages))
         }
         (library, Test::Latency) => {
             let make = omq::Make::new(library == Library::OmqThreads);
@@ -177,8 +200,21 @@ mod ours {
     use super::{Bytes, Duration, Instant, Result, WARM_UP};
     use zsocket::{Context, Message, Pull, Push, Rep, Req};
 
-    pub(super) async fn latency(endpoint: String, body: Bytes, trips: u32) -> Result<Duration> {
+    fn context(led: bool) -> Result<Context> {
         let context = Context::new();
+        if led {
+            tokio::spawn(context.lead()?.on_tokio()?);
+        }
+        Ok(context)
+    }
+
+    pub(super) async fn latency(
+        led: bool,
+        endpoint: String,
+        body: Bytes,
+        trips: u32,
+    ) -> Result<Duration> {
+        let context = context(led)?;
         let mut rep = context.async_socket::<Rep>()?;
         let mut req = context.async_socket::<Req>()?;
         req.connect(rep.bind(&*endpoint)?)?;
@@ -203,11 +239,12 @@ mod ours {
     }
 
     pub(super) async fn throughput(
+        led: bool,
         endpoint: String,
         body: Bytes,
         messages: u32,
     ) -> Result<Duration> {
-        let context = Context::new();
+        let context = context(led)?;
         let mut pull = context.async_socket::<Pull>()?;
         let mut push = context.async_socket::<Push>()?;
         push.connect(pull.bind(&*endpoint)?)?;

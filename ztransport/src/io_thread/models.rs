@@ -121,7 +121,7 @@ impl World {
     /// One turn of the I/O thread, for which something has happened or nothing.
     fn turn(&mut self) {
         self.thread.wait(&mut self.turn, Some(Instant::now()));
-        self.thread.work(&mut self.turn);
+        self.thread.work(&mut self.turn, || true);
     }
 
     /// Turns until nothing happens any more, and the ticks that were asked for.
@@ -307,7 +307,7 @@ fn a_socket_hears_that_a_connection_broke() {
             (link, ready)
         });
         world.thread.wait(&mut world.turn, Some(Instant::now()));
-        world.thread.work(&mut world.turn);
+        world.thread.work(&mut world.turn, || true);
         application.join().unwrap();
     });
 }
