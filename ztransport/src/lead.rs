@@ -187,6 +187,11 @@ impl Lead {
         }
     }
 
+    /// Whether something was dispatched since the last look, which then does not depend on what is readable.
+    pub(crate) fn was_busy(&self) -> bool {
+        self.came || self.phase == Phase::Driven
+    }
+
     /// Whether nobody will dispatch any more.
     pub(crate) fn is_given_up(&self) -> bool {
         self.given_up
@@ -217,3 +222,5 @@ impl Lead {
     }
 }
 
+#[cfg(test)]
+mod tests;

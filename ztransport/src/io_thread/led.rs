@@ -298,7 +298,8 @@ impl Seat {
         self.poll.wake();
         let mut is_watching = false;
         loop {
-            let is_readable = self.poll.is_readable();
+            let was_busy = self.state.lock().lead.was_busy();
+            let is_readable = !was_busy && self.poll.is_readable();
             let now = Instant::now();
             let has_ticked = is_watching || now >= next_tick;
             let mut state = self.state.lock();
