@@ -117,8 +117,7 @@ impl Lead {
     /// `is_over` says that the I/O thread has nothing to do any more.
     pub(crate) fn end_dispatch(&mut self, is_over: bool) -> End {
         debug_assert_eq!(self.phase, Phase::Driven);
-        self.given_up |= is_over;
-        self.end()
+        self.end(is_over)
     }
 
     /// Nobody will dispatch any more. Says whether the I/O thread is to be woken.
@@ -202,10 +201,10 @@ impl Lead {
         Look::Lead
     }
 
-    pub(crate) fn end_borrow(&mut self) -> End {
+    /// As [`end_dispatch`](Self::end_dispatch); the I/O thread looks again in any case.
+    pub(crate) fn end_borrow(&mut self, is_over: bool) -> End {
         debug_assert_eq!(self.phase, Phase::Borrowed);
-        // The I/O thread looks again anyhow.
-        self.end()
+        self.end(is_over)
     }
 
     /// The I/O thread has ended, or whoever had its state has lost it.
@@ -213,8 +212,9 @@ impl Lead {
         self.phase = Phase::Ended;
     }
 
-    fn end(&mut self) -> End {
+    fn end(&mut self, is_over: bool) -> End {
         self.phase = Phase::Foreign;
+        self.given_up |= is_over;
         End {
             report_again: std::mem::take(&mut self.came_in_vain),
             call_back: self.given_up,

@@ -24,6 +24,7 @@ mod futures;
 mod heartbeat;
 mod high_water;
 mod inproc;
+mod leader;
 mod lease;
 mod linger;
 mod monitor;

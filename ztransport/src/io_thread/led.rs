@@ -318,7 +318,7 @@ impl Seat {
                     drop(state);
                     let mut held = held?;
                     let _ = held.dispatch(BORROWED);
-                    self.put_back(held, |lead, _| lead.end_borrow());
+                    self.put_back(held, Lead::end_borrow);
                     continue;
                 }
                 Look::Tick if has_ticked => next_tick = now + TICK,

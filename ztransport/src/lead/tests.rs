@@ -237,7 +237,7 @@ impl World {
                 world.events = 0;
                 world.woken = false;
                 world.due = false;
-                let end = world.lead.end_borrow();
+                let end = world.lead.end_borrow(false);
                 world.end(end);
                 sample(false)
             }
@@ -387,6 +387,20 @@ fn what_is_given_up_is_not_handed_over() {
     assert!(!lead.give_up());
     let end = lead.end_dispatch(false);
     assert!(end.call_back);
+    assert_eq!(lead.look(false, false, false), Look::Lead);
+}
+
+/// Whoever finds that the I/O thread has nothing to do any more has it end.
+#[test]
+fn what_is_over_is_taken_back() {
+    let mut lead = handed_over();
+    assert_eq!(lead.begin_dispatch(), Begin::Dispatch);
+    assert!(lead.end_dispatch(true).call_back);
+    assert_eq!(lead.look(false, false, false), Look::Lead);
+
+    let mut lead = handed_over();
+    assert_eq!(lead.look(false, true, false), Look::Borrow);
+    lead.end_borrow(true);
     assert_eq!(lead.look(false, false, false), Look::Lead);
 }
 
