@@ -88,6 +88,39 @@ fn every_call_is_refused_and_dropping_waits_for_nothing() {
     assert_eq!(pull.recv_timeout(DEADLINE).unwrap()[0], "after");
 }
 
+/// A child neither dispatches nor gives up what its parent leads.
+#[test]
+fn a_leader_is_left_to_the_parent() {
+    let (sockets, _) = sockets();
+    let guard = sockets.lock().unwrap();
+    let (pull, push, context) = guard.as_ref().unwrap();
+    let leader = Arc::new(Mutex::new(Some(context.lead().unwrap())));
+    let inherited = Arc::clone(&leader);
+    let in_child = context.clone();
+    let mut child = fork("0", move || {
+        let Some(leader) = inherited.lock().unwrap().take() else {
+            return false;
+        };
+        let forked = |error| matches!(error, Error::Forked);
+        let refused = [
+            leader.dispatch(64).is_err_and(forked),
+            in_child.lead().is_err_and(forked),
+        ];
+        drop(leader);
+        refused.iter().all(|refused| *refused)
+    });
+    assert!(child.wait().unwrap().success());
+    let leader = leader.lock().unwrap().take().unwrap();
+    assert!(matches!(context.lead(), Err(Error::Led)));
+    for _ in 0..10 {
+        push.send("after").unwrap();
+        leader.dispatch(64).unwrap();
+        assert_eq!(pull.recv_timeout(DEADLINE).unwrap()[0], "after");
+    }
+    drop(leader);
+    context.lead().unwrap();
+}
+
 #[test]
 fn requests_are_refused_and_handles_are_left_to_the_parent() {
     let context = Context::new();

@@ -100,6 +100,10 @@ mod tasks;
 mod term_report;
 mod types;
 
+#[cfg(feature = "async-io")]
+pub use self::leader::AsyncIoDriver;
+#[cfg(feature = "tokio")]
+pub use self::leader::TokioDriver;
 pub use self::{
     asynchronous::{AsyncReceiver, AsyncSender, AsyncSocket, ReuniteError},
     close_report::{CloseReport, ClosedEndpoint},
@@ -125,10 +129,6 @@ pub use self::{
         Req, Router, Stream, Sub, TypedPattern, XPub, XSub,
     },
 };
-#[cfg(feature = "async-io")]
-pub use self::leader::AsyncIoDriver;
-#[cfg(feature = "tokio")]
-pub use self::leader::TokioDriver;
 pub use bytes::Bytes;
 pub use zmtp::{Frame, Message, Metadata, SocketType, Version};
 pub use ztransport::{

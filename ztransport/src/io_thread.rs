@@ -860,9 +860,9 @@ impl Drop for IoThread {
 
 mod led;
 
+use led::Held;
 pub(crate) use led::Seat;
 pub use led::{Dispatched, Ended};
-use led::Held;
 
 #[cfg(all(test, loom))]
 mod models;

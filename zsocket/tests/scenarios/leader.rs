@@ -14,8 +14,8 @@ use std::{
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use zsocket::{
-    AsyncSocket, Bytes, Context, Dispatched, Endpoint, Error, Leader, Message, Pull, Push, Rep, Req,
-    Socket,
+    AsyncSocket, Bytes, Context, Dispatched, Endpoint, Error, Leader, Message, Pull, Push, Rep,
+    Req, Socket,
 };
 
 use crate::{
@@ -499,7 +499,7 @@ fn wait_with(pull: &Socket<Pull>, waker: &Waker) {
 /// It runs when nothing is held: another dispatch goes on, and the context may end.
 #[test]
 fn a_waker_may_dispatch_and_drop_the_last_context() {
-    for _ in 0..10 {
+    for _ in 0..5 {
         let context = Context::new();
         let leader = Arc::new(context.lead().unwrap());
         let pull = context.socket::<Pull>().unwrap();

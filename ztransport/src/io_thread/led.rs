@@ -331,8 +331,7 @@ impl Seat {
             let looks_at = tick.into_iter().chain(due).min();
             state.looks_at = looks_at;
             drop(state);
-            self.bed
-                .sleep(is_watching.then_some(&self.poll), looks_at);
+            self.bed.sleep(is_watching.then_some(&self.poll), looks_at);
         }
     }
 
@@ -399,3 +398,6 @@ impl fmt::Debug for State {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests;

@@ -218,21 +218,19 @@ impl World {
             Io::Ticks => return None,
             Io::Watches if world.is_readable() || world.due => sample(true),
             Io::Watches => return None,
-            Io::Looks { readable, ticked } => {
-                match world.lead.look(readable, world.due, ticked) {
-                    Look::Lead => {
-                        world.take_state();
-                        Io::Leads
-                    }
-                    Look::Borrow => {
-                        world.take_state();
-                        Io::Borrows
-                    }
-                    Look::Tick => Io::Ticks,
-                    Look::Watch => Io::Watches,
-                    Look::Ended => unreachable!(),
+            Io::Looks { readable, ticked } => match world.lead.look(readable, world.due, ticked) {
+                Look::Lead => {
+                    world.take_state();
+                    Io::Leads
                 }
-            }
+                Look::Borrow => {
+                    world.take_state();
+                    Io::Borrows
+                }
+                Look::Tick => Io::Ticks,
+                Look::Watch => Io::Watches,
+                Look::Ended => unreachable!(),
+            },
             Io::Borrows => {
                 world.events = 0;
                 world.woken = false;

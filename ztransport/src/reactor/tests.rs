@@ -179,3 +179,26 @@ fn a_thread_that_dies_is_reported_and_nobody_waits_for_it() {
     assert!(reactor.wait_idle(Some(Instant::now() + DEADLINE)));
     assert!(reactor.holding().is_empty());
 }
+
+/// What dies is what dispatches, and that goes on.
+#[test]
+fn a_thread_that_dies_in_a_foreign_loop_is_reported_too() {
+    let reactor = Reactor::new(1).unwrap();
+    let leader = reactor.lead().unwrap();
+    let mut pull = Socket::new(SocketType::Pull);
+    let _endpoint = bound(&reactor, &pull);
+    tell(&reactor, Command::TestDeath);
+    let deadline = Instant::now() + DEADLINE;
+    let ended = loop {
+        if let Err(ended) = leader.dispatch(64) {
+            break ended;
+        }
+        assert!(Instant::now() < deadline, "not told");
+    };
+    assert_eq!(ended, crate::Ended::Lost);
+    pull.await_lost();
+    assert!(matches!(reactor.lead(), Err(Error::Led)));
+    drop(leader);
+    assert!(matches!(reactor.lead(), Err(Error::IoThreadLost)));
+    assert!(reactor.wait_idle(Some(Instant::now() + DEADLINE)));
+}
