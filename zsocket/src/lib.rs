@@ -20,7 +20,7 @@
 //! There is no broker, no persistence and no acknowledgement: a message that the kernel has taken and the peer
 //! has not received is lost with their connection, as everywhere in ØMQ. There is no async runtime: `send` and
 //! `recv` block, [`try_send`](Socket::try_send) and [`try_recv`](Socket::try_recv) do not, and those of
-//! an [`AsyncSocket`] are futures that run on any executor. Other patterns
+//! an [`AsyncSocket`] are futures that run on any executor, whose event loop may [lead](Leader) that of the context. Other patterns
 //! than those above, and security mechanisms, are not there yet.
 //!
 //! # Examples
@@ -69,6 +69,13 @@
 //! away or the time to linger was over, is counted by reason in [`SocketStats`]. What happens to connections is
 //! counted there too, and reported to a [`Monitor`]. [`Context::term_timeout`] tells what keeps a context from
 //! ending.
+//!
+//! # Features
+//!
+//! None is on by default.
+//!
+//! - `tokio`: `Leader::on_tokio`, by which a tokio runtime leads,
+//! - `async-io`: `Leader::on_async_io`, for smol and others.
 //!
 //! # Threads
 //!

@@ -361,6 +361,8 @@ impl IoThread {
                     return;
                 }
             }
+            // A burst's memory goes with it.
+            self.letters = VecDeque::new();
             let Some((token, what)) = turn.signals.pop_front() else {
                 return;
             };

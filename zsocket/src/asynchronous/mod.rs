@@ -34,7 +34,9 @@ use crate::{CanSplit, Error, Pattern, Socket, error::Refusal, socket::poll_lent}
 /// [`into_socket`](Self::into_socket) gives the socket back. Everything that does not wait is called on the socket itself, by
 /// [`as_socket`](Self::as_socket): options, subscriptions, statistics, the monitor.
 ///
-/// The futures need no particular executor, and no feature: what they wait for wakes their task from the context's own threads.
+/// The futures need no particular executor, and no feature: what they wait for wakes their task from the context's own threads. Where
+/// latency counts, have the executor's event loop [lead](crate::Leader) the context's: a message then reaches the task without a hop
+/// through another thread.
 /// They are `Send`, so they work in `tokio::spawn`, `smol::spawn` and the handlers of web frameworks. Only one is there at a
 /// time, since each borrows the socket exclusively. For a task that sends and another one that receives there are
 /// [halves](Self::split); for many tasks that share one socket, a channel to a task that owns it, or, if they ask for something, a

@@ -156,10 +156,12 @@ impl IoThread {
             nested |= inputs.contains_key(&ready.key);
             descriptors.push_back(ready);
         };
-        let looked = self.poll.look::<EVENTS>(at_most, report);
+        // One more, for the poll's own event: else a budget of one would be used up by that, again and again.
+        let room = at_most.clamp(1, EVENTS - 1) + 1;
+        let looked = self.poll.look::<EVENTS>(room, report);
         // The kernel may be out of memory.
         let Ok(woken) = looked else { return true };
-        nested || descriptors.len() + usize::from(woken) >= at_most.clamp(1, EVENTS)
+        nested || descriptors.len() + usize::from(woken) >= room
     }
 }
 
