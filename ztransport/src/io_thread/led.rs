@@ -111,10 +111,8 @@ impl Held {
     fn dispatch(&mut self, budget: usize) -> Dispatched {
         let Self { thread, turn } = self;
         thread.ready.unregister_direct();
-        let mut more = false;
-        if !thread.has_left(turn) {
-            more = thread.look(turn, budget);
-        }
+        // With what is left from the last time the poll has its turn the next time.
+        let mut more = thread.has_left(turn) || thread.look(turn, budget);
         let mut pace = Pace::new(budget);
         loop {
             thread.work(turn, || pace.goes_on());
