@@ -81,10 +81,10 @@ impl Future for AsyncIoDriver {
     fn poll(self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<Error> {
         let this = self.get_mut();
         loop {
-            if !this.is_readable {
-                if let Err(error) = ready!(this.leader.poll_readable(cx)) {
-                    return Poll::Ready(error.into());
-                }
+            if !this.is_readable
+                && let Err(error) = ready!(this.leader.poll_readable(cx))
+            {
+                return Poll::Ready(error.into());
             }
             this.is_readable = false;
             match this.leader.get_ref().dispatch(BUDGET) {
