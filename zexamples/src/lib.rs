@@ -34,6 +34,10 @@
 //! the bookkeeping that proves delivery ([`Ledger`]), child processes that cannot outlive their
 //! parent ([`Child`]), and printing. It is not meant for other crates.
 //!
+//! All this is Rust alone, but for what plays a role through libzmq: `versus`, and `--lib libzmq` of the performance tools. With
+//! `--features libzmq` cargo builds a libzmq first, which needs a C++ compiler. (`soak` wants the feature too: it forks, and the unsafe
+//! code for that lives beside libzmq.) The tests have it always.
+//!
 //! The programs are Linux programs where they look at themselves (`/proc`); the rest is portable.
 
 #![forbid(unsafe_code)]

@@ -4,8 +4,6 @@ use std::fs;
 use std::num::NonZero;
 use std::thread;
 
-use zinterop::zmq;
-
 /// The compiler that built this program, and whether it optimised.
 #[must_use]
 pub fn compiler() -> String {
@@ -16,11 +14,16 @@ pub fn compiler() -> String {
     )
 }
 
-/// The version of the libzmq to compare with.
+/// The version of the libzmq to compare with, if there is one in this build.
 #[must_use]
-pub fn libzmq() -> String {
-    let (major, minor, patch) = zmq::version();
-    format!("libzmq {major}.{minor}.{patch}")
+pub fn libzmq() -> Option<String> {
+    #[cfg(feature = "libzmq")]
+    {
+        let (major, minor, patch) = zinterop::zmq::version();
+        Some(format!("libzmq {major}.{minor}.{patch}"))
+    }
+    #[cfg(not(feature = "libzmq"))]
+    None
 }
 
 /// The operating system and its version.
@@ -51,10 +54,7 @@ pub fn processor() -> String {
 /// All of it, a line each.
 #[must_use]
 pub fn describe() -> Vec<String> {
-    vec![
-        format!("zlayers {}, {}", env!("CARGO_PKG_VERSION"), compiler()),
-        libzmq(),
-        kernel(),
-        processor(),
-    ]
+    let ours = format!("zlayers {}, {}", env!("CARGO_PKG_VERSION"), compiler());
+    let parts = [Some(ours), libzmq(), Some(kernel()), Some(processor())];
+    parts.into_iter().flatten().collect()
 }

@@ -1,4 +1,4 @@
-//! The roles of libzmq's performance tools, played by either library.
+//! The roles of libzmq's performance tools, played by either library (by libzmq with the feature of that name).
 //!
 //! ```text
 //!   local_thr  PULL bind  ◀──── PUSH connect  remote_thr
@@ -16,6 +16,7 @@
 //!
 //! More than one sender and one receiver: [`shapes`], and [`pub_thr`], [`sub_thr`], [`router_thr`] and [`dealer_thr`].
 
+#[cfg(feature = "libzmq")]
 mod libzmq;
 mod ours;
 pub mod proxied;
@@ -35,18 +36,24 @@ pub enum Library {
     /// zlayers.
     Ours,
     /// The original.
+    #[cfg(feature = "libzmq")]
     Libzmq,
 }
 
 impl Library {
-    /// Both, ours first.
-    pub const ALL: [Self; 2] = [Self::Ours, Self::Libzmq];
+    /// All that this build has, ours first.
+    pub const ALL: &[Self] = &[
+        Self::Ours,
+        #[cfg(feature = "libzmq")]
+        Self::Libzmq,
+    ];
 }
 
 impl fmt::Display for Library {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
             Self::Ours => "ours",
+            #[cfg(feature = "libzmq")]
             Self::Libzmq => "libzmq",
         })
     }
@@ -76,7 +83,7 @@ impl fmt::Display for Body {
 /// What all tools let the user choose beyond libzmq's arguments.
 #[derive(Debug, Clone, Copy, Args)]
 pub struct Sockets {
-    /// Whose sockets to use
+    /// Whose sockets to use (libzmq's need `--features libzmq` when this is built)
     #[arg(long, value_enum, default_value_t = Library::Ours)]
     pub lib: Library,
     /// High-water mark of the sender and of the receiver, in messages; 0 for none
@@ -185,6 +192,7 @@ pub fn local_thr(
 ) -> Result<Throughput> {
     match tuning.sockets.lib {
         Library::Ours => ours::local_thr(endpoint, load, tuning.sockets.hwm, bound),
+        #[cfg(feature = "libzmq")]
         Library::Libzmq => libzmq::local_thr(endpoint, load, tuning.sockets.hwm, bound),
     }
 }
@@ -208,6 +216,7 @@ pub fn remote_thr(
             tuning.body,
             before_close,
         ),
+        #[cfg(feature = "libzmq")]
         Library::Libzmq => libzmq::remote_thr(
             endpoint,
             load,
@@ -232,6 +241,7 @@ pub fn local_lat(
 ) -> Result<()> {
     match tuning.sockets.lib {
         Library::Ours => ours::local_lat(endpoint, load, tuning.sockets.hwm, bound, before_close),
+        #[cfg(feature = "libzmq")]
         Library::Libzmq => {
             libzmq::local_lat(endpoint, load, tuning.sockets.hwm, bound, before_close)
         }
@@ -245,6 +255,7 @@ pub fn local_lat(
 pub fn remote_lat(endpoint: &str, load: Load, tuning: Tuning) -> Result<Latency> {
     match tuning.sockets.lib {
         Library::Ours => ours::remote_lat(endpoint, load, tuning.sockets.hwm),
+        #[cfg(feature = "libzmq")]
         Library::Libzmq => libzmq::remote_lat(endpoint, load, tuning.sockets.hwm),
     }
 }
@@ -256,6 +267,7 @@ pub fn remote_lat(endpoint: &str, load: Load, tuning: Tuning) -> Result<Latency>
 pub fn inproc_thr(load: Load, tuning: Tuning) -> Result<Throughput> {
     match tuning.sockets.lib {
         Library::Ours => ours::inproc_thr(load, tuning.sockets.hwm, tuning.body),
+        #[cfg(feature = "libzmq")]
         Library::Libzmq => libzmq::inproc_thr(load, tuning.sockets.hwm, tuning.body),
     }
 }
@@ -267,6 +279,7 @@ pub fn inproc_thr(load: Load, tuning: Tuning) -> Result<Throughput> {
 pub fn inproc_lat(load: Load, tuning: Tuning) -> Result<Latency> {
     match tuning.sockets.lib {
         Library::Ours => ours::inproc_lat(load, tuning.sockets.hwm),
+        #[cfg(feature = "libzmq")]
         Library::Libzmq => libzmq::inproc_lat(load, tuning.sockets.hwm),
     }
 }
@@ -354,8 +367,8 @@ mod tests {
 
     #[test]
     fn the_roles_of_both_libraries_fit_together() {
-        for local in Library::ALL {
-            for remote in Library::ALL {
+        for &local in Library::ALL {
+            for &remote in Library::ALL {
                 let tuning = |lib| Tuning {
                     sockets: Sockets { lib, hwm: 10 },
                     body: Body::Filled,
@@ -392,7 +405,7 @@ mod tests {
 
     #[test]
     fn both_libraries_play_both_roles_in_one_process() {
-        for lib in Library::ALL {
+        for &lib in Library::ALL {
             let mut tuning = Tuning {
                 sockets: Sockets { lib, hwm: 1000 },
                 body: Body::Untouched,

@@ -12,7 +12,9 @@ use std::sync::Barrier;
 use std::thread;
 use std::time::{Duration, Instant};
 
+#[cfg(feature = "libzmq")]
 use zinterop::sys::{opt, socket_type};
+#[cfg(feature = "libzmq")]
 use zinterop::zmq;
 use zproxy::Proxy;
 use zsocket::{Context, Dealer, Message, Rep, Req, Router, Sub, XPub, XSub};
@@ -34,6 +36,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub fn throughput(load: Load, lib: Library, endpoints: [&str; 2]) -> Result<Throughput> {
     match lib {
         Library::Ours => our_stream(load, endpoints),
+        #[cfg(feature = "libzmq")]
         Library::Libzmq => their_stream(load, endpoints),
     }
 }
@@ -72,6 +75,7 @@ fn our_stream(load: Load, [front, back]: [&str; 2]) -> Result<Throughput> {
     measured
 }
 
+#[cfg(feature = "libzmq")]
 fn their_stream(load: Load, [front, back]: [&str; 2]) -> Result<Throughput> {
     let context = zmq::Context::new();
     let frontend = context.socket(socket_type::XSUB)?;
@@ -124,6 +128,7 @@ pub fn round_trips(
 ) -> Result<Throughput> {
     match lib {
         Library::Ours => our_round_trips(load, clients, endpoints),
+        #[cfg(feature = "libzmq")]
         Library::Libzmq => their_round_trips(load, clients, endpoints),
     }
 }
@@ -213,6 +218,7 @@ fn our_round_trips(load: Load, clients: usize, [front, back]: [&str; 2]) -> Resu
     measured
 }
 
+#[cfg(feature = "libzmq")]
 fn their_round_trips(load: Load, clients: usize, [front, back]: [&str; 2]) -> Result<Throughput> {
     let (context, outside) = (zmq::Context::new(), zmq::Context::new());
     let frontend = context.socket(socket_type::ROUTER)?;

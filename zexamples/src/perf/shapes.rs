@@ -28,6 +28,7 @@
 //! A role closes its sockets only when it is told `close`: libzmq loses messages over ipc otherwise.
 
 mod kit;
+#[cfg(feature = "libzmq")]
 mod libzmq;
 mod ours;
 mod plain;
@@ -135,6 +136,7 @@ pub struct Shape {
 pub fn play(shape: Shape, endpoint: &str, parent: &Parent) -> Result<()> {
     match shape.lib {
         Library::Ours => play_with::<ours::Ours>(shape, endpoint, parent),
+        #[cfg(feature = "libzmq")]
         Library::Libzmq => play_with::<libzmq::Libzmq>(shape, endpoint, parent),
     }
 }

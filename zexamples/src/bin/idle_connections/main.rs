@@ -56,6 +56,7 @@
 //! ```
 
 mod end;
+#[cfg(feature = "libzmq")]
 mod libzmq;
 mod ours;
 mod peer;
@@ -127,6 +128,7 @@ fn main() -> ExitCode {
 fn with_end(lib: Library, f: impl FnOnce(&mut dyn End) -> Result<()>) -> Result<()> {
     match lib {
         Library::Ours => ours::with_end(f),
+        #[cfg(feature = "libzmq")]
         Library::Libzmq => libzmq::with_end(f),
     }
 }

@@ -40,6 +40,8 @@
 //! not lie above that of the second fifth (in a long run, of the fifth after the first minute) by more than a tolerance, and when everything has ended, all of it must
 //! have come back.
 //!
+//! It is built with `--features libzmq`, for what it asks of the system there.
+//!
 //! The seed decides sizes, marks, pauses and attacks; how threads interleave is up to the machine.
 
 mod books;

@@ -24,7 +24,6 @@
 //!
 //! ```text
 //! zlayers 0.1.0, rustc 1.95.0 (59807616e 2026-04-14) (release build)
-//! libzmq 4.3.5
 //! Linux 6.18.44
 //! AMD EPYC, 2 cores
 //! 2000000 messages through pipelines, 100000 round trips

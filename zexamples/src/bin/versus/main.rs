@@ -7,6 +7,8 @@
 //! $ versus --markdown > docs/PERFORMANCE.md
 //! ```
 //!
+//! It is built with `--features libzmq`, which needs a C++ compiler.
+//!
 //! Throughput is PUSH to PULL, once with bodies that nobody writes, which is how libzmq's own tools do
 //! it, and once with bodies that are written for each message, which is what
 //! applications do. Latency is half a REQ/REP round trip. The other tests have many links, sockets,

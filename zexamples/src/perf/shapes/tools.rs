@@ -9,7 +9,9 @@
 use super::kit::{
     Answers, AwaitsSubscribers, End, Kit, Publishes, Receives, Routes, Sends, Subscribes,
 };
-use super::{libzmq::Libzmq, ours::Ours, round_trips};
+#[cfg(feature = "libzmq")]
+use super::libzmq::Libzmq;
+use super::{ours::Ours, round_trips};
 use crate::Result;
 use crate::perf::{Library, Load, Sockets, Throughput, time_arrivals};
 
@@ -28,6 +30,7 @@ pub fn pub_thr(
 ) -> Result<()> {
     match sockets.lib {
         Library::Ours => publish::<Ours>(endpoint, load, sockets.hwm, subscribers, bound),
+        #[cfg(feature = "libzmq")]
         Library::Libzmq => publish::<Libzmq>(endpoint, load, sockets.hwm, subscribers, bound),
     }
 }
@@ -39,6 +42,7 @@ pub fn pub_thr(
 pub fn sub_thr(endpoint: &str, load: Load, sockets: Sockets) -> Result<Throughput> {
     match sockets.lib {
         Library::Ours => subscribe::<Ours>(endpoint, load, sockets.hwm),
+        #[cfg(feature = "libzmq")]
         Library::Libzmq => subscribe::<Libzmq>(endpoint, load, sockets.hwm),
     }
 }
@@ -56,6 +60,7 @@ pub fn router_thr(
 ) -> Result<()> {
     match sockets.lib {
         Library::Ours => route::<Ours>(endpoint, load, sockets.hwm, bound),
+        #[cfg(feature = "libzmq")]
         Library::Libzmq => route::<Libzmq>(endpoint, load, sockets.hwm, bound),
     }
 }
@@ -82,6 +87,7 @@ pub fn dealer_thr(
     }
     match sockets.lib {
         Library::Ours => deal::<Ours>(endpoint, load, sockets.hwm, peers, window),
+        #[cfg(feature = "libzmq")]
         Library::Libzmq => deal::<Libzmq>(endpoint, load, sockets.hwm, peers, window),
     }
 }
