@@ -292,6 +292,133 @@ fn it_talks_to_libzmq() {
     publisher.expect("");
 }
 
+// ---- A proxy ----
+
+/// Starts a proxy that binds at both ends, and returns where, and what follows on standard error.
+fn proxy(args: &[&str]) -> (Zcat, String, String) {
+    let mut proxy = Zcat::start(&[&["proxy"], args].concat());
+    let mut listening = || {
+        let line = proxy.error_line();
+        let (_, endpoint) = line
+            .split_once(" listening on ")
+            .unwrap_or_else(|| panic!("{line}"));
+        endpoint.to_owned()
+    };
+    let (front, back) = (listening(), listening());
+    (proxy, front, back)
+}
+
+/// A side of a proxy that binds anywhere.
+fn anywhere(kind: &str) -> String {
+    format!("{kind}:{ANYWHERE}")
+}
+
+#[test]
+fn a_proxy_takes_updates_to_subscribers_and_counts_them() {
+    let (proxy, front, back) = proxy(&[&anywhere("xsub"), &anywhere("xpub"), "--stats"]);
+    let context = zmq::Context::new();
+    let publisher = context.socket(socket_type::XPUB).unwrap();
+    publisher.connect(&front).unwrap();
+    let subscriber = Zcat::start(&["sub", "-c", &back, "-s", "news", "-n", "100"]);
+    assert_eq!(publisher.recv_timeout(PATIENCE).unwrap(), [b"\x01news"]);
+    for _ in 0..100 {
+        publisher.send(&[b"news"]).unwrap();
+        publisher.send(&[b"weather"]).unwrap(); // nobody wants it
+    }
+    subscriber.expect(&"news\n".repeat(100));
+    // The end of the subscriber has come through, and so all that was before it.
+    assert_eq!(publisher.recv_timeout(PATIENCE).unwrap(), [b"\x00news"]);
+    proxy.interrupt();
+    let outcome = proxy.finish();
+    assert_eq!(outcome.status, 0, "{}", outcome.stderr);
+    for told in [
+        "in total to xpub 100 messages, 400 B in ",
+        "in total to xsub 2 messages, 10 B in ",
+    ] {
+        assert!(outcome.stderr.contains(told), "{told}: {}", outcome.stderr);
+    }
+}
+
+#[test]
+fn a_proxy_is_a_broker_that_connects_captures_and_obeys() {
+    let (_directory, workers) = ipc();
+    let (_other, seen) = ipc();
+    let (_third, control) = ipc();
+    let backend = format!("dealer:connect:{workers}");
+    let (capture, obeys) = (format!("pub:connect:{seen}"), format!("rep:{control}"));
+    let context = zmq::Context::new();
+    let look = context.socket(socket_type::SUB).unwrap();
+    look.set_bytes(opt::SUBSCRIBE, b"").unwrap();
+    look.bind(&seen).unwrap();
+    let args = [
+        "router:bind:tcp://127.0.0.1:*",
+        &backend,
+        "--capture",
+        &capture,
+        "--control",
+        &obeys,
+    ];
+    let mut proxy = Zcat::start(&[&["proxy"], &args[..]].concat());
+    let line = proxy.error_line();
+    let front = line
+        .strip_prefix("zcat: router listening on ")
+        .unwrap_or_else(|| panic!("{line}"));
+    assert_eq!(
+        proxy.error_line(),
+        format!("zcat: rep listening on {control}")
+    );
+
+    let (_worker, _) = Zcat::bound(&["rep", "-b", &workers, "World"]);
+    let ask = || Zcat::start(&["req", "-c", front, "Hello"]).expect("World\n");
+    ask();
+    // What was before the capture's subscription nobody has seen. Then each request and reply is.
+    let mut copies = Vec::new();
+    while copies.len() < 2 {
+        ask();
+        while let Ok(copy) = look.recv_timeout(Duration::from_millis(10)) {
+            copies.push(copy);
+        }
+    }
+    for copy in copies {
+        assert_eq!(copy.len(), 3, "{copy:?}");
+        assert!(copy[2] == b"Hello" || copy[2] == b"World", "{copy:?}");
+    }
+    Zcat::start(&["req", "-c", &control, "PAUSE"]).expect("\n");
+    Zcat::start(&["req", "-c", &control, "RESUME"]).expect("\n");
+    ask();
+    Zcat::start(&["req", "-c", &control, "TERMINATE"]).expect("\n");
+    let outcome = proxy.finish();
+    assert_eq!((outcome.status, outcome.stderr.as_str()), (0, ""));
+}
+
+#[test]
+fn a_proxy_that_cannot_work_says_why() {
+    let wrong: [(&[&str], &[&str]); 5] = [
+        (&["xsub", "xpub:tcp://127.0.0.1:*"], &["TYPE:ENDPOINT"]),
+        (&["xsub:tcp://127.0.0.1:*"], &["<BACKEND>"]),
+        (
+            &["xsub:tcp://127.0.0.1:*", "xpub:tcp://127.0.0.1"],
+            &["xpub:tcp://127.0.0.1: "],
+        ),
+        (
+            &["pull:tcp://127.0.0.1:*", "pull:tcp://127.0.0.1:*"],
+            &["PULL and PULL", "nothing to forward"],
+        ),
+        (
+            &[
+                "pull:tcp://127.0.0.1:*",
+                "push:tcp://127.0.0.1:*",
+                "--backend-option",
+                "sndhw=1",
+            ],
+            &["sndhw", "push --list-options"],
+        ),
+    ];
+    for (args, words) in wrong {
+        Zcat::start(&[&["proxy"], args].concat()).expect_error(2, words);
+    }
+}
+
 // ---- Ends ----
 
 #[test]

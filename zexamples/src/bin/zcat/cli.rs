@@ -24,6 +24,7 @@ Examples:
   zcat req -c tcp://localhost:5555 Hello            ask, and print the reply
   tail -f log | zcat pub -b tcp://*:5556            publish lines
   zcat sub -c tcp://localhost:5556 -s ERROR         print what begins with ERROR
+  zcat proxy xsub:tcp://*:5556 xpub:tcp://*:5557    forward from publishers to subscribers
   zcat pull -b tcp://*:5557 -n 10 --timeout 5s      ten messages, none later than 5 s after the one before
 
 `zcat COMMAND --help` tells more.";
@@ -48,6 +49,10 @@ Examples:
   Messages of several frames, here by hand to a ROUTER and its clients, in quotes or hexadecimal:
       zcat dealer -c tcp://localhost:5558 --format quoted '\"\" \"Hello\"'
       zcat push -c tcp://localhost:5559 --format hex '00ff 68656c6c6f -'
+
+  A forwarder between two networks, and a broker between clients and workers, with rates:
+      zcat proxy xsub:connect:tcp://192.168.55.210:5556 xpub:tcp://10.1.1.0:8100
+      zcat proxy router:tcp://*:5559 dealer:tcp://*:5560 --stats
 
   What happens to a connection that does not work:
       zcat monitor dealer -c tcp://localhost:5558
@@ -149,6 +154,19 @@ Examples:
   zcat monitor sub -c tcp://localhost:5556
   zcat monitor rep -b tcp://*:5555 -n 3 --timeout 10s")]
     Monitor(Watch),
+    /// Forwards between two sockets, in both directions, until it is interrupted
+    ///
+    /// Each side is a type and an endpoint: TYPE:ENDPOINT or TYPE:bind:ENDPOINT to listen there, TYPE:connect:ENDPOINT to connect to it.
+    /// Which types: xsub and xpub for updates, router and dealer for requests, pull and push for tasks, pair and pair for
+    /// two programs, stream for those that do not speak ZMTP. A sub has subscribed to everything.
+    #[command(after_help = "\
+Examples:
+  zcat proxy xsub:tcp://*:5556 xpub:tcp://*:5557 --stats
+  zcat proxy router:tcp://*:5559 dealer:tcp://*:5560 --capture pub:ipc:///tmp/seen
+  zcat proxy xsub:connect:tcp://192.168.55.210:5556 xpub:tcp://10.1.1.0:8100
+  zcat proxy pull:tcp://*:5557 push:ipc:///tmp/tasks --control rep:ipc:///tmp/control
+  zcat req -c ipc:///tmp/control PAUSE               also RESUME, STATISTICS, TERMINATE")]
+    Proxy(Relay),
     /// Prints a fresh pair of keys for CURVE in Z85
     CurveKeygen,
 }
@@ -292,6 +310,61 @@ pub(crate) struct Watch {
     pub(crate) count: Option<u64>,
 }
 
+#[derive(Args)]
+pub(crate) struct Relay {
+    /// The one side, such as xsub:tcp://*:5556
+    #[arg(value_name = "FRONTEND", value_parser = side)]
+    pub(crate) frontend: Side,
+    /// The other side, such as xpub:tcp://*:5557 or xpub:connect:tcp://server:5557
+    #[arg(value_name = "BACKEND", value_parser = side)]
+    pub(crate) backend: Side,
+    /// Give a copy of each message to this socket too: a pub or push
+    #[arg(long, value_name = "TYPE:ENDPOINT", value_parser = side)]
+    pub(crate) capture: Option<Side>,
+    /// Obey the commands that come in here: a rep, pair or sub
+    #[arg(long, value_name = "TYPE:ENDPOINT", value_parser = side)]
+    pub(crate) control: Option<Side>,
+    /// Set an option of the frontend, by its name here or in libzmq; may be given several times
+    #[arg(long, value_name = "NAME=VALUE", value_parser = setting)]
+    pub(crate) frontend_option: Vec<(String, String)>,
+    /// Set an option of the backend; may be given several times
+    #[arg(long, value_name = "NAME=VALUE", value_parser = setting)]
+    pub(crate) backend_option: Vec<(String, String)>,
+    /// Tell counts and rates of both directions on standard error, each second and at the end
+    #[arg(long)]
+    pub(crate) stats: bool,
+    /// Do not tell where the sockets listen
+    #[arg(short, long)]
+    pub(crate) quiet: bool,
+}
+
+/// A socket of a proxy.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Side {
+    pub(crate) socket_type: SocketType,
+    pub(crate) connects: bool,
+    pub(crate) endpoint: String,
+}
+
+fn side(text: &str) -> Result<Side, String> {
+    const FORM: &str =
+        "write a socket as TYPE:ENDPOINT or TYPE:connect:ENDPOINT, such as xsub:tcp://*:5556";
+    let (kind, place) = text.split_once(':').ok_or(FORM)?;
+    let (connects, endpoint) = match place.split_once(':') {
+        Some(("connect", endpoint)) => (true, endpoint),
+        Some(("bind", endpoint)) => (false, endpoint),
+        _ => (false, place),
+    };
+    if !endpoint.contains("://") {
+        return Err(FORM.to_owned());
+    }
+    Ok(Side {
+        socket_type: socket_type(kind)?,
+        connects,
+        endpoint: endpoint.to_owned(),
+    })
+}
+
 fn setting(text: &str) -> Result<(String, String), String> {
     let (name, value) = text
         .split_once('=')
@@ -336,6 +409,33 @@ mod tests {
     fn the_command_line_is_consistent() {
         use clap::CommandFactory;
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn sides_of_a_proxy_bind_unless_they_connect() {
+        let side_of = |socket_type, connects, endpoint: &str| {
+            Ok(Side {
+                socket_type,
+                connects,
+                endpoint: endpoint.to_owned(),
+            })
+        };
+        let tcp = "tcp://*:5556";
+        assert_eq!(
+            side("xsub:tcp://*:5556"),
+            side_of(SocketType::XSub, false, tcp)
+        );
+        assert_eq!(
+            side("PUB:bind:tcp://*:5556"),
+            side_of(SocketType::Pub, false, tcp)
+        );
+        assert_eq!(
+            side("pull:connect:ipc://a"),
+            side_of(SocketType::Pull, true, "ipc://a")
+        );
+        for wrong in ["xsub", "tcp://*:5556", "xsub:5556", "pipe:tcp://*:1", ""] {
+            assert!(side(wrong).is_err(), "{wrong}");
+        }
     }
 
     #[test]

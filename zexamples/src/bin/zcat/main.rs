@@ -9,6 +9,7 @@
 //! $ zcat pull -b ipc:///tmp/tasks --stats > tasks      # counts and rates on standard error
 //! $ zcat router -b tcp://*:5557                        # frames with ids, in quotes, both ways
 //! "\x00k\x8bEg" "" "Hello"
+//! $ zcat proxy xsub:tcp://*:5556 xpub:tcp://*:5557 --stats   # between publishers and subscribers
 //! $ zcat monitor pull -c tcp://localhost:5557          # what happens to the connection
 //! $ zcat curve-keygen                                  # a pair of keys for CURVE
 //! ```
@@ -25,6 +26,7 @@ mod keys;
 mod options;
 mod output;
 mod place;
+mod relay;
 mod tally;
 mod watch;
 
@@ -64,6 +66,7 @@ fn run(command: Command) -> Result<bool> {
             exchange(SocketType::Sub, &listen.listen.into(), &topics, false)
         }
         Command::Monitor(watch) => listed(watch.socket_type, &watch.place, || watch::watch(&watch)),
+        Command::Proxy(relay) => relay::relay(&relay),
         Command::CurveKeygen => keys::generate(),
     }
 }

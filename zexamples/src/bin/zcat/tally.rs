@@ -6,7 +6,7 @@ use zexamples::units;
 use zsocket::Message;
 
 /// How often they are told.
-const PERIOD: Duration = Duration::from_secs(1);
+pub(crate) const PERIOD: Duration = Duration::from_secs(1);
 
 /// Messages and their bytes in one direction.
 #[derive(Clone, Copy, Default)]
@@ -93,7 +93,8 @@ impl Tally {
     }
 }
 
-fn tell(what: &str, messages: u64, bytes: u64, time: Duration) {
+/// Tells of messages that went through in some time.
+pub(crate) fn tell(what: &str, messages: u64, bytes: u64, time: Duration) {
     // No time at all would be an infinite rate.
     let seconds = time.as_secs_f64().max(1e-6);
     eprintln!(
