@@ -19,6 +19,8 @@
 //! | `zcat` | Talks to any socket from the command line, by line |
 //! | `wuserver`, `wuclient`; `msreader`, `mspoller`; `rrclient`, `rrworker`; `taskwork2`, `tasksink2`; `interrupt`; `mtserver` | More of them: weather, several sockets, both ends of a broker, a kill signal, Ctrl-C, worker threads |
 //! | `mtrelay`; `syncpub`, `syncsub`; `psenvpub`, `psenvsub`; `taskvent`, `taskwork`, `tasksink` | The guide's programs of chapter 2: threads that signal, a publisher that waits for its subscribers, envelopes, a pipeline |
+//! | `rrbroker`, `msgqueue`, `wuproxy` | A broker by hand, the same as a proxy, and a bridge between two networks |
+//! | `syncpub2`, `syncsub2`; `hwm`; `diagnose`; `leakcheck` | The publisher that says Hello first, high-water marks, the guide's problem solver, and whether anything is left in memory |
 //! | `zerocopy` | A buffer of the user's own that is sent without a copy, and is heard of when it is free |
 //! | `local_thr`, `remote_thr`, `local_lat`, `remote_lat`, `inproc_thr`, `inproc_lat` | libzmq's performance tools: same names, arguments and output |
 //! | `pub_thr`, `sub_thr`, `router_thr`, `dealer_thr` | The same for publishing and for routing, with any number of peers |
