@@ -8,6 +8,6 @@ macro_rules! pages {
 }
 
 pages! {
-    introduction sockets transports patterns messages polling errors interrupts threads coordination zerocopy envelopes hwm
-    lost
+    introduction sockets transports patterns messages polling intermediaries bridging errors interrupts leaks threads
+    coordination zerocopy envelopes hwm lost
 }
