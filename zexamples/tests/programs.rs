@@ -188,8 +188,12 @@ fn the_tour_finds_everything_in_order() {
         (5, 5),
         "{lines:?}"
     );
+    for name in ["updates, ", "broker, ", "pair, "] {
+        assert_eq!(rows(name), 3, "{name}: {lines:?}");
+    }
+    assert_eq!(rows("stream, "), 1, "{lines:?}");
     let clean = lines.iter().filter(|line| line.ends_with("yes")).count();
-    assert_eq!(clean, 10, "{lines:?}");
+    assert_eq!(clean, 20, "{lines:?}");
 }
 
 /// Checks the rows of the transports.

@@ -16,9 +16,9 @@ pub(crate) struct Body {
     pub(crate) seq: u64,
 }
 
-const LEN: usize = 16;
-
 impl Body {
+    /// Bytes of each.
+    pub(crate) const LEN: usize = 16;
     /// The `handler` of a message that nobody has handled.
     pub(crate) const NOBODY: u32 = u32::MAX;
 
@@ -33,9 +33,9 @@ impl Body {
 
     /// Reads a frame.
     pub(crate) fn read(frame: &[u8]) -> Result<Self> {
-        let bytes: &[u8; LEN] = frame
+        let bytes: &[u8; Self::LEN] = frame
             .try_into()
-            .map_err(|_| format!("a body of {} bytes instead of {LEN}", frame.len()))?;
+            .map_err(|_| format!("a body of {} bytes instead of {}", frame.len(), Self::LEN))?;
         let [a, b, c, d, e, f, g, h, seq @ ..] = *bytes;
         Ok(Self {
             maker: u32::from_le_bytes([a, b, c, d]),
@@ -54,8 +54,8 @@ impl Body {
         Ok(())
     }
 
-    fn bytes(self) -> [u8; LEN] {
-        let mut bytes = [0; LEN];
+    fn bytes(self) -> [u8; Self::LEN] {
+        let mut bytes = [0; Self::LEN];
         bytes[..4].copy_from_slice(&self.maker.to_le_bytes());
         bytes[4..8].copy_from_slice(&self.handler.to_le_bytes());
         bytes[8..].copy_from_slice(&self.seq.to_le_bytes());

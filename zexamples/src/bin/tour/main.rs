@@ -15,6 +15,17 @@
 //!   PUSH ventilator ─┴─▶ PULL worker PUSH ─┴─▶ sink  REQ client ─┴─ REP server
 //! ```
 //!
+//! Then, over each transport, it runs what has something in the middle, a pair, and over tcp a client that does not speak ZMTP:
+//!
+//! ```text
+//!   PUB ─┬─▶ XSUB ═ proxy ═ XPUB ─┬─▶ SUB ┐           REQ task ─┬─▶ ROUTER ═ proxy ═ DEALER ─┬─▶ REP worker
+//!   PUB ─┘                        └─▶ SUB ┴ poller    REQ task ─┘                            └─▶ REP worker
+//!
+//!   PAIR ◀──▶ PAIR                                    plain tcp client ◀──▶ STREAM
+//! ```
+//!
+//! So every socket type takes part, and so do the poller, the proxy and sockets for tasks.
+//!
 //! Every message says who made it and the how-manieth it is; the sink and the clients keep books
 //! on that and check that each one came exactly once, and in order as far as order is promised:
 //! per ventilator and worker, per client and server. Any violation makes the exit status
@@ -45,9 +56,12 @@
 //! ```
 
 mod body;
+mod broker;
+mod dialogue;
 mod pipeline;
 mod roles;
 mod roundtrips;
+mod updates;
 
 use std::fmt;
 use std::process::ExitCode;
@@ -137,12 +151,17 @@ fn guide(messages: u64) -> Result<bool> {
     let endpoints = Endpoints::new()?;
     let stops = STOPS.len() as u64;
     let round_trips = (messages / 100).clamp(100, 20_000);
-    let total = messages + round_trips * stops;
+    let updates = messages / 10;
+    let transports = Transport::ALL.len() as u64;
+    let through_pipelines = messages;
+    let messages = messages + updates * transports;
+    // With a broker and in a pair over each transport, and one stream.
+    let all_round_trips = round_trips * (stops + 2 * transports + 1);
+    let total = messages + all_round_trips;
 
     say(machine::describe().join("\n"));
     say(format_args!(
-        "{messages} messages through pipelines, {} round trips\n",
-        round_trips * stops
+        "{messages} messages through pipelines and forwarders, {all_round_trips} round trips\n"
     ));
 
     let started = Instant::now();
@@ -159,7 +178,7 @@ fn guide(messages: u64) -> Result<bool> {
     let mut violations = 0;
     for (index, &(transport, place)) in (0..).zip(&STOPS) {
         // The shares add up to the whole.
-        let share = messages * (index + 1) / stops - messages * index / stops;
+        let share = through_pipelines * (index + 1) / stops - through_pipelines * index / stops;
         for (name, outcome) in [
             (
                 "pipeline",
@@ -174,6 +193,26 @@ fn guide(messages: u64) -> Result<bool> {
             violations += report(&mut table, name, outcome);
         }
     }
+    for transport in Transport::ALL {
+        for (name, outcome) in [
+            (
+                format!("updates, {transport}, forwarder"),
+                updates::run(transport, updates, &endpoints, &progress),
+            ),
+            (
+                format!("broker, {transport}, tasks"),
+                broker::run(transport, round_trips, &endpoints, &progress),
+            ),
+            (
+                format!("pair, {transport}, threads"),
+                dialogue::pair(transport, round_trips, &endpoints, &progress),
+            ),
+        ] {
+            violations += report(&mut table, name, outcome);
+        }
+    }
+    let name = String::from("stream, tcp, plain client");
+    violations += report(&mut table, name, dialogue::stream(round_trips, &progress));
     progress.finish();
 
     say(table);
@@ -185,6 +224,14 @@ fn guide(messages: u64) -> Result<bool> {
         say(format_args!("{violations} violations"));
     }
     Ok(violations == 0)
+}
+
+/// Shares something out as evenly as can be.
+fn shares(total: u64, parts: u32) -> Vec<u64> {
+    let parts = u64::from(parts);
+    (0..parts)
+        .map(|part| total * (part + 1) / parts - total * part / parts)
+        .collect()
 }
 
 /// Adds a row and returns the number of violations.

@@ -7,7 +7,7 @@ use zexamples::{Child, Endpoints, Ledger, Progress, Result, Transport};
 use zsocket::{Context, Error, Message, Pull, Push, Socket};
 
 use crate::body::Body;
-use crate::{Outcome, PATIENCE, Place, roles};
+use crate::{Outcome, PATIENCE, Place, roles, shares};
 
 const VENTILATORS: u32 = 2;
 const WORKERS: u32 = 2;
@@ -34,11 +34,7 @@ pub(crate) fn run(
         sources.push(push.bind(endpoints.fresh(transport))?.to_string());
         ventilators.push(push);
     }
-    let shares: Vec<u64> = (0..u64::from(VENTILATORS))
-        .map(|id| {
-            messages * (id + 1) / u64::from(VENTILATORS) - messages * id / u64::from(VENTILATORS)
-        })
-        .collect();
+    let shares = shares(messages, VENTILATORS);
 
     let mut children = Vec::new();
     let (ledger, elapsed) = thread::scope(|scope| {

@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::time::Duration;
 
 use zexamples::{Child, Parent, Result};
-use zsocket::{Context, Error, Message, Pull, Push, Rep, Socket};
+use zsocket::{Context, Error, Message, Pair, Pull, Push, Rep, Socket};
 
 use crate::body::Body;
 
@@ -36,6 +36,17 @@ pub(crate) fn serve(rep: &Socket<Rep>, id: u32) -> Result<()> {
     })
 }
 
+/// The same for a PAIR.
+pub(crate) fn echo(pair: &Socket<Pair>, id: u32) -> Result<()> {
+    until_terminated(|| {
+        loop {
+            let mut message = pair.recv()?;
+            sign(&mut message, id)?;
+            pair.send(message).map_err(Error::from)?;
+        }
+    })
+}
+
 fn sign(message: &mut Message, id: u32) -> Result<()> {
     Body::sign(
         message
@@ -48,7 +59,7 @@ fn sign(message: &mut Message, id: u32) -> Result<()> {
 
 /// The end of the context is how these roles are meant to end. A worker may meet it anywhere, even
 /// before it has a socket: the others can do all the work while the system still starts it.
-fn until_terminated(role: impl FnOnce() -> Result<Infallible>) -> Result<()> {
+pub(crate) fn until_terminated(role: impl FnOnce() -> Result<Infallible>) -> Result<()> {
     match role() {
         Ok(never) => match never {},
         Err(error) if matches!(error.downcast_ref(), Some(Error::Terminated)) => Ok(()),

@@ -8,14 +8,14 @@ use zsocket::{Context, Error, Frame, Message, Rep, Req, Socket};
 
 use crate::body::Body;
 use crate::pipeline::{dismiss, join};
-use crate::{Outcome, PATIENCE, Place, roles};
+use crate::{Outcome, PATIENCE, Place, roles, shares};
 
 const CLIENTS: u32 = 2;
 const SERVERS: u32 = 2;
 /// How often the progress is told.
 const STRIDE: u64 = 128;
 /// The second frame of each request, which shall come back as it was.
-const TEXT: &str = "how do you do";
+pub(crate) const TEXT: &str = "how do you do";
 
 /// Makes `round_trips` between clients and servers.
 pub(crate) fn run(
@@ -45,11 +45,7 @@ pub(crate) fn run(
             }
         }
     }
-    let shares: Vec<u64> = (0..u64::from(CLIENTS))
-        .map(|id| {
-            round_trips * (id + 1) / u64::from(CLIENTS) - round_trips * id / u64::from(CLIENTS)
-        })
-        .collect();
+    let shares = shares(round_trips, CLIENTS);
 
     let started = Instant::now();
     let (ledgers, samples, elapsed) = thread::scope(|scope| {
@@ -127,7 +123,8 @@ fn round_trip(req: &Socket<Req>, body: Body) -> Result<Message, Error> {
     req.recv()
 }
 
-fn enter(ledger: &mut Ledger, client: u32, reply: &Message) -> Result<()> {
+/// Notes an answer, after a look whether it is one to this client.
+pub(crate) fn enter(ledger: &mut Ledger, client: u32, reply: &Message) -> Result<()> {
     let body = Body::read(reply.first().ok_or("a message without frames")?)?;
     if reply.len() != 2 || reply[1] != TEXT || body.maker != client || body.handler >= SERVERS {
         return Err(format!("client {client} got an answer to something else: {body:?}").into());
