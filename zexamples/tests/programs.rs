@@ -23,6 +23,7 @@ const PUB_THR: &str = env!("CARGO_BIN_EXE_pub_thr");
 const SUB_THR: &str = env!("CARGO_BIN_EXE_sub_thr");
 const ROUTER_THR: &str = env!("CARGO_BIN_EXE_router_thr");
 const DEALER_THR: &str = env!("CARGO_BIN_EXE_dealer_thr");
+const PROXY_THR: &str = env!("CARGO_BIN_EXE_proxy_thr");
 const INPROC_THR: &str = env!("CARGO_BIN_EXE_inproc_thr");
 const INPROC_LAT: &str = env!("CARGO_BIN_EXE_inproc_lat");
 
@@ -127,6 +128,19 @@ fn inproc_tools_run_with_either_library() {
     for lib in ["ours", "libzmq"] {
         check_throughput(&output(INPROC_THR, &["64", "1000", "--lib", lib]).unwrap());
         check_latency(&output(INPROC_LAT, &["64", "100", "--lib", lib]).unwrap());
+    }
+}
+
+#[test]
+fn the_tool_of_proxies_runs_with_either_library() {
+    for lib in ["ours", "libzmq"] {
+        check_throughput(&output(PROXY_THR, &["64", "1000", "--lib", lib]).unwrap());
+        let tcp = "tcp://127.0.0.1:*";
+        let over_tcp = ["--frontend", tcp, "--backend", tcp];
+        for endpoints in [&[][..], &over_tcp] {
+            let args = ["64", "1000", "--clients", "2", "--lib", lib];
+            check_throughput(&output(PROXY_THR, &[&args, endpoints].concat()).unwrap());
+        }
     }
 }
 
