@@ -31,28 +31,38 @@
 //! per ventilator and worker, per client and server. Any violation makes the exit status
 //! non-zero.
 //!
-//! A run on the machine named in it:
+//! A run on the machine named in it, which others were busy on:
 //!
 //! ```text
 //! zlayers 0.1.0, rustc 1.95.0 (59807616e 2026-04-14) (release build)
-//! Linux 6.18.44
+//! Linux 6.18.44-fc-v782
 //! AMD EPYC, 2 cores
-//! 2000000 messages through pipelines, 100000 round trips
+//! 2600000 messages through pipelines and forwarders, 240000 round trips
 //!
-//!                            messages   msg/s  round trip p50      p99      max  exactly once, in order
-//! ─────────────────────────  ────────  ──────  ──────────────  ───────  ───────  ──────────────────────
-//! pipeline, inproc, threads    400000  9.34 M                                                       yes
-//! requests, inproc, threads     20000   119 k         15.5 us  42.1 us  2709 us                     yes
-//! pipeline, ipc, threads       400000  9.49 M                                                       yes
-//! requests, ipc, threads        20000  43.5 k         26.9 us  49.8 us  5057 us                     yes
-//! pipeline, tcp, threads       400000  11.1 M                                                       yes
-//! requests, tcp, threads        20000  36.6 k         30.1 us  68.4 us  2910 us                     yes
-//! pipeline, ipc, processes     400000  7.96 M                                                       yes
-//! requests, ipc, processes      20000  35.4 k         56.1 us  84.5 us   958 us                     yes
-//! pipeline, tcp, processes     400000  9.66 M                                                       yes
-//! requests, tcp, processes      20000  29.9 k         51.1 us  97.0 us  4116 us                     yes
+//!                             messages   msg/s  round trip p50      p99       max  exactly once, in order
+//! ──────────────────────────  ────────  ──────  ──────────────  ───────  ────────  ──────────────────────
+//! pipeline, inproc, threads     400000  4.25 M                                                        yes
+//! requests, inproc, threads      20000  71.7 k         25.8 us  68.4 us   3580 us                     yes
+//! pipeline, ipc, threads        400000  6.17 M                                                        yes
+//! requests, ipc, threads         20000  55.7 k         27.3 us  70.8 us   5225 us                     yes
+//! pipeline, tcp, threads        400000  3.41 M                                                        yes
+//! requests, tcp, threads         20000  21.6 k         44.9 us   178 us  11797 us                     yes
+//! pipeline, ipc, processes      400000  6.40 M                                                        yes
+//! requests, ipc, processes       20000  32.5 k         57.4 us   109 us   1573 us                     yes
+//! pipeline, tcp, processes      400000  3.45 M                                                        yes
+//! requests, tcp, processes       20000  22.7 k         87.6 us   155 us   1466 us                     yes
+//! updates, tcp, forwarder       200000  1.04 M                                                        yes
+//! broker, tcp, tasks             20000  7.63 k          261 us   383 us    944 us                     yes
+//! pair, tcp, threads             20000  27.0 k         32.2 us  72.1 us  14435 us                     yes
+//! updates, ipc, forwarder       200000  1.03 M                                                        yes
+//! broker, ipc, tasks             20000  12.2 k          161 us   275 us   1697 us                     yes
+//! pair, ipc, threads             20000  38.8 k         23.7 us  64.8 us    395 us                     yes
+//! updates, inproc, forwarder    200000  1.35 M                                                        yes
+//! broker, inproc, tasks          20000  38.6 k         48.0 us   103 us    343 us                     yes
+//! pair, inproc, threads          20000  71.0 k         13.3 us  45.5 us    160 us                     yes
+//! stream, tcp, plain client      20000  34.5 k         26.9 us  71.9 us    457 us                     yes
 //!
-//! 2100000 messages and round trips in 2.7 s
+//! 2840000 messages and round trips in 11.3 s
 //! ```
 
 mod body;
