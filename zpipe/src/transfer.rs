@@ -1,6 +1,6 @@
 //! Messages that go from one pipe to another as they lie there.
 
-use zmtp::header;
+use zmtp::header::{self, Flags};
 
 use crate::{Reader, Writer, encoded};
 
@@ -22,8 +22,9 @@ pub struct Transferred {
 ///
 /// Moves at most `most` messages, none behind the one with which their bodies have `most_bytes`, and no more than there is room
 /// for. Each has to be wanted: `is_wanted` is told its first frame,
-/// and whether that is the only one. It stops at the first message that is not, and at one which does not lie in one piece of
-/// memory: its body is large, or it goes on in another chunk. So it may move nothing although the pipe is readable; then
+/// and whether that is the only one. It stops at the first message that is not, at one which does not lie in one piece of
+/// memory: its body is large, or it goes on in another chunk; and at one whose peer has not framed it as this crate does: with
+/// reserved flags, or the long form for a short body. So it may move nothing although the pipe is readable; then
 /// [read](Reader::read_message) the next message. Of a writer with an open message it moves nothing.
 ///
 /// What was moved still has to be [released](Reader::release).
@@ -140,7 +141,10 @@ impl<'a> Whole<'a> {
         let (mut at, mut bodies) = (0, 0);
         loop {
             let (header, header_len) = header::decode(&bytes[at..]).ok()??;
-            if header.flags.is_command() {
+            let is_long = header.size > header::MAX_SHORT_SIZE;
+            let framed = if is_long { Flags::LONG } else { Flags::NONE };
+            // What others get is as this crate would frame it. Nor is a command part of a message.
+            if bytes[at] & !Flags::MORE.bits() != framed.bits() {
                 return None;
             }
             let body_at = at + header_len;
@@ -283,6 +287,25 @@ mod tests {
             transfer(&mut from, &mut to, 9, u64::MAX, |_, _| true).messages,
             1
         );
+    }
+
+    #[test]
+    fn what_is_not_framed_as_here_stays() {
+        let all = |bytes: &[u8]| {
+            let most = Most {
+                messages: 9,
+                bytes: 99,
+                bodies: 99,
+            };
+            Run::find(bytes, most, |_, _| true).messages
+        };
+        assert_eq!(all(b"\x00\x01q"), 1);
+        assert_eq!(all(b"\x01\x01q\x00\x01q"), 1);
+        assert_eq!(all(b"\xf8\x01q"), 0, "reserved flags");
+        assert_eq!(all(b"\x01\x01q\x08\x01q"), 0);
+        assert_eq!(all(b"\x02\0\0\0\0\0\0\0\x01q"), 0, "the long form");
+        assert_eq!(all(b"\x04\x01q"), 0, "a command");
+        assert_eq!(all(b"\x00\x02q"), 0, "a part");
     }
 
     #[test]

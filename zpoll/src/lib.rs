@@ -26,9 +26,11 @@
 //!
 //! # What it does not do
 //!
-//! It reads and writes nothing, and calls nothing back. While a poller waits, the I/O thread reads the streams: a thread
-//! that blocks in `recv` of one socket reads them itself, which takes less time for one message (see the figures in
-//! `docs/PERFORMANCE.md`).
+//! It receives and sends nothing, and calls nothing back. What it does read is the bytes of the sockets' streams, for their
+//! pipes: while a poller sleeps, its thread does the work of the I/O thread for all of its sockets, as a thread that is blocked in
+//! `recv` does for one, and saves a message the way through another thread. That begins with the third sleep, and not with
+//! descriptors in the poller, for tasks, or for foreign loops. While the thread does something else, the I/O thread reads again: 10 to
+//! 120 ms after the last wait, or at once if the thread looks for messages twice and there are none.
 //!
 //! # Platforms
 //!

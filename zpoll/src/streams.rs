@@ -15,8 +15,9 @@ use ztransport::{Arrived, InputPoll};
 /// A poller that waits once or twice is not worth what it costs each stream to join.
 const SLEEPS_BEFORE_READING: u32 = 2;
 
-/// A look at streams is a system call: not in each wait, while there is something to do without it.
-const WAITS_BETWEEN_LOOKS: u32 = 16;
+/// A look at streams is a system call. Who does not sleep, because there is always something to do, does not look in each of
+/// so many waits; after these the I/O threads read again, until it sleeps.
+const WAITS_WITHOUT_SLEEP: u32 = 16;
 
 /// See the module documentation.
 #[derive(Default)]
@@ -27,8 +28,8 @@ pub(crate) struct Streams {
     newcomers: Vec<usize>,
     /// How often the poller has slept, up to the number after which it reads.
     sleeps: u32,
-    /// Waits since the last look.
-    unseen: u32,
+    /// Waits since the last sleep.
+    waits: u32,
 }
 
 impl Streams {
@@ -69,18 +70,20 @@ impl Streams {
             ready.unregister_direct();
         }
         poll.end_wait();
-        self.unseen = 0;
+        self.waits = 0;
     }
 
-    /// A wait begins; whether it is time for a [look](Self::look) in any case.
-    pub(crate) fn is_look_due(&mut self) -> bool {
-        self.unseen = (self.unseen + 1) % WAITS_BETWEEN_LOOKS;
-        self.unseen == 0
+    /// A wait begins, in which the thread may not sleep.
+    pub(crate) fn note_wait(&mut self) {
+        self.waits += 1;
+        if self.waits > WAITS_WITHOUT_SLEEP {
+            self.waits = 0;
+            self.give_back();
+        }
     }
 
     /// Whether there is input that is left to this thread.
     pub(crate) fn look(&mut self) -> bool {
-        self.unseen = 0;
         let poll = self.poll.as_mut().filter(|poll| poll.is_leased());
         poll.is_some_and(InputPoll::look)
     }

@@ -217,6 +217,72 @@ fn connections_that_come_later_and_break_are_read_as_well() {
     }
 }
 
+/// With `immediate` there is no link while the peer is away, so nobody can say that the poller reads no more.
+#[test]
+fn a_connection_that_is_made_again_is_read_by_whoever_is_there() {
+    for end in ["dropped", "removed", "kept"] {
+        let context = Context::new();
+        let pull = context.socket::<Pull>().unwrap();
+        pull.set_immediate(true).unwrap();
+        pull.set_reconnect_interval(Some(Duration::from_millis(5)))
+            .unwrap();
+        let other = context.socket::<Pull>().unwrap();
+        other.bind(STREAMS[0]).unwrap();
+        let push = context.socket::<Push>().unwrap();
+        let bound = push.bind(STREAMS[0]).unwrap();
+        pull.connect(&bound).unwrap();
+        push.wait_connected(1, PATIENCE).unwrap();
+        let mut poller = Poller::new();
+        poller.add(&pull, 0, Interest::RECV).unwrap();
+        poller.add(&other, 1, Interest::RECV).unwrap();
+        warm_up(&mut poller);
+        push.send("before").unwrap();
+        await_key(&mut poller, 0);
+        pull.try_recv().unwrap();
+        push.unbind(&bound).unwrap();
+        drop(push);
+        let deadline = Instant::now() + PATIENCE;
+        while pull.peers() > 0 {
+            assert!(Instant::now() < deadline, "still there");
+            let _ = pull.try_recv();
+            thread::yield_now();
+        }
+        let mut kept = Some(poller);
+        match end {
+            "dropped" => drop(kept.take()),
+            "removed" => assert!(kept.as_mut().unwrap().remove(0)),
+            _ => {}
+        }
+        let push = context.socket::<Push>().unwrap();
+        push.bind(&bound).unwrap();
+        push.send("after").unwrap();
+        match (end, kept.as_mut()) {
+            ("kept", Some(poller)) => await_key(poller, 0),
+            ("removed", Some(poller)) => warm_up(poller),
+            _ => {}
+        }
+        await_message(&pull);
+    }
+}
+
+/// Who looks again and again without a wait is not told by a tick of the I/O thread, 10 to 100 ms later.
+#[test]
+fn who_looks_without_waiting_sees_what_comes() {
+    let context = Context::new();
+    let (push, pull) = pipeline(&context, STREAMS[0]);
+    let mut poller = Poller::new();
+    poller.add(&pull, 0, Interest::RECV).unwrap();
+    let mut shortest = PATIENCE;
+    for _ in 0..20 {
+        warm_up(&mut poller);
+        push.send("hello").unwrap();
+        let begin = Instant::now();
+        await_message(&pull);
+        shortest = shortest.min(begin.elapsed());
+    }
+    assert!(shortest < Duration::from_millis(5), "{shortest:?}");
+}
+
 /// One that is always ready is looked at without a look at streams, but not for ever.
 #[test]
 fn a_busy_socket_does_not_starve_the_others() {

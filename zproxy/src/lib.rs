@@ -33,7 +33,8 @@
 //! - **Fairness**: each direction has a [budget](Proxy::budget), then it is the other's turn, and that of commands.
 //! - **A capture never stops a proxy.** What it has no room for is dropped for it, and counted. (With libzmq the proxy waits.)
 //! - **Always steerable**: a [`ProxyHandle`] works from every thread, and a [control socket](Proxy::control) obeys libzmq's
-//!   commands, whatever has no room or nothing to do. A proxy that is paused, or that waits, uses no processor.
+//!   commands, whatever has no room or nothing to do. A proxy that is paused takes in what
+//!   comes up to the high-water marks. Then, and while it waits, it uses no processor.
 //! - **A client that goes ends nothing**: what is for it is dropped and counted. The proxy ends by a command, or with a context,
 //!   and says so: [`Ended`]; or with an [`Error`], which says which socket has failed.
 //!

@@ -154,6 +154,11 @@ impl Connection {
         self.drive_here(events::JOIN);
     }
 
+    /// The poll that the input was reported in may be closed.
+    pub(crate) fn on_closed_inputs(self: &Arc<Self>) {
+        self.drive(events::JOIN);
+    }
+
     pub(crate) fn take_inputs(&self) -> Option<WatchedBy> {
         self.inputs.lock().take()
     }

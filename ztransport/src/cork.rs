@@ -34,7 +34,7 @@ pub(crate) const TICK: Duration = Duration::from_micros(200);
 const QUIET_TICKS: u32 = 4;
 /// Pipes that a thread corks at most.
 const MOST: usize = 16;
-/// How many messages a thread that has found no place in its list leaves to the I/O thread, before it tries again.
+/// How often a thread that has found no place in its list leaves an idle pipe to the I/O thread, before it tries again.
 const REFUSED: u32 = 1024;
 /// Likewise for a thread that has let something lie until an I/O thread wrote it: what it does for each message takes so
 /// long that its answers are late with others.

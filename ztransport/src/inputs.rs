@@ -124,6 +124,24 @@ impl Inputs {
         self.forget(connection);
     }
 
+    /// It is reported with another token from now on.
+    pub(crate) fn set_token(&self, connection: u64, token: u64) {
+        if let Some(tokens) = &self.tokens {
+            tokens.lock().insert(connection, token);
+        }
+    }
+
+    /// Nobody waits for this poll any more.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.lease.lock().is_closed()
+    }
+
+    /// The streams of a poll for several sockets.
+    pub(crate) fn joined(&self) -> Vec<u64> {
+        let tokens = self.tokens.as_ref();
+        tokens.map_or_else(Vec::new, |tokens| tokens.lock().keys().copied().collect())
+    }
+
     /// The stream is closed, and so not reported any more.
     pub(crate) fn forget(&self, connection: u64) {
         if let Some(tokens) = &self.tokens {
@@ -670,6 +688,19 @@ mod tests {
         }
     }
 
+    /// Waits for what this peer sends. A lease that has begun before may have lapsed.
+    fn one_arrived(input: &mut InputPoll, peer: &mut TcpStream) -> Arrived {
+        assert!(input.begin_wait());
+        peer.write_all(b"\x00\x02hi").unwrap();
+        let deadline = Instant::now() + DEADLINE;
+        while !input.look() {
+            assert!(Instant::now() < deadline, "nothing came");
+            std::thread::yield_now();
+        }
+        input.end_wait();
+        input.pop().unwrap()
+    }
+
     #[test]
     fn streams_of_several_sockets_are_told_apart_until_they_leave() {
         let (mut first, mut second) = (pull(), pull());
@@ -685,13 +716,7 @@ mod tests {
         let joiner = input.joiner(9);
         join_with(&joiner, &another);
         for (peer, link, token) in [(&mut peer, &link, 7), (&mut another_peer, &another, 9)] {
-            peer.write_all(b"\x00\x02hi").unwrap();
-            assert!(input.begin_wait());
-            while !input.look() {
-                std::thread::yield_now();
-            }
-            input.end_wait();
-            let arrived = input.pop().unwrap();
+            let arrived = one_arrived(&mut input, peer);
             assert_eq!(arrived.connection, driver(link).connection());
             assert_eq!(arrived.token, token);
             assert!(driver(link).read_arrived(false));
@@ -709,6 +734,32 @@ mod tests {
         assert!(input.is_leased());
         joiner.give_back();
         assert!(!input.is_leased());
+    }
+
+    #[test]
+    fn a_stream_that_joins_again_has_the_new_token() {
+        let mut pull = pull();
+        let (link, mut peer) = pull.peer();
+        let mut input = InputPoll::shared(driver(&link)).unwrap();
+        join_with(&input.joiner(7), &link);
+        join_with(&input.joiner(8), &link);
+        assert_eq!(one_arrived(&mut input, &mut peer).token, 8);
+    }
+
+    #[test]
+    fn what_is_left_in_a_poll_that_is_gone_is_read_by_the_io_thread() {
+        let mut pull = pull();
+        let (mut link, mut peer) = pull.peer();
+        let mut input = InputPoll::shared(driver(&link)).unwrap();
+        join_with(&input.joiner(7), &link);
+        lease(&mut input);
+        drop(input);
+        for _ in 0..2 {
+            peer.write_all(b"\x00\x02hi").unwrap();
+            pull.await_input(&mut link);
+            assert!(link.reader.next_frame().is_some());
+            link.reader.release();
+        }
     }
 
     #[test]

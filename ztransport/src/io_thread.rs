@@ -437,8 +437,14 @@ impl IoThread {
                 self.timers.set(Instant::now() + after, timer);
             }
             Duty::Forget => {
-                self.inputs.remove(&key);
                 self.timers.remove(key);
+                // Streams of sockets that are still there are read here again.
+                let inputs = self.inputs.remove(&key);
+                for connection in inputs.iter().flat_map(|inputs| inputs.joined()) {
+                    if let Some(session) = self.sessions.get(&connection) {
+                        session.connection.on_closed_inputs();
+                    }
+                }
             }
         }
     }

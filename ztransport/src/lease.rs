@@ -83,6 +83,10 @@ impl Lease {
         }
     }
 
+    pub(crate) fn is_closed(&self) -> bool {
+        self.closed
+    }
+
     pub(crate) fn close(&mut self) {
         self.closed = true;
     }

@@ -41,6 +41,10 @@ impl<S: State> Core<S> {
                 Err(Refusal::WouldBlock) if self.look_for_input() => {
                     self.take_in_message(message, Then::Return, |at| from = at)?;
                 }
+                Err(Refusal::WouldBlock) => {
+                    self.note_look_in_vain();
+                    return Err(Refusal::WouldBlock);
+                }
                 done => done?,
             }
             from

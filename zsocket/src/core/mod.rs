@@ -84,6 +84,8 @@ pub(crate) struct Core<S: State> {
     input: Option<InputPoll>,
     /// A poller reads this socket's streams along with those of others, instead.
     led_by: Option<InputJoiner>,
+    /// How often there was nothing to receive since it has read them.
+    looks_in_vain: u8,
     /// For waits that a peer is likely to end at once.
     spinner: Spinner,
     tasks: Arc<Tasks>,
@@ -168,6 +170,7 @@ impl<S: State> Core<S> {
             last_endpoint: None,
             input: None,
             led_by: None,
+            looks_in_vain: 0,
             spinner,
             tasks: Arc::new(Tasks::new()),
             tasks_wait: false,
@@ -363,6 +366,8 @@ impl<S: State> Drop for Core<S> {
         if self.process.is_forked() {
             return self.abandon();
         }
+        // With a linger of nothing it would be lost, although a call has taken it.
+        self.uncork();
         // Whoever watches finds out when it looks.
         self.look_soon();
         self.drop_found();

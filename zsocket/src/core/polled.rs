@@ -73,6 +73,24 @@ impl<S: State> Core<S> {
         true
     }
 
+    /// Whoever reads this socket's streams is about to wait, or has read.
+    pub(crate) fn note_leader(&mut self) {
+        self.looks_in_vain = 0;
+    }
+
+    /// There is nothing to receive. Whoever reads this socket's streams may be away for long, and be this very thread. It is so
+    /// if the application looks again without having waited.
+    #[inline]
+    pub(super) fn note_look_in_vain(&mut self) {
+        if let Some(leader) = &self.led_by {
+            self.looks_in_vain += 1;
+            if self.looks_in_vain > 1 {
+                self.looks_in_vain = 0;
+                leader.give_back();
+            }
+        }
+    }
+
     /// After each call of the application.
     #[inline]
     pub(crate) fn tell_watcher(&mut self) {
@@ -84,6 +102,8 @@ impl<S: State> Core<S> {
     #[cold]
     fn tell_now(&mut self) {
         self.watched.armed = false;
+        // Who is told may be a task.
+        self.deferral.begin();
         self.look_soon();
     }
 
@@ -121,6 +141,9 @@ impl<S: State> Core<S> {
         if !found && let Some(input) = &mut self.input {
             // The I/O thread reads from now on, and signals.
             input.give_back();
+        }
+        if !found {
+            self.note_look_in_vain();
         }
         found
     }

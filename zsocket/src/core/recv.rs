@@ -51,6 +51,7 @@ impl<S: State> Core<S> {
         } else if then == Then::Return {
             // The caller may do something else for a long time.
             self.uncork();
+            self.note_look_in_vain();
         }
         received
     }

@@ -101,6 +101,7 @@ impl<S: State> Core<S> {
     /// Reads a stream that has input, and notes that its link may have messages.
     pub(crate) fn read_stream(&mut self, arrived: Arrived) {
         self.wake_tasks();
+        self.note_leader();
         // One that is gone is the I/O thread's again.
         let Some(at) = self.links.of_connection(arrived.connection) else {
             return;

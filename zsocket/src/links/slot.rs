@@ -134,7 +134,9 @@ impl Slot {
                 self.flushed_bytes = self.link.writer.written_bytes();
                 return;
             }
-            return self.start_by_another();
+            if pace != Pace::Alone {
+                return self.start_by_another();
+            }
         }
         self.note_woken();
         self.flushed_bytes = self.link.writer.written_bytes();

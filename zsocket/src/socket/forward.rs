@@ -42,6 +42,8 @@ impl<P: CanSend> sealed::Sealed for Socket<P> {
 
     fn capture(&self, mut copy: Message) -> bool {
         let captured = self.lend_core(|core| core.try_send(&mut copy, Then::Return));
+        // What is left of it is foreign.
+        deferred::drop_bodies(&mut copy);
         captured.is_ok()
     }
 }
@@ -159,9 +161,7 @@ impl<P: Pattern> Socket<P> {
         let is_echo = address(self) == address(to);
         let mut has_room = to.with_core(Core::takes_another).map_err(at_destination)?;
         let mut message = Message::new();
-        let in_runs = capture.is_none()
-            && !is_echo
-            && self.lend_core(|from| to.lend_core(|to| from.forwards_runs(to)));
+        let in_runs = capture.is_none() && !is_echo && self.forwards_runs(to);
         while done.received.messages < budget.messages.max(1)
             && done.received.bytes < budget.bytes.max(1)
         {
@@ -235,6 +235,11 @@ impl<P: Pattern> Socket<P> {
 }
 
 impl<P: Pattern> Socket<P> {
+    fn forwards_runs<Q: Pattern>(&self, to: &Socket<Q>) -> bool {
+        let _scope = Scope::open();
+        self.lend_core(|from| to.lend_core(|to| from.forwards_runs(to)))
+    }
+
     #[inline]
     fn forward_run<Q: Pattern>(
         &self,

@@ -12,7 +12,7 @@ mod sealed {
 
 /// A socket of whatever pattern, as a poller sees it.
 pub trait Pollable: sealed::Sealed {
-    /// See [`Socket::readiness`].
+    /// See [`Socket::readiness`]; whoever [leads](Socket::lead) the socket has looked at its streams.
     fn readiness(&self, interest: Interest) -> Interest;
 
     /// See [`Socket::watch`].
@@ -36,7 +36,10 @@ impl<P: Pattern> sealed::Sealed for Socket<P> {}
 
 impl<P: Pattern> Pollable for Socket<P> {
     fn readiness(&self, interest: Interest) -> Interest {
-        self.readiness(interest)
+        self.lend_core_unseen(|core| {
+            core.note_leader();
+            core.readiness(interest)
+        })
     }
 
     fn watch(&self, by: Notifier) -> Result<(), Error> {
@@ -73,7 +76,7 @@ impl<P: Pattern> Socket<P> {
     /// by a full subscriber. All others can if a message would have room now.
     ///
     /// This ends the time in which the calling thread reads the socket's streams itself, if the socket can not receive:
-    /// its I/O thread does it again.
+    /// its I/O thread does it again. Of a socket that a poller [leads](Self::lead) that is so at the second time without a wait.
     ///
     /// # Examples
     ///

@@ -1,9 +1,9 @@
 //! Answers that come close together wait for one another in their pipe, and for nothing else: each of these tests
 //! stops calling while they may wait there.
 
-use std::{sync::mpsc, thread};
+use std::{sync::mpsc, thread, time::Duration};
 
-use zsocket::{Context, Dealer, Router, Socket};
+use zsocket::{Context, Dealer, Rep, Router, Socket};
 
 use crate::support::{PATIENCE, Wire};
 
@@ -90,5 +90,49 @@ fn so_has_a_thread_whose_other_context_ends() {
         answer(&router);
         drop((other, other_dealer, passing));
         all_answered.recv_timeout(PATIENCE).unwrap();
+    }
+}
+
+/// A REP, and a DEALER whose requests come together.
+fn rep_and_dealer(context: &Context, wire: Wire) -> (Socket<Rep>, Socket<Dealer>) {
+    let rep = context.socket::<Rep>().unwrap();
+    let endpoint = rep.bind(wire.anywhere()).unwrap();
+    let dealer = context.socket::<Dealer>().unwrap();
+    dealer.connect(endpoint).unwrap();
+    (rep, dealer)
+}
+
+/// Answers all requests of a round but the last one, which lies there already or is about to.
+fn answer_all_but_one(rep: &Socket<Rep>) {
+    for _ in 1..TOGETHER {
+        let request = rep.recv_timeout(PATIENCE).unwrap();
+        rep.send(request).unwrap();
+    }
+}
+
+#[test]
+fn a_rep_that_has_more_requests_and_makes_no_further_call_has_its_replies_sent() {
+    let context = Context::new();
+    let (rep, dealer) = rep_and_dealer(&context, Wire::Tcp);
+    for _ in 0..ROUNDS {
+        (0..TOGETHER).for_each(|_| dealer.send(["", "request"]).unwrap());
+        answer_all_but_one(&rep);
+        (1..TOGETHER).for_each(|_| drop(dealer.recv_timeout(PATIENCE).unwrap()));
+        let request = rep.recv_timeout(PATIENCE).unwrap();
+        rep.send(request).unwrap();
+        dealer.recv_timeout(PATIENCE).unwrap();
+    }
+}
+
+#[test]
+fn what_a_socket_has_answered_is_not_lost_when_nothing_lingers() {
+    let context = Context::new();
+    for _ in 0..ROUNDS {
+        let (rep, dealer) = rep_and_dealer(&context, Wire::Ipc);
+        rep.set_linger(Some(Duration::ZERO)).unwrap();
+        (0..TOGETHER).for_each(|_| dealer.send(["", "request"]).unwrap());
+        answer_all_but_one(&rep);
+        drop(rep);
+        (1..TOGETHER).for_each(|_| drop(dealer.recv_timeout(PATIENCE).unwrap()));
     }
 }

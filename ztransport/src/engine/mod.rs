@@ -540,6 +540,8 @@ impl Engine {
             }
         } else {
             self.abandon_pipes(connection, &connection.handle.counters().lost_to_peer);
+            // Whoever reads the next link says so when it comes.
+            self.forget_inputs(connection);
         }
         self.translator = None;
         // Whoever hears of it finds the pipes gone.

@@ -52,7 +52,7 @@ impl Engine {
     /// From now on the input is reported in the poll of the socket or of a poller, or to the I/O thread again.
     pub(super) fn join(&mut self, connection: &Connection) {
         let (inputs, token) = match connection.take_inputs() {
-            None => return,
+            None => return self.leave_closed(connection),
             Some(WatchedBy::IoThread) => return self.leave_inputs(connection),
             Some(WatchedBy::Inputs(inputs, token)) => (inputs, token),
         };
@@ -63,7 +63,8 @@ impl Engine {
         if self.watch.joined
             && let Some(stream) = &self.stream
         {
-            // Reported already, maybe before the socket knew the link.
+            // Reported already, maybe before the socket knew the link, or with the token that it had then.
+            inputs.set_token(connection.id, token);
             inputs.report_again(stream.as_fd(), connection.id);
         }
         self.watch.inputs = Some(inputs);
@@ -75,6 +76,7 @@ impl Engine {
     }
 
     fn join_inputs(&mut self, connection: &Connection) {
+        self.leave_closed(connection);
         if !self.watch.joined
             && let (Some(inputs), Some(stream)) = (&self.watch.inputs, &self.stream)
         {
@@ -82,6 +84,24 @@ impl Engine {
             let added = inputs.add(stream.as_fd(), connection.id, self.watch.token);
             self.watch.joined = added.is_ok();
         }
+    }
+
+    /// Nobody waits for a poll that is closed.
+    fn leave_closed(&mut self, connection: &Connection) {
+        if self
+            .watch
+            .inputs
+            .as_ref()
+            .is_some_and(|inputs| inputs.is_closed())
+        {
+            self.leave_inputs(connection);
+        }
+    }
+
+    /// The link is gone, and who has read it will not hear of the connection before there is another one.
+    pub(super) fn forget_inputs(&mut self, connection: &Connection) {
+        drop(connection.take_inputs());
+        self.watch.inputs = None;
     }
 
     /// Nobody but the I/O thread reads any more.
