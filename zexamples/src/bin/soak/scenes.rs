@@ -12,6 +12,7 @@
 //! | `publish` | PUB, XPUB, SUB, XSUB | only what was subscribed to, in order, never twice; what is missing is counted; an XPUB hears of each beginning and end |
 //! | `requests` | REQ, REP | a reply belongs to its request |
 //! | `service` | Requester, Responder | each request ends once, with its reply or the error that its deadline allows |
+//! | `brokered` | up to 100 Requesters, a proxy of ROUTER and DEALER, up to 10 Responders that come and go | the same |
 //! | `latest` | PUSH, PULL, PUB, SUB, DEALER | the last one always comes, order never goes backwards, the others are counted |
 //! | `streams` | STREAM, raw ROUTER | every byte, in order, between the notices of its connection |
 //!
@@ -61,6 +62,8 @@ pub(crate) enum Kind {
     Requests,
     /// Requester and Responder.
     Service,
+    /// The same with a broker in between.
+    Brokered,
     /// Sockets that conflate.
     Latest,
     /// STREAM and raw ROUTER.
@@ -68,7 +71,7 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
-    pub(crate) const ALL: [Self; 8] = [
+    pub(crate) const ALL: [Self; 9] = [
         Self::Pipeline,
         Self::Pair,
         Self::Routed,
@@ -77,6 +80,7 @@ impl Kind {
         Self::Service,
         Self::Latest,
         Self::Streams,
+        Self::Brokered,
     ];
 
     fn play(self, scene: &Scene, rng: &mut Rng) -> Result<()> {
@@ -87,6 +91,7 @@ impl Kind {
             Self::Publish => publish::play(scene, rng),
             Self::Requests => requests::play(scene, rng),
             Self::Service => service::play(scene, rng),
+            Self::Brokered => service::play_brokered(scene, rng),
             Self::Latest => latest::play(scene, rng),
             Self::Streams => streams::play(scene, rng),
         }
@@ -102,6 +107,7 @@ impl fmt::Display for Kind {
             Self::Publish => "publish",
             Self::Requests => "requests",
             Self::Service => "service",
+            Self::Brokered => "brokered",
             Self::Latest => "latest",
             Self::Streams => "streams",
         })

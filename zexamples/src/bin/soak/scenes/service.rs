@@ -1,4 +1,5 @@
-//! Requester and Responder: each request ends once, with its reply or with what its deadline allows.
+//! Requester and Responder, also with a broker between them: each request ends once, with its reply or with what its
+//! deadline allows.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -7,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use fastrand::Rng;
 use zexamples::Result;
+use zproxy::{Ended, Proxy};
 use zsocket::{Dealer, Error, Message, Request, Requester, Responder, Router, Ticket};
 
 use super::kit::{GLANCE, Part, Scene, WAIT, lifetime, part};
@@ -19,6 +21,8 @@ const SORRY: &str = "sorry";
 struct Set<'s> {
     scene: &'s Scene,
     servers_leave: bool,
+    /// Servers connect to a broker, and do not bind.
+    is_brokered: bool,
     /// Whether servers drop requests unanswered, and whether they say so.
     drops: bool,
     excuses: bool,
@@ -35,6 +39,7 @@ pub(super) fn play(scene: &Scene, rng: &mut Rng) -> Result<()> {
     let mut set = Set {
         scene,
         servers_leave,
+        is_brokered: false,
         drops: rng.bool(),
         excuses: rng.bool(),
         patience: if rng.bool() {
@@ -59,42 +64,101 @@ pub(super) fn play(scene: &Scene, rng: &mut Rng) -> Result<()> {
         set.servers.push(bound.to_string());
         responders.push(responder);
     }
-    set.asking.store(clients, Ordering::Release);
-    let set = &set;
-    let mut parts: Vec<Part<'_>> = Vec::new();
-    for (number, responder) in responders.into_iter().enumerate() {
-        let (to_worker, from_server) = channel();
-        let mut rngs = [(); 2].map(|()| Rng::with_seed(rng.u64(..)));
-        let [of_server, of_worker] = &mut rngs;
-        let (mut of_server, mut of_worker) = (of_server.clone(), of_worker.clone());
-        parts.push(part(format!("Responder {number}"), move || {
-            set.serve(responder, number, &to_worker, &mut of_server)
-        }));
-        parts.push(part(format!("worker of Responder {number}"), move || {
-            work(&from_server, &mut of_worker)
-        }));
+    set.play(clients, responders, Vec::new(), rng)
+}
+
+/// Many clients and some servers that come and go, and a proxy that knows none of them.
+pub(super) fn play_brokered(scene: &Scene, rng: &mut Rng) -> Result<()> {
+    let frontend = scene.socket::<Router>(rng)?;
+    // Room for the replies to all that may be in flight; what has no room is dropped.
+    frontend.set_send_hwm(0)?;
+    let front = scene.bind(&frontend, &scene.place())?;
+    let backend = scene.socket::<Dealer>(rng)?;
+    let back = scene.bind(&backend, &scene.place())?;
+    let broker = Proxy::new(frontend, backend).spawn()?;
+    let servers_leave = rng.u32(..4) > 0;
+    let mut set = Set {
+        scene,
+        servers_leave,
+        is_brokered: true,
+        drops: rng.bool(),
+        excuses: rng.bool(),
+        patience: WAIT,
+        retries: rng.u32(..3),
+        servers: vec![back],
+        asking: AtomicUsize::new(0),
+    };
+    // What a server has taken and left behind ends with its deadline.
+    if servers_leave || set.drops && !set.excuses {
+        set.patience = Duration::from_millis(rng.u64(100..1000));
     }
-    for number in 0..clients {
-        let rng = Rng::with_seed(rng.u64(..));
-        parts.push(part(format!("Requester {number}"), move || {
-            set.ask(number, rng)
-        }));
+    let clients = if rng.bool() { 100 } else { rng.usize(1..=10) };
+    let mut responders = Vec::new();
+    for _ in 0..rng.usize(1..=10) {
+        let responder = set.responder(rng)?;
+        scene
+            .stage
+            .insist(|| responder.connect(set.servers[0].as_str()))?;
+        responders.push(responder);
     }
-    scene.play(parts).map_err(|error| {
-        let Set { drops, excuses, patience, retries, .. } = set;
-        format!(
-            "{clients} to {servers}, Responders leave: {servers_leave}, drop: {drops}, excuse: {excuses}, \
-             {patience:?}, {retries} retries: {error}"
-        )
-        .into()
-    })
+    let played = set.play(clients, responders, vec![front], rng);
+    broker.handle().terminate();
+    let statistics = broker.handle().statistics();
+    match broker.join() {
+        Ok(Ended::ByHandle) => played.map_err(|error| format!("{statistics:?}: {error}").into()),
+        ended => Err(format!("the broker has ended: {ended:?}, {statistics:?}, {played:?}").into()),
+    }
 }
 
 impl Set<'_> {
+    /// Plays until nobody asks any more. Clients connect to the servers, or to where the broker listens.
+    fn play(
+        mut self,
+        clients: usize,
+        responders: Vec<Responder>,
+        fronts: Vec<String>,
+        rng: &mut Rng,
+    ) -> Result<()> {
+        let scene = self.scene;
+        let servers = responders.len();
+        self.asking = AtomicUsize::new(clients);
+        let set = &self;
+        let fronts = if set.is_brokered {
+            &fronts
+        } else {
+            &set.servers
+        };
+        let mut parts: Vec<Part<'_>> = Vec::new();
+        for (number, responder) in responders.into_iter().enumerate() {
+            let (to_worker, from_server) = channel();
+            let [mut of_server, mut of_worker] = [(); 2].map(|()| Rng::with_seed(rng.u64(..)));
+            parts.push(part(format!("Responder {number}"), move || {
+                set.serve(responder, number, &to_worker, &mut of_server)
+            }));
+            parts.push(part(format!("worker of Responder {number}"), move || {
+                work(&from_server, &mut of_worker)
+            }));
+        }
+        for number in 0..clients {
+            let rng = Rng::with_seed(rng.u64(..));
+            parts.push(part(format!("Requester {number}"), move || {
+                set.ask(number, fronts, rng)
+            }));
+        }
+        scene.play(parts).map_err(|error| {
+            let Set { drops, excuses, patience, retries, servers_leave, .. } = set;
+            format!(
+                "{clients} to {servers}, Responders leave: {servers_leave}, drop: {drops}, excuse: {excuses}, \
+                 {patience:?}, {retries} retries: {error}"
+            )
+            .into()
+        })
+    }
+
     fn responder(&self, rng: &mut Rng) -> Result<Responder> {
         let socket = self.scene.socket::<Router>(rng)?;
-        // Room for the replies to all that may be in flight; what has no room is dropped.
-        socket.set_send_hwm(1000)?;
+        // Room for the replies to all that may be in flight; what has no room is dropped. A broker is one peer for all.
+        socket.set_send_hwm(if self.is_brokered { 0 } else { 1000 })?;
         let mut builder = Responder::builder().max_at_work(rng.usize(1..300));
         if self.excuses {
             builder = builder.answer_abandoned(SORRY);
@@ -143,18 +207,25 @@ impl Set<'_> {
             scene.came_back();
             scene.pause(rng, Duration::from_millis(50));
             responder = self.responder(rng)?;
-            let place = self.servers[number].as_str();
-            scene.stage.insist(|| responder.bind(place))?;
+            if self.is_brokered {
+                scene
+                    .stage
+                    .insist(|| responder.connect(self.servers[0].as_str()))?;
+            } else {
+                let place = self.servers[number].as_str();
+                scene.stage.insist(|| responder.bind(place))?;
+            }
         }
     }
 
-    fn ask(&self, number: usize, mut rng: Rng) -> Result<()> {
+    fn ask(&self, number: usize, fronts: &[String], mut rng: Rng) -> Result<()> {
         let scene = self.scene;
         let socket = scene.socket::<Dealer>(&mut rng)?;
         socket.set_immediate(true)?;
         socket.set_recv_hwm(1000)?;
-        scene.connect(&socket, &self.servers)?;
-        let at_a_time = rng.usize(1..200);
+        scene.connect(&socket, fronts)?;
+        // With many clients fewer each.
+        let at_a_time = rng.usize(1..if self.is_brokered { 20 } else { 200 });
         let builder = Requester::builder().max_in_flight(at_a_time);
         let after = (self.patience / 4).max(Duration::from_millis(1));
         let requester = builder.retries(self.retries, after).over(socket)?;
