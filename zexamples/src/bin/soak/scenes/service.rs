@@ -9,7 +9,9 @@ use std::time::{Duration, Instant};
 use fastrand::Rng;
 use zexamples::Result;
 use zproxy::{Ended, Proxy};
-use zsocket::{Dealer, Error, Message, Request, Requester, Responder, Router, Ticket};
+use zsocket::{
+    Dealer, Error, Message, Pattern, Request, Requester, Responder, Router, Socket, Ticket,
+};
 
 use super::kit::{GLANCE, Part, Scene, WAIT, lifetime, part};
 use crate::sender::pause;
@@ -159,11 +161,20 @@ impl Set<'_> {
         let socket = self.scene.socket::<Router>(rng)?;
         // Room for the replies to all that may be in flight; what has no room is dropped. A broker is one peer for all.
         socket.set_send_hwm(if self.is_brokered { 0 } else { 1000 })?;
+        self.limit_linger(&socket)?;
         let mut builder = Responder::builder().max_at_work(rng.usize(1..300));
         if self.excuses {
             builder = builder.answer_abandoned(SORRY);
         }
         Ok(builder.over(socket)?)
+    }
+
+    /// A broker ends before all that was sent again has been forwarded, and does not come back.
+    fn limit_linger<P: Pattern>(&self, socket: &Socket<P>) -> Result<()> {
+        if self.is_brokered {
+            socket.set_linger(Some(GLANCE))?;
+        }
+        Ok(())
     }
 
     /// Answers at once, later, or elsewhere, or not at all.
@@ -222,6 +233,7 @@ impl Set<'_> {
         let scene = self.scene;
         let socket = scene.socket::<Dealer>(&mut rng)?;
         socket.set_immediate(true)?;
+        self.limit_linger(&socket)?;
         socket.set_recv_hwm(1000)?;
         scene.connect(&socket, fronts)?;
         // With many clients fewer each.
