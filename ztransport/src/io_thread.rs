@@ -28,7 +28,7 @@ use crate::{
     resolver::{Resolved, Resolver},
     session::{Action, Session},
     shrink,
-    timers::{Purpose, Timer, Timers},
+    timers::{self, Purpose, Timer, Timers},
 };
 
 /// A letter to an I/O thread.
@@ -434,7 +434,7 @@ impl IoThread {
                     purpose: Purpose::Lease,
                     generation: 0,
                 };
-                self.timers.set(Instant::now() + after, timer);
+                self.timers.set(timers::now() + after, timer);
             }
             Duty::Forget => {
                 self.timers.remove(key);
@@ -456,7 +456,7 @@ impl IoThread {
             purpose: Purpose::Corked,
             generation: 0,
         };
-        self.timers.set(Instant::now() + cork::TICK, timer);
+        self.timers.set(timers::now() + cork::TICK, timer);
     }
 
     fn on_signal(&mut self, token: u64, what: Readiness) {
@@ -621,7 +621,7 @@ impl IoThread {
                         generation: session.generation(),
                     };
                     // A delay beyond the end of the clock is for ever.
-                    if let Some(at) = Instant::now().checked_add(delay) {
+                    if let Some(at) = timers::now().checked_add(delay) {
                         self.timers.set(at, timer);
                     }
                     return;

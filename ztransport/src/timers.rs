@@ -6,6 +6,18 @@ use std::{
     time::Instant,
 };
 
+/// The time by which timers are set. For loom's models it stands still: what fires in them must not depend on how fast
+/// they run.
+pub(crate) fn now() -> Instant {
+    #[cfg(loom)]
+    {
+        static BEGINNING: std::sync::OnceLock<Instant> = std::sync::OnceLock::new();
+        *BEGINNING.get_or_init(Instant::now)
+    }
+    #[cfg(not(loom))]
+    Instant::now()
+}
+
 /// What a timer is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Purpose {

@@ -134,7 +134,7 @@ impl World {
 
     /// Time for the ticks goes by, and not for what takes longer.
     fn tick(&mut self) {
-        self.thread.fire(Instant::now() + Duration::from_millis(5));
+        self.thread.fire(timers::now() + Duration::from_millis(5));
     }
 
     /// The link in the mailbox.
