@@ -1,28 +1,19 @@
 //! The guide's programs, run as a user runs them, and with libzmq in the place of one of them.
 
-use std::path::Path;
+mod support;
+#[path = "support/synchronised.rs"]
+mod synchronised;
+
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use zexamples::Child;
 use zinterop::sys::{opt, socket_type};
 use zinterop::zmq;
 
-/// What is given to a program before it counts as hung.
-const LIMIT: Duration = Duration::from_secs(300);
-/// How long libzmq waits for a message.
-const PATIENCE: Duration = Duration::from_secs(60);
+use support::{ANYWHERE, PATIENCE, output, start};
+use synchronised::{publisher, ten_receive_all};
 
-fn start(program: &str, args: &[&str]) -> Child {
-    Child::spawn(Path::new(program), args, LIMIT).unwrap()
-}
-
-fn output(program: &str, args: &[&str]) -> Vec<String> {
-    start(program, args).finish().unwrap()
-}
-
-const ANYWHERE: &str = "tcp://127.0.0.1:*";
 const MTRELAY: &str = env!("CARGO_BIN_EXE_mtrelay");
 const SYNCPUB: &str = env!("CARGO_BIN_EXE_syncpub");
 const SYNCSUB: &str = env!("CARGO_BIN_EXE_syncsub");
@@ -52,15 +43,6 @@ fn a_buffer_of_the_user_is_sent_and_freed() {
     assert_eq!(output(ZEROCOPY, &[]), expected);
 }
 
-/// A publisher, and where it publishes and synchronises.
-fn syncpub(subscribers: usize, updates: u64) -> (Child, String, String) {
-    let (subscribers, updates) = (subscribers.to_string(), updates.to_string());
-    let publisher = start(SYNCPUB, &[ANYWHERE, ANYWHERE, &subscribers, &updates]);
-    let publishes = publisher.answer("Publishing on").unwrap();
-    let synchronises = publisher.answer("Synchronising on").unwrap();
-    (publisher, publishes, synchronises)
-}
-
 #[test]
 fn ten_subscribers_receive_a_million_updates_each() {
     // Not so many without optimisation, where that takes minutes.
@@ -69,21 +51,13 @@ fn ten_subscribers_receive_a_million_updates_each() {
     } else {
         1_000_000
     };
-    let (publisher, publishes, synchronises) = syncpub(10, updates);
-    let subscribers: Vec<Child> = (0..10)
-        .map(|_| start(SYNCSUB, &[&publishes, &synchronises]))
-        .collect();
-    for subscriber in subscribers {
-        let expected = format!("Received {updates} updates");
-        assert_eq!(subscriber.finish().unwrap(), [expected]);
-    }
-    assert_eq!(publisher.finish().unwrap(), ["Broadcasting messages"]);
+    ten_receive_all(SYNCPUB, SYNCSUB, updates);
 }
 
 #[test]
 fn a_subscriber_of_libzmq_is_synchronised_too() {
     const UPDATES: u64 = 20_000;
-    let (publisher, publishes, synchronises) = syncpub(1, UPDATES);
+    let (publisher, publishes, synchronises) = publisher(SYNCPUB, 1, UPDATES);
     let context = zmq::Context::new();
     let subscriber = context.socket(socket_type::SUB).unwrap();
     subscriber.connect(&publishes).unwrap();

@@ -1,22 +1,19 @@
 //! The guide's programs of weather, several sockets, brokers, signals and threads, run as a user runs them, and with libzmq
 //! in the place of one of them.
 
-use std::path::Path;
+mod support;
+
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
-use zexamples::Child;
 use zinterop::sys::{opt, socket_type};
 use zinterop::zmq;
 
-/// What is given to a program before it counts as hung.
-const LIMIT: Duration = Duration::from_secs(300);
-/// How long libzmq waits for a message.
-const PATIENCE: Duration = Duration::from_secs(60);
+use support::{ANYWHERE, PATIENCE, output, start};
+
 /// How often a loop looks whether it is over.
 const GLANCE: Duration = Duration::from_millis(10);
 
-const ANYWHERE: &str = "tcp://127.0.0.1:*";
 const WUSERVER: &str = env!("CARGO_BIN_EXE_wuserver");
 const WUCLIENT: &str = env!("CARGO_BIN_EXE_wuclient");
 const MSREADER: &str = env!("CARGO_BIN_EXE_msreader");
@@ -29,14 +26,6 @@ const TASKSINK2: &str = env!("CARGO_BIN_EXE_tasksink2");
 const INTERRUPT: &str = env!("CARGO_BIN_EXE_interrupt");
 const MTSERVER: &str = env!("CARGO_BIN_EXE_mtserver");
 const HWCLIENT: &str = env!("CARGO_BIN_EXE_hwclient");
-
-fn start(program: &str, args: &[&str]) -> Child {
-    Child::spawn(Path::new(program), args, LIMIT).unwrap()
-}
-
-fn output(program: &str, args: &[&str]) -> Vec<String> {
-    start(program, args).finish().unwrap()
-}
 
 /// A socket of libzmq that is bound, and where.
 fn bound(context: &zmq::Context, kind: i32) -> (zmq::Socket, String) {

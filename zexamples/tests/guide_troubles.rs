@@ -1,32 +1,22 @@
 //! The guide's programs about what goes wrong, run as a user runs them, and with libzmq beside them.
 
-use std::path::Path;
-use std::process::{Command, Stdio};
-use std::time::Duration;
+mod support;
+#[path = "support/synchronised.rs"]
+mod synchronised;
 
-use zexamples::Child;
+use std::process::{Command, Stdio};
+
 use zinterop::sys::{opt, socket_type};
 use zinterop::zmq;
 
-/// What is given to a program before it counts as hung.
-const LIMIT: Duration = Duration::from_secs(300);
-/// How long libzmq waits for a message.
-const PATIENCE: Duration = Duration::from_secs(60);
+use support::{ANYWHERE, PATIENCE, output, start};
+use synchronised::{publisher, ten_receive_all};
 
-const ANYWHERE: &str = "tcp://127.0.0.1:*";
 const HWM: &str = env!("CARGO_BIN_EXE_hwm");
 const DIAGNOSE: &str = env!("CARGO_BIN_EXE_diagnose");
 const SYNCPUB2: &str = env!("CARGO_BIN_EXE_syncpub2");
 const SYNCSUB2: &str = env!("CARGO_BIN_EXE_syncsub2");
 const LEAKCHECK: &str = env!("CARGO_BIN_EXE_leakcheck");
-
-fn start(program: &str, args: &[&str]) -> Child {
-    Child::spawn(Path::new(program), args, LIMIT).unwrap()
-}
-
-fn output(program: &str, args: &[&str]) -> Vec<String> {
-    start(program, args).finish().unwrap()
-}
 
 // ---- High-water marks ----
 
@@ -203,30 +193,13 @@ fn ten_subscribers_say_hello_and_receive_a_million_updates_each() {
     } else {
         1_000_000
     };
-    let (publisher, publishes, synchronises) = syncpub2(10, updates);
-    let subscribers: Vec<Child> = (0..10)
-        .map(|_| start(SYNCSUB2, &[&publishes, &synchronises]))
-        .collect();
-    for subscriber in subscribers {
-        let expected = format!("Received {updates} updates");
-        assert_eq!(subscriber.finish().unwrap(), [expected]);
-    }
-    assert_eq!(publisher.finish().unwrap(), ["Broadcasting messages"]);
-}
-
-/// A publisher, and where it publishes and synchronises.
-fn syncpub2(subscribers: usize, updates: u64) -> (Child, String, String) {
-    let (subscribers, updates) = (subscribers.to_string(), updates.to_string());
-    let publisher = start(SYNCPUB2, &[ANYWHERE, ANYWHERE, &subscribers, &updates]);
-    let publishes = publisher.answer("Publishing on").unwrap();
-    let synchronises = publisher.answer("Synchronising on").unwrap();
-    (publisher, publishes, synchronises)
+    ten_receive_all(SYNCPUB2, SYNCSUB2, updates);
 }
 
 #[test]
 fn a_subscriber_of_libzmq_says_hello_too() {
     const UPDATES: u64 = 20_000;
-    let (publisher, publishes, synchronises) = syncpub2(1, UPDATES);
+    let (publisher, publishes, synchronises) = publisher(SYNCPUB2, 1, UPDATES);
     let context = zmq::Context::new();
     let subscriber = context.socket(socket_type::SUB).unwrap();
     subscriber.connect(&publishes).unwrap();
