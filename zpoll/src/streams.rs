@@ -65,9 +65,8 @@ impl Streams {
     ) {
         let Some(poll) = &mut self.poll else { return };
         let found = spinner.until(|| poll.look() || !ready.is_empty());
-        if !found && !ready.register_direct(poll.waker()) {
-            poll.wait(deadline);
-            ready.unregister_direct();
+        if !found {
+            poll.wait_with(ready, deadline);
         }
         poll.end_wait();
         self.waits = 0;

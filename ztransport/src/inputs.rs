@@ -24,7 +24,7 @@
 
 use std::{collections::HashMap, io, os::fd::BorrowedFd, sync::Arc, task::Waker, time::Instant};
 
-use zpipe::{Counter, Guarded, Notifier, Readiness};
+use zpipe::{Counter, Guarded, Notifier, Readiness, ReadySet};
 
 use crate::{
     connection::{Parts, WatchedBy},
@@ -231,7 +231,7 @@ impl Inputs {
 /// Streams [`join`](Self::join) it one by one. Then the thread that owns the socket may
 /// [`wait`](Self::wait) for all of them at once and read them itself, while the I/O thread leaves them to
 /// it. Streams that have not joined are read by their I/O threads, which signal the socket's ready list;
-/// so [`waker`](Self::waker) has to be registered with that list during the wait.
+/// so [`waker`](Self::waker) has to be registered with that list during the wait: see [`wait_with`](Self::wait_with).
 ///
 /// The I/O thread takes over 10 to 20 ms after the caller's last call, or up to 120 ms after a long wait; or at
 /// once with [`give_back`](Self::give_back), which a caller must use before it waits in any other way.
@@ -353,6 +353,14 @@ impl InputPoll {
         self.poll(deadline);
     }
 
+    /// Likewise, until a list is signalled as well.
+    pub fn wait_with(&mut self, ready: &mut ReadySet, deadline: Option<Instant>) {
+        if !ready.register_direct(&self.waker) {
+            self.poll(deadline);
+            ready.unregister_direct();
+        }
+    }
+
     fn poll(&mut self, deadline: Option<Instant>) -> bool {
         let arrived = &mut self.arrived;
         let waited = self.inputs.poll.wait::<EVENTS>(deadline, |ready| {
@@ -451,7 +459,7 @@ mod tests {
     };
 
     use zmtp::SocketType;
-    use zpipe::{Mailbox, ReadySet, mailbox};
+    use zpipe::{Mailbox, mailbox};
 
     use super::*;
     use crate::{Endpoint, Letter, Link, Options, Reactor, SocketHandle, engine::events};

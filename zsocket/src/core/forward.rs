@@ -3,7 +3,7 @@
 use zmtp::{Frame, Message};
 use zpipe::Reader;
 
-use super::{Core, Then, recv::ANSWERS};
+use super::{Core, Then};
 use crate::{
     ForwardSide, Traffic,
     error::Refusal,
@@ -49,8 +49,7 @@ impl<S: State> Core<S> {
             }
             from
         };
-        self.stats.messages_received += 1;
-        self.answers_until = self.stats.messages_sent + ANSWERS;
+        self.note_received(1);
         Ok(from)
     }
 
@@ -70,11 +69,6 @@ impl<S: State> Core<S> {
     /// A message that no socket of the other type can send.
     pub(crate) fn note_unexpected(&mut self) {
         self.stats.dropped.unexpected += 1;
-    }
-
-    /// Nothing more is forwarded now: has what this thread has gathered written.
-    pub(crate) fn end_forwarding(&mut self) {
-        self.uncork();
     }
 
     // ---- Both ----
@@ -97,7 +91,7 @@ impl<S: State> Core<S> {
         (self.process()).map_err(|refusal| (ForwardSide::Source, refusal))?;
         (to.process()).map_err(|refusal| (ForwardSide::Destination, refusal))?;
         let none = (Traffic::default(), true);
-        let has_found = self.found.is_some() || to.found.is_some() || !self.state.takes_all();
+        let has_found = self.found.is_some() || to.found.is_some();
         if has_found || !matches!(self.state.source(), Ok(Source::Fair)) {
             return Ok(none);
         }
@@ -111,8 +105,7 @@ impl<S: State> Core<S> {
         }
         slot.release(&mut self.deferral);
         self.links.next_inbound();
-        self.stats.messages_received += moved.messages;
-        self.answers_until = self.stats.messages_sent + ANSWERS;
+        self.note_received(moved.messages);
         Ok((moved, to.may_give()))
     }
 

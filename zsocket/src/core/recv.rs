@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// So many messages in a row may be answers to the one received before.
-pub(super) const ANSWERS: u64 = 16;
+const ANSWERS: u64 = 16;
 
 impl<S: State> Core<S> {
     /// Receives into `message` if there is something now, or, if the caller is going to wait anyway, so
@@ -46,8 +46,7 @@ impl<S: State> Core<S> {
             self.take_in_message(message, then, note)
         };
         if received.is_ok() {
-            self.stats.messages_received += 1;
-            self.answers_until = self.stats.messages_sent + ANSWERS;
+            self.note_received(1);
         } else if then == Then::Return {
             // The caller may do something else for a long time.
             self.uncork();
@@ -71,6 +70,13 @@ impl<S: State> Core<S> {
             Source::Only(at) => self.recv_only(at, message, then).map(|()| note(at)),
             Source::Own => self.recv_own(message).map(note),
         }
+    }
+
+    /// So many messages were received, and what is sent next may be answers to them.
+    #[inline]
+    pub(super) fn note_received(&mut self, messages: u64) {
+        self.stats.messages_received += messages;
+        self.answers_until = self.stats.messages_sent + ANSWERS;
     }
 
     /// What is sent from now on is no answer to what was received: nobody who sends comes back to receive.

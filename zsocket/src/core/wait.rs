@@ -42,7 +42,7 @@ impl<S: State> Core<S> {
     /// Has what this thread has left in outbound pipes, of whatever socket, written before it waits, or does
     /// something else.
     #[inline]
-    pub(super) fn uncork(&mut self) {
+    pub(crate) fn uncork(&mut self) {
         if ztransport::has_corked() {
             self.deferral.begin();
             ztransport::uncork();
@@ -70,9 +70,8 @@ impl<S: State> Core<S> {
         } else {
             self.spinner.until(|| input.look() || !ready.is_empty())
         };
-        if !found && !ready.register_direct(input.waker()) {
-            input.wait(deadline);
-            ready.unregister_direct();
+        if !found {
+            input.wait_with(ready, deadline);
         }
         input.end_wait();
         self.read_arrived();

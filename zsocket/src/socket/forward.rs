@@ -130,7 +130,8 @@ impl<P: Pattern> Socket<P> {
         let result = self.forward_messages(to, capture, budget, &mut done);
         let result = result.map(|end| done.end = end);
         if done.end != ForwardEnd::Budget {
-            self.lend_core(Core::end_forwarding);
+            // Nothing more is forwarded now: what this thread has gathered is written.
+            self.lend_core(Core::uncork);
         }
         let Err((at, refusal)) = result else {
             return Ok(done);
