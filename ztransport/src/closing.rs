@@ -2,11 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::{
-    connection::Connection,
-    endpoint::Endpoint,
-    link::{Link, Losses},
-};
+use crate::{connection::Connection, endpoint::Endpoint, link::Link, losses::Losses};
 
 /// What is known of a link after it was dropped. Made just before that.
 #[derive(Debug)]

@@ -26,7 +26,7 @@ use std::{
 
 use zpipe::{Guarded, Process, deferred::Scope};
 
-use crate::{connection::Connection, io_thread::Command, link::next_id};
+use crate::{connection::Connection, ids::next_id, io::Command};
 
 /// How often an I/O thread looks.
 pub(crate) const TICK: Duration = Duration::from_micros(200);

@@ -28,7 +28,8 @@ use crate::{
     conflate::{Inlet, Outlet, Receiving, Sending},
     endpoint::{Endpoint, InprocName},
     event::{self, Letter, SocketHandle},
-    link::{Link, next_id},
+    ids::next_id,
+    link::Link,
     options::Options,
 };
 

@@ -76,8 +76,6 @@
 //! ```
 #![forbid(unsafe_code)]
 
-mod alarm;
-mod allocator;
 mod authentication;
 mod closing;
 mod conflate;
@@ -88,29 +86,25 @@ pub mod endpoint;
 mod engine;
 mod error;
 mod event;
+mod ids;
 mod inproc;
 mod inputs;
-mod io_thread;
-mod lead;
-mod leader;
-mod lease;
+mod io;
 mod link;
-mod live;
+mod losses;
 mod monitor;
 pub mod net;
 mod options;
+mod parts;
 mod poll;
 mod prefixes;
 mod reactor;
-mod resolver;
-mod session;
 pub mod shrink;
+mod signals;
 mod subscriptions;
-mod timers;
 mod trouble;
 
 pub use self::{
-    alarm::Alarm,
     closing::{Closing, Fate},
     cork::{has_corked, is_corked, uncork},
     departed::Left,
@@ -118,10 +112,9 @@ pub use self::{
     error::Error,
     event::{CloseReason, Counters, Event, Letter, SocketHandle},
     inputs::{Arrived, InputJoiner, InputPoll},
-    io_thread::{Dispatched, Ended, is_io_thread},
-    leader::Leader,
-    link::{Driver, Incoming, Link, News, Standing},
-    live::Holding,
+    io::{Alarm, Dispatched, Ended, Holding, Leader, is_io_thread},
+    link::{Driver, Incoming, Link},
+    losses::{News, Standing},
     monitor::EventReceiver,
     options::{Notices, Options},
     prefixes::{PrefixMap, PrefixesOf},

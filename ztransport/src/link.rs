@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Instant};
 
 use zmtp::{Peer, header::Flags};
-use zpipe::{Counter, Guarded, Reader, Writer};
+use zpipe::{Reader, Writer};
 
 use crate::{
     conflate::{Inlet, Outlet},
@@ -13,15 +13,9 @@ use crate::{
     endpoint::Endpoint,
     event::{CloseReason, SocketHandle},
     inproc::Far,
-    net::PeerAddress,
+    losses::{Losses, News, Standing},
+    parts::Ends,
 };
-
-/// Hands out link ids. One sequence for the process, so an id never comes back.
-static NEXT_ID: Counter = Counter::new();
-
-pub(crate) fn next_id() -> u64 {
-    NEXT_ID.add(1) + 1
-}
 
 /// A pair of pipes to one peer, and the means to drive what lies behind them.
 ///
@@ -57,77 +51,37 @@ pub struct Link {
     pub(crate) far: Option<Far>,
 }
 
-/// What became of messages that were not delivered, and why: written by the engine, for the socket.
-#[derive(Debug, Default)]
-pub(crate) struct Losses {
-    /// Messages that the engine has counted as lost when it let go of the pipes.
-    pub(crate) abandoned: Counter,
-    /// The number of the last message that was given up because the peer refuses it.
-    refused: Counter,
-    /// The number of the first message that came on the present connection.
-    begun: Counter,
-    /// 1 when the peer's system has acknowledged everything, after the socket had let go.
-    acknowledged: Counter,
-    /// How the last connection ended. Locked at its end, never for a message.
-    reason: Guarded<Option<CloseReason>>,
-    /// The connection that stands now. Locked when it begins and ends, never for a message.
-    standing: Guarded<Option<Standing>>,
-}
-
-/// A connection whose handshake is complete.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Standing {
-    /// The other end; `None` over inproc.
-    pub address: Option<PeerAddress>,
-    /// When the handshake was complete.
-    pub since: Instant,
-}
-
-impl Losses {
-    pub(crate) fn set_reason(&self, reason: CloseReason) {
-        *self.reason.lock() = Some(reason);
-    }
-
-    /// The number of messages that had come before the present connection.
-    pub(crate) fn begun(&self) -> u64 {
-        self.begun.value()
-    }
-
-    /// Everything has arrived at the peer's system.
-    pub(crate) fn set_acknowledged(&self) {
-        self.acknowledged.add(1);
-    }
-
-    pub(crate) fn is_acknowledged(&self) -> bool {
-        self.acknowledged.value() > 0
-    }
-
-    /// A connection begins.
-    pub(crate) fn set_standing(&self, address: PeerAddress) {
-        *self.standing.lock() = Some(Standing {
-            address: Some(address),
-            since: Instant::now(),
-        });
-    }
-
-    /// The connection has ended.
-    pub(crate) fn clear_standing(&self) {
-        *self.standing.lock() = None;
-    }
-
-    /// What comes from now on, after this many messages, comes on another connection.
-    pub(crate) fn set_begun(&self, messages: u64) {
-        self.begun.add(messages - self.begun.value());
-    }
-
-    /// Messages are given up in order, and only by whoever has the engine.
-    pub(crate) fn set_refused(&self, number: u64) {
-        self.refused.add(number - self.refused.value());
-    }
-}
-
 impl Link {
+    /// The link of a connection that has an engine.
+    pub(crate) fn new(
+        connection: &Arc<Connection>,
+        id: u64,
+        ends: Ends,
+        peer: Option<Peer>,
+    ) -> Self {
+        let Ends {
+            sending,
+            receiving,
+            losses,
+        } = ends;
+        Self {
+            id,
+            writer: sending.writer,
+            reader: receiving.reader,
+            driver: Some(Driver {
+                connection: Arc::clone(connection),
+            }),
+            endpoint: connection.endpoint.clone(),
+            outgoing: connection.outgoing,
+            peer,
+            since: None,
+            losses: Some(losses),
+            outlet: sending.outlet,
+            inlet: receiving.inlet,
+            far: None,
+        }
+    }
+
     /// Has the pipes signal the ready list of this socket, which a link that came by letter did not
     /// before: so nothing is left in the list of links that were gone before the socket looked. The
     /// other end may have come and gone meanwhile, so look at both pipes after this call.
@@ -285,7 +239,7 @@ impl Link {
     #[must_use]
     pub fn standing(&self) -> Option<Standing> {
         match &self.losses {
-            Some(losses) => losses.standing.lock().clone(),
+            Some(losses) => losses.standing(),
             None => self
                 .since
                 .filter(|_| !self.writer.is_closed())
@@ -320,18 +274,14 @@ impl Link {
     /// How the link's last established connection ended, if one did.
     #[must_use]
     pub fn close_reason(&self) -> Option<CloseReason> {
-        self.losses
-            .as_ref()
-            .and_then(|losses| losses.reason.lock().clone())
+        self.losses.as_ref().and_then(|losses| losses.reason())
     }
 
     /// The number of the first message that came on the present connection, as [`Reader::messages_read`] counts
     /// before it is read. Exact for whoever has read that message or found the pipe empty.
     #[must_use]
     pub fn begun(&self) -> u64 {
-        self.losses
-            .as_ref()
-            .map_or(0, |losses| losses.begun.value())
+        self.losses.as_ref().map_or(0, |losses| losses.begun())
     }
 
     /// Whether the message with this number, as [`Writer::written`] counts them, was the last that was
@@ -339,7 +289,7 @@ impl Link {
     #[must_use]
     pub fn is_refused(&self, number: u64) -> bool {
         let losses = self.losses.as_ref();
-        losses.is_some_and(|losses| losses.refused.value() == number)
+        losses.is_some_and(|losses| losses.refused() == number)
     }
 }
 
@@ -356,19 +306,6 @@ impl Incoming<'_> {
     pub fn fetch(&mut self) -> bool {
         self.reader.is_readable() || self.inlet.as_mut().is_some_and(|inlet| inlet.fetch())
     }
-}
-
-/// What has become of the connection of a link since the socket last asked: the latest, however often
-/// it broke and was made again meanwhile.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct News {
-    /// If the connection broke: how many of the messages written to the link the operating system had
-    /// taken when it last did. These may be lost; the others are sent once the connection stands again.
-    pub taken: Option<u64>,
-    /// If the handshake is complete, for the first time or again, and the connection stands: what the
-    /// peer said about itself.
-    pub peer: Option<Peer>,
 }
 
 /// The application side's handle on an engine.
@@ -430,29 +367,5 @@ impl Driver {
     /// queued: `None` is for ever. Call it just before the link is dropped.
     pub fn linger(&self, linger: Option<std::time::Duration>) {
         self.connection.close(linger);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::{sync::Barrier, thread};
-
-    use super::*;
-
-    #[test]
-    fn an_id_is_not_zero_and_not_given_twice() {
-        const THREADS: usize = 4;
-        let together = Barrier::new(THREADS);
-        let ids = || {
-            together.wait();
-            (0..100_000).map(|_| next_id()).collect::<Vec<_>>()
-        };
-        let mut given = thread::scope(|scope| {
-            let threads = [(); THREADS].map(|()| scope.spawn(ids));
-            threads.map(|thread| thread.join().unwrap()).concat()
-        });
-        given.sort_unstable();
-        assert_ne!(given[0], 0);
-        assert!(given.windows(2).all(|pair| pair[0] < pair[1]));
     }
 }

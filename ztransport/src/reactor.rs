@@ -12,23 +12,23 @@ use std::{
 use zpipe::{Guarded, Notifier, Process};
 
 use crate::{
-    alarm::Alarm,
-    allocator,
     closing::{Closing, Fate},
-    connection::{Connection, Parts},
+    connection::Connection,
     endpoint::Endpoint,
     engine::{Engine, make_pipes},
     error::Error,
     event::SocketHandle,
+    ids::next_id,
     inproc::Inproc,
-    io_thread::{Command, IoThread, ListenerEntry, Remote, Seat, is_io_thread},
-    leader::Leader,
-    link::{Driver, Link, next_id},
-    live::{Holding, Live},
+    io::{
+        Alarm, Command, Holding, IoThread, Leader, ListenerEntry, Live, Question, Remote, Resolver,
+        Seat, expect_large_messages, is_io_thread,
+    },
+    link::Link,
     net::{BindError, Listener},
     options::Options,
+    parts::{Parts, Slots},
     poll::{Interest, Outside},
-    resolver::{Question, Resolver},
 };
 
 /// How long closing a listener waits for its I/O thread to say that the port is free.
@@ -89,7 +89,7 @@ impl Reactor {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
         }
         if io_threads > 0 {
-            allocator::expect_large_messages();
+            expect_large_messages();
         }
         let live = Arc::new(Live::default());
         let (mut states, mut remotes) = (Vec::new(), Vec::new());
@@ -203,36 +203,20 @@ impl Reactor {
             endpoint: endpoint.clone(),
             outgoing: true,
             io: thread.remote.io.sibling(id),
-            commands: thread.remote.commands.clone(),
             registry: thread.remote.registry.clone(),
+            slots: Slots::default(),
         };
         let mut ends = None;
-        let connection = Connection::new(parts, |connection| {
+        let connection = Connection::new(parts, thread.remote.commands.clone(), |connection| {
             if connection.options.immediate {
                 return Engine::new(&connection.options, None);
             }
-            let (pipes, sending, receiving) =
-                make_pipes(connection, Some(connection.handle.notifier(id)));
-            ends = Some((sending, receiving, Arc::clone(&pipes.losses)));
+            let (pipes, socket) = make_pipes(connection, Some(connection.handle.notifier(id)));
+            ends = Some(socket);
             Engine::new(&connection.options, Some(pipes))
         });
         self.live.add(&connection);
-        let link = ends.map(|(sending, receiving, losses)| Link {
-            id,
-            writer: sending.writer,
-            reader: receiving.reader,
-            driver: Some(Driver {
-                connection: Arc::clone(&connection),
-            }),
-            endpoint: endpoint.clone(),
-            outgoing: true,
-            peer: None,
-            since: None,
-            losses: Some(losses),
-            outlet: sending.outlet,
-            inlet: receiving.inlet,
-            far: None,
-        });
+        let link = ends.map(|ends| Link::new(&connection, id, ends, None));
         let command = Command::Connect(connection, thread.remote.take_place());
         if thread.remote.commands.post(command).is_err() {
             self.live.remove(id);

@@ -2,8 +2,12 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Engine, Outcome, Phase};
-use crate::{connection::Connection, event::CloseReason, timers::Purpose};
+use super::{Engine, Phase};
+use crate::{
+    event::CloseReason,
+    parts::Parts,
+    signals::{Due, Outcome},
+};
 
 /// Watches the message that is arriving.
 #[derive(Default)]
@@ -39,7 +43,7 @@ impl Arrival {
 
 impl Engine {
     /// After input: sees to it that a message which never becomes whole is noticed.
-    pub(super) fn watch_arrival(&mut self, connection: &Connection) -> Result<(), CloseReason> {
+    pub(super) fn watch_arrival(&mut self, connection: &Parts) -> Result<(), CloseReason> {
         let Some(limit) = connection.options.message_timeout else {
             return Ok(());
         };
@@ -52,7 +56,7 @@ impl Engine {
             return Err(CloseReason::MessageTimeout);
         };
         if !std::mem::replace(&mut self.arrival.timing, true) {
-            connection.report(Outcome::Timer(left, Purpose::Arrival));
+            connection.report(Outcome::Timer(left, Due::Arrival));
         }
         Ok(())
     }

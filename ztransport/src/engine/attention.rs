@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::{Engine, Outcome};
-use crate::connection::Connection;
+use super::Engine;
+use crate::{parts::Parts, signals::Outcome};
 
 /// How long what an application leaves in an outbound pipe may stay there while it streams.
 pub(super) const OUTPUT_TICK: Duration = Duration::from_micros(200);
@@ -36,20 +36,20 @@ impl Attention {
 
 impl Engine {
     /// The application found the pipe full, or has filled it fast.
-    pub(super) fn on_full(&mut self, connection: &Connection) {
+    pub(super) fn on_full(&mut self, connection: &Parts) {
         self.attention.output = true;
         self.attention.full += 1;
         self.tick(connection);
     }
 
     /// Asks for a tick, unless one is due already.
-    fn tick(&mut self, connection: &Connection) {
+    fn tick(&mut self, connection: &Parts) {
         if !std::mem::replace(&mut self.attention.ticking, true) {
             connection.report(Outcome::Tick(OUTPUT_TICK));
         }
     }
 
-    pub(super) fn on_tick(&mut self, connection: &Connection) {
+    pub(super) fn on_tick(&mut self, connection: &Parts) {
         let attention = &mut self.attention;
         attention.ticking = false;
         if attention.output {

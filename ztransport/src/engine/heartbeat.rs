@@ -1,11 +1,15 @@
 //! Whether a silent peer is alive. RFC 37, "Connection Heartbeating".
 
-use std::{sync::Arc, time::Instant};
+use std::time::Instant;
 
 use zmtp::{Command, Heartbeat, HeartbeatConfig};
 
-use super::{Caller, Engine, Outcome, Phase};
-use crate::{connection::Connection, event::CloseReason, timers::Purpose};
+use super::{Engine, Phase};
+use crate::{
+    event::CloseReason,
+    parts::{Host, Parts},
+    signals::{Caller, Due, Outcome},
+};
 
 /// The heartbeats of a connection that has any: of this end, or with a time to live that the peer has given.
 pub(super) struct Pulse {
@@ -25,7 +29,7 @@ impl Pulse {
 
 impl Engine {
     /// Traffic has begun.
-    pub(super) fn begin_heartbeats(&mut self, connection: &Connection) {
+    pub(super) fn begin_heartbeats(&mut self, connection: &Parts) {
         self.stop_heartbeats();
         if let Some(config) = connection.options.heartbeat()
             && self.version.has_commands()
@@ -41,7 +45,7 @@ impl Engine {
     }
 
     /// The peer has sent a PING that says how long it will be silent at most, in tenths of a second.
-    pub(super) fn on_ping(&mut self, connection: &Connection, ttl: u16) {
+    pub(super) fn on_ping(&mut self, connection: &Parts, ttl: u16) {
         let heard = std::mem::take(&mut self.heard);
         let pulse = self
             .pulse
@@ -54,7 +58,11 @@ impl Engine {
     }
 
     /// The timer came: sends what is due, or finds that the peer is not there any more.
-    pub(super) fn on_heartbeat(&mut self, connection: &Arc<Connection>) -> Result<(), CloseReason> {
+    pub(super) fn on_heartbeat(
+        &mut self,
+        connection: &Parts,
+        host: &dyn Host,
+    ) -> Result<(), CloseReason> {
         let now = Instant::now();
         let Some(pulse) = &mut self.pulse else {
             return Ok(());
@@ -65,7 +73,7 @@ impl Engine {
         }
         if pulse.beat.clone().handle_timeout(now).is_err() && !self.heard {
             // While an application waits for its input itself nobody else reads. What lies there counts.
-            self.on_readable(connection, Caller::Application)?;
+            self.on_readable(connection, host, Caller::Application)?;
         }
         let Some(pulse) = &mut self.pulse else {
             return Ok(());
@@ -91,7 +99,7 @@ impl Engine {
         }
     }
 
-    fn set_heartbeat_timer(&mut self, connection: &Connection) {
+    fn set_heartbeat_timer(&mut self, connection: &Parts) {
         let Some(pulse) = &mut self.pulse else {
             return;
         };
@@ -102,7 +110,7 @@ impl Engine {
         if pulse.timer.is_none_or(|timer| at < timer) {
             pulse.timer = Some(at);
             let after = at.saturating_duration_since(Instant::now());
-            connection.report(Outcome::Timer(after, Purpose::Heartbeat));
+            connection.report(Outcome::Timer(after, Due::Heartbeat));
         }
     }
 }

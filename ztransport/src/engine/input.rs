@@ -1,19 +1,17 @@
 //! The way in: from the stream to the handshake, and from the stream to the socket.
 
-use std::sync::Arc;
-
 use zmtp::{Command, Encoder, Message, Peer, Version};
 use zpipe::{Readiness, Scan};
 
 use super::{
-    BUDGET, Caller, Engine, HANDSHAKE_READ, MAX_CONTROL, Outcome, Phase, make_pipes, no_block,
+    BUDGET, Engine, HANDSHAKE_READ, MAX_CONTROL, Phase, make_pipes, no_block,
     translator::Translator,
 };
 use crate::{
-    authentication::Question,
-    connection::Connection,
-    event::{CloseReason, Event, Letter},
-    link::{Driver, Link, next_id},
+    event::{CloseReason, Event},
+    ids::next_id,
+    parts::{Host, Parts},
+    signals::{Caller, Outcome},
 };
 
 /// Bytes for one `read` into the rope.
@@ -26,11 +24,12 @@ const READ_SIZE_BETWEEN_BODIES: usize = 512;
 impl Engine {
     pub(super) fn on_readable(
         &mut self,
-        connection: &Arc<Connection>,
+        connection: &Parts,
+        host: &dyn Host,
         by: Caller,
     ) -> Result<(), CloseReason> {
         if matches!(self.phase, Phase::Handshake(_)) {
-            self.read_handshake(connection)?;
+            self.read_handshake(connection, host)?;
         }
         match self.phase {
             Phase::Traffic => self.read_traffic(connection, by),
@@ -39,7 +38,7 @@ impl Engine {
         }
     }
 
-    fn read_handshake(&mut self, connection: &Arc<Connection>) -> Result<(), CloseReason> {
+    fn read_handshake(&mut self, connection: &Parts, host: &dyn Host) -> Result<(), CloseReason> {
         let (Phase::Handshake(handshake), Some(stream)) = (&mut self.phase, &self.stream) else {
             return Ok(());
         };
@@ -58,13 +57,10 @@ impl Engine {
                 Err(error) => return Err(self.refuse(error)),
             };
             if let Some(request) = handshake.poll_zap() {
-                let question = Question::new(request, connection, self.attempt);
-                // A socket that is closed drops the question, which answers it.
-                let letter = Letter::Authenticate(Box::new(question));
-                self.question = connection.handle.post(letter).ok();
+                self.question = host.ask(request, self.attempt);
             }
             if handshake.is_complete() {
-                return self.establish(connection, &input[used..]);
+                return self.establish(connection, host, &input[used..]);
             }
         }
         Ok(())
@@ -73,7 +69,8 @@ impl Engine {
     /// The answer to what the handshake asked a ZAP handler.
     pub(super) fn on_zap_answer(
         &mut self,
-        connection: &Arc<Connection>,
+        connection: &Parts,
+        host: &dyn Host,
     ) -> Result<(), CloseReason> {
         // One about an earlier stream says nothing about this one, whose peer may be another.
         let Some(answer) = connection.take_zap_answer(self.attempt) else {
@@ -85,7 +82,7 @@ impl Engine {
         self.question = None;
         match handshake.handle_zap(answer) {
             Err(error) => Err(self.refuse(error)),
-            Ok(()) if handshake.is_complete() => self.establish(connection, &[]),
+            Ok(()) if handshake.is_complete() => self.establish(connection, host, &[]),
             Ok(()) => self.flush_handshake(),
         }
     }
@@ -97,7 +94,12 @@ impl Engine {
     }
 
     /// The handshake is complete; `input` is the beginning of the traffic.
-    fn establish(&mut self, connection: &Arc<Connection>, input: &[u8]) -> Result<(), CloseReason> {
+    fn establish(
+        &mut self,
+        connection: &Parts,
+        host: &dyn Host,
+        input: &[u8],
+    ) -> Result<(), CloseReason> {
         let Phase::Handshake(handshake) = std::mem::replace(&mut self.phase, Phase::Traffic) else {
             return Ok(());
         };
@@ -130,7 +132,7 @@ impl Engine {
         });
         let (endpoint, outgoing) = (&connection.endpoint, connection.outgoing);
         connection.handle.connected(endpoint, outgoing);
-        let announced = self.announce(connection, peer);
+        let announced = self.announce(connection, host, peer);
         connection.report(Outcome::Established);
         if !announced {
             return Err(CloseReason::Local);
@@ -141,7 +143,7 @@ impl Engine {
     }
 
     /// What goes out before everything else follows the end of the handshake.
-    fn say_hello(&mut self, connection: &Connection) {
+    fn say_hello(&mut self, connection: &Parts) {
         let Some(hello) = &connection.options.hello else {
             return;
         };
@@ -154,7 +156,7 @@ impl Engine {
 
     /// Tells the socket about its peer, and gives it the link if it has none yet. `false` when the
     /// socket is closed.
-    pub(super) fn announce(&mut self, connection: &Arc<Connection>, peer: Peer) -> bool {
+    pub(super) fn announce(&mut self, connection: &Parts, host: &dyn Host, peer: Peer) -> bool {
         if let Some(pipes) = &self.pipes {
             pipes.losses.set_begun(pipes.inbound.written());
             pipes.losses.set_standing(self.address.clone());
@@ -168,33 +170,15 @@ impl Engine {
         } else {
             connection.id
         };
-        let (pipes, sending, receiving) = make_pipes(connection, None);
+        let (pipes, ends) = make_pipes(connection, None);
         pipes.losses.set_standing(self.address.clone());
-        let losses = Some(Arc::clone(&pipes.losses));
         self.pipes = Some(pipes);
-        let link = Link {
-            id,
-            writer: sending.writer,
-            reader: receiving.reader,
-            driver: Some(Driver {
-                connection: Arc::clone(connection),
-            }),
-            endpoint: connection.endpoint.clone(),
-            outgoing: connection.outgoing,
-            peer: Some(peer),
-            since: None,
-            losses,
-            outlet: sending.outlet,
-            inlet: receiving.inlet,
-            far: None,
-        };
-        let letter = Letter::Attach(Box::new(link));
-        self.introduction = connection.handle.post(letter).ok();
+        self.introduction = host.introduce(id, ends, peer);
         self.introduction.is_some()
     }
 
     /// A peer of ZMTP 1.0 cannot say what it subscribes to: it wants everything.
-    fn begin_subscriptions(&mut self, connection: &Connection) {
+    fn begin_subscriptions(&mut self, connection: &Parts) {
         if let Some(pipes) = &mut self.pipes
             && connection.options.is_publisher()
             && self.version == Version::V1_0
@@ -204,7 +188,7 @@ impl Engine {
         }
     }
 
-    fn read_traffic(&mut self, connection: &Connection, by: Caller) -> Result<(), CloseReason> {
+    fn read_traffic(&mut self, connection: &Parts, by: Caller) -> Result<(), CloseReason> {
         if self.raw.is_some() {
             return self.read_raw(connection, by);
         }
@@ -269,7 +253,7 @@ impl Engine {
 
     /// The inbound pipe took no more. Without a reader it never will: then the end of the stream, of
     /// which the I/O thread may have heard already, is looked for here.
-    pub(super) fn stop_reading(&mut self, connection: &Connection) -> Result<(), CloseReason> {
+    pub(super) fn stop_reading(&mut self, connection: &Parts) -> Result<(), CloseReason> {
         if self.is_unwanted(connection) {
             return self.read_unwanted(connection);
         }
@@ -287,7 +271,7 @@ impl Engine {
 
     /// Commits what is whole and answers commands. `false` when the inbound pipe is full: the engine
     /// then hears from the pipe when it has drained.
-    pub(super) fn scan(&mut self, connection: &Connection) -> Result<bool, CloseReason> {
+    pub(super) fn scan(&mut self, connection: &Parts) -> Result<bool, CloseReason> {
         let Some(pipes) = &mut self.pipes else {
             return Ok(false);
         };
@@ -326,7 +310,7 @@ impl Engine {
 
     pub(super) fn on_command(
         &mut self,
-        connection: &Connection,
+        connection: &Parts,
         body: &[u8],
     ) -> Result<(), CloseReason> {
         if let Some(ttl) = obey(body, &mut self.control)? {
@@ -336,7 +320,7 @@ impl Engine {
     }
 
     /// After our side is shut down: reads and forgets, until there is nothing or the peer closes.
-    pub(super) fn discard(&mut self, connection: &Connection) -> Result<(), CloseReason> {
+    pub(super) fn discard(&mut self, connection: &Parts) -> Result<(), CloseReason> {
         let Some(stream) = &self.stream else {
             return Ok(());
         };

@@ -3,14 +3,14 @@
 use zmtp::{Message, header};
 
 use super::{Engine, Pipes};
-use crate::connection::Connection;
+use crate::parts::Parts;
 
 /// An empty message, as it lies in a rope.
 const EMPTY: &[u8] = &[0, 0];
 
 impl Engine {
     /// A connection is established: puts the message that says so before its traffic, as if the peer had sent it first.
-    pub(super) fn notify_established(&mut self, connection: &Connection) {
+    pub(super) fn notify_established(&mut self, connection: &Parts) {
         if !connection.options.notices.established || self.is_unwanted(connection) {
             return;
         }
@@ -23,7 +23,7 @@ impl Engine {
 
     /// An established connection is at its end: puts what says so behind all that came. `lost` if it was not this end
     /// that has brought it about.
-    pub(super) fn notify_ended(&mut self, connection: &Connection, lost: bool) {
+    pub(super) fn notify_ended(&mut self, connection: &Parts, lost: bool) {
         let is_unwanted = self.is_unwanted(connection);
         let Some(pipes) = &mut self.pipes else {
             return;
@@ -58,7 +58,7 @@ impl Engine {
 
 /// Whether the end of a connection is told. A connection whose beginning was not told, because there is no room, has
 /// brought nothing either. One that is made again and again while nobody receives must not fill the memory.
-fn is_due(pipes: &Pipes, connection: &Connection) -> bool {
+fn is_due(pipes: &Pipes, connection: &Parts) -> bool {
     let inbound = &pipes.inbound;
     let is_told =
         !connection.options.notices.established || inbound.written() > pipes.losses.begun();

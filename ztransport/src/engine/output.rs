@@ -1,12 +1,17 @@
 //! The way out: from the socket to the stream.
 
-use std::{io::IoSlice, sync::Arc};
+use std::io::IoSlice;
 
 use zmtp::Encoder;
 use zpipe::Readiness;
 
-use super::{ASK_MAX, BUDGET, Engine, Outcome, Phase, no_block};
-use crate::{connection::Connection, event::CloseReason, net::PeerAddress, timers::Purpose};
+use super::{ASK_MAX, BUDGET, Engine, Phase, no_block};
+use crate::{
+    event::CloseReason,
+    net::PeerAddress,
+    parts::Parts,
+    signals::{Due, Outcome},
+};
 
 /// Bytes for one `writev` over tcp. There each call costs the wake-up of a peer that has read all that
 /// came before, and with more bytes it comes less often: bodies of 64 KiB go one and a half times as
@@ -23,7 +28,7 @@ pub(super) const FETCHED: usize = 8 * 1024;
 pub(super) const WRITE_SLICES: usize = 64;
 
 impl Engine {
-    pub(super) fn on_writable(&mut self, connection: &Arc<Connection>) -> Result<(), CloseReason> {
+    pub(super) fn on_writable(&mut self, connection: &Parts) -> Result<(), CloseReason> {
         match self.phase {
             Phase::Handshake(_) => self.flush_handshake(),
             Phase::Traffic => {
@@ -51,7 +56,7 @@ impl Engine {
 
     /// Writes until the pipe is empty or the stream takes no more. When the stream is broken that is
     /// noted, and reading goes on: what the peer sent before may still be there.
-    pub(super) fn flush(&mut self, connection: &Connection) -> Result<Flushed, CloseReason> {
+    pub(super) fn flush(&mut self, connection: &Parts) -> Result<Flushed, CloseReason> {
         if self.broken.is_some() {
             return Ok(Flushed::Later);
         }
@@ -80,7 +85,7 @@ impl Engine {
         Ok(flushed)
     }
 
-    fn flush_plain(&mut self, connection: &Connection) -> Result<Flushed, CloseReason> {
+    fn flush_plain(&mut self, connection: &Parts) -> Result<Flushed, CloseReason> {
         let (Some(pipes), Some(stream)) = (&mut self.pipes, &self.stream) else {
             return Ok(Flushed::Idle);
         };
@@ -157,7 +162,7 @@ impl Engine {
     }
 
     /// Others first; the I/O thread comes back to this one.
-    pub(super) fn flush_later(&self, connection: &Connection) -> Flushed {
+    pub(super) fn flush_later(&self, connection: &Parts) -> Flushed {
         connection.io.notify(Readiness::READABLE);
         Flushed::Later
     }
@@ -166,19 +171,19 @@ impl Engine {
     /// too, the connection goes on as before: a peer that reads slowly may send PING meanwhile, and would
     /// give the connection up if nobody answered; and if it were closed then, the peer's PING would make
     /// our system reset it.
-    fn on_all_written(&mut self, connection: &Connection) {
+    fn on_all_written(&mut self, connection: &Parts) {
         let stream = self.stream.as_ref();
         if stream.is_none_or(|stream| stream.unacknowledged() == 0) {
             return self.shut_down(connection);
         }
         if !std::mem::replace(&mut self.asking, true) {
-            connection.report(Outcome::Timer(self.ask_after, Purpose::Acknowledged));
+            connection.report(Outcome::Timer(self.ask_after, Due::Acknowledged));
             self.ask_after = (self.ask_after * 2).min(ASK_MAX);
         }
     }
 
     /// Everything has arrived and nothing will come.
-    pub(super) fn shut_down(&mut self, connection: &Connection) {
+    pub(super) fn shut_down(&mut self, connection: &Parts) {
         self.phase = Phase::Draining;
         if let Some(pipes) = &self.pipes {
             pipes.losses.set_acknowledged();

@@ -8,7 +8,7 @@
 //!   stream ◀── hello ◀── 00 05 hello ◀── rope of outbound ◀── socket
 //! ```
 
-use std::{io::IoSlice, slice, sync::Arc};
+use std::{io::IoSlice, slice};
 
 use zmtp::{
     Peer, Version,
@@ -16,10 +16,14 @@ use zmtp::{
 };
 
 use super::{
-    BUDGET, Caller, Engine, Outcome, Phase, no_block,
+    BUDGET, Engine, Phase, no_block,
     output::{Flushed, WRITE_SLICES, recycle},
 };
-use crate::{connection::Connection, event::CloseReason};
+use crate::{
+    event::CloseReason,
+    parts::{Host, Parts},
+    signals::{Caller, Outcome},
+};
 
 /// Bytes of one message received, at most: as many as with libzmq.
 const CHUNK: usize = 8 * 1024;
@@ -123,7 +127,8 @@ impl Engine {
     /// There is a stream, and traffic begins at once.
     pub(super) fn establish_raw(
         &mut self,
-        connection: &Arc<Connection>,
+        connection: &Parts,
+        host: &dyn Host,
     ) -> Result<(), CloseReason> {
         self.phase = Phase::Traffic;
         self.raw.get_or_insert_default().reset();
@@ -134,7 +139,7 @@ impl Engine {
         connection.handle.connected(endpoint, outgoing);
         // It says nothing about itself.
         let peer = Peer::new(Version::V1_0, None, bytes::Bytes::new());
-        let announced = self.announce(connection, peer);
+        let announced = self.announce(connection, host, peer);
         connection.report(Outcome::Established);
         if !announced {
             return Err(CloseReason::Local);
@@ -144,11 +149,7 @@ impl Engine {
         Ok(())
     }
 
-    pub(super) fn read_raw(
-        &mut self,
-        connection: &Connection,
-        by: Caller,
-    ) -> Result<(), CloseReason> {
+    pub(super) fn read_raw(&mut self, connection: &Parts, by: Caller) -> Result<(), CloseReason> {
         if self.is_unwanted(connection) {
             return self.read_away(connection, |_, _| Ok(()));
         }
@@ -199,7 +200,7 @@ impl Engine {
     }
 
     /// What [`Engine::flush`] does where only bodies go out.
-    pub(super) fn flush_raw(&mut self, connection: &Connection) -> Result<Flushed, CloseReason> {
+    pub(super) fn flush_raw(&mut self, connection: &Parts) -> Result<Flushed, CloseReason> {
         let (Some(raw), Some(pipes), Some(stream)) = (&mut self.raw, &mut self.pipes, &self.stream)
         else {
             return Ok(Flushed::Idle);

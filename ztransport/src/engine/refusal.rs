@@ -11,7 +11,7 @@
 use std::io::ErrorKind;
 
 use super::{Engine, Pipes};
-use crate::{connection::Connection, event::CloseReason};
+use crate::{event::CloseReason, parts::Parts};
 
 /// How often in a row the peer ended the connection within the same message.
 #[derive(Default)]
@@ -44,11 +44,7 @@ impl Refusals {
 impl Engine {
     /// Goes back to the beginning of the message that was being sent, for the next connection, or gives
     /// it up if the peer refuses it.
-    pub(super) fn rewind(
-        &mut self,
-        connection: &Connection,
-        reason: &CloseReason,
-    ) -> Option<Refused> {
+    pub(super) fn rewind(&mut self, connection: &Parts, reason: &CloseReason) -> Option<Refused> {
         let translated = self.translator.as_ref().map(|t| t.has_begun());
         let Some(Pipes {
             outbound, losses, ..

@@ -15,17 +15,17 @@
 //! A message leaves the outbound rope only when all of it was taken by the operating system, as
 //! without a translator: so after a reconnection it is sent again from its beginning.
 
-use std::{io::IoSlice, mem::MaybeUninit, sync::Arc};
+use std::{io::IoSlice, mem::MaybeUninit};
 
 use bytes::Bytes;
 use zmtp::{Command, Decoder, Encoder, Item, Limits, Message};
 use zpipe::ByteReader;
 
 use super::{
-    BUDGET, Caller, Engine, MAX_CONTROL, Pipes, no_block,
+    BUDGET, Engine, MAX_CONTROL, Pipes, no_block,
     output::{FETCHED, Flushed, SUBSCRIPTIONS_SIZE, WRITE_SLICES, recycle},
 };
-use crate::{connection::Connection, event::CloseReason};
+use crate::{event::CloseReason, parts::Parts, signals::Caller};
 
 /// Bytes of one `read`, which lie on the stack.
 const READ_SIZE: usize = 32 * 1024;
@@ -274,7 +274,7 @@ impl Translator {
 impl Engine {
     pub(super) fn read_translated(
         &mut self,
-        connection: &Connection,
+        connection: &Parts,
         by: Caller,
     ) -> Result<(), CloseReason> {
         if self.paused {
@@ -324,7 +324,7 @@ impl Engine {
     /// all, because the inbound pipe is full.
     fn translate(
         &mut self,
-        connection: &Connection,
+        connection: &Parts,
         input: &[u8],
     ) -> Result<Option<usize>, CloseReason> {
         let (Some(translator), Some(pipes)) = (&mut self.translator, &mut self.pipes) else {
@@ -358,10 +358,7 @@ impl Engine {
     }
 
     /// What [`Engine::flush`] does where what goes out is not what lies in the rope.
-    pub(super) fn flush_translated(
-        &mut self,
-        connection: &Connection,
-    ) -> Result<Flushed, CloseReason> {
+    pub(super) fn flush_translated(&mut self, connection: &Parts) -> Result<Flushed, CloseReason> {
         let (Some(translator), Some(pipes), Some(stream)) =
             (&mut self.translator, &mut self.pipes, &self.stream)
         else {
@@ -425,7 +422,7 @@ impl Engine {
     /// Takes a new peer's way to talk.
     pub(super) fn begin_traffic(
         &mut self,
-        connection: &Arc<Connection>,
+        connection: &Parts,
         input: &[u8],
     ) -> Result<(), CloseReason> {
         if self.translator.is_some() {

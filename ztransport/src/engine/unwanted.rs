@@ -13,7 +13,7 @@ use zmtp::{
 };
 
 use super::{BUDGET, Engine, Pipes, no_block};
-use crate::{connection::Connection, event::CloseReason};
+use crate::{event::CloseReason, parts::Parts};
 
 /// Bytes for one `read`, which lie on the stack.
 const READ_SIZE: usize = 8 * 1024;
@@ -118,13 +118,13 @@ impl Sink {
 
 impl Engine {
     /// Whether the socket does not take messages from this connection, or not any more.
-    pub(super) fn is_unwanted(&self, connection: &Connection) -> bool {
+    pub(super) fn is_unwanted(&self, connection: &Parts) -> bool {
         let pipes = self.pipes.as_ref();
         !connection.options.receives || pipes.is_none_or(Pipes::is_unread)
     }
 
     /// Reads and hops over messages, until there is nothing or the peer closes.
-    pub(super) fn read_unwanted(&mut self, connection: &Connection) -> Result<(), CloseReason> {
+    pub(super) fn read_unwanted(&mut self, connection: &Parts) -> Result<(), CloseReason> {
         self.pass(connection, &[])?;
         self.read_away(connection, |engine, input| engine.pass(connection, input))
     }
@@ -132,7 +132,7 @@ impl Engine {
     /// Reads until there is nothing or the peer closes, and has what comes looked at.
     pub(super) fn read_away(
         &mut self,
-        connection: &Connection,
+        connection: &Parts,
         mut look: impl FnMut(&mut Self, &[u8]) -> Result<(), CloseReason>,
     ) -> Result<(), CloseReason> {
         let mut buffer = [const { MaybeUninit::uninit() }; READ_SIZE];
@@ -157,11 +157,7 @@ impl Engine {
     }
 
     /// Hops over input. The first time, what was begun for a socket that took messages comes before it.
-    pub(super) fn pass(
-        &mut self,
-        connection: &Connection,
-        mut input: &[u8],
-    ) -> Result<(), CloseReason> {
+    pub(super) fn pass(&mut self, connection: &Parts, mut input: &[u8]) -> Result<(), CloseReason> {
         let Some(mut sink) = self.sink.take() else {
             let pipes = self.pipes.as_mut();
             let (missing, rest) = pipes.map(|p| p.inbound.take_rest()).unwrap_or_default();

@@ -8,12 +8,13 @@ use std::{os::fd::AsFd, sync::Arc};
 
 use zpipe::Readiness;
 
-use super::{Caller, Engine, Phase};
+use super::{Engine, Phase};
 use crate::{
-    connection::{Connection, WatchedBy},
     inputs::Inputs,
     net::Stream,
+    parts::{Parts, WatchedBy},
     poll::Interest,
+    signals::Caller,
 };
 
 /// See the module documentation.
@@ -43,14 +44,14 @@ impl Watch {
 
 impl Engine {
     /// Traffic has begun.
-    pub(super) fn watch_traffic(&mut self, connection: &Connection) {
+    pub(super) fn watch_traffic(&mut self, connection: &Parts) {
         self.watch.output = false;
         self.join_inputs(connection);
         self.update_watch(connection);
     }
 
     /// From now on the input is reported in the poll of the socket or of a poller, or to the I/O thread again.
-    pub(super) fn join(&mut self, connection: &Connection) {
+    pub(super) fn join(&mut self, connection: &Parts) {
         let (inputs, token) = match connection.take_inputs() {
             None => return self.leave_closed(connection),
             Some(WatchedBy::IoThread) => return self.leave_inputs(connection),
@@ -75,7 +76,7 @@ impl Engine {
         }
     }
 
-    fn join_inputs(&mut self, connection: &Connection) {
+    fn join_inputs(&mut self, connection: &Parts) {
         self.leave_closed(connection);
         if !self.watch.joined
             && let (Some(inputs), Some(stream)) = (&self.watch.inputs, &self.stream)
@@ -87,7 +88,7 @@ impl Engine {
     }
 
     /// Nobody waits for a poll that is closed.
-    fn leave_closed(&mut self, connection: &Connection) {
+    fn leave_closed(&mut self, connection: &Parts) {
         if self
             .watch
             .inputs
@@ -99,13 +100,13 @@ impl Engine {
     }
 
     /// The link is gone, and who has read it will not hear of the connection before there is another one.
-    pub(super) fn forget_inputs(&mut self, connection: &Connection) {
+    pub(super) fn forget_inputs(&mut self, connection: &Parts) {
         drop(connection.take_inputs());
         self.watch.inputs = None;
     }
 
     /// Nobody but the I/O thread reads any more.
-    pub(super) fn leave_inputs(&mut self, connection: &Connection) {
+    pub(super) fn leave_inputs(&mut self, connection: &Parts) {
         let Some(inputs) = self.watch.inputs.take() else {
             return;
         };
@@ -118,20 +119,20 @@ impl Engine {
     }
 
     /// The stream is full: the I/O thread goes on when it has room.
-    pub(super) fn watch_output(&mut self, connection: &Connection) {
+    pub(super) fn watch_output(&mut self, connection: &Parts) {
         if !std::mem::replace(&mut self.watch.output, true) {
             self.update_watch(connection);
         }
     }
 
     /// Everything is written.
-    pub(super) fn ignore_output(&mut self, connection: &Connection) {
+    pub(super) fn ignore_output(&mut self, connection: &Parts) {
         if std::mem::replace(&mut self.watch.output, false) {
             self.update_watch(connection);
         }
     }
 
-    fn update_watch(&self, connection: &Connection) {
+    fn update_watch(&self, connection: &Parts) {
         if let Some(stream) = &self.stream {
             let interest = Interest {
                 input: !self.watch.joined,
@@ -149,7 +150,7 @@ impl Engine {
     /// What the application asks for while the I/O thread has the engine would be read there, and the
     /// next it asks for as well: both threads would be busy with one stream from then on. The
     /// application is told once more instead.
-    pub(super) fn is_left_to_application(&self, connection: &Connection, by: Caller) -> bool {
+    pub(super) fn is_left_to_application(&self, connection: &Parts, by: Caller) -> bool {
         if by == Caller::Application || self.hung_up {
             return false;
         }
@@ -163,7 +164,7 @@ impl Engine {
     }
 
     /// Others have their turn before the rest of the input.
-    pub(super) fn read_later(&self, connection: &Connection) {
+    pub(super) fn read_later(&self, connection: &Parts) {
         match self.leased() {
             Some((inputs, stream)) => inputs.report_again(stream.as_fd(), connection.id),
             None => connection.io.notify(Readiness::WRITABLE),

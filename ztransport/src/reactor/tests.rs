@@ -10,8 +10,8 @@ use zpipe::{Mailbox, ReadySet, mailbox};
 
 use super::*;
 use crate::{
-    engine::events,
     event::{CloseReason, Event, Letter},
+    signals::Events,
 };
 
 const DEADLINE: Duration = Duration::from_secs(10);
@@ -110,7 +110,7 @@ fn a_panic_costs_the_connection_alone_and_is_reported() {
         let mut link = pull.await_link();
         let connection = Arc::clone(&link.driver.as_ref().unwrap().connection);
         if in_engine {
-            connection.drive(events::TEST_PANIC);
+            connection.drive(Events::TEST_PANIC);
         } else {
             tell(&reactor, Command::TestPanic(link.id));
         }
@@ -124,7 +124,7 @@ fn a_panic_costs_the_connection_alone_and_is_reported() {
         assert_eq!(counters.closed_panicked.value(), 1);
         assert_eq!(counters.open.value(), 0);
         // It stays so, and the thread is well.
-        connection.drive(events::READ | events::WRITE);
+        connection.drive(Events::READ | Events::WRITE);
         let mut another = push(&endpoint);
         let mut link = pull.await_link();
         another.write_all(b"\x00\x02hi").unwrap();

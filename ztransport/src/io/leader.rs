@@ -5,7 +5,7 @@ use std::{
     sync::Arc,
 };
 
-use crate::io_thread::{Dispatched, Ended, Seat};
+use super::thread::{Dispatched, Ended, Seat};
 
 /// The part of an I/O thread that a foreign event loop plays: the loop waits for the descriptor, among its own, and
 /// [dispatches](Self::dispatch) what there is. [`Reactor::lead`](crate::Reactor::lead) makes one.

@@ -20,9 +20,12 @@ use zpipe::{
     deferred::{self, Scope},
 };
 
-use super::{Command, EVENTS, IS_IO_THREAD, IoThread, Remote, Turn};
+use super::{EVENTS, IS_IO_THREAD, IoThread, Turn};
 use crate::{
-    lead::{Begin, End, Lead, Look},
+    io::{
+        command::{Command, Remote},
+        lead::{Begin, End, Lead, Look},
+    },
     poll::{Bed, Outside, Ready},
 };
 

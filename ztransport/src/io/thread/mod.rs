@@ -1,141 +1,45 @@
 //! One I/O thread: waits for descriptors, pipes, letters and timers, and drives what is due.
 
+mod led;
+mod listeners;
+#[cfg(all(test, loom))]
+mod models;
+
 use std::{
     cell::Cell,
     collections::{BTreeSet, HashMap, VecDeque},
     io,
-    sync::{Arc, mpsc},
+    sync::Arc,
     task::Waker,
     time::{Duration, Instant},
 };
 
-use zpipe::{Counter, Mailbox, Notifier, Readiness, ReadySet, deferred};
+use zpipe::{Mailbox, Notifier, Readiness, ReadySet, deferred};
 
-use crate::{
+use self::led::Held;
+pub(crate) use self::led::Seat;
+pub use self::led::{Dispatched, Ended};
+use super::{
     allocator::Closings,
-    connection::{Connection, Parts},
-    cork::{self, Corked},
-    endpoint::Endpoint,
-    engine::{Engine, events},
-    event::{Event, Letter, SocketHandle},
-    inputs::Inputs,
-    lease::Duty,
-    link::next_id,
+    command::{Command, ENDED, ListenerEntry, MAIL_TOKEN, Remote},
     live::Live,
-    net::{AcceptError, Accepted, Listener, Stream},
-    options::Options,
-    poll::{Outside, Poll, Ready, Registry},
-    resolver::{Resolved, Resolver},
+    resolver::Resolver,
     session::{Action, Session},
-    shrink,
     timers::{self, Purpose, Timer, Timers},
 };
-
-/// A letter to an I/O thread.
-pub(crate) enum Command {
-    /// Accept connections.
-    Listen(ListenerEntry),
-    /// Connect, and connect again.
-    Connect(Arc<Connection>, Place),
-    /// Serve a connection that a listener on another thread has accepted.
-    Serve(Handover),
-    /// A name has been looked up.
-    Resolved {
-        key: u64,
-        found: io::Result<Resolved>,
-    },
-    /// A socket has a poll of its own for input, which is nested in this thread's.
-    Watch(Arc<Inputs>),
-    /// A foreign event loop wants to lead.
-    Lead(Arc<Seat>),
-    /// A thread begins to leave messages in outbound pipes.
-    Uncork(Arc<Corked>),
-    /// The socket let go of a link.
-    Close { key: u64, linger: Option<Duration> },
-    /// Signal at that time.
-    Alarm {
-        key: u64,
-        at: Instant,
-        notifier: Notifier,
-    },
-    /// Whoever set it does not wait any more.
-    ForgetAlarm(u64),
-    /// Close a listener and, if asked, all it accepted.
-    Unlisten {
-        key: u64,
-        accepted_too: bool,
-        done: Done,
-    },
-    /// A listener on another thread was closed: the part of those it accepted.
-    EndAccepted {
-        listener: u64,
-        /// See [`events`].
-        event: u32,
-        done: Done,
-    },
-    /// End the thread; everything is closed.
-    Stop,
-    /// End the thread once its last connection is gone.
-    StopWhenIdle,
-    /// Panic where nothing is caught.
-    #[cfg(test)]
-    TestDeath,
-    /// Panic on behalf of this connection or listener.
-    #[cfg(test)]
-    TestPanic(u64),
-}
-
-impl Command {
-    /// The connection or listener that it is about; 0 if it is about none.
-    fn key(&self) -> u64 {
-        match self {
-            Self::Listen(entry) => entry.key,
-            Self::Connect(connection, _) => connection.id,
-            Self::Serve(handover) => handover.connection.id,
-            Self::EndAccepted { listener, .. } => *listener,
-            Self::Resolved { key, .. } | Self::Close { key, .. } | Self::Unlisten { key, .. } => {
-                *key
-            }
-            #[cfg(test)]
-            Self::TestPanic(key) => *key,
-            _ => 0,
-        }
-    }
-}
-
-/// Nothing is sent: all threads that were asked are done when their clones are dropped, whatever became
-/// of them.
-pub(crate) type Done = mpsc::Sender<()>;
-
-/// An accepted connection on its way to its thread.
-pub(crate) struct Handover {
-    connection: Arc<Connection>,
-    stream: Stream,
-    listener: u64,
-    place: Place,
-}
-
-/// A listener and whom it serves.
-pub(crate) struct ListenerEntry {
-    pub(crate) key: u64,
-    pub(crate) listener: Listener,
-    pub(crate) endpoint: Endpoint,
-    pub(crate) handle: SocketHandle,
-    pub(crate) options: Arc<Options>,
-    pub(crate) _place: Place,
-}
-
-/// Token of the mailbox in the thread's ready list; links begin at 1.
-pub(crate) const MAIL_TOKEN: u64 = 0;
+use crate::{
+    cork::{self, Corked},
+    event::Letter,
+    inputs::{Duty, Inputs},
+    poll::{Outside, Poll, Ready, Registry},
+    shrink,
+    signals::Events,
+};
 
 /// Descriptors reported in one go.
 const EVENTS: usize = 256;
-/// Connections accepted in one go, before others have their turn.
-const ACCEPT_BATCH: usize = 64;
 /// How long the thread pauses when the system refuses to let it wait.
 const RETRY_PAUSE: Duration = Duration::from_millis(10);
-/// How long accepting pauses when descriptors have run out.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 thread_local! {
     static IS_IO_THREAD: Cell<bool> = const { Cell::new(false) };
@@ -147,45 +51,6 @@ thread_local! {
 #[must_use]
 pub fn is_io_thread() -> bool {
     IS_IO_THREAD.get()
-}
-
-/// What others need to deal with an I/O thread.
-#[derive(Clone, Debug)]
-pub(crate) struct Remote {
-    pub(crate) commands: zpipe::Sender<Command>,
-    pub(crate) io: Notifier,
-    pub(crate) registry: Registry,
-    /// Connections and listeners that are there or on their way.
-    load: Arc<Counter>,
-}
-
-/// A part of a thread's load, for as long as it lives.
-#[derive(Debug)]
-pub(crate) struct Place {
-    load: Arc<Counter>,
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        self.load.sub(1);
-    }
-}
-
-/// Load of a thread that has ended, so that nothing is given to it.
-const ENDED: u64 = 1 << 40;
-
-impl Remote {
-    /// Counts something new to this thread's load.
-    pub(crate) fn take_place(&self) -> Place {
-        self.load.add(1);
-        Place {
-            load: Arc::clone(&self.load),
-        }
-    }
-
-    pub(crate) fn load(&self) -> u64 {
-        self.load.value()
-    }
 }
 
 pub(crate) struct IoThread {
@@ -395,7 +260,7 @@ impl IoThread {
             return;
         }
         if let Some(session) = self.sessions.get(&key) {
-            session.connection.drive(events::CONDEMN);
+            session.connection.drive(Events::CONDEMN);
             self.remove(key);
         } else if self.listeners.contains_key(&key) {
             self.pause(key, &io::Error::other("a panic, which is a defect"));
@@ -467,14 +332,14 @@ impl IoThread {
         let Some(session) = self.sessions.get_mut(&token) else {
             return;
         };
-        let mut pending = 0;
+        let mut pending = Events::empty();
         if what.contains(Readiness::READABLE) {
-            pending |= events::WRITE; // The outbound pipe is readable.
+            pending |= Events::WRITE; // The outbound pipe is readable.
         }
         if what.contains(Readiness::WRITABLE) {
-            pending |= events::READ; // The inbound pipe is writable.
+            pending |= Events::READ; // The inbound pipe is writable.
         }
-        if pending != 0 {
+        if !pending.is_empty() {
             session.connection.drive(pending);
         }
         self.take_outcomes(token);
@@ -664,155 +529,6 @@ impl IoThread {
             self.timers.set(Instant::now() + pause, timer);
         }
     }
-
-    fn listen(&mut self, entry: ListenerEntry) {
-        let key = entry.key;
-        let endpoint = entry.endpoint.clone();
-        entry.handle.emit(|| Event::Listening { endpoint });
-        self.listeners.insert(key, entry);
-        // Whoever has connected meanwhile was announced when nobody here knew the listener.
-        self.accept(key);
-    }
-
-    fn accept(&mut self, key: u64) {
-        for _ in 0..ACCEPT_BATCH {
-            let Some(entry) = self.listeners.get(&key) else {
-                return;
-            };
-            match entry.listener.accept() {
-                Ok(accepted) => self.serve(key, accepted),
-                Err(AcceptError::Transient(_)) => {}
-                Err(AcceptError::WouldBlock) => return,
-                Err(AcceptError::OutOfDescriptors(error) | AcceptError::Fatal(error)) => {
-                    return self.pause(key, &error);
-                }
-            }
-        }
-        // Edge-triggered: those who still wait will not be announced again.
-        let timer = Timer {
-            key,
-            purpose: Purpose::Accept,
-            generation: 0,
-        };
-        self.timers.set(Instant::now(), timer);
-    }
-
-    fn pause(&mut self, key: u64, error: &io::Error) {
-        let Some(entry) = self.listeners.get(&key) else {
-            return;
-        };
-        entry.handle.counters().accept_paused.add(1);
-        let (endpoint, reason) = (entry.endpoint.clone(), error.to_string());
-        entry
-            .handle
-            .emit(|| Event::AcceptPaused { endpoint, reason });
-        let timer = Timer {
-            key,
-            purpose: Purpose::Accept,
-            generation: 0,
-        };
-        self.timers.set(Instant::now() + ACCEPT_PAUSE, timer);
-    }
-
-    fn serve(&mut self, listener: u64, accepted: Accepted) {
-        let Some(entry) = self.listeners.get(&listener) else {
-            return;
-        };
-        let (endpoint, peer) = (entry.endpoint.clone(), accepted.peer);
-        entry.handle.emit(|| Event::Accepted { endpoint, peer });
-        let id = next_id();
-        // Itself, if it is alone.
-        let least = self.threads.iter().enumerate();
-        let Some((index, thread)) = least.min_by_key(|(_, thread)| thread.load()) else {
-            return;
-        };
-        let parts = Parts {
-            id,
-            handle: entry.handle.clone(),
-            options: Arc::clone(&entry.options),
-            endpoint: entry.endpoint.clone(),
-            outgoing: false,
-            io: thread.io.sibling(id),
-            commands: thread.commands.clone(),
-            registry: thread.registry.clone(),
-        };
-        let connection = Connection::new(parts, |c| Engine::new(&c.options, None));
-        self.live.add(&connection);
-        let handover = Handover {
-            connection,
-            stream: accepted.stream,
-            listener,
-            place: thread.take_place(),
-        };
-        if index == self.index {
-            return self.begin(handover);
-        }
-        if let Err(refused) = thread.commands.post(Command::Serve(handover)) {
-            // That thread has ended, and with it the connection.
-            drop(refused);
-            self.live.remove(id);
-        }
-    }
-
-    /// Begins to serve an accepted connection.
-    fn begin(&mut self, handover: Handover) {
-        let Handover {
-            connection,
-            stream,
-            listener,
-            place,
-        } = handover;
-        let id = connection.id;
-        let mut session = Session::accepted(connection, listener, place);
-        let action = session.run(stream, &self.registry);
-        self.accepted.entry(listener).or_default().insert(id);
-        self.sessions.insert(id, session);
-        self.act(id, action);
-        self.take_outcomes(id);
-    }
-
-    fn unlisten(&mut self, key: u64, accepted_too: bool, done: Done) {
-        self.timers.remove(key);
-        if let Some(entry) = self.listeners.remove(&key) {
-            let ListenerEntry {
-                listener,
-                endpoint,
-                handle,
-                ..
-            } = entry;
-            drop(listener);
-            handle.emit(|| Event::ListenerClosed { endpoint });
-        }
-        let event = if accepted_too {
-            events::DESTROY
-        } else {
-            // Ends only those that have no pipes yet: the socket has not met them.
-            events::CLOSE
-        };
-        // Behind those that were handed over: the mailbox keeps the order.
-        for (index, thread) in self.threads.iter().enumerate() {
-            if index != self.index {
-                // One that has ended has no connections.
-                let _ = thread.commands.post(Command::EndAccepted {
-                    listener: key,
-                    event,
-                    done: done.clone(),
-                });
-            }
-        }
-        self.end_accepted(key, event);
-    }
-
-    /// Handles an event for all connections here that a listener accepted.
-    fn end_accepted(&mut self, listener: u64, event: u32) {
-        // Those that live on are on their own now.
-        for key in self.accepted.remove(&listener).unwrap_or_default() {
-            if let Some(session) = self.sessions.get(&key) {
-                session.connection.drive(event);
-            }
-            self.take_outcomes(key);
-        }
-    }
 }
 
 impl Drop for IoThread {
@@ -843,7 +559,7 @@ impl Drop for IoThread {
             handles.push(handle);
         }
         for connection in connections {
-            connection.drive(events::DESTROY);
+            connection.drive(Events::DESTROY);
             self.live.remove(connection.id);
             handles.push(connection.handle.clone());
         }
@@ -866,22 +582,23 @@ impl Drop for IoThread {
     }
 }
 
-mod led;
-
-use led::Held;
-pub(crate) use led::Seat;
-pub use led::{Dispatched, Ended};
-
-#[cfg(all(test, loom))]
-mod models;
-
 #[cfg(test)]
 mod tests {
+    use std::sync::mpsc;
+
     use rustix::time::{ClockId, clock_gettime};
     use zmtp::SocketType;
 
     use super::*;
-    use crate::resolver::Question;
+    use crate::{
+        connection::Connection,
+        engine::Engine,
+        event::SocketHandle,
+        ids::next_id,
+        io::resolver::Question,
+        options::Options,
+        parts::{Parts, Slots},
+    };
 
     /// A thread that does not run, with connections that one listener accepted.
     fn serving(connections: usize) -> IoThread {
@@ -900,10 +617,11 @@ mod tests {
                 endpoint: "tcp://127.0.0.1:1".parse().unwrap(),
                 outgoing: false,
                 io: remote.io.sibling(id),
-                commands: remote.commands.clone(),
                 registry: remote.registry.clone(),
+                slots: Slots::default(),
             };
-            let connection = Connection::new(parts, |c| Engine::new(&c.options, None));
+            let commands = remote.commands.clone();
+            let connection = Connection::new(parts, commands, |c| Engine::new(&c.options, None));
             let session = Session::accepted(connection, listener, remote.take_place());
             thread.sessions.insert(id, session);
             thread.accepted.entry(listener).or_default().insert(id);

@@ -10,16 +10,19 @@
 
 use std::{io, net::SocketAddr, os::fd::AsFd, sync::Arc, time::Duration};
 
-use crate::{
-    connection::{Connection, Incoming},
-    endpoint::Endpoint,
-    engine::{Outcome, events},
-    event::Event,
-    io_thread::{Command, Place},
-    net::{self, ConnectError, ConnectState, ResolvedAddress, Stream},
-    poll::{Interest, Ready, Registry},
+use super::{
+    command::{Command, Place},
     resolver::{Question, Resolved, Resolver},
     timers::{Purpose, Timer},
+};
+use crate::{
+    connection::Connection,
+    endpoint::Endpoint,
+    event::Event,
+    net::{self, ConnectError, ConnectState, ResolvedAddress, Stream},
+    parts::Incoming,
+    poll::{Interest, Ready, Registry},
+    signals::{Events, Outcome},
 };
 
 /// How long a connection whose peer's system has everything waits for the peer to close too.
@@ -231,7 +234,7 @@ impl Session {
         self.enter(State::Waiting);
         if self.closing {
             // Ends it if there is nothing to send.
-            self.connection.drive(events::CLOSE);
+            self.connection.drive(Events::CLOSE);
         }
         let Some(delay) = self.connection.options.reconnect_delay(self.failures) else {
             return self.destroy();
@@ -246,22 +249,22 @@ impl Session {
 
     fn destroy(&self) -> Action {
         // If an application thread is driving the engine it does this, and reports `Finished`.
-        self.connection.drive(events::DESTROY);
+        self.connection.drive(Events::DESTROY);
         Action::None
     }
 
     pub(crate) fn on_ready(&mut self, ready: Ready) -> Action {
         match &self.state {
             State::Running => {
-                let mut pending = 0;
+                let mut pending = Events::empty();
                 if ready.readable {
-                    pending |= events::READ;
+                    pending |= Events::READ;
                 }
                 if ready.writable {
-                    pending |= events::WRITE;
+                    pending |= Events::WRITE;
                 }
                 if ready.hung_up {
-                    pending |= events::HANGUP;
+                    pending |= Events::HANGUP;
                 }
                 self.connection.drive(pending);
                 Action::None
@@ -282,7 +285,7 @@ impl Session {
                     Ok(_) => {
                         let action = self.connected(stream, None);
                         if ready.hung_up {
-                            self.connection.drive(events::READ | events::HANGUP);
+                            self.connection.drive(Events::READ | Events::HANGUP);
                         }
                         action
                     }
@@ -314,7 +317,7 @@ impl Session {
             Outcome::Failed { .. } | Outcome::Finished => Action::Remove,
             Outcome::Flushed => Action::Timer(GRACE, Purpose::Linger),
             Outcome::Tick(after) => Action::Timer(after, Purpose::Tick),
-            Outcome::Timer(after, purpose) => Action::Timer(after, purpose),
+            Outcome::Timer(after, due) => Action::Timer(after, due.into()),
         }
     }
 
@@ -324,25 +327,25 @@ impl Session {
             Purpose::Reconnect if current => self.connect(),
             Purpose::ConnectTimeout if current => self.refused(&ConnectError::TimedOut),
             Purpose::HandshakeTimeout if current => {
-                self.connection.drive(events::HANDSHAKE_TIMEOUT);
+                self.connection.drive(Events::HANDSHAKE_TIMEOUT);
                 Action::None
             }
             // Whatever state it is in.
             Purpose::Linger => self.destroy(),
             Purpose::Tick => {
-                self.connection.drive(events::TICK);
+                self.connection.drive(Events::TICK);
                 Action::None
             }
             Purpose::Acknowledged => {
-                self.connection.drive(events::ACKNOWLEDGED);
+                self.connection.drive(Events::ACKNOWLEDGED);
                 Action::None
             }
             Purpose::Arrival => {
-                self.connection.drive(events::ARRIVAL);
+                self.connection.drive(Events::ARRIVAL);
                 Action::None
             }
             Purpose::Heartbeat => {
-                self.connection.drive(events::HEARTBEAT);
+                self.connection.drive(Events::HEARTBEAT);
                 Action::None
             }
             _ => Action::None,
@@ -355,7 +358,7 @@ impl Session {
         match linger {
             Some(Duration::ZERO) => self.destroy(),
             _ => {
-                self.connection.drive(events::CLOSE);
+                self.connection.drive(Events::CLOSE);
                 linger.map_or(Action::None, |time| Action::Timer(time, Purpose::Linger))
             }
         }

@@ -4,7 +4,7 @@ use std::{fmt, time::Instant};
 
 use zpipe::{Notifier, Process, Sender};
 
-use crate::io_thread::Command;
+use super::command::Command;
 
 /// Has an I/O thread signal somebody at a given time. Made by [`Reactor::alarm`](crate::Reactor::alarm); dropping
 /// it takes back what was set.

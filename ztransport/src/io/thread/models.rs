@@ -7,6 +7,7 @@
 use std::{
     io::{ErrorKind, Read, Write},
     os::unix::net::UnixStream,
+    sync::Arc,
 };
 
 use loom::thread;
@@ -14,9 +15,15 @@ use zmtp::{Handshake, HandshakeConfig, Message, SocketType, zap};
 
 use super::*;
 use crate::{
-    engine::{Pipes, make_pipes},
+    connection::Connection,
+    engine::{Engine, Pipes, make_pipes},
+    event::SocketHandle,
+    ids::next_id,
     inputs::InputPoll,
     link::{Driver, Link},
+    net::Stream,
+    options::Options,
+    parts::{Parts, Slots},
 };
 
 /// Runs `f` in every order, with at most `LOOM_MAX_PREEMPTIONS` (3) preemptions.
@@ -70,35 +77,24 @@ impl World {
             endpoint: "ipc:///nowhere".parse().unwrap(),
             outgoing,
             io: self.remote.io.sibling(id),
-            commands: self.remote.commands.clone(),
             registry: self.remote.registry.clone(),
+            slots: Slots::default(),
         }
     }
 
     /// A connection that the socket has a link of, and that has no stream yet.
     fn connecting(&mut self, options: Options) -> Link {
         let parts = self.parts(options, true);
-        let (pipes, sending, receiving) = make_pipes(&parts, Some(self.handle.notifier(parts.id)));
-        let losses = Arc::clone(&pipes.losses);
-        let link = self.serve(parts, Some(pipes));
-        Link {
-            id: link.id,
-            writer: sending.writer,
-            reader: receiving.reader,
-            driver: Some(Driver { connection: link }),
-            endpoint: "ipc:///nowhere".parse().unwrap(),
-            outgoing: true,
-            peer: None,
-            since: None,
-            losses: Some(losses),
-            outlet: sending.outlet,
-            inlet: receiving.inlet,
-            far: None,
-        }
+        let id = parts.id;
+        let (pipes, ends) = make_pipes(&parts, Some(self.handle.notifier(id)));
+        let connection = self.serve(parts, Some(pipes));
+        Link::new(&connection, id, ends, None)
     }
 
     fn serve(&mut self, parts: Parts, pipes: Option<Pipes>) -> Arc<Connection> {
-        let connection = Connection::new(parts, |parts| Engine::new(&parts.options, pipes));
+        let commands = self.remote.commands.clone();
+        let connection =
+            Connection::new(parts, commands, |parts| Engine::new(&parts.options, pipes));
         let session = Session::outgoing(Arc::clone(&connection), self.remote.take_place());
         self.thread.live.add(&connection);
         self.thread.sessions.insert(connection.id, session);

@@ -6,6 +6,8 @@ use std::{
     time::Instant,
 };
 
+use crate::signals::Due;
+
 /// The time by which timers are set. For loom's models it stands still: what fires in them must not depend on how fast
 /// they run.
 pub(crate) fn now() -> Instant {
@@ -47,6 +49,16 @@ pub(crate) enum Purpose {
     Alarm,
     /// Time to give back memory after a burst. Of the I/O thread itself.
     Trim,
+}
+
+impl From<Due> for Purpose {
+    fn from(due: Due) -> Self {
+        match due {
+            Due::Acknowledged => Self::Acknowledged,
+            Due::Arrival => Self::Arrival,
+            Due::Heartbeat => Self::Heartbeat,
+        }
+    }
 }
 
 /// A timer takes the place of another one of its kind.

@@ -4,8 +4,8 @@ use zpipe::Readiness;
 
 use super::*;
 use crate::{
+    io::resolver::{Question, Resolver},
     poll::Interest,
-    resolver::{Question, Resolver},
 };
 
 /// The state of an I/O thread that does not run, and what others see of its poll.

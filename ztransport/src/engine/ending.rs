@@ -1,0 +1,191 @@
+//! How a connection ends: for now, for good, or by a defect.
+
+use zpipe::deferred;
+
+use super::{ASK_MIN, Engine, Phase, refusal::Refused};
+use crate::{
+    departed::Left,
+    event::{CloseReason, Event},
+    parts::Parts,
+    signals::Outcome,
+};
+
+impl Engine {
+    /// Lets go of the stream. The pipes of a connection that is to be made again stay as they are,
+    /// except that parts of messages are taken back.
+    pub(super) fn fail(&mut self, connection: &Parts, reason: CloseReason) {
+        let phase = std::mem::replace(&mut self.phase, Phase::Down);
+        self.stream = None;
+        self.watch.reset(connection.id);
+        self.attention.reset();
+        self.control.clear();
+        self.control_sent = 0;
+        self.paused = false;
+        self.hung_up = false;
+        self.broken = None;
+        self.sink = None;
+        self.follower = None;
+        self.arrival.pause();
+        self.stop_heartbeats();
+        self.ask_after = ASK_MIN;
+        self.take_back_question(connection);
+        if matches!(phase, Phase::Draining) {
+            self.translator = None;
+            self.pipes = None;
+            return connection.report(Outcome::Finished);
+        }
+        let established = matches!(phase, Phase::Traffic);
+        if established {
+            connection.handle.counters().open.sub(1);
+        }
+        connection.handle.counters().closed(&reason);
+        if let Some(pipes) = &self.pipes
+            && established
+        {
+            // Before the socket can see that the connection is gone.
+            pipes.losses.set_reason(reason.clone());
+            pipes.losses.clear_standing();
+        }
+        if established {
+            self.notify_ended(connection, true);
+        }
+        if let Some(raw) = &mut self.raw {
+            raw.reset();
+        }
+        let mut refused = None;
+        let goes_on = self.more_addresses && !established;
+        if connection.keeps_pipes() || goes_on {
+            refused = self.rewind(connection, &reason);
+            if let Some(pipes) = &mut self.pipes {
+                pipes.inbound.rollback();
+                if established {
+                    connection.note_interrupted(pipes.outbound.messages_read());
+                    pipes.announce_news();
+                }
+            }
+        } else {
+            self.abandon_pipes(connection, &connection.handle.counters().lost_to_peer);
+            // Whoever reads the next link says so when it comes.
+            self.forget_inputs(connection);
+        }
+        self.translator = None;
+        // Whoever hears of it finds the pipes gone.
+        self.emit_end(connection, established, reason);
+        if let Some(Refused { size, connections }) = refused {
+            connection.handle.emit(|| Event::MessageRefused {
+                endpoint: connection.endpoint.clone(),
+                address: self.address.clone(),
+                size,
+                connections,
+            });
+        }
+        connection.report(Outcome::Failed { established });
+    }
+
+    /// Lets go of the pipes, if there are any. A socket whose application does not call does not have to
+    /// keep a link that is of no use.
+    fn abandon_pipes(&mut self, connection: &Parts, lost: &zpipe::Counter) {
+        let mut left = Left::default();
+        if let Some(pipes) = self.pipes.take() {
+            left = pipes.left();
+            pipes.abandon(lost);
+        }
+        if let Some(introduction) = self.introduction.take() {
+            let wants_rest = connection.options.wants_rest;
+            connection.handle.retract(introduction, wants_rest);
+            let limits = connection.options.departed;
+            connection.handle.depart(introduction, left, limits);
+        }
+    }
+
+    /// A question that nobody has read yet is of no use any more.
+    fn take_back_question(&mut self, connection: &Parts) {
+        if let Some(question) = self.question.take() {
+            connection.handle.retract(question, true);
+        }
+    }
+
+    fn emit_end(&self, connection: &Parts, established: bool, reason: CloseReason) {
+        let (endpoint, outgoing) = (&connection.endpoint, connection.outgoing);
+        let handle = &connection.handle;
+        handle.note_end(endpoint, outgoing, &self.address, established, &reason);
+        connection.handle.emit(|| {
+            let (endpoint, address) = (connection.endpoint.clone(), self.address.clone());
+            if established {
+                Event::Disconnected {
+                    endpoint,
+                    address,
+                    reason,
+                }
+            } else {
+                Event::HandshakeFailed {
+                    endpoint,
+                    address,
+                    reason,
+                }
+            }
+        });
+    }
+
+    /// After the socket let go: a connection that is down and has nothing to send is finished.
+    pub(super) fn finish_if_unused(&mut self, connection: &Parts) {
+        if matches!(self.phase, Phase::Traffic | Phase::Draining) {
+            return;
+        }
+        let unused = self.pipes.as_ref().is_none_or(|pipes| pipes.pending() == 0);
+        if unused {
+            self.destroy(connection);
+        }
+    }
+
+    /// After a panic, which is a defect of this library. Nobody knows what is whole of the connection, so
+    /// it is given up, as one that ended for a reason of its own.
+    pub(crate) fn condemn(&mut self, connection: &Parts) {
+        if std::mem::replace(&mut self.condemned, true) {
+            return;
+        }
+        let phase = std::mem::replace(&mut self.phase, Phase::Down);
+        let established = matches!(phase, Phase::Traffic);
+        if established {
+            connection.handle.counters().open.sub(1);
+        }
+        self.stream = None;
+        self.follower = None;
+        self.watch.reset(connection.id);
+        drop(connection.take_incoming());
+        self.take_back_question(connection);
+        connection.handle.counters().closed(&CloseReason::Panicked);
+        // What is half-changed may panic again.
+        let (pipes, translator) = (self.pipes.take(), self.translator.take());
+        deferred::catch(move || {
+            drop((translator, phase));
+            if let Some(pipes) = pipes {
+                pipes.abandon(&connection.handle.counters().lost_to_peer);
+            }
+        });
+        self.emit_end(connection, established, CloseReason::Panicked);
+        connection.report(Outcome::Finished);
+    }
+
+    pub(super) fn destroy(&mut self, connection: &Parts) {
+        if matches!(self.phase, Phase::Traffic) {
+            connection.handle.counters().open.sub(1);
+            self.notify_ended(connection, false);
+        }
+        let phase = std::mem::replace(&mut self.phase, Phase::Down);
+        self.stream = None;
+        self.watch.reset(connection.id);
+        drop(connection.take_incoming());
+        self.translator = None;
+        self.sink = None;
+        self.follower = None;
+        self.take_back_question(connection);
+        self.abandon_pipes(connection, &connection.handle.counters().lost_to_linger);
+        if !matches!(phase, Phase::Down | Phase::Draining) {
+            connection.handle.counters().closed(&CloseReason::Local);
+            let established = matches!(phase, Phase::Traffic);
+            self.emit_end(connection, established, CloseReason::Local);
+        }
+        connection.report(Outcome::Finished);
+    }
+}
