@@ -6,6 +6,7 @@
 //! $ soak --troubles hostile,storms         # only these; --troubles none for a quiet sea
 //! $ soak --types publish,routed            # only these scenes; --types none for none
 //! $ soak --scenes-only --types pair --scene 7    # one scene again and again, and nothing else
+//! $ soak --minutes 10 --scenes-only --types brokered --scene-seconds 590    # one broker, a hundred clients, ten servers
 //! ```
 //!
 //! Over all three transports at once, in one context:
@@ -102,12 +103,15 @@ struct Plan {
     #[arg(long, value_parser = choice::<Trouble>, value_delimiter = ',', default_value = "all")]
     troubles: Vec<Choice<Trouble>>,
     /// The scenes that are played meanwhile: all, none, or some of pipeline, pair, routed, publish, requests, service,
-    /// latest, streams
+    /// latest, streams, brokered
     #[arg(long, value_parser = choice::<Kind>, value_delimiter = ',', default_value = "all")]
     types: Vec<Choice<Kind>>,
     /// Plays this scene again and again, as the report of a violation says
     #[arg(long)]
     scene: Option<u64>,
+    /// How long each scene is played, and then with as many sockets as it may have [default: drawn, up to 2.5 s]
+    #[arg(long, value_parser = clap::value_parser!(u64).range(1..))]
+    scene_seconds: Option<u64>,
     /// Leaves out the long-lived sockets, and with them all trouble
     #[arg(long)]
     scenes_only: bool,
@@ -197,7 +201,9 @@ fn soak(plan: &Plan) -> Result<bool> {
 
     let pool = Pool::new(&mut seeds);
     let before = Sample::now()?;
-    let stage = Arc::new(Stage::new(Context::builder().io_threads(2).build()?)?);
+    let scene_length = plan.scene_seconds.map(Duration::from_secs);
+    let context = Context::builder().io_threads(2).build()?;
+    let stage = Arc::new(Stage::new(context, scene_length)?);
     let mut lanes = Vec::new();
     let mut targets = Vec::new();
     let transports: &[Transport] = if plan.scenes_only {
@@ -222,7 +228,7 @@ fn soak(plan: &Plan) -> Result<bool> {
     let pulse = thread::spawn(move || alive.pulse.beat(|| alive.stopping()));
 
     let start = Instant::now();
-    wait(&stage, seconds, start, || theatre.guard());
+    wait(&stage, seconds, start, || theatre.guard(&stage));
     stage.stop();
     eprintln!("draining ...");
     let (finished, unfinished) = channel::<()>();
@@ -237,7 +243,7 @@ fn soak(plan: &Plan) -> Result<bool> {
             stage.log.violation(&format!("{name}: {error}"));
         }
     }
-    let scenes = theatre.close();
+    let scenes = theatre.close(&stage);
     let mut table = Table::new([
         "",
         "sockets",

@@ -175,11 +175,11 @@ impl Theatre {
     }
 
     /// Ends the process when a scene does not end.
-    pub(crate) fn guard(&self) {
+    pub(crate) fn guard(&self, stage: &Stage) {
         for (playbill, _) in &self.directors {
             let on = *lock(&playbill.on);
             if let Some((seed, since)) = on
-                && since.elapsed() > LONGEST
+                && since.elapsed() > LONGEST + stage.scene_length.unwrap_or_default()
             {
                 let kind = playbill.kind;
                 eprintln!(
@@ -191,13 +191,13 @@ impl Theatre {
     }
 
     /// Waits for the scenes that are being played, and returns a row for each kind.
-    pub(crate) fn close(self) -> Table {
+    pub(crate) fn close(self, stage: &Stage) -> Table {
         while self
             .directors
             .iter()
             .any(|(_, director)| !director.is_finished())
         {
-            self.guard();
+            self.guard(stage);
             thread::sleep(Duration::from_millis(10));
         }
         let mut table = Table::new([

@@ -21,17 +21,20 @@ pub(crate) struct Stage {
     pub(crate) descriptors: RwLock<()>,
     pub(crate) log: Log,
     pub(crate) pulse: Pulse,
+    /// How long a scene lasts, and then with as many sockets as it may have; otherwise that is drawn.
+    pub(crate) scene_length: Option<Duration>,
     stopping: AtomicBool,
 }
 
 impl Stage {
-    pub(crate) fn new(context: Context) -> Result<Self> {
+    pub(crate) fn new(context: Context, scene_length: Option<Duration>) -> Result<Self> {
         Ok(Self {
             context,
             endpoints: Endpoints::new()?,
             descriptors: RwLock::default(),
             log: Log::default(),
             pulse: Pulse::default(),
+            scene_length,
             stopping: AtomicBool::new(false),
         })
     }

@@ -50,19 +50,26 @@ impl Scene {
         } else {
             stage.context.clone()
         };
+        // Drawn in any case, so that what follows is the same.
+        let drawn = Duration::from_millis(rng.u64(100..2500));
         Ok(Self {
             stage: Arc::clone(stage),
             context,
             own,
             transport: Transport::ALL[rng.usize(..Transport::ALL.len())],
             pool: pool.clone(),
-            until: Instant::now() + Duration::from_millis(rng.u64(100..2500)),
+            until: Instant::now() + stage.scene_length.unwrap_or(drawn),
             failed: AtomicBool::new(false),
             busy: AtomicUsize::new(0),
             messages: AtomicU64::new(0),
             reconnects: AtomicU64::new(0),
             missing: AtomicU64::new(0),
         })
+    }
+
+    /// Whether it is played for long, with as many sockets as it may have.
+    pub(super) fn is_long(&self) -> bool {
+        self.stage.scene_length.is_some()
     }
 
     /// Whether the sockets of this scene find each other over inproc, where a connector does not come back by itself.

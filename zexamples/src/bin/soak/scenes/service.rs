@@ -78,7 +78,7 @@ pub(super) fn play_brokered(scene: &Scene, rng: &mut Rng) -> Result<()> {
     let backend = scene.socket::<Dealer>(rng)?;
     let back = scene.bind(&backend, &scene.place())?;
     let broker = Proxy::new(frontend, backend).spawn()?;
-    let servers_leave = rng.u32(..4) > 0;
+    let servers_leave = rng.u32(..4) > 0 || scene.is_long();
     let mut set = Set {
         scene,
         servers_leave,
@@ -94,9 +94,15 @@ pub(super) fn play_brokered(scene: &Scene, rng: &mut Rng) -> Result<()> {
     if servers_leave || set.drops && !set.excuses {
         set.patience = Duration::from_millis(rng.u64(100..1000));
     }
-    let clients = if rng.bool() { 100 } else { rng.usize(1..=10) };
+    let (few_clients, few_servers) = (rng.usize(1..=10), rng.usize(1..=10));
+    let (clients, servers) = if scene.is_long() {
+        (100, 10)
+    } else {
+        let clients = if rng.bool() { 100 } else { few_clients };
+        (clients, few_servers)
+    };
     let mut responders = Vec::new();
-    for _ in 0..rng.usize(1..=10) {
+    for _ in 0..servers {
         let responder = set.responder(rng)?;
         scene
             .stage
