@@ -163,7 +163,7 @@ impl Drop for Scope {
 /// A scope that opens only when it is needed, for a call that most often does not need one. It lies in
 /// the value that the call borrows.
 ///
-/// Whoever [`begin`](Self::begin)s has to [`end`](Self::end) on the same thread, also when the call
+/// Whoever [`begin`](Self::begin)s has to [`end`](Self::end) or drop it on the same thread, also when the call
 /// panics; otherwise foreign code of this thread is collected and never run.
 ///
 /// # Examples
@@ -215,6 +215,13 @@ impl Deferral {
         } else {
             0
         }
+    }
+}
+
+impl Drop for Deferral {
+    /// Closes it, if it is open: the value that the call borrows may go in that call.
+    fn drop(&mut self) {
+        self.end();
     }
 }
 
@@ -393,6 +400,19 @@ mod tests {
 
     fn taken(log: &Log) -> Vec<String> {
         std::mem::take(&mut *log.lock().unwrap())
+    }
+
+    #[test]
+    fn a_deferral_that_is_dropped_is_closed() {
+        let log = Log::default();
+        let mut deferral = Deferral::default();
+        deferral.begin();
+        wake(waker(note(&log, "a")));
+        assert_eq!(taken(&log), Vec::<String>::new());
+        drop(deferral);
+        assert_eq!(taken(&log), ["a wake", "a drop"]);
+        drop_body(body(note(&log, "b")));
+        assert_eq!(taken(&log), ["b drop"]);
     }
 
     #[test]

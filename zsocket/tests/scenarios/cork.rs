@@ -3,7 +3,7 @@
 
 use std::{sync::mpsc, thread, time::Duration};
 
-use zsocket::{Context, Dealer, Rep, Router, Socket};
+use zsocket::{Bytes, Context, Dealer, Push, Rep, Router, Socket};
 
 use crate::support::{PATIENCE, Wire};
 
@@ -134,5 +134,42 @@ fn what_a_socket_has_answered_is_not_lost_when_nothing_lingers() {
         answer_all_but_one(&rep);
         drop(rep);
         (1..TOGETHER).for_each(|_| drop(dealer.recv_timeout(PATIENCE).unwrap()));
+    }
+}
+
+/// Tells when it is dropped.
+struct Body(Vec<u8>, mpsc::Sender<()>);
+
+impl AsRef<[u8]> for Body {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl Drop for Body {
+    fn drop(&mut self) {
+        let _ = self.1.send(());
+    }
+}
+
+/// A socket that goes has its answers written, which may come upon foreign code. That is collected until it is gone, and not
+/// for ever.
+#[test]
+fn a_thread_goes_on_to_free_bodies_when_a_socket_went_with_answers_in_its_pipe() {
+    const LARGE: usize = 10_000;
+    let context = Context::new();
+    let (sender, freed) = mpsc::channel();
+    for round in 0..ROUNDS {
+        let (router, dealer) = router_and_dealer(&context);
+        (0..TOGETHER).for_each(|_| dealer.send("request").unwrap());
+        answer(&router);
+        drop(router);
+        let push = context.socket::<Push>().unwrap();
+        push.connect("inproc://nobody").unwrap();
+        push.send(Bytes::from_owner(Body(vec![0; LARGE], sender.clone())))
+            .unwrap();
+        push.set_linger(Some(Duration::ZERO)).unwrap();
+        drop(push);
+        assert!(freed.try_recv().is_ok(), "kept after {round} rounds");
     }
 }
