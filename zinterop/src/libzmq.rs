@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::peer::{Failure, Flag, Options, Pattern, Peer};
+use crate::peer::{ByNumber, Failure, Flag, Options, Pattern, Peer};
 use crate::sys::{opt, socket_type};
 use crate::{Frames, zmq};
 
@@ -100,6 +100,12 @@ fn apply(socket: &zmq::Socket, options: &Options) -> Result<(), zmq::Error> {
     }
     if let Some(body) = &options.hiccup {
         socket.set_bytes(opt::HICCUP_MSG, body)?;
+    }
+    for (number, value) in &options.by_number {
+        match value {
+            ByNumber::Int(value) => socket.set_int(*number, *value)?,
+            ByNumber::Bytes(value) => socket.set_bytes(*number, value)?,
+        }
     }
     Ok(())
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use zsocket::{Context, Dynamic, Error, Frame, Message, Socket, SocketType};
 
 use crate::Frames;
-use crate::peer::{Failure, Flag, Options, Pattern, Peer};
+use crate::peer::{ByNumber, Failure, Flag, Options, Pattern, Peer};
 
 /// Makes a socket for a scenario.
 pub(crate) fn socket(
@@ -89,6 +89,12 @@ fn apply(socket: &Socket<Dynamic>, options: &Options) -> Result<(), Error> {
     }
     if let Some(body) = &options.hiccup {
         socket.set_hiccup_message(Some(body.as_slice().into()))?;
+    }
+    for (number, value) in &options.by_number {
+        match value {
+            ByNumber::Int(value) => socket.set_option(*number, *value)?,
+            ByNumber::Bytes(value) => socket.set_option(*number, value.as_slice())?,
+        }
     }
     Ok(())
 }

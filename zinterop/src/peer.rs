@@ -71,6 +71,14 @@ pub struct Options {
     pub(crate) hello: Option<Vec<u8>>,
     pub(crate) disconnect: Option<Vec<u8>>,
     pub(crate) hiccup: Option<Vec<u8>>,
+    pub(crate) by_number: Vec<(i32, ByNumber)>,
+}
+
+/// The value of an option that is set by libzmq's number.
+#[derive(Debug, Clone)]
+pub(crate) enum ByNumber {
+    Int(i32),
+    Bytes(Vec<u8>),
 }
 
 /// Options that are on or off. Each of these is what it is not by default.
@@ -194,6 +202,21 @@ impl Options {
     #[must_use]
     pub fn hiccup(mut self, body: &[u8]) -> Self {
         self.hiccup = Some(body.to_vec());
+        self
+    }
+
+    /// An option of C type `int`, by its number in libzmq, which both libraries know: see [`sys::opt`](crate::sys::opt).
+    #[must_use]
+    pub fn int(mut self, number: i32, value: i32) -> Self {
+        self.by_number.push((number, ByNumber::Int(value)));
+        self
+    }
+
+    /// An option that is bytes or text, likewise.
+    #[must_use]
+    pub fn bytes(mut self, number: i32, value: impl AsRef<[u8]>) -> Self {
+        let value = ByNumber::Bytes(value.as_ref().to_vec());
+        self.by_number.push((number, value));
         self
     }
 

@@ -8,10 +8,12 @@ use std::{
 
 use zmtp::SocketType;
 use zpipe::{Process, ReadySet};
-use ztransport::{Reactor, SocketHandle};
+use ztransport::{Authority, Reactor, SocketHandle};
 
 use crate::{
-    AsyncSocket, Dynamic, Error, Leader, Pattern, Socket, SocketBuilder, TermReport, TypedPattern,
+    AsyncSocket, Authenticator, Dynamic, Error, Leader, Pattern, Socket, SocketBuilder, TermReport,
+    TypedPattern,
+    authenticator::Asked,
     core::{Core, MAIL_TOKEN},
     options::SocketOptions,
     registry::Registry,
@@ -188,6 +190,47 @@ impl Context {
             return Err(Error::Forked);
         }
         Ok(Leader::new(self.shared.reactor.lead()?))
+    }
+
+    /// Sets who judges the peers of all sockets of this context from now on, in the place of a ZAP handler: see
+    /// [`Security`](crate::Security) for when that is asked. With a new one the old one is not asked any more, though it may
+    /// still answer what it was asked before.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use zsocket::{AccessList, Context, Pull, Push, Security};
+    ///
+    /// let context = Context::new();
+    /// let access = AccessList::new();
+    /// access.set_password("sensor", "secret");
+    /// context.set_authenticator(access);
+    ///
+    /// let pull = context.socket::<Pull>()?;
+    /// pull.set_security(Security::plain_server())?;
+    /// let endpoint = pull.bind("tcp://127.0.0.1:*")?;
+    /// let push = context.socket::<Push>()?;
+    /// push.set_security(Security::plain_client("sensor", "secret")?)?;
+    /// push.connect(&endpoint)?;
+    /// push.send("20.1")?;
+    ///
+    /// let (_, peer) = pull.recv_from()?;
+    /// assert_eq!(pull.peer_info(peer).unwrap().user_id, "sensor");
+    /// # Ok::<(), zsocket::Error>(())
+    /// ```
+    pub fn set_authenticator(&self, authenticator: impl Authenticator) {
+        self.set_authority(Some(Arc::new(Asked(authenticator))));
+    }
+
+    /// Takes back what [`set_authenticator`](Self::set_authenticator) said: a ZAP handler is asked again, if there is one.
+    pub fn remove_authenticator(&self) {
+        self.set_authority(None);
+    }
+
+    fn set_authority(&self, authority: Option<Arc<dyn Authority>>) {
+        if !self.shared.process.is_forked() {
+            self.shared.reactor.set_authority(authority);
+        }
     }
 
     pub(crate) fn open<P: Pattern>(

@@ -21,7 +21,7 @@
 //! has not received is lost with their connection, as everywhere in ØMQ. There is no async runtime: `send` and
 //! `recv` block, [`try_send`](Socket::try_send) and [`try_recv`](Socket::try_recv) do not, and those of
 //! an [`AsyncSocket`] are futures that run on any executor, whose event loop may [lead](Leader) that of the context. Other patterns
-//! than those above, and security mechanisms, are not there yet.
+//! than those above are not there yet.
 //!
 //! # Examples
 //!
@@ -44,6 +44,11 @@
 //! REQ and REP take turns, and one of them that waits for a peer that has gone waits in vain. [`Requester`] and
 //! [`Responder`] stand on the same wire protocol and cannot get stuck: many requests are in flight, each has a deadline, and
 //! may be sent again; a server answers in any order and from any thread. They talk to REP and REQ as well.
+//!
+//! # Security
+//!
+//! By default everybody may connect, and everything can be read on the way. A socket gets passwords or keys by
+//! [`Security`], which says who judges them: an [`Authenticator`] of the context, such as an [`AccessList`], or a ZAP handler.
 //!
 //! # High-water marks
 //!
@@ -83,6 +88,7 @@
 #![forbid(unsafe_code)]
 
 mod asynchronous;
+mod authenticator;
 mod close_report;
 mod context;
 mod core;
@@ -101,6 +107,7 @@ mod registry;
 mod requester;
 mod responder;
 mod routing;
+mod security;
 mod socket;
 mod stats;
 mod tasks;
@@ -113,6 +120,7 @@ pub use self::leader::AsyncIoDriver;
 pub use self::leader::TokioDriver;
 pub use self::{
     asynchronous::{AsyncReceiver, AsyncSender, AsyncSocket, ReuniteError},
+    authenticator::{AccessList, Authentication, Authenticator},
     close_report::{CloseReport, ClosedEndpoint},
     context::{Context, ContextBuilder},
     diagnose::Finding,
@@ -126,6 +134,7 @@ pub use self::{
     peer::{PeerId, PeerInfo, PeerStats},
     requester::{Requester, RequesterBuilder, RequesterStats, Ticket},
     responder::{Request, Responder, ResponderBuilder, ResponderStats, Stopped},
+    security::{Security, curve_keypair},
     socket::{Capture, Pollable, Socket, SocketBuilder},
     stats::{Connections, Dropped, SocketStats},
     term_report::TermReport,
@@ -137,7 +146,11 @@ pub use self::{
     },
 };
 pub use bytes::Bytes;
-pub use zmtp::{Frame, Message, Metadata, SocketType, Version};
+pub use zmtp::{
+    Frame, Message, Metadata, SocketType, Version,
+    curve::{KeyPair, PublicKey, SecretKey},
+    zap::{Credentials, Password},
+};
 pub use ztransport::{
     CloseReason, Dispatched, Endpoint, EndpointError, Event, Holding, IntoEndpoint,
     net::{BindError, PeerAddress},

@@ -106,6 +106,9 @@ pub struct Connections {
     pub oversize: u64,
     /// Ended because the peer broke the protocol or does not fit to this socket.
     pub protocol: u64,
+    /// Ended because one end has refused the other: as an authenticator or ZAP handler has said, or for want of one. See
+    /// [`Security`](crate::Security).
+    pub unauthenticated: u64,
     /// Given up after a panic, which is a defect of this library.
     pub panicked: u64,
     /// Attempts to connect that failed.
@@ -190,6 +193,7 @@ impl fmt::Display for Connections {
             silent,
             oversize,
             protocol,
+            unauthenticated,
             panicked,
             connect_failed,
             accept_paused,
@@ -205,6 +209,7 @@ impl fmt::Display for Connections {
             ("silent for too long", silent),
             ("with too large a message", oversize),
             ("that broke the protocol or did not fit", protocol),
+            ("refused for lack of the right credentials", unauthenticated),
             ("given up after a panic", panicked),
             ("sent away", refused),
             ("attempts to connect failed", connect_failed),
@@ -273,6 +278,7 @@ impl SocketStats {
             silent: counters.closed_silent.value(),
             oversize: counters.closed_oversize.value(),
             protocol: counters.closed_protocol.value(),
+            unauthenticated: counters.closed_refused.value(),
             panicked: counters.closed_panicked.value(),
             connect_failed: counters.connect_failed.value(),
             accept_paused: counters.accept_paused.value(),

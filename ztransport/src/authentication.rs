@@ -1,32 +1,41 @@
-//! Questions to a ZAP handler (RFC 27).
+//! Questions of handshakes about their peers (ZAP, RFC 27), and who answers them.
+//!
+//! ```text
+//!   engine ─ Command::Ask ─▶ I/O thread ─▶ first I/O thread: Desk ─┬▶ Authority, if one is set
+//!     ▲                                                            ├▶ inproc://zeromq.zap.01, if it is bound
+//!     └──────────── answer, from whatever thread ──────────────────┴▶ nobody: the policy of the socket decides
+//! ```
+//!
+//! No application has to call anything for that. A question is owned by whoever is to answer it, and one that is dropped
+//! refuses the peer: a handler that fails lets nobody in.
 
-use std::sync::{Arc, Weak};
+use std::{
+    fmt,
+    sync::{Arc, Weak},
+};
 
-use zmtp::zap;
+use zmtp::zap::{self, Status};
+use zpipe::Guarded;
 
-use crate::connection::Connection;
+use crate::{connection::Connection, event::SocketHandle};
 
-/// What a handshake wants to know from a ZAP handler. The peer waits for the answer, within the time
-/// that its handshake has.
+/// What a handshake wants to know about its peer. The peer waits for the answer, within the time that its handshake has.
 ///
-/// Who drops a question answers it with [`NoHandler`](zap::Answer::NoHandler): a PLAIN server then
-/// refuses the peer, the other mechanisms accept it unless the socket's policy forbids that.
+/// It may be answered at once or later, from any thread. Who drops a question refuses the peer with
+/// [`InternalError`](Status::InternalError), 500.
 #[derive(Debug)]
 pub struct Question {
     request: zap::Request,
-    /// Not kept alive by a handler that never answers.
-    connection: Weak<Connection>,
-    /// Which of the connection's streams asked.
-    attempt: u64,
+    pub(crate) asker: Asker,
 }
 
 impl Question {
     pub(crate) fn new(request: zap::Request, connection: &Arc<Connection>, attempt: u64) -> Self {
-        Self {
-            request,
+        let asker = Asker {
             connection: Arc::downgrade(connection),
             attempt,
-        }
+        };
+        Self { request, asker }
     }
 
     /// What is asked.
@@ -36,8 +45,38 @@ impl Question {
     }
 
     /// Answers. An answer for a connection that is gone meanwhile goes nowhere.
-    pub fn answer(mut self, answer: zap::Answer) {
+    pub fn answer(self, answer: zap::Answer) {
+        self.asker.answer(answer);
+    }
+
+    /// The request, whose credentials need not be kept, and who waits.
+    pub(crate) fn into_parts(self) -> (zap::Request, Asker) {
+        (self.request, self.asker)
+    }
+}
+
+/// Who waits for an answer.
+#[derive(Debug)]
+pub(crate) struct Asker {
+    /// Not kept alive by a handler that never answers.
+    connection: Weak<Connection>,
+    /// Which of the connection's streams asked.
+    attempt: u64,
+}
+
+impl Asker {
+    pub(crate) fn answer(mut self, answer: zap::Answer) {
         self.send(answer);
+    }
+
+    pub(crate) fn refuse(self, status: Status, text: &'static str) {
+        self.answer(refusal(status, text));
+    }
+
+    /// The socket whose handshake it is, while the connection lives.
+    pub(crate) fn socket(&self) -> Option<SocketHandle> {
+        let connection = self.connection.upgrade()?;
+        Some(connection.handle.clone())
     }
 
     fn send(&mut self, answer: zap::Answer) {
@@ -47,8 +86,45 @@ impl Question {
     }
 }
 
-impl Drop for Question {
+impl Drop for Asker {
     fn drop(&mut self) {
-        self.send(zap::Answer::NoHandler);
+        self.send(refusal(Status::InternalError, "nobody has answered"));
+    }
+}
+
+/// An answer to any question.
+fn refusal(status: Status, text: &'static str) -> zap::Answer {
+    let any = zap::Request::new(zap::Credentials::Null);
+    zap::Answer::Reply(zap::Reply::refusal(&any, status, text))
+}
+
+/// Who answers the questions of a reactor: see [`Reactor::set_authority`](crate::Reactor::set_authority).
+pub trait Authority: Send + Sync + 'static {
+    /// Answers a question, or hands it to somebody who will. Called on an I/O thread, which serves nobody else meanwhile:
+    /// what takes time belongs on another thread. A panic refuses the peer that the question is about, and is counted.
+    fn ask(&self, question: Question);
+}
+
+/// Where a reactor's authority is.
+#[derive(Default)]
+pub(crate) struct AuthoritySlot {
+    /// Locked to exchange it and for each question, never while one is answered.
+    authority: Guarded<Option<Arc<dyn Authority>>>,
+}
+
+impl AuthoritySlot {
+    /// Sets who answers from now on, and returns who did: foreign code, to be dropped outside every lock.
+    pub(crate) fn set(&self, authority: Option<Arc<dyn Authority>>) -> Option<Arc<dyn Authority>> {
+        std::mem::replace(&mut *self.authority.lock(), authority)
+    }
+
+    pub(crate) fn current(&self) -> Option<Arc<dyn Authority>> {
+        self.authority.lock().clone()
+    }
+}
+
+impl fmt::Debug for AuthoritySlot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AuthoritySlot").finish_non_exhaustive()
     }
 }

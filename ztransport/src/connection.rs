@@ -169,12 +169,10 @@ impl Host for Arc<Connection> {
         self.handle.post(Letter::Attach(Box::new(link))).ok()
     }
 
-    fn ask(&self, request: zap::Request, attempt: u64) -> Option<Ticket> {
+    fn ask(&self, request: zap::Request, attempt: u64) {
         let question = Question::new(request, self, attempt);
-        // A socket that is closed drops the question, which answers it.
-        self.handle
-            .post(Letter::Authenticate(Box::new(question)))
-            .ok()
+        // A thread that has ended drops the question, which refuses the peer.
+        let _ = self.commands.post(Command::Ask(Box::new(question)));
     }
 }
 

@@ -6,7 +6,6 @@ use zmtp::Peer;
 use zpipe::{Counter, Guarded, Limits, Notifier, Sender, Ticket};
 
 use crate::{
-    authentication::Question,
     departed::{Departed, Left},
     endpoint::Endpoint,
     link::Link,
@@ -24,8 +23,6 @@ pub enum Letter {
     Attach(Box<Link>),
     /// An I/O thread ended that served this socket: its connections and listeners there are gone.
     IoThreadLost,
-    /// A handshake wants to know whether a peer may come in.
-    Authenticate(Box<Question>),
 }
 
 /// Something a monitor wants to know. Events of one connection come in the order in which they
@@ -160,6 +157,24 @@ pub enum CloseReason {
     Panicked,
 }
 
+impl CloseReason {
+    /// The status with which the peer was refused, or has refused this end: 300, 400 or 500. `None` if that is not why the
+    /// connection ended.
+    #[must_use]
+    pub fn status(&self) -> Option<u32> {
+        match self {
+            Self::Protocol(error) => error.auth_event_code(),
+            _ => None,
+        }
+    }
+
+    /// Whether the peer has told this end not to come again.
+    pub(crate) fn is_final(&self) -> bool {
+        matches!(self, Self::Protocol(zmtp::Error::Refused { .. }))
+            && matches!(self.status(), Some(400 | 500))
+    }
+}
+
 impl std::fmt::Display for CloseReason {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
@@ -220,6 +235,8 @@ pub struct Counters {
     pub closed_oversize: Counter,
     /// Ended because the peer broke the protocol or does not fit.
     pub closed_protocol: Counter,
+    /// Ended because one end has refused the other: as an authority or ZAP handler has said, or the peer's.
+    pub closed_refused: Counter,
     /// Given up after a panic of this library.
     pub closed_panicked: Counter,
     /// Attempts to connect that failed.
@@ -262,6 +279,11 @@ impl Counters {
             CloseReason::Protocol(error) if error.blame() == zmtp::Blame::Limit => {
                 &self.closed_oversize
             }
+            CloseReason::Protocol(error)
+                if error.blame() == zmtp::Blame::Unauthenticated || reason.status().is_some() =>
+            {
+                &self.closed_refused
+            }
             CloseReason::Protocol(_) => &self.closed_protocol,
             CloseReason::Panicked => &self.closed_panicked,
         };
@@ -273,7 +295,6 @@ impl Counters {
 pub(crate) fn retract(letters: &Sender<Letter>, ticket: Ticket, wants_rest: bool) {
     let letter = letters.retract_if(ticket, |letter| match letter {
         Letter::Attach(link) => !wants_rest || link.is_drained(),
-        Letter::Authenticate(_) => true,
         Letter::IoThreadLost => false,
     });
     // Dropped here, outside the mailbox's lock.
@@ -337,8 +358,7 @@ impl SocketHandle {
         self.inner.letters.post(letter)
     }
 
-    /// Takes back a letter that the socket has not read and that is of no use any more: a question, or
-    /// a link whose other end is gone, with nothing to receive that the socket wants.
+    /// Takes back a letter that the socket has not read and that is of no use any more: a link whose other end is gone, with nothing to receive that the socket wants.
     pub(crate) fn retract(&self, ticket: Ticket, wants_rest: bool) {
         retract(&self.inner.letters, ticket, wants_rest);
     }

@@ -18,7 +18,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use zmtp::{Peer, Version};
+use zmtp::{Peer, SocketType, Version};
 use zpipe::{
     Counter, Guarded, Keep, Limits, Notifier, Readiness, Sender, Ticket, deferred::Scope, latest,
     pipe,
@@ -66,6 +66,8 @@ impl Names {
 
 #[derive(Debug)]
 struct Binding {
+    /// The number of the binding.
+    key: u64,
     options: Arc<Options>,
     handle: SocketHandle,
 }
@@ -217,7 +219,11 @@ impl Inproc {
             return false;
         }
         let (options, handle) = (Arc::clone(options), handle.clone());
-        let binding = Binding { options, handle };
+        let binding = Binding {
+            key,
+            options,
+            handle,
+        };
         for pending in names.take_waiting(name).into_values() {
             let connector = pending.connector.clone();
             deliver(&binding, name, pending);
@@ -228,6 +234,27 @@ impl Inproc {
         true
     }
 
+    /// The number of the binding of a name, and the type of the socket that has bound it.
+    pub(crate) fn binding(&self, name: &InprocName) -> Option<(u64, SocketType)> {
+        let names = self.names.lock();
+        let binding = names.bound.get(name)?;
+        Some((binding.key, binding.options.socket_type))
+    }
+
+    /// Connects if somebody has bound the name: then with the number of that binding.
+    pub(crate) fn connect_bound(
+        &self,
+        id: u64,
+        name: &InprocName,
+        options: &Arc<Options>,
+        handle: &SocketHandle,
+    ) -> Option<(u64, Link)> {
+        let _scope = Scope::open();
+        let mut names = self.names.lock();
+        let key = names.bound.get(name)?.key;
+        Some((key, connect_in(&mut names, id, name, options, handle)))
+    }
+
     pub(crate) fn connect(
         &self,
         id: u64,
@@ -235,61 +262,8 @@ impl Inproc {
         options: &Arc<Options>,
         handle: &SocketHandle,
     ) -> Link {
-        let notifier = handle.notifier(id);
-        let own = Limits {
-            messages: u64::from(options.send_hwm),
-            bytes: 0,
-        };
-        let connector = notifier.clone();
-        let far = Far::default();
         let _scope = Scope::open();
-        let mut names = self.names.lock();
-        let binding = names.bound.get(name);
-        let theirs = |keep: fn(&Options) -> Option<Keep>| {
-            binding.and_then(|binding| Some((keep(&binding.options)?, &binding.handle)))
-        };
-        let out = theirs(|binder| binder.latest_in)
-            .or_else(|| options.latest_out.map(|keep| (keep, handle)));
-        let (near_sending, far_receiving) = direction(out, own, Some(notifier.clone()), None);
-        let back = (options.latest_in.map(|keep| (keep, handle)))
-            .or_else(|| theirs(|binder| binder.latest_out));
-        let (far_sending, near_receiving) =
-            direction(back, Limits::default(), None, Some(notifier));
-        let pending = Pending {
-            options: Arc::clone(options),
-            sending: far_sending,
-            receiving: far_receiving,
-            far: Arc::clone(&far.state),
-            ends: Arc::clone(&far.ends),
-            connector,
-        };
-        let peer = match names.bound.get(name) {
-            Some(binding) => {
-                deliver(binding, name, pending);
-                // No news, since the link says it.
-                far.take_peer()
-            }
-            None => {
-                let waiting = names.waiting.entry(name.clone()).or_default();
-                waiting.insert(id, pending);
-                names.awaited.insert(id, name.clone());
-                None
-            }
-        };
-        Link {
-            id,
-            writer: near_sending.writer,
-            reader: near_receiving.reader,
-            driver: None,
-            endpoint: Endpoint::Inproc(name.clone()),
-            outgoing: true,
-            since: peer.is_some().then(Instant::now),
-            peer,
-            losses: None,
-            outlet: near_sending.outlet,
-            inlet: near_receiving.inlet,
-            far: Some(far),
-        }
+        connect_in(&mut self.names.lock(), id, name, options, handle)
     }
 
     /// Frees a name. Connections stay.
@@ -314,6 +288,68 @@ impl Inproc {
                 names.waiting.remove(&name);
             }
         }
+    }
+}
+
+/// Makes both ends of a connection, of which the far one goes to whoever has bound the name, or waits here for that.
+fn connect_in(
+    names: &mut Names,
+    id: u64,
+    name: &InprocName,
+    options: &Arc<Options>,
+    handle: &SocketHandle,
+) -> Link {
+    let notifier = handle.notifier(id);
+    let own = Limits {
+        messages: u64::from(options.send_hwm),
+        bytes: 0,
+    };
+    let connector = notifier.clone();
+    let far = Far::default();
+    let binding = names.bound.get(name);
+    let theirs = |keep: fn(&Options) -> Option<Keep>| {
+        binding.and_then(|binding| Some((keep(&binding.options)?, &binding.handle)))
+    };
+    let out =
+        theirs(|binder| binder.latest_in).or_else(|| options.latest_out.map(|keep| (keep, handle)));
+    let (near_sending, far_receiving) = direction(out, own, Some(notifier.clone()), None);
+    let back = (options.latest_in.map(|keep| (keep, handle)))
+        .or_else(|| theirs(|binder| binder.latest_out));
+    let (far_sending, near_receiving) = direction(back, Limits::default(), None, Some(notifier));
+    let pending = Pending {
+        options: Arc::clone(options),
+        sending: far_sending,
+        receiving: far_receiving,
+        far: Arc::clone(&far.state),
+        ends: Arc::clone(&far.ends),
+        connector,
+    };
+    let peer = match names.bound.get(name) {
+        Some(binding) => {
+            deliver(binding, name, pending);
+            // No news, since the link says it.
+            far.take_peer()
+        }
+        None => {
+            let waiting = names.waiting.entry(name.clone()).or_default();
+            waiting.insert(id, pending);
+            names.awaited.insert(id, name.clone());
+            None
+        }
+    };
+    Link {
+        id,
+        writer: near_sending.writer,
+        reader: near_receiving.reader,
+        driver: None,
+        endpoint: Endpoint::Inproc(name.clone()),
+        outgoing: true,
+        since: peer.is_some().then(Instant::now),
+        peer,
+        losses: None,
+        outlet: near_sending.outlet,
+        inlet: near_receiving.inlet,
+        far: Some(far),
     }
 }
 

@@ -82,6 +82,7 @@ mod conflate;
 mod connection;
 mod cork;
 mod departed;
+mod desk;
 pub mod endpoint;
 mod engine;
 mod error;
@@ -122,4 +123,4 @@ pub use self::{
     subscriptions::{Follower, Subscriptions},
     trouble::{Trouble, What},
 };
-pub use authentication::Question;
+pub use authentication::{Authority, Question};

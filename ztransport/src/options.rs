@@ -25,7 +25,7 @@ pub struct Options {
     pub properties: Metadata,
     /// The security mechanism, with this end's part in it. Default: NULL.
     pub mechanism: MechanismConfig,
-    /// When a ZAP handler is asked about a peer: see [`Letter::Authenticate`](crate::Letter). Default:
+    /// When a ZAP handler is asked about a peer: see [`Authority`](crate::Authority). Default:
     /// only for PLAIN.
     pub zap: Option<zap::Policy>,
     /// The oldest version of ZMTP that a peer may speak. Default: 1.0.

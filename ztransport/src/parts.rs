@@ -68,7 +68,7 @@ pub(crate) trait Host {
     fn introduce(&self, link: u64, ends: Ends, peer: Peer) -> Option<Ticket>;
 
     /// Has somebody asked whether this peer may come in. The answer comes by [`Events::ZAP`](crate::signals::Events::ZAP).
-    fn ask(&self, request: zap::Request, attempt: u64) -> Option<Ticket>;
+    fn ask(&self, request: zap::Request, attempt: u64);
 }
 
 /// The socket's ends of a connection's pipes.

@@ -12,6 +12,7 @@ use std::{
 use zpipe::{Guarded, Notifier, Process};
 
 use crate::{
+    authentication::{Authority, AuthoritySlot},
     closing::{Closing, Fate},
     connection::Connection,
     endpoint::Endpoint,
@@ -43,7 +44,8 @@ const UNBIND_PATIENCE: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub struct Reactor {
     threads: Vec<Thread>,
-    inproc: Inproc,
+    inproc: Arc<Inproc>,
+    authority: Arc<AuthoritySlot>,
     live: Arc<Live>,
     process: Process,
     /// Which thread each listener is on, for unbinding.
@@ -102,13 +104,17 @@ impl Reactor {
         // Dropped on failure, which ends the threads that have been started.
         let mut reactor = Self {
             threads: Vec::new(),
-            inproc: Inproc::default(),
+            inproc: Arc::default(),
+            authority: Arc::default(),
             live,
             process: Process::current(),
             listeners: Guarded::default(),
         };
         for (index, mut state) in states.into_iter().enumerate() {
             state.join(&all, index);
+            if index == 0 {
+                state.staff(&reactor.authority, &reactor.inproc);
+            }
             let poll = state.outside();
             let join = std::thread::Builder::new()
                 .name(format!("zlayers-io-{index}"))
@@ -259,6 +265,12 @@ impl Reactor {
         let _ = wait.recv_timeout(UNBIND_PATIENCE);
     }
 
+    /// Sets who answers the questions of handshakes from now on, in the place of the ZAP handler; with `None` it is that again:
+    /// whoever has bound [`zmtp::zap::ENDPOINT`]. Without either, the socket's [policy](Options::zap) decides.
+    pub fn set_authority(&self, authority: Option<Arc<dyn Authority>>) {
+        drop(self.authority.set(authority));
+    }
+
     /// Forgets that a socket waits for somebody to bind an inproc name.
     pub fn forget_inproc(&self, link: u64) {
         self.inproc.forget(link);
@@ -350,6 +362,7 @@ impl Drop for Reactor {
             use std::mem::{forget, take};
             forget((take(&mut self.threads), take(&mut self.inproc)));
             forget((take(&mut self.listeners), Arc::clone(&self.live)));
+            forget(take(&mut self.authority));
             return;
         }
         if is_io_thread() {

@@ -7,21 +7,52 @@ use std::{
     io::{ErrorKind, Read, Write},
     net::{TcpListener, TcpStream},
     sync::Arc,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use common::{
-    Side, WIRES, curve, curve_keys, failure, options, plain_client, plain_server, refusal,
+    PATIENCE, Side, WIRES, curve, curve_keys, failure, options, plain_client, plain_server,
+    refusal,
     scripted::{Scripted, tcp},
 };
 use zmtp::{Error, MechanismConfig, curve::ClientConfig, zap};
 use ztransport::{CloseReason, Event, Letter};
 
 #[test]
-fn who_is_refused_comes_again_and_may_be_let_in_then() {
-    use zap::Status::{AuthenticationFailure, InternalError, TemporaryError};
+fn who_is_to_come_again_does_and_may_be_let_in_then() {
+    let status = zap::Status::TemporaryError;
     for wire in WIRES {
-        for status in [TemporaryError, AuthenticationFailure, InternalError] {
+        let mut server = Side::new(options(plain_server()));
+        let endpoint = server.bind(wire);
+        let mut client = Side::new(options(plain_client("admin")));
+        client.connect(&endpoint);
+        client.send("queued".into());
+        let question = server.question();
+        let answer = refusal(&question, status);
+        question.answer(answer);
+        let reason = CloseReason::Protocol(Error::AuthenticationFailed { status });
+        assert_eq!(failure(&server), reason);
+        // It is not told why.
+        assert_eq!(failure(&client), CloseReason::PeerClosed);
+        assert_eq!(server.handle.counters().closed_refused.value(), 1);
+        let question = server.question();
+        let reply = zap::Reply::success(question.request(), "");
+        question.answer(zap::Answer::Reply(reply));
+        server.await_link();
+        assert!(server.recv() == "queued");
+        let counters = server.handle.counters();
+        assert_eq!(
+            (counters.established.value(), counters.open.value()),
+            (1, 1)
+        );
+    }
+}
+
+#[test]
+fn who_is_refused_is_told_and_does_not_come_again() {
+    use zap::Status::{AuthenticationFailure, InternalError};
+    for wire in WIRES {
+        for status in [AuthenticationFailure, InternalError] {
             let mut server = Side::new(options(plain_server()));
             let endpoint = server.bind(wire);
             let mut client = Side::new(options(plain_client("admin")));
@@ -32,25 +63,20 @@ fn who_is_refused_comes_again_and_may_be_let_in_then() {
             question.answer(answer);
             let reason = CloseReason::Protocol(Error::AuthenticationFailed { status });
             assert_eq!(failure(&server), reason);
-            // One that may come back later is not told why.
-            let told = failure(&client);
-            if status == TemporaryError {
-                assert_eq!(told, CloseReason::PeerClosed);
-            } else {
-                let reason = status.as_str().into();
-                assert_eq!(told, CloseReason::Protocol(Error::Refused { reason }));
-            }
-            assert_eq!(server.handle.counters().closed_protocol.value(), 1);
-            let question = server.question();
-            let reply = zap::Reply::success(question.request(), "");
-            question.answer(zap::Answer::Reply(reply));
-            server.await_link();
-            assert!(server.recv() == "queued");
-            let counters = server.handle.counters();
+            let reason = status.as_str().into();
             assert_eq!(
-                (counters.established.value(), counters.open.value()),
-                (1, 1)
+                failure(&client),
+                CloseReason::Protocol(Error::Refused { reason })
             );
+            // Both connections are over: nothing is left that could come again.
+            let deadline = Some(Instant::now() + PATIENCE);
+            assert!(client.reactor.wait_idle(deadline) && server.reactor.wait_idle(deadline));
+            assert!(client.link().writer.is_closed());
+            assert_eq!(client.handle.counters().lost_to_peer.value(), 1);
+            for side in [&server, &client] {
+                assert_eq!(side.handle.counters().closed_refused.value(), 1);
+            }
+            assert!(!server.has_question());
         }
     }
 }
@@ -58,22 +84,36 @@ fn who_is_refused_comes_again_and_may_be_let_in_then() {
 #[test]
 fn without_a_handler_plain_lets_nobody_in() {
     for wire in WIRES {
-        for socket_is_closed in [false, true] {
+        for nobody_ever in [false, true] {
             let mut server = Side::new(options(plain_server()));
             let endpoint = server.bind(wire);
-            if socket_is_closed {
-                server.close_mailbox();
+            if nobody_ever {
+                server.reactor.set_authority(None);
             }
             let client = Side::new(options(plain_client("admin")));
             client.connect_only(&endpoint);
-            if !socket_is_closed {
-                drop(server.question());
+            if !nobody_ever {
+                server.question().answer(zap::Answer::NoHandler);
             }
             assert_eq!(failure(&server), CloseReason::Protocol(Error::NoZapHandler));
             assert_eq!(failure(&client), CloseReason::PeerClosed);
             assert_eq!(server.handle.counters().established.value(), 0);
         }
     }
+}
+
+#[test]
+fn who_drops_a_question_lets_nobody_in() {
+    let mut config = options(MechanismConfig::Null);
+    // Without anybody to ask it would come in.
+    config.zap = Some(zap::Policy::new("global"));
+    let mut server = Side::new(config);
+    let endpoint = server.bind(WIRES[0]);
+    let client = Side::new(options(MechanismConfig::Null));
+    client.connect_only(&endpoint);
+    drop(server.question());
+    assert_eq!(failure(&server).status(), Some(500));
+    assert_eq!(server.handle.counters().established.value(), 0);
 }
 
 #[test]
@@ -98,7 +138,7 @@ fn null_asks_when_it_has_a_domain() {
                 let reply = zap::Reply::success(question.request(), "somebody");
                 question.answer(zap::Answer::Reply(reply));
             } else {
-                drop(question);
+                question.answer(zap::Answer::NoHandler);
             }
             if comes_in {
                 server.await_link();
@@ -231,7 +271,7 @@ fn an_answer_that_comes_late_does_not_let_the_next_peer_in() {
 
     let mut first = accept();
     first.transmit();
-    while !server.has_letters() {
+    while !server.has_question() {
         first.step_or_wait();
     }
     let early = server.question();
@@ -240,7 +280,7 @@ fn an_answer_that_comes_late_does_not_let_the_next_peer_in() {
 
     let mut second = accept();
     second.transmit();
-    while !server.has_letters() {
+    while !server.has_question() {
         second.step_or_wait();
     }
     let question = server.question();
@@ -263,19 +303,23 @@ fn an_answer_that_comes_late_does_not_let_the_next_peer_in() {
 }
 
 #[test]
-fn questions_about_those_who_are_gone_are_taken_back() {
+fn answers_about_those_who_are_gone_go_nowhere() {
     let mut server = Side::new(options(plain_server()));
     let endpoint = server.bind(WIRES[0]);
-    for round in 1..=20 {
+    for _ in 0..20 {
         let mut client = Scripted::new(tcp(&endpoint), plain_client("admin"));
-        while !server.has_news() {
+        while !server.has_question() {
             client.step_or_wait();
         }
         drop(client);
         assert_eq!(failure(&server), CloseReason::PeerClosed);
-        assert!(!server.has_letters(), "round {round}");
+        let question = server.question();
+        let reply = zap::Reply::success(question.request(), "too late");
+        question.answer(zap::Answer::Reply(reply));
     }
     assert_eq!(server.handle.counters().closed_peer.value(), 20);
+    assert_eq!(server.handle.counters().established.value(), 0);
+    assert!(!server.has_letters());
 }
 
 #[test]

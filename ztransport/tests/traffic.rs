@@ -164,7 +164,7 @@ fn curve_asks_about_the_key_of_the_client() {
             panic!("{:?}", question.request())
         };
         assert_eq!(public_key, public.as_bytes());
-        let status = zap::Status::AuthenticationFailure;
+        let status = zap::Status::TemporaryError;
         let answer = refusal(&question, status);
         question.answer(answer);
         let reason = CloseReason::Protocol(Error::AuthenticationFailed { status });

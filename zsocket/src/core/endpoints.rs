@@ -21,7 +21,7 @@ impl<S: State> Core<S> {
     pub(crate) fn bind(&mut self, endpoint: &Endpoint) -> Result<Endpoint, Error> {
         self.process()?;
         self.check_transport(endpoint)?;
-        let options = Arc::new(self.transport_options());
+        let options = Arc::new(self.transport_options()?);
         let bound = self
             .context
             .reactor
@@ -54,7 +54,7 @@ impl<S: State> Core<S> {
         if !self.state.may_connect(name.as_ref()) {
             return Err(Error::HasPeer);
         }
-        let options = Arc::new(self.transport_options());
+        let options = Arc::new(self.transport_options()?);
         let (id, link) = self
             .context
             .reactor
@@ -163,8 +163,8 @@ impl<S: State> Core<S> {
         (context, closings)
     }
 
-    fn transport_options(&self) -> Options {
-        let mut options = self.options.transport();
+    fn transport_options(&self) -> Result<Options, Error> {
+        let mut options = self.options.transport()?;
         options.receives = self.state.receives();
         options.wants_rest = self.state.wants_rest_of_strangers();
         options.raw = self.state.is_raw();
@@ -180,7 +180,7 @@ impl<S: State> Core<S> {
         options.notices.hiccup = hiccup;
         options.hello = self.state.hello();
         options.subscriptions = self.subscriptions.clone();
-        options
+        Ok(options)
     }
 
     pub(crate) fn last_endpoint(&self) -> Option<Endpoint> {

@@ -297,8 +297,6 @@ impl<S: State> Core<S> {
             // What is gone does not come back, so that is what every call says, and not only the next.
             Letter::IoThreadLost => self.ended = Some(Refusal::IoThreadLost),
             Letter::Attach(link) => self.attach(*link),
-            // There is nobody to ask about a peer: a question is answered by being dropped.
-            Letter::Authenticate(_) => {}
             _ => {}
         }
     }

@@ -8,7 +8,7 @@
 //!            └▶ docs/OPTIONS.md
 //! ```
 //!
-//! - `queues`, `limits`, `times`, `heartbeat`, `identity` and `tcp` have the options of all sockets, which
+//! - `queues`, `limits`, `times`, `heartbeat`, `identity`, `security` and `tcp` have the options of all sockets, which
 //!   [`SocketOptions`] keeps,
 //! - `pattern` and `publish` those of some types, which their patterns keep ([`Settings`](crate::pattern::Settings)),
 //! - `actions` what by name is an option and in the program a call,
@@ -28,6 +28,7 @@ mod pattern;
 mod publish;
 mod queues;
 mod registry;
+mod security;
 mod tcp;
 mod times;
 mod value;
@@ -38,6 +39,8 @@ use bytes::Bytes;
 use zmtp::SocketType;
 use zpipe::Keep;
 use ztransport::Options;
+
+use crate::{Error, Security};
 
 pub(crate) use self::registry::{Entry, Target, Then};
 pub use self::{
@@ -78,6 +81,7 @@ const CONFLATING_BY_TOPIC: [SocketType; 2] = [SocketType::Pull, SocketType::Sub]
 pub(crate) struct SocketOptions {
     /// What connections are made with. The pattern says the rest: see [`transport`](Self::transport).
     pub(crate) transport: Options,
+    pub(crate) security: Security,
     pub(crate) departed_hwm: u32,
     pub(crate) linger: Option<Duration>,
     pub(crate) send_timeout: Option<Duration>,
@@ -94,6 +98,7 @@ impl SocketOptions {
         Self {
             departed_hwm: transport.departed.messages.try_into().unwrap_or(0),
             transport,
+            security: Security::null(),
             linger: None,
             send_timeout: None,
             recv_timeout: None,
@@ -103,13 +108,19 @@ impl SocketOptions {
     }
 
     /// What connections are made with, as it stands.
-    pub(crate) fn transport(&self) -> Options {
-        Options {
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidOption`] if something is missing that the security mechanism needs.
+    pub(crate) fn transport(&self) -> Result<Options, Error> {
+        Ok(Options {
+            mechanism: self.security.mechanism()?,
+            zap: Some(self.security.policy()),
             departed: self.departed(),
             latest_out: self.latest_out(),
             latest_in: self.latest_in(),
             ..self.transport.clone()
-        }
+        })
     }
 
     /// How much of what peers that are gone have left is kept.

@@ -82,7 +82,8 @@ fn render() -> String {
         )
         .unwrap();
     }
-    page += "\nThe getters of `send_timeout` and `recv_timeout` are `default_send_timeout` and `default_recv_timeout`.\n";
+    page += "\nThe getters of `send_timeout` and `recv_timeout` are `default_send_timeout` and `default_recv_timeout`. \
+        Those from `mechanism` to `zap_enforce_domain` are set as a whole by `set_security`.\n";
     page += ABSENT_HEAD;
     let mut absent: Vec<_> = ABSENT.iter().collect();
     absent.sort_by_key(|absent| absent.number);

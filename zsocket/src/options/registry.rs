@@ -8,8 +8,8 @@ use std::{
 use ztransport::Endpoint;
 
 use super::{
-    SocketOptions, absent, actions, heartbeat, identity, limits, pattern, publish, queues, tcp,
-    times,
+    SocketOptions, absent, actions, heartbeat, identity, limits, pattern, publish, queues,
+    security, tcp, times,
     value::{Kind, Typed, Unfit, Value},
 };
 use crate::{
@@ -184,7 +184,7 @@ impl Entry {
 }
 
 /// All options, by what they are about.
-static ALL: [&[&Entry]; 21] = [
+static ALL: [&[&Entry]; 22] = [
     queues::QUEUES,
     queues::CONFLATE,
     queues::CONFLATE_BY_TOPIC,
@@ -192,6 +192,7 @@ static ALL: [&[&Entry]; 21] = [
     times::TIMES,
     heartbeat::HEARTBEAT,
     identity::IDENTITY,
+    security::SECURITY,
     tcp::TCP,
     pattern::MANDATORY,
     pattern::ROUTER,

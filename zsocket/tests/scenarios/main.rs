@@ -43,6 +43,7 @@ mod requester;
 mod requester_futures;
 mod responder;
 mod router;
+mod security;
 mod shutdown;
 mod statistics;
 mod stream;

@@ -6,6 +6,7 @@ use super::{ASK_MIN, Engine, Phase, refusal::Refused};
 use crate::{
     departed::Left,
     event::{CloseReason, Event},
+    net::Stream,
     parts::Parts,
     signals::Outcome,
 };
@@ -15,7 +16,8 @@ impl Engine {
     /// except that parts of messages are taken back.
     pub(super) fn fail(&mut self, connection: &Parts, reason: CloseReason) {
         let phase = std::mem::replace(&mut self.phase, Phase::Down);
-        self.stream = None;
+        let stream = self.stream.take();
+        let has_last_word = std::mem::take(&mut self.has_last_word);
         self.watch.reset(connection.id);
         self.attention.reset();
         self.control.clear();
@@ -28,7 +30,6 @@ impl Engine {
         self.arrival.pause();
         self.stop_heartbeats();
         self.ask_after = ASK_MIN;
-        self.take_back_question(connection);
         if matches!(phase, Phase::Draining) {
             self.translator = None;
             self.pipes = None;
@@ -54,7 +55,7 @@ impl Engine {
         }
         let mut refused = None;
         let goes_on = self.more_addresses && !established;
-        if connection.keeps_pipes() || goes_on {
+        if connection.keeps_pipes() && !reason.is_final() || goes_on {
             refused = self.rewind(connection, &reason);
             if let Some(pipes) = &mut self.pipes {
                 pipes.inbound.rollback();
@@ -69,6 +70,8 @@ impl Engine {
             self.forget_inputs(connection);
         }
         self.translator = None;
+        // The next address is another peer.
+        let is_final = reason.is_final() && !goes_on;
         // Whoever hears of it finds the pipes gone.
         self.emit_end(connection, established, reason);
         if let Some(Refused { size, connections }) = refused {
@@ -79,7 +82,30 @@ impl Engine {
                 connections,
             });
         }
-        connection.report(Outcome::Failed { established });
+        if has_last_word && !connection.outgoing {
+            return self.see_off(connection, stream);
+        }
+        drop(stream);
+        connection.report(if is_final {
+            Outcome::Finished
+        } else {
+            Outcome::Failed { established }
+        });
+    }
+
+    /// A peer that came was refused and told why. If the stream were closed now, what it still sends would make the system
+    /// reset the connection, and maybe take that from it.
+    fn see_off(&mut self, connection: &Parts, stream: Option<Stream>) {
+        if let Some(stream) = &stream {
+            // Fails only if the peer is gone already, which reading will tell.
+            let _ = stream.shutdown_write();
+        }
+        self.stream = stream;
+        self.phase = Phase::Draining;
+        connection.report(Outcome::Flushed);
+        if let Err(reason) = self.discard(connection) {
+            self.fail(connection, reason);
+        }
     }
 
     /// Lets go of the pipes, if there are any. A socket whose application does not call does not have to
@@ -95,13 +121,6 @@ impl Engine {
             connection.handle.retract(introduction, wants_rest);
             let limits = connection.options.departed;
             connection.handle.depart(introduction, left, limits);
-        }
-    }
-
-    /// A question that nobody has read yet is of no use any more.
-    fn take_back_question(&mut self, connection: &Parts) {
-        if let Some(question) = self.question.take() {
-            connection.handle.retract(question, true);
         }
     }
 
@@ -153,7 +172,6 @@ impl Engine {
         self.follower = None;
         self.watch.reset(connection.id);
         drop(connection.take_incoming());
-        self.take_back_question(connection);
         connection.handle.counters().closed(&CloseReason::Panicked);
         // What is half-changed may panic again.
         let (pipes, translator) = (self.pipes.take(), self.translator.take());
@@ -179,7 +197,6 @@ impl Engine {
         self.translator = None;
         self.sink = None;
         self.follower = None;
-        self.take_back_question(connection);
         self.abandon_pipes(connection, &connection.handle.counters().lost_to_linger);
         if !matches!(phase, Phase::Down | Phase::Draining) {
             connection.handle.counters().closed(&CloseReason::Local);

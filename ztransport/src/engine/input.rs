@@ -57,7 +57,7 @@ impl Engine {
                 Err(error) => return Err(self.refuse(error)),
             };
             if let Some(request) = handshake.poll_zap() {
-                self.question = host.ask(request, self.attempt);
+                host.ask(request, self.attempt);
             }
             if handshake.is_complete() {
                 return self.establish(connection, host, &input[used..]);
@@ -79,7 +79,6 @@ impl Engine {
         let Phase::Handshake(handshake) = &mut self.phase else {
             return Ok(());
         };
-        self.question = None;
         match handshake.handle_zap(answer) {
             Err(error) => Err(self.refuse(error)),
             Ok(()) if handshake.is_complete() => self.establish(connection, host, &[]),
@@ -89,7 +88,10 @@ impl Engine {
 
     /// The handshake failed. What it has to say about that goes out if the stream takes it at once.
     fn refuse(&mut self, error: zmtp::Error) -> CloseReason {
-        let _ = self.flush_handshake();
+        let speaks = |phase: &Phase| matches!(phase, Phase::Handshake(handshake) if !handshake.transmit().is_empty());
+        let has_words = speaks(&self.phase);
+        let sent = self.flush_handshake().is_ok() && !speaks(&self.phase);
+        self.has_last_word = has_words && sent;
         CloseReason::Protocol(error)
     }
 

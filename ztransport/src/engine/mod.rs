@@ -68,8 +68,8 @@ pub(crate) struct Engine {
     attempt: u64,
     /// See [`Incoming::more_addresses`].
     more_addresses: bool,
-    /// The letter to a ZAP handler that has not answered.
-    question: Option<Ticket>,
+    /// Why the handshake failed is on its way to the peer.
+    has_last_word: bool,
     /// The letter that brought the socket its link.
     introduction: Option<Ticket>,
     phase: Phase,
@@ -131,7 +131,7 @@ impl Engine {
             address: PeerAddress::Unknown,
             attempt: 0,
             more_addresses: false,
-            question: None,
+            has_last_word: false,
             introduction: None,
             phase: Phase::Down,
             pipes,

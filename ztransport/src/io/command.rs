@@ -10,6 +10,7 @@ use zpipe::{Counter, Notifier};
 
 use super::{resolver::Resolved, thread::Seat};
 use crate::{
+    authentication::Question,
     connection::Connection,
     cork::Corked,
     endpoint::Endpoint,
@@ -29,6 +30,8 @@ pub(crate) enum Command {
     Connect(Arc<Connection>, Place),
     /// Serve a connection that a listener on another thread has accepted.
     Serve(Handover),
+    /// A handshake wants to know something about its peer.
+    Ask(Box<Question>),
     /// A name has been looked up.
     Resolved {
         key: u64,

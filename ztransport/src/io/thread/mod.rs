@@ -14,6 +14,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use zmtp::zap::Answer;
 use zpipe::{Mailbox, Notifier, Readiness, ReadySet, deferred};
 
 use self::led::Held;
@@ -28,8 +29,11 @@ use super::{
     timers::{self, Purpose, Timer, Timers},
 };
 use crate::{
+    authentication::{AuthoritySlot, Question},
     cork::{self, Corked},
+    desk::Desk,
     event::Letter,
+    inproc::Inproc,
     inputs::{Duty, Inputs},
     poll::{Outside, Poll, Ready, Registry},
     shrink,
@@ -65,6 +69,8 @@ pub(crate) struct IoThread {
     commands: zpipe::Sender<Command>,
     timers: Timers,
     resolver: Resolver,
+    /// On the first thread of a reactor, for all of them.
+    desk: Option<Desk>,
     listeners: HashMap<u64, ListenerEntry>,
     sessions: HashMap<u64, Session>,
     /// The sessions of each listener.
@@ -129,6 +135,7 @@ impl IoThread {
             commands,
             timers: Timers::default(),
             resolver,
+            desk: None,
             listeners: HashMap::new(),
             sessions: HashMap::new(),
             accepted: HashMap::new(),
@@ -157,6 +164,25 @@ impl IoThread {
     pub(crate) fn join(&mut self, threads: &Arc<[Remote]>, index: usize) {
         self.threads = Arc::clone(threads);
         self.index = index;
+    }
+
+    /// Tells the first thread, before it runs, who answers the questions of handshakes.
+    pub(crate) fn staff(&mut self, authority: &Arc<AuthoritySlot>, inproc: &Arc<Inproc>) {
+        let io = self.threads[self.index].io.clone();
+        let (authority, inproc) = (Arc::clone(authority), Arc::clone(inproc));
+        self.desk = Some(Desk::new(authority, inproc, io));
+    }
+
+    /// Has a question answered by whom it may concern.
+    fn ask(&mut self, question: Box<Question>) {
+        if let Some(desk) = &mut self.desk {
+            desk.ask(*question);
+        } else if self.index > 0 {
+            // A thread that has ended drops the question, which refuses the peer.
+            let _ = self.threads[0].commands.post(Command::Ask(question));
+        } else {
+            question.answer(Answer::NoHandler);
+        }
     }
 
     /// Runs until it is told to stop.
@@ -329,6 +355,11 @@ impl IoThread {
             let duty = inputs.on_signal();
             return self.on_duty(token, duty);
         }
+        if let Some(desk) = &mut self.desk
+            && desk.is_signalled_by(token)
+        {
+            return desk.on_signal();
+        }
         let Some(session) = self.sessions.get_mut(&token) else {
             return;
         };
@@ -416,6 +447,7 @@ impl IoThread {
                 self.unlisten(key, accepted_too, done);
             }
             Command::Serve(handover) => self.begin(handover),
+            Command::Ask(question) => self.ask(question),
             Command::EndAccepted {
                 listener,
                 event,

@@ -265,15 +265,17 @@ fn an_answer_reaches_the_handshake_that_asked() {
         let connection = world.serve(parts, None);
         let (stream, _peer) = Peer::new(SocketType::Push);
         world.run(connection.id, stream);
-        let Some(Letter::Authenticate(question)) = world.mailbox.take().pop_front() else {
-            panic!("nobody is asked");
-        };
-        let handler = spawn(move || {
-            let reply = zap::Reply::success(question.request(), "");
-            question.answer(zap::Answer::Reply(reply));
+        let handler = world.thread.mailbox.take().into_iter().find_map(|command| {
+            let Command::Ask(question) = command else {
+                return None;
+            };
+            Some(spawn(move || {
+                let reply = zap::Reply::success(question.request(), "");
+                question.answer(zap::Answer::Reply(reply));
+            }))
         });
         world.turn();
-        handler.join().unwrap();
+        handler.expect("somebody is asked").join().unwrap();
         world.settle();
         assert_eq!(world.handle.counters().established.value(), 1);
         drop(world.accepted());
