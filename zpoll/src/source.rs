@@ -1,10 +1,11 @@
-//! The sockets that are waited for.
+//! The sockets and monitors that are waited for.
 
 use std::rc::{Rc, Weak};
 
-use zsocket::{Pattern, Pollable, Socket};
+use zsocket::{Monitor, Pattern, Pollable, Socket};
 
 /// A socket that a [`Poller`](crate::Poller) waits for, of whatever pattern: made from `&Socket`, `Rc<Socket>` or `Weak<Socket>`.
+/// Or, in the same way, a [`Monitor`]: it is ready to receive when there is an event, and after the last one.
 pub struct Source<'a>(Holding<'a>);
 
 enum Holding<'a> {
@@ -45,6 +46,24 @@ impl<P: Pattern> From<Rc<Socket<P>>> for Source<'_> {
 impl<P: Pattern> From<Weak<Socket<P>>> for Source<'_> {
     fn from(socket: Weak<Socket<P>>) -> Self {
         Self(Holding::Weak(socket))
+    }
+}
+
+impl<'a> From<&'a Monitor> for Source<'a> {
+    fn from(monitor: &'a Monitor) -> Self {
+        Self(Holding::Borrowed(monitor))
+    }
+}
+
+impl From<Rc<Monitor>> for Source<'_> {
+    fn from(monitor: Rc<Monitor>) -> Self {
+        Self(Holding::Shared(monitor))
+    }
+}
+
+impl From<Weak<Monitor>> for Source<'_> {
+    fn from(monitor: Weak<Monitor>) -> Self {
+        Self(Holding::Weak(monitor))
     }
 }
 

@@ -129,7 +129,7 @@ pub use self::{
     interest::Interest,
     into_message::IntoMessage,
     leader::Leader,
-    monitor::Monitor,
+    monitor::{FrameVersion, Monitor, MonitorForwarder, MonitorSnapshot},
     options::{Access, Effect, IntoOptionId, Kind, OptionId, Value},
     peer::{PeerId, PeerInfo, PeerStats},
     requester::{Requester, RequesterBuilder, RequesterStats, Ticket},
@@ -152,6 +152,7 @@ pub use zmtp::{
     zap::{Credentials, Password},
 };
 pub use ztransport::{
-    CloseReason, Dispatched, Endpoint, EndpointError, Event, Holding, IntoEndpoint,
+    AdmissionLimit, CloseReason, ConnectionInfo, Dispatched, Endpoint, EndpointError, Event,
+    EventKinds, Holding, IntoEndpoint, StandingPeer, ZmqEvent,
     net::{BindError, PeerAddress},
 };

@@ -2,17 +2,25 @@
 
 mod close_reason;
 mod counters;
+pub(crate) mod errno;
 mod handle;
+mod kinds;
+mod standing;
+mod zmq;
 
-use std::time::Duration;
+use std::{os::fd::RawFd, time::Duration};
 
 use zmtp::Peer;
 
 pub(crate) use self::handle::retract;
+pub(crate) use self::standing::{Change, Standing};
 pub use self::{
     close_reason::CloseReason,
     counters::Counters,
     handle::{Letter, SocketHandle},
+    kinds::EventKinds,
+    standing::{Snapshot, StandingPeer},
+    zmq::ZmqEvent,
 };
 use crate::{endpoint::Endpoint, net::PeerAddress};
 
@@ -25,6 +33,17 @@ pub enum Event {
     Listening {
         /// The endpoint, resolved.
         endpoint: Endpoint,
+        /// The number of the listener's descriptor.
+        descriptor: RawFd,
+    },
+    /// An endpoint could not be bound, as the call says, too.
+    BindFailed {
+        /// The endpoint.
+        endpoint: Endpoint,
+        /// Why.
+        reason: String,
+        /// The system's number of the error; 0 if it gave none.
+        errno: i32,
     },
     /// A listener accepted a connection; the handshake begins.
     Accepted {
@@ -32,6 +51,26 @@ pub enum Event {
         endpoint: Endpoint,
         /// Who connected.
         peer: PeerAddress,
+        /// The connection.
+        connection: ConnectionInfo,
+    },
+    /// A connection was lost before it could be accepted; the listener goes on.
+    AcceptFailed {
+        /// Where the socket listens.
+        endpoint: Endpoint,
+        /// Why.
+        reason: String,
+        /// The system's number of the error; 0 if it gave none.
+        errno: i32,
+    },
+    /// A connection was closed as soon as it was accepted, since there are as many as there may be.
+    AdmissionRefused {
+        /// Where the socket listens.
+        endpoint: Endpoint,
+        /// Who connected.
+        peer: PeerAddress,
+        /// Of what there are too many.
+        limit: AdmissionLimit,
     },
     /// Accepting is paused because no descriptor or memory is left, and goes on after a while.
     AcceptPaused {
@@ -39,10 +78,28 @@ pub enum Event {
         endpoint: Endpoint,
         /// What the operating system said.
         reason: String,
+        /// The system's number of the error; 0 if it gave none.
+        errno: i32,
     },
     /// A listener is closed.
     ListenerClosed {
         /// Where it listened.
+        endpoint: Endpoint,
+        /// The number that its descriptor had.
+        descriptor: RawFd,
+    },
+    /// The file of a listener that is closed could not be removed.
+    CloseFailed {
+        /// Where it listened.
+        endpoint: Endpoint,
+        /// Why.
+        reason: String,
+        /// The system's number of the error; 0 if it gave none.
+        errno: i32,
+    },
+    /// An attempt to connect has begun, and the operating system will say later what became of it.
+    ConnectDelayed {
+        /// The endpoint.
         endpoint: Endpoint,
     },
     /// The operating system connected; the handshake begins.
@@ -51,6 +108,8 @@ pub enum Event {
         endpoint: Endpoint,
         /// The other end.
         peer: PeerAddress,
+        /// The connection.
+        connection: ConnectionInfo,
     },
     /// An attempt to connect failed.
     ConnectFailed {
@@ -58,6 +117,11 @@ pub enum Event {
         endpoint: Endpoint,
         /// Why.
         reason: String,
+        /// The system's number of the error; 0 if it gave none.
+        errno: i32,
+        /// The number that the attempt's descriptor had, -1 if it failed at once; `None` if there was no attempt, since a
+        /// name has no address.
+        descriptor: Option<RawFd>,
     },
     /// The next attempt to connect is due after a while.
     ConnectRetried {
@@ -74,6 +138,8 @@ pub enum Event {
         address: PeerAddress,
         /// What it said about itself.
         peer: Peer,
+        /// The connection.
+        connection: ConnectionInfo,
     },
     /// A connection ended during its handshake.
     HandshakeFailed {
@@ -83,6 +149,8 @@ pub enum Event {
         address: PeerAddress,
         /// Why.
         reason: CloseReason,
+        /// The connection.
+        connection: ConnectionInfo,
     },
     /// A message was given up because the peer refuses it: it ended one connection after the other while
     /// this message was being sent. What was queued behind it is sent on the next one. Follows the
@@ -110,5 +178,64 @@ pub enum Event {
         address: PeerAddress,
         /// Why.
         reason: CloseReason,
+        /// The connection.
+        connection: ConnectionInfo,
     },
+    /// What waits in the pipes of a peer, as the socket was asked to report.
+    PipeStats {
+        /// Where the peer belongs: the endpoint bound or connected to.
+        endpoint: Endpoint,
+        /// Whether this end has connected.
+        outgoing: bool,
+        /// Messages that wait to be sent to it.
+        queued_out: u64,
+        /// Messages that wait to be received from it.
+        queued_in: u64,
+    },
+    /// In the place of events that were not kept, because this monitor was full.
+    Lagged {
+        /// How many.
+        missed: u64,
+    },
+    /// The last event: the socket is closed, and so are the connections that it had left behind to send what was queued.
+    MonitorStopped,
+}
+
+/// The connection that an event is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ConnectionInfo {
+    /// Identifies the peer, as the id of a [`Link`](crate::Link) does: of a connection that came the same from its first
+    /// event to its last; of one that this end makes again and again always the same, except with
+    /// [`immediate`](crate::Options::immediate), where each one that is established is a peer of its own.
+    pub id: u64,
+    /// Whether this end has connected.
+    pub outgoing: bool,
+    /// This end's address.
+    pub local: PeerAddress,
+    /// The number that the descriptor has, or had: it is for comparing events, and may stand for something else by now.
+    pub descriptor: RawFd,
+}
+
+/// Of what there are as many as there may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum AdmissionLimit {
+    /// Handshakes under way at this listener: [`Options::max_pending_handshakes`](crate::Options::max_pending_handshakes).
+    PendingHandshakes,
+    /// Connections of this listener: [`Options::max_connections`](crate::Options::max_connections).
+    Connections,
+    /// Connections of one peer address at this listener:
+    /// [`Options::max_connections_per_peer`](crate::Options::max_connections_per_peer).
+    ConnectionsPerPeer,
+}
+
+impl std::fmt::Display for AdmissionLimit {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::PendingHandshakes => "too many handshakes are under way",
+            Self::Connections => "too many connections",
+            Self::ConnectionsPerPeer => "too many connections of this peer",
+        })
+    }
 }

@@ -111,7 +111,10 @@ pub use self::{
     departed::Left,
     endpoint::{Endpoint, EndpointError, IntoEndpoint},
     error::Error,
-    event::{CloseReason, Counters, Event, Letter, SocketHandle},
+    event::{
+        AdmissionLimit, CloseReason, ConnectionInfo, Counters, Event, EventKinds, Letter, Snapshot,
+        SocketHandle, StandingPeer, ZmqEvent,
+    },
     inputs::{Arrived, InputJoiner, InputPoll},
     io::{Alarm, Dispatched, Ended, Holding, Leader, is_io_thread},
     link::{Driver, Incoming, Link},

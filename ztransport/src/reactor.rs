@@ -18,7 +18,7 @@ use crate::{
     endpoint::Endpoint,
     engine::{Engine, make_pipes},
     error::Error,
-    event::SocketHandle,
+    event::{Event, SocketHandle, errno},
     ids::next_id,
     inproc::Inproc,
     io::{
@@ -154,12 +154,23 @@ impl Reactor {
             });
         }
         let (index, thread) = self.least_loaded()?;
-        let (listener, resolved) = Listener::bind(endpoint, &options.tuning)?;
-        let registered = thread
-            .remote
-            .registry
-            .add(listener.as_fd(), key, Interest::INPUT);
-        registered.map_err(|error| BindError::from_io(endpoint, error))?;
+        let bound = Listener::bind(endpoint, &options.tuning).and_then(|(listener, resolved)| {
+            let registry = &thread.remote.registry;
+            let registered = registry.add(listener.as_fd(), key, Interest::INPUT);
+            registered.map_err(|error| BindError::from_io(endpoint, error))?;
+            Ok((listener, resolved))
+        });
+        let (listener, resolved) = match bound {
+            Ok(bound) => bound,
+            Err(error) => {
+                handle.emit(|| Event::BindFailed {
+                    endpoint: endpoint.clone(),
+                    reason: error.to_string(),
+                    errno: errno::of_bind(&error),
+                });
+                return Err(error.into());
+            }
+        };
         self.listeners.lock().insert(key, index);
         let entry = ListenerEntry {
             key,

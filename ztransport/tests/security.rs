@@ -386,6 +386,7 @@ fn letters_come_in_the_order_of_a_handshake() {
             kinds.push(match event {
                 Event::Listening { .. } => "listening",
                 Event::Accepted { .. } => "accepted",
+                Event::ConnectDelayed { .. } => "delayed",
                 Event::Connected { .. } => "connected",
                 Event::HandshakeSucceeded { .. } => "succeeded",
                 other => panic!("{other:?}"),
@@ -394,5 +395,5 @@ fn letters_come_in_the_order_of_a_handshake() {
         kinds
     };
     assert_eq!(kinds(&server), ["listening", "accepted", "succeeded"]);
-    assert_eq!(kinds(&client), ["connected", "succeeded"]);
+    assert_eq!(kinds(&client), ["delayed", "connected", "succeeded"]);
 }

@@ -78,7 +78,7 @@ pub(crate) struct Core<S: State> {
     pub(crate) handle: SocketHandle,
     links: Links,
     pub(crate) options: SocketOptions,
-    attachments: Attachments,
+    pub(crate) attachments: Attachments,
     last_endpoint: Option<Endpoint>,
     /// How this socket waits for input itself, since it blocked in `recv` for the first time.
     input: Option<InputPoll>,

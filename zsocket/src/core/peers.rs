@@ -136,6 +136,8 @@ impl<S: State> Core<S> {
 
     fn note_refused(&mut self, endpoint: ztransport::Endpoint) {
         self.stats.connections.refused += 1;
+        // Who watches may be a task.
+        self.deferral.begin();
         self.handle.emit(|| Event::PeerRefused { endpoint });
     }
 

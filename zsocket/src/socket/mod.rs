@@ -4,6 +4,7 @@ mod asynchronous;
 mod builder;
 mod driven;
 mod forward;
+mod monitored;
 mod options;
 mod peers;
 mod polled;
@@ -25,13 +26,13 @@ use ztransport::{Endpoint, IntoEndpoint};
 pub(crate) use self::{
     asynchronous::{Lend, poll_lent},
     driven::{Step, polled},
+    polled::Sealed,
     turn::Turn,
 };
 pub use self::{builder::SocketBuilder, forward::Capture, polled::Pollable};
 use crate::{
-    CloseReport, Error, Monitor, Pattern, SocketStats,
+    CloseReport, Error, Pattern, SocketStats,
     core::{Core, Use},
-    monitor,
     pattern::State,
 };
 
@@ -206,13 +207,6 @@ impl<P: Pattern> Socket<P> {
             let _ = core.process();
             core.peers()
         })
-    }
-
-    /// Reports what happens to the socket's connections from now on. A second monitor replaces the
-    /// first.
-    #[must_use]
-    pub fn monitor(&self) -> Monitor {
-        Monitor::new(self.with_core(|core| core.handle.monitor(monitor::CAPACITY)))
     }
 
     /// Closes the socket, as dropping it does. Ports and names it had bound are free at once. What is

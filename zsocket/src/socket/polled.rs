@@ -10,8 +10,10 @@ mod sealed {
     pub trait Sealed {}
 }
 
-/// A socket of whatever pattern, as a poller sees it.
-pub trait Pollable: sealed::Sealed {
+pub(crate) use sealed::Sealed;
+
+/// A socket of whatever pattern, or a [`Monitor`](crate::Monitor), as a poller sees it.
+pub trait Pollable: Sealed {
     /// See [`Socket::readiness`]; whoever [leads](Socket::lead) the socket has looked at its streams.
     fn readiness(&self, interest: Interest) -> Interest;
 
@@ -32,7 +34,7 @@ pub trait Pollable: sealed::Sealed {
     fn read_stream(&self, arrived: Arrived);
 }
 
-impl<P: Pattern> sealed::Sealed for Socket<P> {}
+impl<P: Pattern> Sealed for Socket<P> {}
 
 impl<P: Pattern> Pollable for Socket<P> {
     fn readiness(&self, interest: Interest) -> Interest {

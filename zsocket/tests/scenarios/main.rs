@@ -28,6 +28,7 @@ mod leader;
 mod lease;
 mod linger;
 mod monitor;
+mod monitor_snapshot;
 mod notices;
 mod old;
 mod old_peers;

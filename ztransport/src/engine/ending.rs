@@ -1,12 +1,14 @@
 //! How a connection ends: for now, for good, or by a defect.
 
+use std::os::fd::AsRawFd;
+
 use zpipe::deferred;
 
 use super::{ASK_MIN, Engine, Phase, refusal::Refused};
 use crate::{
     departed::Left,
-    event::{CloseReason, Event},
-    net::Stream,
+    event::{Change, CloseReason, ConnectionInfo, Event},
+    net::{PeerAddress, Stream},
     parts::Parts,
     signals::Outcome,
 };
@@ -15,6 +17,7 @@ impl Engine {
     /// Lets go of the stream. The pipes of a connection that is to be made again stay as they are,
     /// except that parts of messages are taken back.
     pub(super) fn fail(&mut self, connection: &Parts, reason: CloseReason) {
+        let info = self.info(connection);
         let phase = std::mem::replace(&mut self.phase, Phase::Down);
         let stream = self.stream.take();
         let has_last_word = std::mem::take(&mut self.has_last_word);
@@ -73,7 +76,7 @@ impl Engine {
         // The next address is another peer.
         let is_final = reason.is_final() && !goes_on;
         // Whoever hears of it finds the pipes gone.
-        self.emit_end(connection, established, reason);
+        self.emit_end(connection, established, reason, info);
         if let Some(Refused { size, connections }) = refused {
             connection.handle.emit(|| Event::MessageRefused {
                 endpoint: connection.endpoint.clone(),
@@ -124,23 +127,64 @@ impl Engine {
         }
     }
 
-    fn emit_end(&self, connection: &Parts, established: bool, reason: CloseReason) {
+    /// What the event of a connection's end says of it. Asked before its stream is closed; what takes a system call only if
+    /// somebody watches.
+    pub(super) fn info(&self, connection: &Parts) -> ConnectionInfo {
+        if connection.handle.is_watched() {
+            return self.watched_info(connection);
+        }
+        ConnectionInfo {
+            id: self.peer_id,
+            outgoing: connection.outgoing,
+            local: PeerAddress::Unknown,
+            descriptor: self.stream.as_ref().map_or(-1, AsRawFd::as_raw_fd),
+        }
+    }
+
+    /// What events say of the connection.
+    pub(super) fn watched_info(&self, connection: &Parts) -> ConnectionInfo {
+        let (id, outgoing) = (self.peer_id, connection.outgoing);
+        match &self.stream {
+            Some(stream) => stream.info(id, outgoing),
+            None => ConnectionInfo {
+                id,
+                outgoing,
+                local: PeerAddress::Unknown,
+                descriptor: -1,
+            },
+        }
+    }
+
+    pub(super) fn emit_end(
+        &self,
+        connection: &Parts,
+        established: bool,
+        reason: CloseReason,
+        info: ConnectionInfo,
+    ) {
         let (endpoint, outgoing) = (&connection.endpoint, connection.outgoing);
         let handle = &connection.handle;
         handle.note_end(endpoint, outgoing, &self.address, established, &reason);
-        connection.handle.emit(|| {
+        let change = if established {
+            Change::Ended(info.id)
+        } else {
+            Change::None
+        };
+        connection.handle.emit_change(change, || {
             let (endpoint, address) = (connection.endpoint.clone(), self.address.clone());
             if established {
                 Event::Disconnected {
                     endpoint,
                     address,
                     reason,
+                    connection: info,
                 }
             } else {
                 Event::HandshakeFailed {
                     endpoint,
                     address,
                     reason,
+                    connection: info,
                 }
             }
         });
@@ -163,6 +207,7 @@ impl Engine {
         if std::mem::replace(&mut self.condemned, true) {
             return;
         }
+        let info = self.info(connection);
         let phase = std::mem::replace(&mut self.phase, Phase::Down);
         let established = matches!(phase, Phase::Traffic);
         if established {
@@ -181,7 +226,7 @@ impl Engine {
                 pipes.abandon(&connection.handle.counters().lost_to_peer);
             }
         });
-        self.emit_end(connection, established, CloseReason::Panicked);
+        self.emit_end(connection, established, CloseReason::Panicked, info);
         connection.report(Outcome::Finished);
     }
 
@@ -190,6 +235,7 @@ impl Engine {
             connection.handle.counters().open.sub(1);
             self.notify_ended(connection, false);
         }
+        let info = self.info(connection);
         let phase = std::mem::replace(&mut self.phase, Phase::Down);
         self.stream = None;
         self.watch.reset(connection.id);
@@ -201,7 +247,7 @@ impl Engine {
         if !matches!(phase, Phase::Down | Phase::Draining) {
             connection.handle.counters().closed(&CloseReason::Local);
             let established = matches!(phase, Phase::Traffic);
-            self.emit_end(connection, established, CloseReason::Local);
+            self.emit_end(connection, established, CloseReason::Local, info);
         }
         connection.report(Outcome::Finished);
     }

@@ -8,7 +8,7 @@ use super::{
     translator::Translator,
 };
 use crate::{
-    event::{CloseReason, Event},
+    event::{Change, CloseReason, Event, StandingPeer},
     ids::next_id,
     parts::{Host, Parts},
     signals::{Caller, Outcome},
@@ -127,11 +127,15 @@ impl Engine {
         self.begin_heartbeats(connection);
         connection.handle.counters().established.add(1);
         connection.handle.counters().open.add(1);
-        connection.handle.emit(|| Event::HandshakeSucceeded {
-            endpoint: connection.endpoint.clone(),
-            address: self.address.clone(),
-            peer: peer.clone(),
-        });
+        let established = self.stands(connection, &peer);
+        connection
+            .handle
+            .emit_change(established, || Event::HandshakeSucceeded {
+                endpoint: connection.endpoint.clone(),
+                address: self.address.clone(),
+                peer: peer.clone(),
+                connection: self.watched_info(connection),
+            });
         let (endpoint, outgoing) = (&connection.endpoint, connection.outgoing);
         connection.handle.connected(endpoint, outgoing);
         let announced = self.announce(connection, host, peer);
@@ -142,6 +146,17 @@ impl Engine {
         self.begin_subscriptions(connection);
         self.notify_established(connection);
         self.begin_traffic(connection, input)
+    }
+
+    /// The connection is established with a peer, which has its id from now on.
+    pub(super) fn stands(&mut self, connection: &Parts, peer: &Peer) -> Change {
+        if self.pipes.is_none() && connection.outgoing {
+            // A connection that is made again gets a new link each time.
+            self.peer_id = next_id();
+        }
+        let (endpoint, outgoing) = (&connection.endpoint, connection.outgoing);
+        let peer = StandingPeer::new(self.peer_id, endpoint, outgoing, &self.address, peer);
+        Change::Established(Box::new(peer))
     }
 
     /// What goes out before everything else follows the end of the handshake.
@@ -166,12 +181,7 @@ impl Engine {
             pipes.announce_news();
             return true;
         }
-        // A connection that is made again gets a new link each time.
-        let id = if connection.outgoing {
-            next_id()
-        } else {
-            connection.id
-        };
+        let id = self.peer_id;
         let (pipes, ends) = make_pipes(connection, None);
         pipes.losses.set_standing(self.address.clone());
         self.pipes = Some(pipes);

@@ -64,6 +64,8 @@ const HANDSHAKE_READ: usize = 1024;
 pub(crate) struct Engine {
     stream: Option<Stream>,
     address: PeerAddress,
+    /// The id of the peer's link.
+    peer_id: u64,
     /// Counts streams, so that answers of a ZAP handler reach the one they are about.
     attempt: u64,
     /// See [`Incoming::more_addresses`].
@@ -129,6 +131,7 @@ impl Engine {
         Self {
             stream: None,
             address: PeerAddress::Unknown,
+            peer_id: 0,
             attempt: 0,
             more_addresses: false,
             has_last_word: false,
@@ -263,6 +266,7 @@ impl Engine {
         };
         self.more_addresses = more_addresses;
         self.address = stream.peer();
+        self.peer_id = connection.id;
         self.stream = Some(stream);
         self.attempt += 1;
         self.phase = Phase::Handshake(Box::new(Handshake::new(

@@ -193,6 +193,9 @@ impl Engine {
             let _ = stream.shutdown_write();
         }
         connection.handle.counters().open.sub(1);
+        connection.handle.counters().closed(&CloseReason::Local);
+        let info = self.info(connection);
+        self.emit_end(connection, true, CloseReason::Local, info);
         connection.report(Outcome::Flushed);
         if let Err(reason) = self.discard(connection) {
             self.fail(connection, reason);

@@ -139,6 +139,8 @@ impl Engine {
         connection.handle.connected(endpoint, outgoing);
         // It says nothing about itself.
         let peer = Peer::new(Version::V1_0, None, bytes::Bytes::new());
+        let established = self.stands(connection, &peer);
+        connection.handle.note(established);
         let announced = self.announce(connection, host, peer);
         connection.report(Outcome::Established);
         if !announced {

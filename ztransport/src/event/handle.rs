@@ -1,15 +1,15 @@
 //! A socket as its connections know it, and what they send to it.
 
-use std::sync::Arc;
+use std::{os::fd::RawFd, sync::Arc};
 
 use zpipe::{Guarded, Limits, Notifier, Sender, Ticket};
 
-use super::{CloseReason, Counters, Event};
+use super::{Change, CloseReason, Counters, Event, EventKinds, Snapshot, Standing, errno};
 use crate::{
     departed::{Departed, Left},
     endpoint::Endpoint,
     link::Link,
-    monitor::{EventReceiver, EventSender, Sent, event_queue},
+    monitor::{EventReceiver, EventSender, Sent, Wake, event_queue},
     net::{ConnectError, PeerAddress},
     trouble::{Trouble, Troubles, What},
 };
@@ -56,14 +56,22 @@ struct Inner {
     /// Locked when a handshake is over or something fails, never for a message.
     troubles: Guarded<Troubles>,
     /// Locked for an event of a connection's life, never for a message.
-    monitor: Guarded<Option<EventSender>>,
+    watch: Guarded<Watch>,
+}
+
+/// Who watches, and what stands: behind one lock, so that whoever begins to watch sees the one exactly as it was when the
+/// other began.
+#[derive(Debug, Default)]
+struct Watch {
+    monitors: Vec<EventSender>,
+    standing: Standing,
 }
 
 impl SocketHandle {
     /// A handle of the socket that reads `letters` and whose ready list `notifier` belongs to.
     #[must_use]
     pub fn new(letters: Sender<Letter>, notifier: Notifier) -> Self {
-        let (counters, monitor) = (Counters::default(), Guarded::default());
+        let (counters, watch) = (Counters::default(), Guarded::default());
         let departed = Guarded::default();
         Self {
             inner: Arc::new(Inner {
@@ -72,7 +80,7 @@ impl SocketHandle {
                 counters,
                 departed,
                 troubles: Guarded::default(),
-                monitor,
+                watch,
             }),
         }
     }
@@ -148,27 +156,63 @@ impl SocketHandle {
         &self.inner.counters
     }
 
-    /// Reports events from now on to whoever has the receiver, instead of to the one before. It holds up
-    /// to `capacity` events until they are read. Nobody ever waits for it: what does not fit is counted
-    /// and dropped.
+    /// Reports events of these kinds from now on to whoever has the receiver, beside those who have one already. It holds
+    /// up to `capacity` events until they are read. Nobody ever waits for it: what does not fit is counted and dropped, and
+    /// [`Event::Lagged`] stands in its place. The snapshot tells what stood when the first of these events had not happened.
     #[must_use]
-    pub fn monitor(&self, capacity: usize) -> EventReceiver {
-        let (sender, receiver) = event_queue(capacity);
-        *self.inner.monitor.lock() = Some(sender);
-        receiver
+    pub fn monitor(&self, kinds: EventKinds, capacity: usize) -> (Snapshot, EventReceiver) {
+        let (sender, receiver) = event_queue(kinds, capacity.max(1));
+        let mut watch = self.inner.watch.lock();
+        // Those that nobody reads any more do not pile up, though nothing happens.
+        watch.monitors.retain(|monitor| !monitor.is_closed());
+        watch.monitors.push(sender);
+        (watch.standing.snapshot(), receiver)
+    }
+
+    /// Whether anybody hears of events.
+    pub(crate) fn is_watched(&self) -> bool {
+        !self.inner.watch.lock().monitors.is_empty()
     }
 
     /// Reports an event.
     pub fn emit(&self, event: impl FnOnce() -> Event) {
-        let mut monitor = self.inner.monitor.lock();
-        let Some(sender) = &mut *monitor else { return };
-        match sender.send(event) {
-            Sent::Queued => {}
+        self.emit_change(Change::None, event);
+    }
+
+    /// Reports an event that changes what stands.
+    pub(crate) fn emit_change(&self, change: Change, event: impl FnOnce() -> Event) {
+        let wakes = {
+            let mut watch = self.inner.watch.lock();
+            watch.standing.apply(change);
+            if watch.monitors.is_empty() {
+                return;
+            }
+            self.send(&mut watch.monitors, &event())
+        };
+        // When nothing is locked.
+        wakes.into_iter().for_each(Wake::wake);
+    }
+
+    /// Notes a change of what stands that has no event of its own.
+    pub(crate) fn note(&self, change: Change) {
+        self.inner.watch.lock().standing.apply(change);
+    }
+
+    fn send(&self, monitors: &mut Vec<EventSender>, event: &Event) -> Vec<Wake> {
+        let mut wakes = Vec::new();
+        monitors.retain_mut(|monitor| match monitor.send(event) {
+            Sent::Quietly => true,
+            Sent::Queued(wake) => {
+                wakes.push(wake);
+                true
+            }
             Sent::Dropped => {
                 self.inner.counters.monitor_lagged.add(1);
+                true
             }
-            Sent::Closed => *monitor = None,
-        }
+            Sent::Closed => false,
+        });
+        wakes
     }
 
     /// What went wrong with the socket's endpoints last, and is not over.
@@ -207,7 +251,13 @@ impl SocketHandle {
         self.inner.troubles.lock().note(endpoint, outgoing, what);
     }
 
-    pub(crate) fn connect_failed(&self, endpoint: &Endpoint, error: &ConnectError) {
+    /// An attempt to connect failed, with this descriptor if it has come to one.
+    pub(crate) fn connect_failed(
+        &self,
+        endpoint: &Endpoint,
+        error: &ConnectError,
+        descriptor: Option<RawFd>,
+    ) {
         self.counters().connect_failed.add(1);
         let reason = error.to_string();
         let what = What::Connect(reason.clone());
@@ -215,6 +265,8 @@ impl SocketHandle {
         self.emit(|| Event::ConnectFailed {
             endpoint: endpoint.clone(),
             reason,
+            errno: errno::of_connect(error),
+            descriptor,
         });
     }
 }
@@ -274,37 +326,82 @@ mod tests {
         assert_eq!(mailbox.take().len(), 1);
     }
 
-    #[test]
-    fn events_go_to_the_last_monitor_and_wait_for_nobody() {
+    fn handle() -> (SocketHandle, zpipe::Mailbox<Letter>) {
         let set = zpipe::ReadySet::new();
-        let (letters, _mailbox) = zpipe::mailbox(set.notifier(0));
-        let handle = SocketHandle::new(letters, set.notifier(0));
+        let (letters, mailbox) = zpipe::mailbox(set.notifier(0));
+        (SocketHandle::new(letters, set.notifier(0)), mailbox)
+    }
+
+    fn endpoint(name: &str) -> Endpoint {
+        Endpoint::parse(&format!("inproc://{name}")).unwrap()
+    }
+
+    fn names(receiver: &EventReceiver) -> Vec<String> {
+        std::iter::from_fn(|| receiver.try_recv())
+            .map(|event| match event {
+                Event::ConnectDelayed { endpoint } => endpoint.to_string(),
+                Event::Listening { endpoint, .. } => format!("listening {endpoint}"),
+                Event::Lagged { missed } => format!("{missed} missed"),
+                other => panic!("{other:?}"),
+            })
+            .collect()
+    }
+
+    #[test]
+    fn events_go_to_every_monitor_and_wait_for_none() {
+        let (handle, _mailbox) = handle();
         let emit = |name: &str| {
-            let endpoint = Endpoint::parse(&format!("inproc://{name}")).unwrap();
-            handle.emit(|| Event::Listening { endpoint });
+            let endpoint = endpoint(name);
+            handle.emit(|| Event::ConnectDelayed { endpoint });
         };
-        let names = |receiver: &EventReceiver| {
-            std::iter::from_fn(|| receiver.try_recv())
-                .map(|event| match event {
-                    Event::Listening { endpoint } => endpoint.to_string(),
-                    other => panic!("{other:?}"),
-                })
-                .collect::<Vec<_>>()
-        };
-        emit("before anybody looks");
-        let first = handle.monitor(2);
+        handle.emit(|| panic!("made in vain: nobody looks"));
+        let (_, first) = handle.monitor(EventKinds::ALL, 10);
         emit("a");
-        let second = handle.monitor(2);
-        for name in ["b", "c", "too much", "and more"] {
+        let (_, second) = handle.monitor(EventKinds::ALL, 2);
+        for name in ["b", "c", "d", "e"] {
             emit(name);
         }
-        assert_eq!(names(&first), ["inproc://a"]);
-        assert_eq!(names(&second), ["inproc://b", "inproc://c"]);
+        assert_eq!(names(&first).len(), 5);
+        let seen = names(&second);
+        assert_eq!(seen, ["inproc://b", "inproc://c", "2 missed"]);
         assert_eq!(handle.counters().monitor_lagged.value(), 2);
-        emit("d");
-        assert_eq!(names(&second), ["inproc://d"]);
+        drop(first);
+        emit("f");
+        assert_eq!(names(&second), ["inproc://f"]);
         drop(second);
-        emit("nobody looks any more");
+        emit("nobody reads");
+        handle.emit(|| panic!("made in vain: nobody looks any more"));
         assert_eq!(handle.counters().monitor_lagged.value(), 2);
+    }
+
+    #[test]
+    fn monitors_that_nobody_reads_any_more_do_not_pile_up() {
+        let (handle, _mailbox) = handle();
+        for _ in 0..100 {
+            drop(handle.monitor(EventKinds::ALL, 10));
+        }
+        assert!(handle.inner.watch.lock().monitors.len() <= 1);
+    }
+
+    #[test]
+    fn a_snapshot_and_the_events_after_it_are_the_whole() {
+        let (handle, _mailbox) = handle();
+        let listens = |key, name: &str| {
+            let (descriptor, endpoint) = (0, endpoint(name));
+            handle.emit_change(Change::Listens(key, endpoint.clone()), || {
+                Event::Listening {
+                    endpoint,
+                    descriptor,
+                }
+            });
+        };
+        listens(2, "a");
+        listens(1, "b");
+        listens(3, "c");
+        handle.note(Change::ListensNoMore(2));
+        let (snapshot, receiver) = handle.monitor(EventKinds::ALL, 10);
+        listens(4, "d");
+        assert_eq!(snapshot.listening, [endpoint("b"), endpoint("c")]);
+        assert_eq!(names(&receiver), ["listening inproc://d"]);
     }
 }

@@ -8,7 +8,13 @@
 //!   accepted ────────────────────┘
 //! ```
 
-use std::{io, net::SocketAddr, os::fd::AsFd, sync::Arc, time::Duration};
+use std::{
+    io,
+    net::SocketAddr,
+    os::fd::{AsFd, AsRawFd, RawFd},
+    sync::Arc,
+    time::Duration,
+};
 
 use super::{
     command::{Command, Place},
@@ -157,10 +163,10 @@ impl Session {
                     .collect();
                 match self.addresses.pop() {
                     Some(first) => self.open(&first, registry),
-                    None => self.refused(&ConnectError::Refused),
+                    None => self.refused(&ConnectError::Refused, None),
                 }
             }
-            Err(error) => self.refused(&ConnectError::Io(error)),
+            Err(error) => self.refused(&ConnectError::Io(error), None),
         }
     }
 
@@ -172,21 +178,26 @@ impl Session {
             Ok((stream, ConnectState::InProgress)) => {
                 if let Err(error) = registry.add(stream.as_fd(), self.connection.id, Interest::BOTH)
                 {
-                    return self.refused(&ConnectError::Io(error));
+                    return self.refused(&ConnectError::Io(error), Some(stream.as_raw_fd()));
                 }
                 let timeout = options.connect_timeout;
+                let endpoint = self.connection.endpoint.clone();
+                self.connection
+                    .handle
+                    .emit(|| Event::ConnectDelayed { endpoint });
                 self.enter(State::Connecting(stream));
                 timeout.map_or(Action::None, |t| Action::Timer(t, Purpose::ConnectTimeout))
             }
-            Err(error) => self.refused(&error),
+            Err(error) => self.refused(&error, Some(-1)),
         }
     }
 
     fn connected(&mut self, stream: Stream, registry: Option<&Registry>) -> Action {
-        let (endpoint, peer) = (self.connection.endpoint.clone(), stream.peer());
-        self.connection
-            .handle
-            .emit(|| Event::Connected { endpoint, peer });
+        self.connection.handle.emit(|| Event::Connected {
+            endpoint: self.connection.endpoint.clone(),
+            peer: stream.peer(),
+            connection: stream.info(self.connection.id, true),
+        });
         match registry {
             Some(registry) => self.run(stream, registry),
             None => self.start(stream),
@@ -196,7 +207,7 @@ impl Session {
     /// Hands a stream to the engine.
     pub(crate) fn run(&mut self, stream: Stream, registry: &Registry) -> Action {
         if let Err(error) = registry.add(stream.as_fd(), self.connection.id, Interest::BOTH) {
-            return self.refused(&ConnectError::Io(error));
+            return self.refused(&ConnectError::Io(error), Some(stream.as_raw_fd()));
         }
         self.start(stream)
     }
@@ -214,15 +225,15 @@ impl Session {
         })
     }
 
-    /// An attempt failed: the next address, or a pause.
-    fn refused(&mut self, error: &ConnectError) -> Action {
+    /// An attempt failed: the next address, or a pause. See [`Event::ConnectFailed`] for the descriptor.
+    fn refused(&mut self, error: &ConnectError, descriptor: Option<RawFd>) -> Action {
         if !self.connection.outgoing {
             return Action::Remove;
         }
+        self.enter(State::Waiting);
         self.connection
             .handle
-            .connect_failed(&self.connection.endpoint, error);
-        self.enter(State::Waiting);
+            .connect_failed(&self.connection.endpoint, error, descriptor);
         match self.addresses.pop() {
             Some(next) => Action::Open(next),
             None => self.wait(),
@@ -289,7 +300,11 @@ impl Session {
                         }
                         action
                     }
-                    Err(error) => self.refused(&error),
+                    Err(error) => {
+                        let descriptor = stream.as_raw_fd();
+                        drop(stream);
+                        self.refused(&error, Some(descriptor))
+                    }
                 }
             }
             State::Waiting | State::Resolving => Action::None,
@@ -325,7 +340,13 @@ impl Session {
         let current = timer.generation == self.generation;
         match timer.purpose {
             Purpose::Reconnect if current => self.connect(),
-            Purpose::ConnectTimeout if current => self.refused(&ConnectError::TimedOut),
+            Purpose::ConnectTimeout if current => {
+                let descriptor = match &self.state {
+                    State::Connecting(stream) => Some(stream.as_raw_fd()),
+                    _ => None,
+                };
+                self.refused(&ConnectError::TimedOut, descriptor)
+            }
             Purpose::HandshakeTimeout if current => {
                 self.connection.drive(Events::HANDSHAKE_TIMEOUT);
                 Action::None

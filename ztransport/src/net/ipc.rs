@@ -25,7 +25,8 @@ pub(super) struct SocketFile {
     /// A forked child must not remove the file of its parent.
     process: u32,
     /// Dropped, and with it removed, after the file.
-    _directory: Option<TempDir>,
+    directory: Option<TempDir>,
+    is_removed: bool,
 }
 
 impl SocketFile {
@@ -37,22 +38,38 @@ impl SocketFile {
             device: made.dev(),
             inode: made.ino(),
             process: std::process::id(),
-            _directory: None,
+            directory: None,
+            is_removed: false,
         })
+    }
+
+    /// Removes it, and the directory that was made for it.
+    pub(super) fn remove(mut self) -> io::Result<()> {
+        let removed = self.remove_file();
+        match self.directory.take() {
+            Some(directory) if self.process == std::process::id() => removed.and(directory.close()),
+            _ => removed,
+        }
+    }
+
+    fn remove_file(&mut self) -> io::Result<()> {
+        if self.process != std::process::id() || std::mem::replace(&mut self.is_removed, true) {
+            return Ok(());
+        }
+        match fs::symlink_metadata(&self.path) {
+            Ok(found) if (found.dev(), found.ino()) == (self.device, self.inode) => {
+                fs::remove_file(&self.path)
+            }
+            // It is gone, or somebody else's.
+            _ => Ok(()),
+        }
     }
 }
 
 impl Drop for SocketFile {
     fn drop(&mut self) {
-        if self.process != std::process::id() {
-            return;
-        }
-        if let Ok(found) = fs::symlink_metadata(&self.path)
-            && (found.dev(), found.ino()) == (self.device, self.inode)
-        {
-            // Nobody is left to be told; a stale file is replaced by the next bind.
-            let _ = fs::remove_file(&self.path);
-        }
+        // Nobody is left to be told; a stale file is replaced by the next bind.
+        let _ = self.remove_file();
     }
 }
 
@@ -108,7 +125,7 @@ fn bind_wildcard(endpoint: &Endpoint, tuning: &SocketTuning) -> Result<Bound, Bi
         return Err(BindError::NotAStream(resolved));
     };
     let (socket, mut file) = bind_path(address, &path, tuning).map_err(fail)?;
-    file._directory = Some(directory);
+    file.directory = Some(directory);
     Ok((socket, Some(file), resolved))
 }
 

@@ -1,6 +1,7 @@
 //! A socket that listens.
 
 use std::{
+    io,
     net::Shutdown,
     os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd},
 };
@@ -21,7 +22,7 @@ use crate::endpoint::Endpoint;
 pub struct Listener {
     // Before `socket`: the file has to be compared while its socket is still open, or its inode
     // number could belong to somebody else already.
-    _file: Option<ipc::SocketFile>,
+    file: Option<ipc::SocketFile>,
     socket: Socket,
     tuning: SocketTuning,
     process: Process,
@@ -66,7 +67,7 @@ impl Listener {
             Endpoint::Inproc(_) => return Err(BindError::NotAStream(endpoint.clone())),
         };
         let listener = Self {
-            _file: file,
+            file,
             socket,
             tuning: tuning.clone(),
             process: Process::current(),
@@ -101,6 +102,16 @@ impl Listener {
             None => stream.peer(),
         };
         Ok(Accepted { stream, peer })
+    }
+
+    /// Closes it, as dropping it does, and says whether that went well.
+    ///
+    /// # Errors
+    ///
+    /// The operating system's when the file that it made, or the directory around it, is still there and cannot be removed.
+    pub fn close(mut self) -> io::Result<()> {
+        let file = self.file.take();
+        file.map_or(Ok(()), ipc::SocketFile::remove)
     }
 }
 

@@ -9,6 +9,8 @@ use rustix::buffer::spare_capacity;
 use rustix::net::{SendAncillaryBuffer, SendFlags};
 use socket2::Socket;
 
+use crate::event::ConnectionInfo;
+
 use super::{ConnectError, PeerAddress, ResolvedAddress, SocketTuning, ipc, tcp};
 
 /// A non-blocking tcp or Unix domain stream socket.
@@ -178,6 +180,16 @@ impl Stream {
     #[must_use]
     pub fn local(&self) -> PeerAddress {
         PeerAddress::from_system(self.socket.local_addr(), None)
+    }
+
+    /// What events say of the connection.
+    pub(crate) fn info(&self, id: u64, outgoing: bool) -> ConnectionInfo {
+        ConnectionInfo {
+            id,
+            outgoing,
+            local: self.local(),
+            descriptor: self.socket.as_raw_fd(),
+        }
     }
 
     fn is_self_connected(&self) -> bool {

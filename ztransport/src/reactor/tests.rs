@@ -104,7 +104,7 @@ fn a_panic_costs_the_connection_alone_and_is_reported() {
     for in_engine in [true, false] {
         let reactor = Reactor::new(1).unwrap();
         let mut pull = Socket::new(SocketType::Pull);
-        let monitor = pull.handle.monitor(100);
+        let monitor = pull.handle.monitor(crate::EventKinds::ALL, 100).1;
         let endpoint = bound(&reactor, &pull);
         let peer = push(&endpoint);
         let mut link = pull.await_link();

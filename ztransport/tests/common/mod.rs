@@ -15,8 +15,8 @@ use zmtp::{
 };
 use zpipe::{Mailbox, ReadySet, mailbox};
 use ztransport::{
-    Authority, CloseReason, Endpoint, Event, EventReceiver, InputPoll, Letter, Link, News, Options,
-    Question, Reactor, SocketHandle,
+    Authority, CloseReason, Endpoint, Event, EventKinds, EventReceiver, InputPoll, Letter, Link,
+    News, Options, Question, Reactor, SocketHandle,
 };
 
 /// Long enough for a loaded machine; never waited for when all is well.
@@ -132,7 +132,7 @@ impl Side {
         let ready = ReadySet::new();
         let (letters, mailbox) = mailbox(ready.notifier(0));
         let handle = SocketHandle::new(letters, ready.notifier(0));
-        let events = handle.monitor(10_000);
+        let events = handle.monitor(EventKinds::ALL, 10_000).1;
         let (inbox, questions) = mpsc::channel();
         let reactor = Reactor::new(1).unwrap();
         reactor.set_authority(Some(Arc::new(Inbox(inbox))));

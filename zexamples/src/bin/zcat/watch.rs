@@ -40,14 +40,18 @@ struct Line<'a>(&'a Event);
 impl fmt::Display for Line<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
-            Event::Listening { endpoint } => write!(f, "listening {endpoint}"),
-            Event::Accepted { endpoint, peer } => write!(f, "accepted {endpoint} from {peer}"),
-            Event::AcceptPaused { endpoint, reason } => {
+            Event::Listening { endpoint, .. } => write!(f, "listening {endpoint}"),
+            Event::Accepted { endpoint, peer, .. } => write!(f, "accepted {endpoint} from {peer}"),
+            Event::AcceptPaused {
+                endpoint, reason, ..
+            } => {
                 write!(f, "accept-paused {endpoint}: {reason}")
             }
-            Event::ListenerClosed { endpoint } => write!(f, "listener-closed {endpoint}"),
-            Event::Connected { endpoint, peer } => write!(f, "connected {endpoint} to {peer}"),
-            Event::ConnectFailed { endpoint, reason } => {
+            Event::ListenerClosed { endpoint, .. } => write!(f, "listener-closed {endpoint}"),
+            Event::Connected { endpoint, peer, .. } => write!(f, "connected {endpoint} to {peer}"),
+            Event::ConnectFailed {
+                endpoint, reason, ..
+            } => {
                 write!(f, "connect-failed {endpoint}: {reason}")
             }
             Event::ConnectRetried { endpoint, delay } => {
@@ -57,6 +61,7 @@ impl fmt::Display for Line<'_> {
                 endpoint,
                 address,
                 peer,
+                ..
             } => {
                 let kind = peer.socket_type.map_or("unknown type", |kind| kind.name());
                 write!(
@@ -69,6 +74,7 @@ impl fmt::Display for Line<'_> {
                 endpoint,
                 address,
                 reason,
+                ..
             } => write!(f, "handshake-failed {endpoint} with {address}: {reason}"),
             Event::MessageRefused {
                 endpoint,
@@ -84,6 +90,7 @@ impl fmt::Display for Line<'_> {
                 endpoint,
                 address,
                 reason,
+                ..
             } => write!(f, "disconnected {endpoint} from {address}: {reason}"),
             other => write!(f, "{other:?}"),
         }

@@ -1,7 +1,7 @@
 //! An I/O thread's listeners, and the connections that they accept.
 
 use std::{
-    io,
+    os::fd::AsRawFd,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -10,7 +10,7 @@ use super::IoThread;
 use crate::{
     connection::Connection,
     engine::Engine,
-    event::Event,
+    event::{Change, Event, errno},
     ids::next_id,
     io::{
         command::{Command, Done, Handover, ListenerEntry},
@@ -31,7 +31,12 @@ impl IoThread {
     pub(super) fn listen(&mut self, entry: ListenerEntry) {
         let key = entry.key;
         let endpoint = entry.endpoint.clone();
-        entry.handle.emit(|| Event::Listening { endpoint });
+        let descriptor = entry.listener.as_raw_fd();
+        let listens = Change::Listens(key, endpoint.clone());
+        entry.handle.emit_change(listens, || Event::Listening {
+            endpoint,
+            descriptor,
+        });
         self.listeners.insert(key, entry);
         // Whoever has connected meanwhile was announced when nobody here knew the listener.
         self.accept(key);
@@ -44,11 +49,16 @@ impl IoThread {
             };
             match entry.listener.accept() {
                 Ok(accepted) => self.serve(key, accepted),
-                Err(AcceptError::Transient(_)) => {}
                 Err(AcceptError::WouldBlock) => return,
-                Err(AcceptError::OutOfDescriptors(error) | AcceptError::Fatal(error)) => {
-                    return self.pause(key, &error);
+                Err(error @ AcceptError::Transient(_)) => {
+                    let endpoint = entry.endpoint.clone();
+                    entry.handle.emit(|| Event::AcceptFailed {
+                        endpoint,
+                        reason: error.to_string(),
+                        errno: errno::of_accept(&error),
+                    });
                 }
+                Err(error) => return self.pause(key, &error),
             }
         }
         // Edge-triggered: those who still wait will not be announced again.
@@ -60,15 +70,17 @@ impl IoThread {
         self.timers.set(Instant::now(), timer);
     }
 
-    pub(super) fn pause(&mut self, key: u64, error: &io::Error) {
+    pub(super) fn pause(&mut self, key: u64, error: &AcceptError) {
         let Some(entry) = self.listeners.get(&key) else {
             return;
         };
         entry.handle.counters().accept_paused.add(1);
         let (endpoint, reason) = (entry.endpoint.clone(), error.to_string());
-        entry
-            .handle
-            .emit(|| Event::AcceptPaused { endpoint, reason });
+        entry.handle.emit(|| Event::AcceptPaused {
+            endpoint,
+            reason,
+            errno: errno::of_accept(error),
+        });
         let timer = Timer {
             key,
             purpose: Purpose::Accept,
@@ -81,9 +93,12 @@ impl IoThread {
         let Some(entry) = self.listeners.get(&listener) else {
             return;
         };
-        let (endpoint, peer) = (entry.endpoint.clone(), accepted.peer);
-        entry.handle.emit(|| Event::Accepted { endpoint, peer });
         let id = next_id();
+        entry.handle.emit(|| Event::Accepted {
+            endpoint: entry.endpoint.clone(),
+            peer: accepted.peer.clone(),
+            connection: accepted.stream.info(id, false),
+        });
         // Itself, if it is alone.
         let least = self.threads.iter().enumerate();
         let Some((index, thread)) = least.min_by_key(|(_, thread)| thread.load()) else {
@@ -145,8 +160,19 @@ impl IoThread {
                 handle,
                 ..
             } = entry;
-            drop(listener);
-            handle.emit(|| Event::ListenerClosed { endpoint });
+            let descriptor = listener.as_raw_fd();
+            let closed = listener.close();
+            handle.emit_change(Change::ListensNoMore(key), || Event::ListenerClosed {
+                endpoint: endpoint.clone(),
+                descriptor,
+            });
+            if let Err(error) = closed {
+                handle.emit(|| Event::CloseFailed {
+                    endpoint,
+                    reason: error.to_string(),
+                    errno: error.raw_os_error().unwrap_or(0),
+                });
+            }
         }
         let event = if accepted_too {
             Events::DESTROY

@@ -9,6 +9,7 @@ use std::{
     cell::Cell,
     collections::{BTreeSet, HashMap, VecDeque},
     io,
+    os::fd::AsRawFd,
     sync::Arc,
     task::Waker,
     time::{Duration, Instant},
@@ -32,9 +33,10 @@ use crate::{
     authentication::{AuthoritySlot, Question},
     cork::{self, Corked},
     desk::Desk,
-    event::Letter,
+    event::{Change, Event, Letter},
     inproc::Inproc,
     inputs::{Duty, Inputs},
+    net::AcceptError,
     poll::{Outside, Poll, Ready, Registry},
     shrink,
     signals::Events,
@@ -289,7 +291,8 @@ impl IoThread {
             session.connection.drive(Events::CONDEMN);
             self.remove(key);
         } else if self.listeners.contains_key(&key) {
-            self.pause(key, &io::Error::other("a panic, which is a defect"));
+            let error = io::Error::other("a panic, which is a defect");
+            self.pause(key, &AcceptError::Fatal(error));
         }
     }
 
@@ -587,7 +590,14 @@ impl Drop for IoThread {
             }
         }
         let mut handles = Vec::new();
-        for ListenerEntry { handle, .. } in listeners {
+        for entry in listeners {
+            let (endpoint, handle) = (entry.endpoint, entry.handle);
+            let descriptor = entry.listener.as_raw_fd();
+            drop(entry.listener);
+            handle.emit_change(Change::ListensNoMore(entry.key), || Event::ListenerClosed {
+                endpoint,
+                descriptor,
+            });
             handles.push(handle);
         }
         for connection in connections {
