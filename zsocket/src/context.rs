@@ -8,7 +8,7 @@ use std::{
 
 use zmtp::SocketType;
 use zpipe::{Process, ReadySet};
-use ztransport::{Authority, Reactor, SocketHandle};
+use ztransport::{Authority, IoThreads, Reactor, RealTime, SocketHandle};
 
 use crate::{
     AsyncSocket, Authenticator, Dynamic, Error, Leader, Pattern, Socket, SocketBuilder, TermReport,
@@ -54,10 +54,14 @@ pub(crate) struct Shared {
 }
 
 /// Sets up a [`Context`].
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct ContextBuilder {
     io_threads: usize,
     max_sockets: usize,
+    name_prefix: Option<String>,
+    real_time: Option<RealTime>,
+    nice: Option<i32>,
+    cpus: Vec<usize>,
 }
 
 impl ContextBuilder {
@@ -75,11 +79,52 @@ impl ContextBuilder {
         self
     }
 
-    /// Makes the context and starts its threads.
+    /// What the names of the I/O threads begin with: `-io-` and a number follow. A thread's name has at most 15 bytes, so this
+    /// has up to ten with ten threads or fewer. Default `zlayers`. `ZMQ_THREAD_NAME_PREFIX`.
+    #[must_use]
+    pub fn thread_name_prefix(mut self, prefix: impl Into<String>) -> Self {
+        self.name_prefix = Some(prefix.into());
+        self
+    }
+
+    /// Has the I/O threads run before all threads that have no such policy, which takes a privilege. Those that look names
+    /// up for them have it, too, as they have the nice value and the processors. Default: as all others. `ZMQ_THREAD_SCHED_POLICY` and `ZMQ_THREAD_PRIORITY`.
+    #[must_use]
+    pub const fn thread_real_time(mut self, policy: RealTime) -> Self {
+        self.real_time = Some(policy);
+        self
+    }
+
+    /// The nice value of the I/O threads, from -20, which go first, to 19; less than now takes a privilege. Default: that
+    /// of the thread that makes the context.
+    #[must_use]
+    pub const fn thread_nice(mut self, nice: i32) -> Self {
+        self.nice = Some(nice);
+        self
+    }
+
+    /// The processors that the I/O threads may run on, by number. Default: those of the thread that makes the context.
+    /// `ZMQ_THREAD_AFFINITY_CPU_ADD`.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// // That machine has two processors or more.
+    /// let context = zsocket::Context::builder().thread_cpus([1]).build()?;
+    /// # Ok::<(), zsocket::Error>(())
+    /// ```
+    #[must_use]
+    pub fn thread_cpus(mut self, cpus: impl IntoIterator<Item = usize>) -> Self {
+        self.cpus = cpus.into_iter().collect();
+        self
+    }
+
+    /// Makes the context and starts its threads. If these are to run in a way of their own, waits until they do.
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidOption`] for too many threads. [`Error::Io`] when the system has no threads or
+    /// [`Error::InvalidOption`] for too many threads, a name that is too long or has a zero byte, a priority or a nice value
+    /// out of range. [`Error::Scheduling`] when the system refuses what the threads are to have. [`Error::Io`] when the system has no threads or
     /// descriptors left; those that have been made are given back by then.
     pub fn build(self) -> Result<Context, Error> {
         if self.io_threads > Reactor::MAX_IO_THREADS {
@@ -88,16 +133,48 @@ impl ContextBuilder {
                 expected: "at most 1024",
             });
         }
+        let max_sockets = self.max_sockets;
+        let threads = self.threads()?;
         let shared = Shared {
-            reactor: Reactor::new(self.io_threads)?,
-            sockets: Registry::new(self.max_sockets),
+            reactor: Reactor::with(&threads)?,
+            sockets: Registry::new(max_sockets),
             process: Process::current(),
         };
         Ok(Context {
             shared: Arc::new(shared),
         })
     }
+
+    fn threads(self) -> Result<IoThreads, Error> {
+        let invalid = |option, expected| Error::InvalidOption { option, expected };
+        let mut threads = IoThreads::new(self.io_threads);
+        if let Some(prefix) = self.name_prefix {
+            threads.name_prefix = prefix;
+            let longest = threads.name(self.io_threads.saturating_sub(1));
+            if longest.len() > MAX_THREAD_NAME || longest.contains('\0') {
+                let expected = "a prefix with which the longest name, PREFIX-io-NUMBER, has at most 15 bytes, none of them zero";
+                return Err(invalid("thread_name_prefix", expected));
+            }
+        }
+        let priority = self.real_time.map(|policy| match policy {
+            RealTime::Fifo { priority } | RealTime::RoundRobin { priority } => priority,
+            _ => 1,
+        });
+        if priority.is_some_and(|priority| !(1..=99).contains(&priority)) {
+            return Err(invalid("thread_real_time", "a priority from 1 to 99"));
+        }
+        if self.nice.is_some_and(|nice| !(-20..=19).contains(&nice)) {
+            return Err(invalid("thread_nice", "-20 to 19"));
+        }
+        threads.real_time = self.real_time;
+        threads.nice = self.nice;
+        threads.cpus = self.cpus;
+        Ok(threads)
+    }
 }
+
+/// What Linux keeps of a thread's name, in bytes.
+const MAX_THREAD_NAME: usize = 15;
 
 impl Context {
     /// A context with one I/O thread.
@@ -119,6 +196,10 @@ impl Context {
         ContextBuilder {
             io_threads: 1,
             max_sockets: 1023,
+            name_prefix: None,
+            real_time: None,
+            nice: None,
+            cpus: Vec::new(),
         }
     }
 

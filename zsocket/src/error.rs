@@ -3,7 +3,7 @@
 use std::{fmt, io};
 
 use zmtp::{Message, SocketType};
-use ztransport::{CloseReason, Endpoint, EndpointError, net::BindError};
+use ztransport::{CloseReason, Endpoint, EndpointError, SchedulingError, net::BindError};
 
 use crate::options::{Access, Kind};
 
@@ -100,6 +100,16 @@ pub enum Error {
     },
     /// The context has no I/O threads, so only inproc works. `EMTHREAD`.
     NoIoThread,
+    /// The context has none of the I/O threads that may serve the socket: see
+    /// [`set_affinity`](crate::Socket::set_affinity). `EMTHREAD`.
+    NoSuchIoThread {
+        /// Which may serve it.
+        affinity: u64,
+        /// How many there are.
+        io_threads: usize,
+    },
+    /// The operating system does not run the context's I/O threads as it was asked to. libzmq says nothing, or aborts.
+    Scheduling(SchedulingError),
     /// An I/O thread that served this socket has ended because of a defect of this library. Close the
     /// socket, make a new context, and report what the thread has printed. libzmq aborts the process.
     IoThreadLost,
@@ -208,6 +218,18 @@ impl fmt::Display for Error {
                 )
             }
             Self::NoIoThread => ztransport::Error::NoIoThread.fmt(f),
+            Self::NoSuchIoThread {
+                affinity,
+                io_threads,
+            } => {
+                let (affinity, io_threads) = (*affinity, *io_threads);
+                let error = ztransport::Error::NoSuchIoThread {
+                    affinity,
+                    io_threads,
+                };
+                error.fmt(f)
+            }
+            Self::Scheduling(error) => error.fmt(f),
             Self::Forked => f.write_str(
                 "this process was forked from the one that made the context: make a new one here",
             ),
@@ -277,6 +299,7 @@ impl std::error::Error for Error {
         match self {
             Self::Bind(error) => Some(error),
             Self::InvalidEndpoint(error) => Some(error),
+            Self::Scheduling(error) => Some(error),
             Self::Io(error) => Some(error),
             _ => None,
         }
@@ -292,6 +315,14 @@ impl From<ztransport::Error> for Error {
                 Self::InvalidEndpoint(error)
             }
             ztransport::Error::NoIoThread => Self::NoIoThread,
+            ztransport::Error::NoSuchIoThread {
+                affinity,
+                io_threads,
+            } => Self::NoSuchIoThread {
+                affinity,
+                io_threads,
+            },
+            ztransport::Error::Scheduling(error) => Self::Scheduling(error),
             ztransport::Error::IoThreadLost => Self::IoThreadLost,
             ztransport::Error::Bind(error) => Self::Bind(error),
             ztransport::Error::Led => Self::Led,

@@ -153,6 +153,6 @@ pub use zmtp::{
 };
 pub use ztransport::{
     AdmissionLimit, CloseReason, ConnectionInfo, Dispatched, Endpoint, EndpointError, Event,
-    EventKinds, Holding, IntoEndpoint, StandingPeer, ZmqEvent,
+    EventKinds, Holding, IntoEndpoint, RealTime, SchedulingError, StandingPeer, ZmqEvent,
     net::{BindError, PeerAddress},
 };

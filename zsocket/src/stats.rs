@@ -115,6 +115,9 @@ pub struct Connections {
     pub connect_failed: u64,
     /// Times that accepting paused for lack of descriptors.
     pub accept_paused: u64,
+    /// Closed as soon as they were accepted, because there were as many as there may be: see
+    /// [`Socket::set_max_pending_handshakes`](crate::Socket::set_max_pending_handshakes).
+    pub admission_refused: u64,
 }
 
 impl Dropped {
@@ -197,6 +200,7 @@ impl fmt::Display for Connections {
             panicked,
             connect_failed,
             accept_paused,
+            admission_refused,
         } = *self;
         let counts = [
             ("open", open),
@@ -214,6 +218,7 @@ impl fmt::Display for Connections {
             ("sent away", refused),
             ("attempts to connect failed", connect_failed),
             ("times no descriptor was left", accept_paused),
+            ("not let in", admission_refused),
         ];
         write_counts(f, &counts)
     }
@@ -282,6 +287,7 @@ impl SocketStats {
             panicked: counters.closed_panicked.value(),
             connect_failed: counters.connect_failed.value(),
             accept_paused: counters.accept_paused.value(),
+            admission_refused: counters.admission_refused.value(),
         };
         self
     }

@@ -2,7 +2,7 @@
 
 use std::{fmt, io};
 
-use crate::{endpoint::EndpointError, net::BindError};
+use crate::{endpoint::EndpointError, net::BindError, scheduling::SchedulingError};
 
 /// Why a socket could not bind or connect.
 #[derive(Debug)]
@@ -15,6 +15,15 @@ pub enum Error {
     Bind(BindError),
     /// The context has no I/O threads, so only inproc works. libzmq: `EMTHREAD`.
     NoIoThread,
+    /// None of the I/O threads that the socket may be served by is there. libzmq: `EMTHREAD`.
+    NoSuchIoThread {
+        /// Which it may be served by: [`Options::affinity`](crate::Options::affinity).
+        affinity: u64,
+        /// How many there are.
+        io_threads: usize,
+    },
+    /// The operating system does not run I/O threads as it was asked to.
+    Scheduling(SchedulingError),
     /// The I/O thread has ended because of a defect of this library. Make a new context, and report what
     /// the thread has printed.
     IoThreadLost,
@@ -34,6 +43,15 @@ impl fmt::Display for Error {
             ),
             Self::Led => f.write_str("each I/O thread is led already: drop a leader, or make another context"),
             Self::Io(error) => error.fmt(f),
+            Self::Scheduling(error) => error.fmt(f),
+            Self::NoSuchIoThread {
+                affinity,
+                io_threads,
+            } => write!(
+                f,
+                "none of the {io_threads} I/O threads is in the affinity mask {affinity:#x}: set one of its lowest \
+                 {io_threads} bits, or 0 for all"
+            ),
             Self::NoIoThread => f.write_str(
                 "the context has no I/O threads: give it at least one, or use inproc endpoints",
             ),
@@ -47,7 +65,8 @@ impl std::error::Error for Error {
             Self::Endpoint(error) => Some(error),
             Self::Bind(error) => Some(error),
             Self::Io(error) => Some(error),
-            Self::NoIoThread | Self::IoThreadLost | Self::Led => None,
+            Self::Scheduling(error) => Some(error),
+            Self::NoIoThread | Self::NoSuchIoThread { .. } | Self::IoThreadLost | Self::Led => None,
         }
     }
 }

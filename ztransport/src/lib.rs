@@ -76,6 +76,7 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod admission;
 mod authentication;
 mod closing;
 mod conflate;
@@ -100,6 +101,7 @@ mod parts;
 mod poll;
 mod prefixes;
 mod reactor;
+mod scheduling;
 pub mod shrink;
 mod signals;
 mod subscriptions;
@@ -123,6 +125,7 @@ pub use self::{
     options::{Notices, Options},
     prefixes::{PrefixMap, PrefixesOf},
     reactor::{Bound, Reactor},
+    scheduling::{IoThreads, RealTime, SchedulingError},
     subscriptions::{Follower, Subscriptions},
     trouble::{Trouble, What},
 };

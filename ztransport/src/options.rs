@@ -94,6 +94,16 @@ pub struct Options {
     /// Whether a connecting socket has a pipe only while the connection is established, so that
     /// nothing is queued for a peer that may never come. Default false.
     pub immediate: bool,
+    /// How many handshakes may be under way at a listener of this socket; more connections are closed as soon as they are
+    /// accepted. Default 10,000; `None` is without limit.
+    pub max_pending_handshakes: Option<u32>,
+    /// How many connections a listener of this socket may have, likewise. Default: without limit.
+    pub max_connections: Option<u32>,
+    /// How many of these may be of one peer address, likewise: of an IPv4 address, of an IPv6 network of 64 bits, or over ipc
+    /// of one process. Default: without limit.
+    pub max_connections_per_peer: Option<u32>,
+    /// Which I/O threads may serve the socket: bit i stands for thread i, and 0 for all. Default 0.
+    pub affinity: u64,
     /// Options for the operating system's sockets.
     pub tuning: SocketTuning,
 }
@@ -136,6 +146,10 @@ impl Options {
             heartbeat_ttl: None,
             connect_timeout: None,
             immediate: false,
+            max_pending_handshakes: Some(10_000),
+            max_connections: None,
+            max_connections_per_peer: None,
+            affinity: 0,
             tuning: SocketTuning::default(),
         }
     }
@@ -206,6 +220,11 @@ impl Options {
             frames: limits.max_frames,
             topic_size: self.is_publisher().then_some(limits.max_subscription_len),
         }
+    }
+
+    /// Whether the I/O thread with this number may serve the socket.
+    pub(crate) fn may_be_served_by(&self, thread: usize) -> bool {
+        self.affinity == 0 || (thread < 64 && self.affinity >> thread & 1 == 1)
     }
 
     /// The wait before attempt number `failures + 1`.

@@ -12,6 +12,7 @@ use std::{
 use zpipe::{Guarded, Notifier, Process};
 
 use crate::{
+    admission::Admission,
     authentication::{Authority, AuthoritySlot},
     closing::{Closing, Fate},
     connection::Connection,
@@ -30,6 +31,7 @@ use crate::{
     options::Options,
     parts::{Parts, Slots},
     poll::{Interest, Outside},
+    scheduling::IoThreads,
 };
 
 /// How long closing a listener waits for its I/O thread to say that the port is free.
@@ -85,10 +87,29 @@ impl Reactor {
         Self::with_resolver(io_threads, &Resolver::new(Question::look_up))
     }
 
+    /// Starts I/O threads that have other names than usual, or that the operating system runs in a way of their own. Waits until
+    /// each of them has been given what is asked for.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Scheduling`], and what [`new`](Self::new) says as [`Error::Io`]. The threads that have been made are gone by then.
+    pub fn with(threads: &IoThreads) -> Result<Self, Error> {
+        Self::start(threads, &Resolver::new(Question::look_up))
+    }
+
     pub(crate) fn with_resolver(io_threads: usize, resolver: &Resolver) -> io::Result<Self> {
+        Self::start(&IoThreads::new(io_threads), resolver).map_err(|error| match error {
+            Error::Io(error) => error,
+            other => io::Error::other(other),
+        })
+    }
+
+    fn start(threads: &IoThreads, resolver: &Resolver) -> Result<Self, Error> {
+        let io_threads = threads.count;
         if io_threads > Self::MAX_IO_THREADS {
             let text = format!("more than {} I/O threads", Self::MAX_IO_THREADS);
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
+            let error = io::Error::new(io::ErrorKind::InvalidInput, text);
+            return Err(Error::Io(error));
         }
         if io_threads > 0 {
             expect_large_messages();
@@ -96,7 +117,8 @@ impl Reactor {
         let live = Arc::new(Live::default());
         let (mut states, mut remotes) = (Vec::new(), Vec::new());
         for _ in 0..io_threads {
-            let (state, remote) = IoThread::new(Arc::clone(&live), resolver.clone())?;
+            let (state, remote) =
+                IoThread::new(Arc::clone(&live), resolver.clone()).map_err(Error::Io)?;
             states.push(state);
             remotes.push(remote);
         }
@@ -116,15 +138,28 @@ impl Reactor {
                 state.staff(&reactor.authority, &reactor.inproc);
             }
             let poll = state.outside();
+            let special = threads.are_special().then(|| threads.clone());
+            let (said, hears) = mpsc::channel();
             let join = std::thread::Builder::new()
-                .name(format!("zlayers-io-{index}"))
-                .spawn(move || state.run())?;
+                .name(threads.name(index))
+                .spawn(move || {
+                    // Whatever becomes of it, the thread runs, and ends when it is told to.
+                    let applied = special.map_or(Ok(()), |special| special.apply());
+                    // Whoever makes the reactor waits for this if it matters.
+                    let _ = said.send(applied);
+                    state.run();
+                })
+                .map_err(Error::Io)?;
             reactor.threads.push(Thread {
                 remote: all[index].clone(),
                 poll,
                 seat: Guarded::default(),
                 join: Some(join),
             });
+            if threads.are_special() {
+                let applied = hears.recv().map_err(|_| Error::IoThreadLost)?;
+                applied.map_err(Error::Scheduling)?;
+            }
         }
         Ok(reactor)
     }
@@ -153,7 +188,7 @@ impl Reactor {
                 endpoint: endpoint.clone(),
             });
         }
-        let (index, thread) = self.least_loaded()?;
+        let (index, thread) = self.least_loaded(options)?;
         let bound = Listener::bind(endpoint, &options.tuning).and_then(|(listener, resolved)| {
             let registry = &thread.remote.registry;
             let registered = registry.add(listener.as_fd(), key, Interest::INPUT);
@@ -178,6 +213,7 @@ impl Reactor {
             endpoint: resolved.clone(),
             handle: handle.clone(),
             options: Arc::clone(options),
+            admission: Admission::new(options),
             _place: thread.remote.take_place(),
         };
         if thread.remote.commands.post(Command::Listen(entry)).is_err() {
@@ -212,7 +248,7 @@ impl Reactor {
         if let Endpoint::Inproc(name) = endpoint {
             return Ok((id, Some(self.inproc.connect(id, name, options, handle))));
         }
-        let (_, thread) = self.least_loaded()?;
+        let (_, thread) = self.least_loaded(options)?;
         let parts = Parts {
             id,
             handle: handle.clone(),
@@ -290,7 +326,8 @@ impl Reactor {
     /// An I/O thread's clock, which signals through `notifier`; none without threads.
     #[must_use]
     pub fn alarm(&self, notifier: Notifier) -> Option<Alarm> {
-        let (_, thread) = self.least_loaded().ok()?;
+        let threads = self.threads.iter();
+        let thread = threads.min_by_key(|thread| thread.remote.load())?;
         let commands = thread.remote.commands.clone();
         Some(Alarm::new(next_id(), commands, notifier))
     }
@@ -351,13 +388,18 @@ impl Reactor {
         self.live.holding()
     }
 
-    fn least_loaded(&self) -> Result<(usize, &Thread), Error> {
-        let least = self
-            .threads
-            .iter()
-            .enumerate()
-            .min_by_key(|(_, thread)| thread.remote.load());
-        least.ok_or(Error::NoIoThread)
+    /// Of the threads that these options allow.
+    fn least_loaded(&self, options: &Options) -> Result<(usize, &Thread), Error> {
+        let all = self.threads.iter().enumerate();
+        let allowed = all.filter(|(index, _)| options.may_be_served_by(*index));
+        let least = allowed.min_by_key(|(_, thread)| thread.remote.load());
+        least.ok_or(match self.threads.len() {
+            0 => Error::NoIoThread,
+            io_threads => Error::NoSuchIoThread {
+                affinity: options.affinity,
+                io_threads,
+            },
+        })
     }
 
     fn send(&self, thread: &Thread, command: Command) {

@@ -17,7 +17,6 @@ macro_rules! absent {
 }
 
 absent! {
-    "replaced: the context has one I/O thread or balances over those that it has": AFFINITY 4;
     "not there yet: the transport pgm": RATE 8 RECOVERY_IVL 9 MULTICAST_HOPS 25 MULTICAST_MAXTPDU 84;
     "replaced: a message is received whole, with all its frames": RCVMORE 13;
     "replaced by `Socket::readiness`, and by zpoll, whose `Poller` has a descriptor": FD 14 EVENTS 15;

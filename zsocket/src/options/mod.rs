@@ -8,7 +8,7 @@
 //!            └▶ docs/OPTIONS.md
 //! ```
 //!
-//! - `queues`, `limits`, `times`, `heartbeat`, `identity`, `security` and `tcp` have the options of all sockets, which
+//! - `queues`, `limits`, `admission`, `times`, `heartbeat`, `identity`, `security` and `tcp` have the options of all sockets, which
 //!   [`SocketOptions`] keeps,
 //! - `pattern` and `publish` those of some types, which their patterns keep ([`Settings`](crate::pattern::Settings)),
 //! - `actions` what by name is an option and in the program a call,
@@ -18,6 +18,7 @@
 
 mod absent;
 mod actions;
+mod admission;
 mod heartbeat;
 mod identity;
 mod limits;

@@ -8,8 +8,8 @@ use std::{
 use ztransport::Endpoint;
 
 use super::{
-    SocketOptions, absent, actions, heartbeat, identity, limits, pattern, publish, queues,
-    security, tcp, times,
+    SocketOptions, absent, actions, admission, heartbeat, identity, limits, pattern, publish,
+    queues, security, tcp, times,
     value::{Kind, Typed, Unfit, Value},
 };
 use crate::{
@@ -184,11 +184,12 @@ impl Entry {
 }
 
 /// All options, by what they are about.
-static ALL: [&[&Entry]; 22] = [
+static ALL: [&[&Entry]; 23] = [
     queues::QUEUES,
     queues::CONFLATE,
     queues::CONFLATE_BY_TOPIC,
     limits::LIMITS,
+    admission::ADMISSION,
     times::TIMES,
     heartbeat::HEARTBEAT,
     identity::IDENTITY,

@@ -25,7 +25,7 @@ use support::{
     A_WHILE, ANYWHERE, COMMAND, MORE, PATIENCE, Raw, Server, WIRES, Wire, eventually, header, ping,
     spawn, wait_for,
 };
-use zsocket::{Context, Dealer, Event, Message, Pull, Push, Rep, Req, Router};
+use zsocket::{Context, Dealer, Event, EventKinds, Message, Pull, Push, Rep, Req, Router};
 
 /// What may remain of any number of connections: free lists, timers that are still to come.
 const REMAINDER: u64 = 6 << 20;
@@ -556,6 +556,59 @@ fn a_monitor_takes_memory_for_the_events_that_it_holds() {
     assert!(made.bytes_total < 2000, "{} bytes", made.bytes_total);
     server.goes_on();
     drop(monitor);
+}
+
+/// What strangers make a listener keep for each of them, whatever half of a handshake they send. What CURVE adds is counted
+/// in zmtp, as are the operations with keys that it takes.
+#[test]
+fn a_stranger_costs_four_kibibytes_at_most() {
+    const STRANGERS: u64 = 2000;
+    let _alone = alone();
+    let limit = getrlimit(Resource::Nofile);
+    let enough = Rlimit {
+        current: limit.maximum,
+        maximum: limit.maximum,
+    };
+    setrlimit(Resource::Nofile, enough).unwrap();
+    for wire in WIRES {
+        let context = Context::new();
+        let pull = context.socket::<Pull>().unwrap();
+        let endpoint = pull.bind(wire.anywhere()).unwrap();
+        let come = |count: u64| {
+            let raws = (0..count).map(|at| {
+                let mut raw = Raw::connect(&endpoint);
+                match at % 3 {
+                    0 => {}
+                    1 => raw.write_all(&support::greeting()).unwrap(),
+                    _ => {
+                        raw.write_all(&support::greeting()).unwrap();
+                        // The largest part of a READY command that is no error yet.
+                        raw.write_all(&[6, 0, 0, 0, 0, 0, 0, 0x10, 0]).unwrap();
+                        raw.write_all(b"\x05READY").unwrap();
+                    }
+                }
+                raw
+            });
+            raws.collect::<Vec<_>>()
+        };
+        // Tables and the allocator's arenas are there.
+        drop(come(200));
+        eventually("they are gone", || {
+            pull.stats().connections.closed_peer + pull.stats().connections.closed_io >= 200
+        });
+        let monitor = pull.monitor_only(EventKinds::ACCEPTED);
+        let before = memory();
+        let raws = come(STRANGERS);
+        for _ in 0..STRANGERS {
+            assert!(monitor.recv_timeout(PATIENCE).is_some());
+        }
+        let after = memory();
+        let each = after.saturating_sub(before) / STRANGERS;
+        println!("{wire:?}: {each} bytes for each stranger");
+        assert!(each <= 4096, "{wire:?}: {each} bytes for each stranger");
+        drop(raws);
+    }
+    setrlimit(Resource::Nofile, limit).unwrap();
 }
 
 #[test]

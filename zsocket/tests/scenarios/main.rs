@@ -3,6 +3,7 @@
 //! Each module is one subject. Where bytes have to be crafted, the other end is a plain stream of
 //! the standard library, see [`support::Raw`].
 
+mod admission;
 mod async_cancel;
 mod async_fair;
 mod async_halves;
@@ -44,6 +45,7 @@ mod requester;
 mod requester_futures;
 mod responder;
 mod router;
+mod scheduling;
 mod security;
 mod shutdown;
 mod statistics;

@@ -35,6 +35,8 @@ pub struct Counters {
     pub connect_failed: Counter,
     /// Times that accepting was paused for lack of descriptors.
     pub accept_paused: Counter,
+    /// Connections closed as soon as they were accepted, because there were as many as there may be.
+    pub admission_refused: Counter,
     /// Events that a monitor missed because it was full.
     pub monitor_lagged: Counter,
     /// Panics of foreign code that were caught: in wakers of tasks, and in the `Drop` of bodies.

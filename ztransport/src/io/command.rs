@@ -10,6 +10,7 @@ use zpipe::{Counter, Notifier};
 
 use super::{resolver::Resolved, thread::Seat};
 use crate::{
+    admission::{Admission, Admitted},
     authentication::Question,
     connection::Connection,
     cork::Corked,
@@ -104,6 +105,7 @@ pub(crate) struct Handover {
     pub(super) connection: Arc<Connection>,
     pub(super) stream: Stream,
     pub(super) listener: u64,
+    pub(super) admitted: Admitted,
     pub(super) place: Place,
 }
 
@@ -114,6 +116,7 @@ pub(crate) struct ListenerEntry {
     pub(crate) endpoint: Endpoint,
     pub(crate) handle: SocketHandle,
     pub(crate) options: Arc<Options>,
+    pub(crate) admission: Arc<Admission>,
     pub(crate) _place: Place,
 }
 

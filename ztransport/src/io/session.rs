@@ -22,6 +22,7 @@ use super::{
     timers::{Purpose, Timer},
 };
 use crate::{
+    admission::Admitted,
     connection::Connection,
     endpoint::Endpoint,
     event::Event,
@@ -50,6 +51,8 @@ pub(crate) struct Session {
     source: Option<SocketAddr>,
     /// Whether the socket has let go.
     closing: bool,
+    /// Its part in its listener's counters.
+    admitted: Option<Admitted>,
     _place: Place,
 }
 
@@ -78,8 +81,16 @@ impl Session {
         Self::new(connection, None, place)
     }
 
-    pub(crate) fn accepted(connection: Arc<Connection>, listener: u64, place: Place) -> Self {
-        Self::new(connection, Some(listener), place)
+    pub(crate) fn accepted(
+        connection: Arc<Connection>,
+        listener: u64,
+        admitted: Admitted,
+        place: Place,
+    ) -> Self {
+        Self {
+            admitted: Some(admitted),
+            ..Self::new(connection, Some(listener), place)
+        }
     }
 
     fn new(connection: Arc<Connection>, listener: Option<u64>, place: Place) -> Self {
@@ -92,6 +103,7 @@ impl Session {
             addresses: Vec::new(),
             source: None,
             closing: false,
+            admitted: None,
             _place: place,
         }
     }
@@ -316,6 +328,7 @@ impl Session {
             Outcome::Established => {
                 self.failures = 0;
                 self.addresses.clear();
+                self.admitted.iter_mut().for_each(Admitted::shook_hands);
                 self.generation += 1; // The handshake timer is of no interest any more.
                 Action::None
             }

@@ -100,6 +100,26 @@ fn endpoints_are_shared_out_and_counted_while_they_are_there() {
 }
 
 #[test]
+fn connections_go_to_the_threads_of_the_affinity_alone() {
+    let reactor = Reactor::new(4).unwrap();
+    let mut options = Options::new(SocketType::Pull);
+    options.affinity = 0b1100;
+    let options = Arc::new(options);
+    let (handle, _mailbox) = socket();
+    let endpoint = "tcp://127.0.0.1:*".parse().unwrap();
+    let bound = reactor.bind(&endpoint, &options, &handle).unwrap();
+    assert_eq!(loads(&reactor), [0, 0, 1, 0]);
+    let peers: Vec<_> = (0..5)
+        .map(|_| TcpStream::connect(address(&bound.endpoint)).unwrap())
+        .collect();
+    eventually("all are accepted", || loads(&reactor) == [0, 0, 3, 3]);
+    let nobody = "ipc://@zlayers-test-nobody".parse().unwrap();
+    let _connected = [(); 2].map(|()| reactor.connect(&nobody, &options, &handle).unwrap());
+    assert_eq!(loads(&reactor), [0, 0, 4, 4]);
+    drop(peers);
+}
+
+#[test]
 fn too_many_threads_are_an_error() {
     for threads in [Reactor::MAX_IO_THREADS + 1, usize::MAX] {
         let error = Reactor::new(threads).unwrap_err();

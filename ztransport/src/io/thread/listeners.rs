@@ -93,6 +93,19 @@ impl IoThread {
         let Some(entry) = self.listeners.get(&listener) else {
             return;
         };
+        let admitted = match entry.admission.admit(&accepted.peer) {
+            Ok(admitted) => admitted,
+            Err(limit) => {
+                drop(accepted.stream);
+                entry.handle.counters().admission_refused.add(1);
+                entry.handle.emit(|| Event::AdmissionRefused {
+                    endpoint: entry.endpoint.clone(),
+                    peer: accepted.peer,
+                    limit,
+                });
+                return;
+            }
+        };
         let id = next_id();
         entry.handle.emit(|| Event::Accepted {
             endpoint: entry.endpoint.clone(),
@@ -100,8 +113,9 @@ impl IoThread {
             connection: accepted.stream.info(id, false),
         });
         // Itself, if it is alone.
-        let least = self.threads.iter().enumerate();
-        let Some((index, thread)) = least.min_by_key(|(_, thread)| thread.load()) else {
+        let all = self.threads.iter().enumerate();
+        let allowed = all.filter(|(index, _)| entry.options.may_be_served_by(*index));
+        let Some((index, thread)) = allowed.min_by_key(|(_, thread)| thread.load()) else {
             return;
         };
         let parts = Parts {
@@ -122,6 +136,7 @@ impl IoThread {
             connection,
             stream: accepted.stream,
             listener,
+            admitted,
             place: thread.take_place(),
         };
         if index == self.index {
@@ -140,10 +155,11 @@ impl IoThread {
             connection,
             stream,
             listener,
+            admitted,
             place,
         } = handover;
         let id = connection.id;
-        let mut session = Session::accepted(connection, listener, place);
+        let mut session = Session::accepted(connection, listener, admitted, place);
         let action = session.run(stream, &self.registry);
         self.accepted.entry(listener).or_default().insert(id);
         self.sessions.insert(id, session);

@@ -633,11 +633,13 @@ mod tests {
 
     use super::*;
     use crate::{
+        admission::Admission,
         connection::Connection,
         engine::Engine,
         event::SocketHandle,
         ids::next_id,
         io::resolver::Question,
+        net::PeerAddress,
         options::Options,
         parts::{Parts, Slots},
     };
@@ -650,6 +652,7 @@ mod tests {
         let handle = SocketHandle::new(letters, ReadySet::new().notifier(0));
         let options = Arc::new(Options::new(SocketType::Pull));
         let listener = next_id();
+        let admission = Admission::new(&options);
         for _ in 0..connections {
             let id = next_id();
             let parts = Parts {
@@ -664,7 +667,8 @@ mod tests {
             };
             let commands = remote.commands.clone();
             let connection = Connection::new(parts, commands, |c| Engine::new(&c.options, None));
-            let session = Session::accepted(connection, listener, remote.take_place());
+            let admitted = admission.admit(&PeerAddress::Unknown).unwrap();
+            let session = Session::accepted(connection, listener, admitted, remote.take_place());
             thread.sessions.insert(id, session);
             thread.accepted.entry(listener).or_default().insert(id);
         }
