@@ -159,6 +159,7 @@ mod chunk;
 mod counter;
 pub mod deferred;
 mod encoded;
+mod groups;
 mod guarded;
 mod heap;
 mod ingest;
@@ -185,6 +186,7 @@ pub use self::{
     channel::channel,
     counter::Counter,
     encoded::Encoded,
+    groups::peer_groups,
     guarded::{Guard, Guarded},
     heap::trim_heap,
     ingest::{Filled, Ingest},

@@ -153,6 +153,10 @@ pub use zmtp::{
 };
 pub use ztransport::{
     AdmissionLimit, CloseReason, ConnectionInfo, Dispatched, Endpoint, EndpointError, Event,
-    EventKinds, Holding, IntoEndpoint, RealTime, SchedulingError, StandingPeer, ZmqEvent,
-    net::{BindError, PeerAddress},
+    EventKinds, Holding, IntoEndpoint, RealTime, ReconnectStop, SchedulingError, StandingPeer,
+    StopReason, ZmqEvent,
+    net::{
+        AcceptFilter, BindError, IpNetwork, IpNetworkError, OptionError, PeerAddress,
+        ProcessCredentials,
+    },
 };

@@ -30,7 +30,8 @@ pub struct PeerInfo {
     pub endpoint: Endpoint,
     /// Whether this socket has connected to the peer.
     pub outgoing: bool,
-    /// Where the peer is; `None` while there is no connection, and over inproc.
+    /// Where the peer is; `None` while there is no connection, and over inproc. Over ipc it
+    /// [tells](PeerAddress::credentials) the process, user and group at the other end.
     pub address: Option<PeerAddress>,
     /// For how long the connection has stood, since its handshake; `None` while there is none. Over inproc: since this
     /// socket has heard of the peer.

@@ -115,6 +115,14 @@ pub struct Connections {
     pub connect_failed: u64,
     /// Times that accepting paused for lack of descriptors.
     pub accept_paused: u64,
+    /// Connections that were closed because they came from where nobody is
+    /// [admitted](crate::Socket::set_accept_filter).
+    pub accept_refused: u64,
+    /// Connections that were lost before they could be served.
+    pub accept_failed: u64,
+    /// Endpoints that were given up for good, as [`reconnect_interval`](crate::Socket::set_reconnect_interval) or
+    /// [`reconnect_stop`](crate::Socket::set_reconnect_stop) says.
+    pub connect_stopped: u64,
     /// Closed as soon as they were accepted, because there were as many as there may be: see
     /// [`Socket::set_max_pending_handshakes`](crate::Socket::set_max_pending_handshakes).
     pub admission_refused: u64,
@@ -200,6 +208,9 @@ impl fmt::Display for Connections {
             panicked,
             connect_failed,
             accept_paused,
+            accept_refused,
+            accept_failed,
+            connect_stopped,
             admission_refused,
         } = *self;
         let counts = [
@@ -218,6 +229,9 @@ impl fmt::Display for Connections {
             ("sent away", refused),
             ("attempts to connect failed", connect_failed),
             ("times no descriptor was left", accept_paused),
+            ("not admitted", accept_refused),
+            ("lost before they were served", accept_failed),
+            ("endpoints given up", connect_stopped),
             ("not let in", admission_refused),
         ];
         write_counts(f, &counts)
@@ -287,6 +301,9 @@ impl SocketStats {
             panicked: counters.closed_panicked.value(),
             connect_failed: counters.connect_failed.value(),
             accept_paused: counters.accept_paused.value(),
+            accept_refused: counters.accept_refused.value(),
+            accept_failed: counters.accept_failed.value(),
+            connect_stopped: counters.connect_stopped.value(),
             admission_refused: counters.admission_refused.value(),
         };
         self

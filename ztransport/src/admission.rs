@@ -51,8 +51,10 @@ impl Origin {
                 }
                 v4 => Self::Ip(v4),
             },
-            PeerAddress::Ipc { pid: Some(pid), .. } => Self::Process(*pid),
-            PeerAddress::Ipc { pid: None, .. } | PeerAddress::Unknown => Self::Unknown,
+            PeerAddress::Ipc { credentials, .. } => credentials
+                .and_then(|credentials| credentials.pid)
+                .map_or(Self::Unknown, Self::Process),
+            PeerAddress::Unknown => Self::Unknown,
         }
     }
 }
@@ -135,6 +137,7 @@ mod tests {
     use zmtp::SocketType;
 
     use super::*;
+    use crate::net::ProcessCredentials;
 
     fn admission(pending: u32, connections: u32, per_peer: u32) -> Arc<Admission> {
         let mut options = Options::new(SocketType::Pull);
@@ -175,7 +178,14 @@ mod tests {
     #[test]
     fn peers_are_told_apart_by_address_process_or_network() {
         let admission = admission(100, 100, 1);
-        let ipc = |pid| PeerAddress::Ipc { path: None, pid };
+        let ipc = |pid| PeerAddress::Ipc {
+            path: None,
+            credentials: Some(ProcessCredentials {
+                pid,
+                uid: 0,
+                gid: 0,
+            }),
+        };
         let mut admitted = Vec::new();
         for (one, same) in [
             (tcp("10.0.0.1"), tcp("10.0.0.1")),

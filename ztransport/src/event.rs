@@ -6,6 +6,7 @@ pub(crate) mod errno;
 mod handle;
 mod kinds;
 mod standing;
+mod stop_reason;
 mod zmq;
 
 use std::{os::fd::RawFd, time::Duration};
@@ -20,6 +21,7 @@ pub use self::{
     handle::{Letter, SocketHandle},
     kinds::EventKinds,
     standing::{Snapshot, StandingPeer},
+    stop_reason::StopReason,
     zmq::ZmqEvent,
 };
 use crate::{endpoint::Endpoint, net::PeerAddress};
@@ -81,6 +83,14 @@ pub enum Event {
         /// The system's number of the error; 0 if it gave none.
         errno: i32,
     },
+    /// A listener has closed a connection that came from where nobody is admitted: see
+    /// [`AcceptFilter`](crate::net::AcceptFilter).
+    AcceptRefused {
+        /// Where the socket listens.
+        endpoint: Endpoint,
+        /// Who connected.
+        peer: PeerAddress,
+    },
     /// A listener is closed.
     ListenerClosed {
         /// Where it listened.
@@ -129,6 +139,13 @@ pub enum Event {
         endpoint: Endpoint,
         /// How long that is.
         delay: Duration,
+    },
+    /// An endpoint that was connected to is given up for good, and what was queued for it with it.
+    ConnectStopped {
+        /// The endpoint.
+        endpoint: Endpoint,
+        /// Why.
+        reason: StopReason,
     },
     /// The handshake is complete: messages flow.
     HandshakeSucceeded {

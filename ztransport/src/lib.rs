@@ -100,10 +100,12 @@ mod options;
 mod parts;
 mod poll;
 mod prefixes;
+mod race;
 mod reactor;
 mod scheduling;
 pub mod shrink;
 mod signals;
+mod socks;
 mod subscriptions;
 mod trouble;
 
@@ -115,17 +117,18 @@ pub use self::{
     error::Error,
     event::{
         AdmissionLimit, CloseReason, ConnectionInfo, Counters, Event, EventKinds, Letter, Snapshot,
-        SocketHandle, StandingPeer, ZmqEvent,
+        SocketHandle, StandingPeer, StopReason, ZmqEvent,
     },
     inputs::{Arrived, InputJoiner, InputPoll},
     io::{Alarm, Dispatched, Ended, Holding, Leader, is_io_thread},
     link::{Driver, Incoming, Link},
     losses::{News, Standing},
     monitor::EventReceiver,
-    options::{Notices, Options},
+    options::{Notices, Options, ReconnectStop},
     prefixes::{PrefixMap, PrefixesOf},
     reactor::{Bound, Reactor},
     scheduling::{IoThreads, RealTime, SchedulingError},
+    socks::{ProxyConfig, SocksError},
     subscriptions::{Follower, Subscriptions},
     trouble::{Trouble, What},
 };

@@ -8,6 +8,7 @@ use zpipe::{FrameLimits, Keep};
 
 use crate::{
     net::{PeerAddress, SocketTuning},
+    socks::ProxyConfig,
     subscriptions::Subscriptions,
 };
 
@@ -80,6 +81,8 @@ pub struct Options {
     pub reconnect_interval: Option<Duration>,
     /// With this, the interval doubles with each failure in a row up to here. Default: no growth.
     pub reconnect_interval_max: Option<Duration>,
+    /// When not to connect again although there is an interval. Default: never.
+    pub reconnect_stop: ReconnectStop,
     /// How long greeting and mechanism may take together. Default 30 s; `None` is for ever.
     pub handshake_interval: Option<Duration>,
     /// How often each peer is sent a PING. Default: never.
@@ -88,8 +91,8 @@ pub struct Options {
     pub heartbeat_timeout: Option<Duration>,
     /// How long a PING allows the peer to hear nothing from this end. Default: for ever.
     pub heartbeat_ttl: Option<Duration>,
-    /// How long one attempt to connect may take before it is given up and repeated. Default: as long
-    /// as the operating system tries.
+    /// How long the addresses of an endpoint may be tried, all together, before the attempt is given up and repeated:
+    /// also the part of a proxy in it. Default: as long as the operating system tries.
     pub connect_timeout: Option<Duration>,
     /// Whether a connecting socket has a pipe only while the connection is established, so that
     /// nothing is queued for a peer that may never come. Default false.
@@ -104,6 +107,8 @@ pub struct Options {
     pub max_connections_per_peer: Option<u32>,
     /// Which I/O threads may serve the socket: bit i stands for thread i, and 0 for all. Default 0.
     pub affinity: u64,
+    /// The proxy through which tcp endpoints are connected to. Default: none.
+    pub proxy: Option<ProxyConfig>,
     /// Options for the operating system's sockets.
     pub tuning: SocketTuning,
 }
@@ -140,11 +145,13 @@ impl Options {
             max_refusals: 2,
             reconnect_interval: Some(Duration::from_millis(100)),
             reconnect_interval_max: None,
+            reconnect_stop: ReconnectStop::default(),
             handshake_interval: Some(Duration::from_secs(30)),
             heartbeat_interval: None,
             heartbeat_timeout: None,
             heartbeat_ttl: None,
             connect_timeout: None,
+            proxy: None,
             immediate: false,
             max_pending_handshakes: Some(10_000),
             max_connections: None,
@@ -244,6 +251,21 @@ impl Options {
             Some(_) => (base / 2 + jitter / 2).max(MIN_RECONNECT_INTERVAL),
         })
     }
+}
+
+/// When an endpoint that was connected to is given up for good, and not connected to again after the
+/// [interval](Options::reconnect_interval): with [`Event::ConnectStopped`](crate::Event::ConnectStopped). What is queued
+/// for it is lost and counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct ReconnectStop {
+    /// When nobody listens there: all addresses of the endpoint have refused the connection, also the first time.
+    pub refused: bool,
+    /// When a handshake fails: the peer is none, does not fit, refuses this end, closes, or takes too long; and there is
+    /// no other address to try.
+    pub handshake_failed: bool,
+    /// As `refused`, but only once the socket has been told to let go of an endpoint, whichever that was. This
+    /// counts at once, also for endpoints that were connected to before.
+    pub after_disconnect: bool,
 }
 
 /// Messages that a socket receives from a connection and that no peer has sent.

@@ -3,7 +3,7 @@
 use std::{
     collections::HashMap,
     io,
-    os::fd::AsFd,
+    os::fd::{AsFd, OwnedFd},
     sync::{Arc, mpsc},
     thread::JoinHandle,
     time::{Duration, Instant},
@@ -188,24 +188,53 @@ impl Reactor {
                 endpoint: endpoint.clone(),
             });
         }
-        let (index, thread) = self.least_loaded(options)?;
-        let bound = Listener::bind(endpoint, &options.tuning).and_then(|(listener, resolved)| {
-            let registry = &thread.remote.registry;
-            let registered = registry.add(listener.as_fd(), key, Interest::INPUT);
-            registered.map_err(|error| BindError::from_io(endpoint, error))?;
-            Ok((listener, resolved))
-        });
-        let (listener, resolved) = match bound {
-            Ok(bound) => bound,
-            Err(error) => {
+        // Without a thread nothing is bound, not even for a moment.
+        self.least_loaded(options)?;
+        let bound = Listener::bind(endpoint, &options.tuning).map_err(Error::from);
+        let bound = bound
+            .and_then(|(listener, resolved)| self.listen(key, listener, resolved, options, handle));
+        bound.inspect_err(|error| {
+            if let Error::Bind(error) = error {
                 handle.emit(|| Event::BindFailed {
                     endpoint: endpoint.clone(),
                     reason: error.to_string(),
-                    errno: errno::of_bind(&error),
+                    errno: errno::of_bind(error),
                 });
-                return Err(error.into());
             }
-        };
+        })
+    }
+
+    /// Has a socket listen with a descriptor that does already: see [`Listener::adopt`]. Otherwise like
+    /// [`bind`](Self::bind).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Bind`] if it is no listening stream socket, [`Error::NoIoThread`], [`Error::IoThreadLost`]. The descriptor
+    /// is closed then.
+    pub fn adopt(
+        &self,
+        descriptor: OwnedFd,
+        options: &Arc<Options>,
+        handle: &SocketHandle,
+    ) -> Result<Bound, Error> {
+        let (listener, endpoint) = Listener::adopt(descriptor, &options.tuning)?;
+        self.listen(next_id(), listener, endpoint, options, handle)
+    }
+
+    fn listen(
+        &self,
+        key: u64,
+        listener: Listener,
+        resolved: Endpoint,
+        options: &Arc<Options>,
+        handle: &SocketHandle,
+    ) -> Result<Bound, Error> {
+        let (index, thread) = self.least_loaded(options)?;
+        let registered = thread
+            .remote
+            .registry
+            .add(listener.as_fd(), key, Interest::INPUT);
+        registered.map_err(|error| BindError::from_io(&resolved, error))?;
         self.listeners.lock().insert(key, index);
         let entry = ListenerEntry {
             key,

@@ -1,9 +1,9 @@
 //! Where a socket is bound and connected.
 
-use std::{sync::Arc, time::Duration};
+use std::{os::fd::OwnedFd, sync::Arc, time::Duration};
 
 use zpipe::Limits;
-use ztransport::{Closing, Endpoint, Link, Options};
+use ztransport::{Bound, Closing, Endpoint, Link, Options};
 
 use super::{
     Core,
@@ -26,17 +26,33 @@ impl<S: State> Core<S> {
             .context
             .reactor
             .bind(endpoint, &options, &self.handle)?;
+        Ok(self.note_bound(bound, endpoint.clone()))
+    }
+
+    /// Binds to what listens already.
+    pub(crate) fn adopt(&mut self, descriptor: OwnedFd) -> Result<Endpoint, Error> {
+        self.process()?;
+        let options = Arc::new(self.transport_options()?);
+        let bound = self
+            .context
+            .reactor
+            .adopt(descriptor, &options, &self.handle)?;
+        let given = bound.endpoint.clone();
+        Ok(self.note_bound(bound, given))
+    }
+
+    fn note_bound(&mut self, bound: Bound, given: Endpoint) -> Endpoint {
         self.attachments.insert(
             bound.id,
             Attachment {
                 used: Use::Bound,
-                given: endpoint.clone(),
+                given,
                 endpoint: bound.endpoint.clone(),
                 name: None,
             },
         );
         self.last_endpoint = Some(bound.endpoint.clone());
-        Ok(bound.endpoint)
+        bound.endpoint
     }
 
     pub(crate) fn connect(&mut self, given: Endpoint) -> Result<(), Error> {
@@ -87,6 +103,9 @@ impl<S: State> Core<S> {
         }
         if found.is_empty() {
             return Err(Error::NoSuchEndpoint(endpoint));
+        }
+        if used == Use::Connected {
+            self.handle.note_disconnect();
         }
         for at in [&resolved, &endpoint] {
             self.handle.forget_troubles(at, used == Use::Connected);

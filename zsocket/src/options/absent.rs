@@ -21,25 +21,18 @@ absent! {
     "replaced: a message is received whole, with all its frames": RCVMORE 13;
     "replaced by `Socket::readiness`, and by zpoll, whose `Poller` has a descriptor": FD 14 EVENTS 15;
     "deprecated: replaced by ZMQ_IPV6": IPV4ONLY 31;
-    "not there yet: the system's options for tcp":
-        TCP_KEEPALIVE 34 TCP_KEEPALIVE_CNT 35 TCP_KEEPALIVE_IDLE 36 TCP_KEEPALIVE_INTVL 37 TOS 57 TCP_MAXRT 80
-        BINDTODEVICE 92;
-    "deprecated: replaced by an authenticator or a ZAP handler":
-        TCP_ACCEPT_FILTER 38 IPC_FILTER_PID 58 IPC_FILTER_UID 59 IPC_FILTER_GID 60;
     "not planned: the mechanism GSSAPI":
         GSSAPI_SERVER 62 GSSAPI_PRINCIPAL 63 GSSAPI_SERVICE_PRINCIPAL 64 GSSAPI_PLAINTEXT 65
         GSSAPI_PRINCIPAL_NAMETYPE 90 GSSAPI_SERVICE_PRINCIPAL_NAMETYPE 91;
-    "not there yet: proxies of the SOCKS protocol": SOCKS_PROXY 68 SOCKS_USERNAME 99 SOCKS_PASSWORD 100;
     "replaced: a socket belongs to one thread at a time, which the compiler sees to": THREAD_SAFE 81;
     "not there yet: the transport vmci":
         VMCI_BUFFER_SIZE 85 VMCI_BUFFER_MIN_SIZE 86 VMCI_BUFFER_MAX_SIZE 87 VMCI_CONNECT_TIMEOUT 88;
-    "not there yet: a descriptor of the application as a listener": USE_FD 89;
+    "replaced by `Socket::bind_descriptor`, which owns what it is given": USE_FD 89;
     "not planned: it is for Windows": LOOPBACK_FASTPATH 94;
     "not there yet: the transport udp": MULTICAST_LOOP 96;
     "draft, not needed: reads and writes are as large as what there is": IN_BATCH_SIZE 101 OUT_BATCH_SIZE 102;
     "not there yet: the transport wss":
         WSS_KEY_PEM 103 WSS_CERT_PEM 104 WSS_TRUST_PEM 105 WSS_HOSTNAME 106 WSS_TRUST_SYSTEM 107;
-    "draft, not there yet": RECONNECT_STOP 109 PRIORITY 112 BUSY_POLL 113;
     "not there yet: the transport norm":
         NORM_MODE 117 NORM_UNICAST_NACK 118 NORM_BUFFER_SIZE 119 NORM_SEGMENT_SIZE 120 NORM_BLOCK_SIZE 121
         NORM_NUM_PARITY 122 NORM_NUM_AUTOPARITY 123 NORM_PUSH 124;

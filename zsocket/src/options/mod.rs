@@ -8,7 +8,8 @@
 //!            └▶ docs/OPTIONS.md
 //! ```
 //!
-//! - `queues`, `limits`, `admission`, `times`, `heartbeat`, `identity`, `security` and `tcp` have the options of all sockets, which
+//! - `queues`, `limits`, `admission`, `times`, `heartbeat`, `identity`, `security`, `tcp`, `proxy` and `filters` have the options
+//!   of all sockets, which
 //!   [`SocketOptions`] keeps,
 //! - `pattern` and `publish` those of some types, which their patterns keep ([`Settings`](crate::pattern::Settings)),
 //! - `actions` what by name is an option and in the program a call,
@@ -19,6 +20,7 @@
 mod absent;
 mod actions;
 mod admission;
+mod filters;
 mod heartbeat;
 mod identity;
 mod limits;
@@ -26,6 +28,7 @@ mod macros;
 #[cfg(test)]
 mod page;
 mod pattern;
+mod proxy;
 mod publish;
 mod queues;
 mod registry;
@@ -84,6 +87,7 @@ pub(crate) struct SocketOptions {
     pub(crate) transport: Options,
     pub(crate) security: Security,
     pub(crate) departed_hwm: u32,
+    pub(crate) proxy: proxy::Proxy,
     pub(crate) linger: Option<Duration>,
     pub(crate) send_timeout: Option<Duration>,
     pub(crate) recv_timeout: Option<Duration>,
@@ -100,6 +104,7 @@ impl SocketOptions {
             departed_hwm: transport.departed.messages.try_into().unwrap_or(0),
             transport,
             security: Security::null(),
+            proxy: proxy::Proxy::default(),
             linger: None,
             send_timeout: None,
             recv_timeout: None,
@@ -118,6 +123,7 @@ impl SocketOptions {
             mechanism: self.security.mechanism()?,
             zap: Some(self.security.policy()),
             departed: self.departed(),
+            proxy: self.proxy.config(),
             latest_out: self.latest_out(),
             latest_in: self.latest_in(),
             ..self.transport.clone()

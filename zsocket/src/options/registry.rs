@@ -8,8 +8,8 @@ use std::{
 use ztransport::Endpoint;
 
 use super::{
-    SocketOptions, absent, actions, admission, heartbeat, identity, limits, pattern, publish,
-    queues, security, tcp, times,
+    SocketOptions, absent, actions, admission, filters, heartbeat, identity, limits, pattern,
+    proxy, publish, queues, security, tcp, times,
     value::{Kind, Typed, Unfit, Value},
 };
 use crate::{
@@ -184,7 +184,7 @@ impl Entry {
 }
 
 /// All options, by what they are about.
-static ALL: [&[&Entry]; 23] = [
+static ALL: [&[&Entry]; 25] = [
     queues::QUEUES,
     queues::CONFLATE,
     queues::CONFLATE_BY_TOPIC,
@@ -195,6 +195,8 @@ static ALL: [&[&Entry]; 23] = [
     identity::IDENTITY,
     security::SECURITY,
     tcp::TCP,
+    filters::FILTERS,
+    proxy::PROXY,
     pattern::MANDATORY,
     pattern::ROUTER,
     pattern::NAMES,

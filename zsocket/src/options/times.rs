@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use zmtp::Version;
+use ztransport::ReconnectStop;
 
 use super::ALL_TYPES;
 use super::macros::{common, given, zmq};
@@ -49,8 +50,20 @@ common! {
         at |options| options.transport.reconnect_interval_max,
         check |value| value.is_none_or(|v| !v.is_zero()) => "none or more than zero";
 
-        /// How long one attempt to connect may take; `None`, the default, leaves that to the operating
-        /// system. For later endpoints. `ZMQ_CONNECT_TIMEOUT`.
+        /// When an endpoint is given up for good, although there is an interval after which to connect again: see
+        /// [`ReconnectStop`](crate::ReconnectStop). That is told by
+        /// [`Event::ConnectStopped`](crate::Event::ConnectStopped), and what is queued for the endpoint is lost and counted
+        /// ([`Dropped::peer_lost`](crate::Dropped::peer_lost)). Disconnect the endpoint before connecting to it again. As an
+        /// integer 1, 2 and 4 stand for the three cases, in their order. Default: never. For later endpoints.
+        /// `ZMQ_RECONNECT_STOP`.
+        RECONNECT_STOP = reconnect_stop / set_reconnect_stop / reconnect_stop: ReconnectStop,
+        zmq "ZMQ_RECONNECT_STOP" 109,
+        when LaterEndpoints,
+        at |options| options.transport.reconnect_stop;
+
+        /// How long the addresses of an endpoint may be tried, all together, before there is a pause; the negotiation with
+        /// a proxy counts too. `None`, the default, leaves that to the operating system. For later endpoints.
+        /// `ZMQ_CONNECT_TIMEOUT`.
         CONNECT_TIMEOUT = connect_timeout / set_connect_timeout / connect_timeout: Option<Duration>,
         zmq "ZMQ_CONNECT_TIMEOUT" 79 none 0,
         when LaterEndpoints,

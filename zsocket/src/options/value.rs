@@ -3,6 +3,7 @@
 use std::{fmt, time::Duration};
 
 use zmtp::Version;
+use ztransport::ReconnectStop;
 
 use crate::Bytes;
 
@@ -301,6 +302,7 @@ macro_rules! integers {
 }
 
 integers! {
+    u8: "0 to 255";
     u32: "0 to 4,294,967,295";
     u64: "0 to 2^64 - 1";
     usize: "0 to the size of memory";
@@ -356,6 +358,46 @@ impl Typed for Version {
 
     fn into_value(self) -> Value {
         Value::Text(self.to_string())
+    }
+}
+
+impl Typed for String {
+    const KIND: Kind = Kind::Text;
+    const RANGE: &'static str = "any text";
+
+    fn from_value(value: &Value, _: Option<i128>) -> Result<Self, Unfit> {
+        match value {
+            Value::Text(text) => Ok(text.clone()),
+            _ => Err(Unfit::Kind),
+        }
+    }
+
+    fn into_value(self) -> Value {
+        Value::Text(self)
+    }
+}
+
+/// Three switches, as the bits 1, 2 and 4.
+impl Typed for ReconnectStop {
+    const KIND: Kind = Kind::Integer;
+    const RANGE: &'static str = "0 to 7";
+
+    fn from_value(value: &Value, _: Option<i128>) -> Result<Self, Unfit> {
+        match value {
+            Value::Integer(bits @ 0..=7) => Ok(Self {
+                refused: bits & 1 != 0,
+                handshake_failed: bits & 2 != 0,
+                after_disconnect: bits & 4 != 0,
+            }),
+            Value::Integer(_) => Err(Unfit::Range),
+            _ => Err(Unfit::Kind),
+        }
+    }
+
+    fn into_value(self) -> Value {
+        let bits = [self.refused, self.handshake_failed, self.after_disconnect];
+        let bits = bits.into_iter().enumerate();
+        Value::Integer(bits.map(|(bit, is_set)| i128::from(is_set) << bit).sum())
     }
 }
 
@@ -520,6 +562,7 @@ mod tests {
             switch: bool,
             switches: (bool, bool),
             small: u32,
+            tos: u8,
             large: Option<u64>,
             time: Option<Duration>,
             bytes: Vec<u8>,
@@ -527,6 +570,8 @@ mod tests {
         ) {
             reads_back(&switch);
             reads_back(&switches);
+            reads_back(&ReconnectStop { refused: switch, handshake_failed: switches.0, after_disconnect: switches.1 });
+            reads_back(&tos);
             reads_back(&small);
             reads_back(&large);
             reads_back(&time);

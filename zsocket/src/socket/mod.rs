@@ -17,6 +17,7 @@ mod turn;
 
 use std::{
     cell::{Cell, RefCell},
+    os::fd::OwnedFd,
     time::{Duration, Instant},
 };
 
@@ -133,6 +134,38 @@ impl<P: Pattern> Socket<P> {
     pub fn bind(&self, endpoint: impl IntoEndpoint) -> Result<Endpoint, Error> {
         let endpoint = endpoint.into_endpoint()?;
         self.with_core(|core| core.bind(&endpoint))
+    }
+
+    /// Listens with a socket that listens already, and returns its endpoint: a tcp or Unix domain stream socket that the
+    /// process was started with, for example, by whoever watches over it ("socket activation"), so that nobody who
+    /// connects is turned away while the process is started again. `ZMQ_USE_FD`.
+    ///
+    /// The socket is made non-blocking; otherwise it stays as it is, and options that concern listening do not matter.
+    /// [`unbind`](Self::unbind), with the endpoint that is returned, and closing close this descriptor. Others that have
+    /// the same socket go on listening, and a file of it stays.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Bind`] with [`BindError::NotAListener`](crate::BindError::NotAListener), [`Error::NoIoThread`],
+    /// [`Error::IoThreadLost`], [`Error::Terminated`]. The descriptor is closed then.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use zsocket::{Context, Pull, Push};
+    ///
+    /// let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
+    /// let context = Context::new();
+    /// let pull = context.socket::<Pull>()?;
+    /// let endpoint = pull.bind_descriptor(listener.into())?;
+    /// let push = context.socket::<Push>()?;
+    /// push.connect(&endpoint)?;
+    /// push.send("hello")?;
+    /// assert_eq!(pull.recv()?[0], "hello");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn bind_descriptor(&self, descriptor: OwnedFd) -> Result<Endpoint, Error> {
+        self.with_core(|core| core.adopt(descriptor))
     }
 
     /// Connects to an endpoint, now and again whenever the connection is lost. Returns at once: that

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use zsocket::{
-    Access, Bytes, Context, Dealer, Dynamic, Effect, Error, Kind, OptionId, Pub, Pull, Push, Rep,
-    Req, Router, Socket, SocketBuilder, SocketType, Stream, Sub, Value, Version, XPub, XSub,
+    Access, Bytes, Context, Dealer, Dynamic, Effect, Error, Kind, OptionId, Pub, Pull, Push,
+    ReconnectStop, Rep, Req, Router, Socket, SocketBuilder, SocketType, Stream, Sub, Value,
+    Version, XPub, XSub,
 };
 
 /// An option that is a time, in the three places where it appears.
@@ -91,6 +92,38 @@ fn a_value_that_is_not_allowed_changes_nothing() {
     refuses(req.set_backlog(0), "backlog");
     refuses(req.set_send_buffer(Some(0)), "send_buffer");
     refuses(req.set_recv_buffer(Some(0)), "recv_buffer");
+    refuses(req.set_tcp_keepalive_count(Some(0)), "tcp_keepalive_count");
+    refuses(
+        req.set_tcp_user_timeout(Some(Duration::ZERO)),
+        "tcp_user_timeout",
+    );
+    for bad in [
+        "proxy",
+        "proxy:",
+        ":1080",
+        "*:1080",
+        "proxy:*",
+        "a:1;proxy:1080",
+        "tcp://proxy:1080",
+    ] {
+        refuses(req.set_socks_proxy(Some(bad.to_owned())), "socks_proxy");
+    }
+    for bad in ["an/interface", "sixteen_bytes_xx"] {
+        refuses(
+            req.set_bind_to_device(Some(bad.to_owned())),
+            "bind_to_device",
+        );
+    }
+    // What libzmq takes a string back by.
+    for option in [
+        "ZMQ_SOCKS_PROXY",
+        "ZMQ_SOCKS_USERNAME",
+        "ZMQ_SOCKS_PASSWORD",
+        "ZMQ_BINDTODEVICE",
+    ] {
+        req.set_option(option, "").unwrap();
+        assert_eq!(req.option(option).unwrap(), Value::None, "{option}");
+    }
 }
 
 #[test]
@@ -162,10 +195,14 @@ fn another(option: OptionId) -> Value {
     match option.kind() {
         Kind::Bool => (default != Some(Value::Bool(true))).into(),
         Kind::Integer if option == OptionId::ROUTER_NOTIFY => 2.into(),
+        Kind::Integer if option == OptionId::RECONNECT_STOP => 5.into(),
+        Kind::Integer if option == OptionId::TOS => 32.into(),
         Kind::Integer => 321.into(),
         Kind::Duration => Duration::from_millis(250).into(),
         Kind::Bytes => Bytes::from_static(b"me").into(),
-        Kind::Text => "3.0".into(),
+        Kind::Text if option == OptionId::OLDEST_VERSION => "3.0".into(),
+        Kind::Text if option == OptionId::SOCKS_PROXY => "proxy.example:1080".into(),
+        Kind::Text => "eth0".into(),
         kind => panic!("{option}: {kind}"),
     }
 }
@@ -262,7 +299,10 @@ macro_rules! got {
     )*};
 }
 
-got! { bool u32 u64 Bytes Version Option<u32> Option<u64> Option<usize> Option<Duration> }
+got! {
+    bool u8 u32 u64 Bytes Version ReconnectStop Option<bool> Option<u32> Option<u64> Option<usize> Option<Duration>
+    Option<String>
+}
 
 fn plain(got: impl Got) -> String {
     got.plain()
@@ -273,6 +313,11 @@ fn each_option_has_a_setter_a_getter_and_a_method_of_the_builder() {
     let context = Context::new();
     let time = Some(Duration::from_millis(250));
     let frame = || Some("me".into());
+    let stop = ReconnectStop {
+        refused: true,
+        handshake_failed: false,
+        after_disconnect: true,
+    };
     let mut tried = typed! { context;
         Push {
             set_send_hwm(321) send_hwm send_hwm;
@@ -303,6 +348,21 @@ fn each_option_has_a_setter_a_getter_and_a_method_of_the_builder() {
             set_recv_buffer(Some(321)) recv_buffer recv_buffer;
             set_ipc_mode(321) ipc_mode ipc_mode;
             set_ipv6(true) ipv6 ipv6;
+            set_ipc_takeover(true) ipc_takeover ipc_takeover;
+            set_tcp_keepalive(Some(true)) tcp_keepalive tcp_keepalive;
+            set_tcp_keepalive_count(Some(321)) tcp_keepalive_count tcp_keepalive_count;
+            set_tcp_keepalive_idle(Some(321)) tcp_keepalive_idle tcp_keepalive_idle;
+            set_tcp_keepalive_interval(Some(321)) tcp_keepalive_interval tcp_keepalive_interval;
+            set_tcp_user_timeout(time) tcp_user_timeout tcp_user_timeout;
+            set_tos(32) tos tos;
+            set_priority(321) priority priority;
+            set_bind_to_device(Some("eth0".into())) bind_to_device bind_to_device;
+            set_busy_poll(321) busy_poll busy_poll;
+            set_multipath_tcp(true) multipath_tcp multipath_tcp;
+            set_reconnect_stop(stop) reconnect_stop reconnect_stop;
+            set_socks_proxy(Some("proxy.example:1080".into())) socks_proxy socks_proxy;
+            set_socks_username(Some("eth0".into())) socks_username socks_username;
+            set_socks_password(Some("eth0".into())) socks_password socks_password;
         }
         Pull { set_conflate_by_topic(Some(321)) conflate_by_topic conflate_by_topic; }
         Router {
@@ -379,7 +439,8 @@ fn a_value_of_another_kind_or_out_of_range_is_refused_and_changes_nothing() {
         let too_much: Value = match option.kind() {
             Kind::Bytes if option.range() == "any bytes" => continue,
             Kind::Bytes => Bytes::from_static(&[1; 256]).into(),
-            Kind::Text => "4.0".into(),
+            Kind::Text if option == OptionId::OLDEST_VERSION => "4.0".into(),
+            Kind::Text => "x".repeat(256).into(),
             _ => (-2).into(),
         };
         match socket.set_option(option, too_much) {

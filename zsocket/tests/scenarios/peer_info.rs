@@ -51,8 +51,11 @@ fn each_message_tells_its_peer() {
                 assert!(info.user_id.is_empty() && info.trusted.is_empty());
                 match (anywhere.split_once(':').unwrap().0, &info.address) {
                     ("tcp", Some(PeerAddress::Tcp(address))) => assert!(address.ip().is_loopback()),
-                    ("ipc", Some(PeerAddress::Ipc { pid, .. })) => {
-                        assert_eq!(*pid, Some(std::process::id()));
+                    ("ipc", Some(address @ PeerAddress::Ipc { .. })) => {
+                        let found = address.credentials().unwrap();
+                        assert_eq!(found.pid, Some(std::process::id()));
+                        assert_eq!(found.uid, rustix::process::geteuid().as_raw());
+                        assert_eq!(found.gid, rustix::process::getegid().as_raw());
                     }
                     ("inproc", None) => {}
                     other => panic!("{other:?}"),

@@ -125,7 +125,7 @@ pub enum EndpointErrorKind {
     /// An opening `[` has no closing `]`.
     UnclosedBracket,
     /// The zone behind `%` is empty, has a character that no zone has, or does not follow an
-    /// IPv6 address.
+    /// IPv6 address or a name.
     InvalidZone,
     /// A tcp address has no port.
     MissingPort,

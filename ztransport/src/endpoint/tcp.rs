@@ -31,6 +31,8 @@ pub enum TcpHost {
     V6(Ipv6Addr, Option<Box<str>>),
     /// A DNS name; when binding, or as a source, also the name of a network interface.
     Name(Box<str>),
+    /// A DNS name, and the zone of its IPv6 addresses.
+    ScopedName(Box<str>, Box<str>),
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -64,8 +66,17 @@ impl TcpEndpoint {
     /// need no look-up.
     #[must_use]
     pub fn needs_dns(&self) -> bool {
-        let is_name = |at: &HostPort| matches!(at.host, TcpHost::Name(_));
+        let is_name = |at: &HostPort| matches!(at.host, TcpHost::Name(_) | TcpHost::ScopedName(..));
         is_name(&self.target) || self.source.as_deref().is_some_and(is_name)
+    }
+
+    /// This host and port, connected to from where another endpoint is connected to from.
+    pub(crate) fn from_source_of(&self, other: &Self) -> Self {
+        Self {
+            target: self.target.clone(),
+            source: other.source.clone(),
+            spelling: Spelling::CANONICAL,
+        }
     }
 
     /// Parses the address that starts at byte `start` of `text`.
@@ -135,8 +146,21 @@ impl TcpHost {
         if host == "*" {
             return Ok(Self::Any);
         }
-        if host.contains([':', '%']) {
+        if host.contains(':') {
             return Self::parse_v6(text, span);
+        }
+        if let Some(percent) = host.find('%') {
+            let percent = span.start + percent;
+            let name = Self::parse(text, span.start..percent)?;
+            let zone = parse_zone(text, percent..span.end)?;
+            return match name {
+                Self::Name(name) => Ok(Self::ScopedName(name, zone)),
+                _ => Err(EndpointError::new(
+                    text,
+                    Kind::InvalidZone,
+                    percent..span.end,
+                )),
+            };
         }
         if let Ok(v4) = host.parse() {
             return Ok(Self::V4(v4));
@@ -170,23 +194,24 @@ impl TcpHost {
             None => (host, None),
         };
         let Ok(v6) = address.parse::<Ipv6Addr>() else {
-            // `eth0%1`, `1.2.3.4%lo`: it is the zone that does not belong there.
-            let (kind, from) = if address.contains(':') || zone.is_none() {
-                (Kind::InvalidIpv6, span.start)
-            } else {
-                (Kind::InvalidZone, span.start + address.len())
-            };
-            return Err(EndpointError::new(text, kind, from..span.end));
+            return Err(EndpointError::new(text, Kind::InvalidIpv6, span));
         };
-        if let Some(zone) = zone {
-            let valid = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_');
-            if zone.is_empty() || zone.len() > MAX_NAME || !zone.bytes().all(valid) {
-                let from = span.start + address.len();
-                return Err(EndpointError::new(text, Kind::InvalidZone, from..span.end));
-            }
-        }
-        Ok(Self::V6(v6, zone.map(Into::into)))
+        let zone = match zone {
+            Some(_) => Some(parse_zone(text, span.start + address.len()..span.end)?),
+            None => None,
+        };
+        Ok(Self::V6(v6, zone))
     }
+}
+
+/// A zone with its `%`.
+fn parse_zone(text: &str, span: Range<usize>) -> Result<Box<str>, EndpointError> {
+    let zone = &text[span.start + 1..span.end];
+    let valid = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_');
+    if zone.is_empty() || zone.len() > MAX_NAME || !zone.bytes().all(valid) {
+        return Err(EndpointError::new(text, Kind::InvalidZone, span));
+    }
+    Ok(zone.into())
 }
 
 /// The longest DNS name in its text form (RFC 1035, section 2.3.4).
@@ -200,6 +225,7 @@ impl fmt::Display for TcpHost {
             Self::V6(v6, None) => write!(f, "[{v6}]"),
             Self::V6(v6, Some(zone)) => write!(f, "[{v6}%{zone}]"),
             Self::Name(name) => f.write_str(name),
+            Self::ScopedName(name, zone) => write!(f, "{name}%{zone}"),
         }
     }
 }
@@ -221,7 +247,13 @@ impl HostPort {
                 return Err(EndpointError::new(text, Kind::InvalidHost, after..span.end));
             }
             (
-                TcpHost::parse_v6(text, inside)?,
+                // What needs no brackets may have them.
+                match TcpHost::parse(text, inside.clone())? {
+                    TcpHost::Any => {
+                        return Err(EndpointError::new(text, Kind::InvalidHost, inside));
+                    }
+                    host => host,
+                },
                 (after < span.end).then_some(after),
             )
         } else {

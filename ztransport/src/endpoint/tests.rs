@@ -36,6 +36,9 @@ fn canonical_text() {
         ("tcp://[FE80::1%eth0]:1", "tcp://[fe80::1%eth0]:1"),
         ("tcp://fe80::1%2:1", "tcp://[fe80::1%2]:1"),
         ("tcp://eth0:5555", "tcp://eth0:5555"),
+        ("tcp://[localhost]:1", "tcp://localhost:1"),
+        ("tcp://[10.0.0.1]:1", "tcp://10.0.0.1:1"),
+        ("tcp://name%lo0:4444", "tcp://name%lo0:4444"),
         ("tcp://a_b.example.:5555", "tcp://a_b.example.:5555"),
         (
             "tcp://127.0.0.1:0;localhost:1234",
@@ -79,8 +82,8 @@ fn malformed() {
         ("tcp://1.2.3:1", Kind::InvalidIpv4, "1.2.3"),
         ("tcp://.:1", Kind::InvalidIpv4, "."),
         ("tcp://::1", Kind::InvalidIpv6, ":"),
-        ("tcp://[localhost]:1", Kind::InvalidIpv6, "localhost"),
-        ("tcp://[]:1", Kind::InvalidIpv6, ""),
+        ("tcp://[]:1", Kind::EmptyHost, ""),
+        ("tcp://[*]:1", Kind::InvalidHost, "*"),
         ("tcp://[::1:5555", Kind::UnclosedBracket, "[::1:5555"),
         ("tcp://[::1]5555", Kind::InvalidHost, "5555"),
         ("tcp://[::1%]:1", Kind::InvalidZone, "%"),
@@ -173,6 +176,69 @@ fn roles() {
         };
         check(endpoint.for_bind(), bind);
         check(endpoint.for_connect(), connect);
+    }
+}
+
+/// The cases of libzmq's own test of addresses (`unittest_ip_resolver`), as far as a text alone decides them. Whether it can be
+/// bound, whether it can be connected to.
+#[test]
+fn the_address_cases_of_libzmq() {
+    for (address, bind, connect) in [
+        ("*:*", true, false),
+        ("*:0", true, false),
+        ("*:1234", true, false),
+        ("127.0.0.1:*", true, false),
+        // libzmq connects, to nothing, for ever.
+        ("127.0.0.1:0", true, false),
+        ("1.2.128.129:123", true, true),
+        ("0.0.0.0:1", true, true),
+        ("255.255.255.255:1", true, true),
+        ("[1.2.128.129]:1", true, true),
+        ("1.2.128.129]:1", false, false),
+        ("[1.2.128.129:1", false, false),
+        ("[1.2.128].129:1", false, false),
+        ("1.2.128.129:123:1", false, false),
+        ("1.2.128.129:*:1", false, false),
+        ("1.2.128.129:0", true, false),
+        // libzmq takes it for 567.
+        ("1.2.3.4:567bad", false, false),
+        ("1.2.3.4", false, false),
+        ("1.2.3.4:bad", false, false),
+        ("[192.168.1.1]:5555", true, true),
+        ("[192.168.1.1:]5555", false, false),
+        ("[192.168.1.1:5555]", false, false),
+        ("[192.168.1.1:*]", false, false),
+        // With the option IPV6 in libzmq, always here.
+        ("[::1]:1234", true, true),
+        ("abcd:1234::1:0:234:1", true, true),
+        (":::1", true, true),
+        ("[ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff]:1", true, true),
+        ("::1]:1", false, false),
+        ("[::1:1", false, false),
+        ("[abcd:1234::1:]0:234:1", false, false),
+        ("[1234::1]:80", true, true),
+        ("[1234::1]:*", true, false),
+        ("abcd:1234::1:0:234:123", true, true),
+        ("3000:4:5::1:234%2:1111", true, true),
+        ("3000:4:5::1:234%eth0:8080", true, true),
+        ("[3000:4:5::1:234%eth0]:8080", true, true),
+        ("3000:4:5::1:234%:1", false, false),
+        ("[3000:4:5::1:234%]:1", false, false),
+        ("name.zeromq.org:1", true, true),
+        ("[name.zeromq.org]:22", true, true),
+        ("[name].zeromq.org:1", false, false),
+        ("[name.zeromq.org:22]", false, false),
+        ("name.zeromq.org%lo0:4444", true, true),
+        ("[name.zeromq.org%lo0]:4444", true, true),
+    ] {
+        let endpoint = Endpoint::parse(&format!("tcp://{address}"));
+        let can = |check: fn(&Endpoint) -> Result<(), EndpointError>| {
+            endpoint
+                .as_ref()
+                .is_ok_and(|endpoint| check(endpoint).is_ok())
+        };
+        let found = (can(Endpoint::for_bind), can(Endpoint::for_connect));
+        assert_eq!(found, (bind, connect), "{address}");
     }
 }
 
@@ -284,6 +350,7 @@ fn well_formed() -> impl Strategy<Value = Endpoint> {
             any::<std::net::Ipv4Addr>().prop_map(|a| a.to_string()),
             any::<std::net::Ipv6Addr>().prop_map(|a| format!("[{a}]")),
             (any::<std::net::Ipv6Addr>(), "[a-z0-9]{1,15}").prop_map(|(a, z)| format!("[{a}%{z}]")),
+            "[a-z]{1,9}%[a-z0-9]{1,15}",
             "[a-z][a-z0-9_-]{0,20}(\\.[a-z][a-z0-9-]{0,10}){0,3}",
         ]
     };

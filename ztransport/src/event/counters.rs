@@ -35,6 +35,14 @@ pub struct Counters {
     pub connect_failed: Counter,
     /// Times that accepting was paused for lack of descriptors.
     pub accept_paused: Counter,
+    /// Connections that a listener has closed because they come from where nobody is admitted.
+    pub accept_refused: Counter,
+    /// Connections that were lost before they could be served.
+    pub accept_failed: Counter,
+    /// Endpoints that are not connected to any more, though the socket was not told to let go of them.
+    pub connect_stopped: Counter,
+    /// How often the socket was told to let go of an endpoint.
+    pub disconnects: Counter,
     /// Connections closed as soon as they were accepted, because there were as many as there may be.
     pub admission_refused: Counter,
     /// Events that a monitor missed because it was full.

@@ -31,6 +31,7 @@ pub(crate) fn of_accept(error: &AcceptError) -> i32 {
         | AcceptError::OutOfDescriptors(error)
         | AcceptError::Fatal(error) => of(error),
         AcceptError::WouldBlock => Errno::AGAIN.raw_os_error(),
+        AcceptError::Refused(_) => Errno::ACCESS.raw_os_error(),
     }
 }
 
@@ -44,5 +45,9 @@ pub(crate) fn of_connect(error: &ConnectError) -> i32 {
         | ConnectError::OutOfDescriptors(error)
         | ConnectError::Source(error)
         | ConnectError::Io(error) => of(error),
+        ConnectError::Option(error) => of(error.cause()),
+        // Nobody but the proxy knows.
+        ConnectError::Proxy(error) if error.is_refused() => Errno::CONNREFUSED.raw_os_error(),
+        ConnectError::Proxy(_) => Errno::PROTO.raw_os_error(),
     }
 }

@@ -252,6 +252,11 @@ impl SocketHandle {
     }
 
     /// An attempt to connect failed, with this descriptor if it has come to one.
+    /// The socket was told to let go of an endpoint: see [`ReconnectStop::after_disconnect`](crate::ReconnectStop::after_disconnect).
+    pub fn note_disconnect(&self) {
+        self.counters().disconnects.add(1);
+    }
+
     pub(crate) fn connect_failed(
         &self,
         endpoint: &Endpoint,

@@ -61,6 +61,8 @@ kinds! {
     PEER_REFUSED 16 PeerRefused,
     PIPE_STATS 17 PipeStats,
     MONITOR_STOPPED 18 MonitorStopped,
+    ACCEPT_REFUSED 19 AcceptRefused,
+    CONNECT_STOPPED 20 ConnectStopped,
 }
 
 impl EventKinds {

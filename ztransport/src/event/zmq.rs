@@ -244,6 +244,11 @@ impl Event {
                 let errno = value(Errno::CONNREFUSED.raw_os_error());
                 bound(ZmqEvent::ACCEPT_FAILED, errno, endpoint)
             }
+            Self::AcceptRefused { endpoint, .. } => bound(
+                ZmqEvent::ACCEPT_FAILED,
+                value(Errno::ACCESS.raw_os_error()),
+                endpoint,
+            ),
             Self::ListenerClosed {
                 endpoint,
                 descriptor,
@@ -332,6 +337,7 @@ impl Event {
             Self::ConnectFailed {
                 descriptor: None, ..
             }
+            | Self::ConnectStopped { .. }
             | Self::MessageRefused { .. }
             | Self::PeerRefused { .. }
             | Self::Lagged { .. } => return Vec::new(),

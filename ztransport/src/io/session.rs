@@ -8,14 +8,17 @@
 //!   accepted ────────────────────┘
 //! ```
 
+mod attempts;
+
 use std::{
     io,
     net::SocketAddr,
-    os::fd::{AsFd, AsRawFd, RawFd},
+    os::fd::{AsFd, AsRawFd},
     sync::Arc,
     time::Duration,
 };
 
+use self::attempts::{Negotiation, Round};
 use super::{
     command::{Command, Place},
     resolver::{Question, Resolved, Resolver},
@@ -25,10 +28,9 @@ use crate::{
     admission::Admitted,
     connection::Connection,
     endpoint::Endpoint,
-    event::Event,
-    net::{self, ConnectError, ConnectState, ResolvedAddress, Stream},
-    parts::Incoming,
+    net::{ConnectError, ResolvedAddress, Stream},
     poll::{Interest, Ready, Registry},
+    race::interleave,
     signals::{Events, Outcome},
 };
 
@@ -44,9 +46,9 @@ pub(crate) struct Session {
     generation: u64,
     /// Attempts that failed since the last handshake that succeeded.
     failures: u32,
-    /// Addresses of the endpoint that were not tried yet, the next one last. All are tried in turn, until
-    /// there is a peer that a handshake succeeds with, before the session waits.
-    addresses: Vec<ResolvedAddress>,
+    /// The addresses of the endpoint. All are tried, until there is a peer that a handshake succeeds with, before the session
+    /// waits.
+    round: Round,
     /// The address to connect from.
     source: Option<SocketAddr>,
     /// Whether the socket has let go.
@@ -59,7 +61,10 @@ pub(crate) struct Session {
 enum State {
     Waiting,
     Resolving,
-    Connecting(Stream),
+    /// Attempts under way, by their numbers in the race. Never none.
+    Connecting(Vec<(u32, Stream)>),
+    /// Connected to a proxy.
+    Negotiating(Box<Negotiation>),
     Running,
 }
 
@@ -68,8 +73,10 @@ pub(crate) enum Action {
     None,
     /// Call [`Session::on_timer`] after this time.
     Timer(Duration, Purpose),
-    /// Call [`Session::open`].
-    Open(ResolvedAddress),
+    /// The same for two of them.
+    Timers([Option<(Duration, Purpose)>; 2]),
+    /// Call [`Session::attempt`].
+    Attempt,
     /// Call [`Session::resolve`].
     Resolve,
     /// Forget the session.
@@ -100,7 +107,7 @@ impl Session {
             listener,
             generation: 0,
             failures: 0,
-            addresses: Vec::new(),
+            round: Round::default(),
             source: None,
             closing: false,
             admitted: None,
@@ -123,10 +130,13 @@ impl Session {
 
     /// Begins an attempt to connect.
     pub(crate) fn connect(&mut self) -> Action {
-        let has_source =
-            matches!(&self.connection.endpoint, Endpoint::Tcp(tcp) if tcp.source().is_some());
-        match ResolvedAddress::from_literal(&self.connection.endpoint) {
-            Some(address) if !has_source => Action::Open(address),
+        let target = self.target();
+        let has_source = matches!(&target, Endpoint::Tcp(tcp) if tcp.source().is_some());
+        match ResolvedAddress::from_literal(&target) {
+            Some(address) if !has_source => {
+                self.round = Round::new(vec![address]);
+                Action::Attempt
+            }
             _ => Action::Resolve,
         }
     }
@@ -141,7 +151,7 @@ impl Session {
     ) -> Action {
         self.enter(State::Resolving);
         let (key, commands) = (self.connection.id, commands.clone());
-        let Endpoint::Tcp(endpoint) = self.connection.endpoint.clone() else {
+        let Endpoint::Tcp(endpoint) = self.target() else {
             return Action::None;
         };
         let asks_elsewhere = endpoint.needs_dns();
@@ -168,106 +178,29 @@ impl Session {
         match found {
             Ok(Resolved { addresses, source }) => {
                 self.source = source;
-                self.addresses = addresses
-                    .into_iter()
-                    .rev()
-                    .map(ResolvedAddress::Tcp)
-                    .collect();
-                match self.addresses.pop() {
-                    Some(first) => self.open(&first, registry),
-                    None => self.refused(&ConnectError::Refused, None),
-                }
+                let addresses = interleave(addresses).into_iter();
+                self.round = Round::new(addresses.map(ResolvedAddress::Tcp).collect());
+                self.attempt(registry)
             }
-            Err(error) => self.refused(&ConnectError::Io(error), None),
-        }
-    }
-
-    /// Opens a stream to an address.
-    pub(crate) fn open(&mut self, address: &ResolvedAddress, registry: &Registry) -> Action {
-        let options = &self.connection.options;
-        match net::connect_start(address, self.source, &options.tuning) {
-            Ok((stream, ConnectState::Done)) => self.connected(stream, Some(registry)),
-            Ok((stream, ConnectState::InProgress)) => {
-                if let Err(error) = registry.add(stream.as_fd(), self.connection.id, Interest::BOTH)
-                {
-                    return self.refused(&ConnectError::Io(error), Some(stream.as_raw_fd()));
-                }
-                let timeout = options.connect_timeout;
-                let endpoint = self.connection.endpoint.clone();
-                self.connection
-                    .handle
-                    .emit(|| Event::ConnectDelayed { endpoint });
-                self.enter(State::Connecting(stream));
-                timeout.map_or(Action::None, |t| Action::Timer(t, Purpose::ConnectTimeout))
+            Err(error) => {
+                self.round = Round::default();
+                self.look_up_failed(&ConnectError::Io(error))
             }
-            Err(error) => self.refused(&error, Some(-1)),
         }
     }
 
-    fn connected(&mut self, stream: Stream, registry: Option<&Registry>) -> Action {
-        self.connection.handle.emit(|| Event::Connected {
-            endpoint: self.connection.endpoint.clone(),
-            peer: stream.peer(),
-            connection: stream.info(self.connection.id, true),
-        });
-        match registry {
-            Some(registry) => self.run(stream, registry),
-            None => self.start(stream),
-        }
-    }
-
-    /// Hands a stream to the engine.
+    /// Hands a stream that was accepted to the engine.
     pub(crate) fn run(&mut self, stream: Stream, registry: &Registry) -> Action {
         if let Err(error) = registry.add(stream.as_fd(), self.connection.id, Interest::BOTH) {
-            return self.refused(&ConnectError::Io(error), Some(stream.as_raw_fd()));
-        }
-        self.start(stream)
-    }
-
-    fn start(&mut self, stream: Stream) -> Action {
-        self.enter(State::Running);
-        let more_addresses = !self.addresses.is_empty();
-        self.connection.attach(Incoming {
-            stream,
-            more_addresses,
-        });
-        let interval = self.connection.options.handshake_interval;
-        interval.map_or(Action::None, |t| {
-            Action::Timer(t, Purpose::HandshakeTimeout)
-        })
-    }
-
-    /// An attempt failed: the next address, or a pause. See [`Event::ConnectFailed`] for the descriptor.
-    fn refused(&mut self, error: &ConnectError, descriptor: Option<RawFd>) -> Action {
-        if !self.connection.outgoing {
+            let endpoint = &self.connection.endpoint;
+            let error = ConnectError::Io(error);
+            let descriptor = Some(stream.as_raw_fd());
+            self.connection
+                .handle
+                .connect_failed(endpoint, &error, descriptor);
             return Action::Remove;
         }
-        self.enter(State::Waiting);
-        self.connection
-            .handle
-            .connect_failed(&self.connection.endpoint, error, descriptor);
-        match self.addresses.pop() {
-            Some(next) => Action::Open(next),
-            None => self.wait(),
-        }
-    }
-
-    /// Waits before the next attempt, or gives up if there is to be none.
-    fn wait(&mut self) -> Action {
-        self.enter(State::Waiting);
-        if self.closing {
-            // Ends it if there is nothing to send.
-            self.connection.drive(Events::CLOSE);
-        }
-        let Some(delay) = self.connection.options.reconnect_delay(self.failures) else {
-            return self.destroy();
-        };
-        self.failures = self.failures.saturating_add(1);
-        let endpoint = self.connection.endpoint.clone();
-        self.connection
-            .handle
-            .emit(|| Event::ConnectRetried { endpoint, delay });
-        Action::Timer(delay, Purpose::Reconnect)
+        self.start(stream)
     }
 
     fn destroy(&self) -> Action {
@@ -292,33 +225,9 @@ impl Session {
                 self.connection.drive(pending);
                 Action::None
             }
-            State::Connecting(stream) => {
-                if !ready.writable {
-                    return Action::None;
-                }
-                let result = net::connect_finish(stream);
-                if let Ok(ConnectState::InProgress) = result {
-                    return Action::None;
-                }
-                let State::Connecting(stream) = std::mem::replace(&mut self.state, State::Waiting)
-                else {
-                    return Action::None;
-                };
-                match result {
-                    Ok(_) => {
-                        let action = self.connected(stream, None);
-                        if ready.hung_up {
-                            self.connection.drive(Events::READ | Events::HANGUP);
-                        }
-                        action
-                    }
-                    Err(error) => {
-                        let descriptor = stream.as_raw_fd();
-                        drop(stream);
-                        self.refused(&error, Some(descriptor))
-                    }
-                }
-            }
+            State::Connecting(_) if ready.writable => self.look_at_attempts(ready),
+            State::Connecting(_) => Action::None,
+            State::Negotiating(_) => self.negotiate(),
             State::Waiting | State::Resolving => Action::None,
         }
     }
@@ -327,7 +236,7 @@ impl Session {
         match outcome {
             Outcome::Established => {
                 self.failures = 0;
-                self.addresses.clear();
+                self.round = Round::default();
                 self.admitted.iter_mut().for_each(Admitted::shook_hands);
                 self.generation += 1; // The handshake timer is of no interest any more.
                 Action::None
@@ -335,12 +244,12 @@ impl Session {
             Outcome::Failed { established, .. } if self.connection.outgoing => {
                 if established {
                     self.failures = 0;
+                } else {
+                    self.round.handshake_failed();
                 }
-                match self.addresses.pop() {
-                    // Something else answered at this one.
-                    Some(next) => Action::Open(next),
-                    None => self.wait(),
-                }
+                self.enter(State::Waiting);
+                // Something else answered at this address; or nothing is left of the round.
+                Action::Attempt
             }
             Outcome::Failed { .. } | Outcome::Finished => Action::Remove,
             Outcome::Flushed => Action::Timer(GRACE, Purpose::Linger),
@@ -353,13 +262,8 @@ impl Session {
         let current = timer.generation == self.generation;
         match timer.purpose {
             Purpose::Reconnect if current => self.connect(),
-            Purpose::ConnectTimeout if current => {
-                let descriptor = match &self.state {
-                    State::Connecting(stream) => Some(stream.as_raw_fd()),
-                    _ => None,
-                };
-                self.refused(&ConnectError::TimedOut, descriptor)
-            }
+            Purpose::ConnectTimeout if current => self.connect_timed_out(),
+            Purpose::NextAddress if current => Action::Attempt,
             Purpose::HandshakeTimeout if current => {
                 self.connection.drive(Events::HANDSHAKE_TIMEOUT);
                 Action::None

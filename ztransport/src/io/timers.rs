@@ -25,8 +25,10 @@ pub(crate) fn now() -> Instant {
 pub(crate) enum Purpose {
     /// Time to connect again.
     Reconnect,
-    /// An attempt to connect had its time.
+    /// The attempts to connect had their time.
     ConnectTimeout,
+    /// Time to try another address beside those that do not answer.
+    NextAddress,
     /// A handshake had its time.
     HandshakeTimeout,
     /// A closed connection had its time to send what is queued.
@@ -66,6 +68,8 @@ impl From<Due> for Purpose {
 enum Kind {
     /// About a state, so the latest counts: what an earlier state waited for is of no interest.
     State,
+    /// Likewise.
+    NextAddress,
     /// Whatever is due first. Whoever is called looks for itself what is due, and for when to set the
     /// next one.
     Linger,
@@ -79,8 +83,9 @@ enum Kind {
 }
 
 /// All of them.
-const KINDS: [Kind; 9] = [
+const KINDS: [Kind; 10] = [
     Kind::State,
+    Kind::NextAddress,
     Kind::Linger,
     Kind::Tick,
     Kind::Acknowledged,
@@ -95,6 +100,7 @@ impl Purpose {
     fn kind(self) -> Kind {
         match self {
             Self::Reconnect | Self::ConnectTimeout | Self::HandshakeTimeout => Kind::State,
+            Self::NextAddress => Kind::NextAddress,
             Self::Linger => Kind::Linger,
             Self::Tick | Self::Lease | Self::Corked => Kind::Tick,
             Self::Acknowledged => Kind::Acknowledged,
@@ -127,7 +133,7 @@ impl Timers {
     pub(crate) fn set(&mut self, at: Instant, timer: Timer) {
         let kind = timer.purpose.kind();
         let slot = self.set.entry((timer.key, kind)).or_insert((at, timer));
-        if kind == Kind::State || at < slot.0 {
+        if matches!(kind, Kind::State | Kind::NextAddress) || at < slot.0 {
             self.due.remove(slot);
             *slot = (at, timer);
         }

@@ -61,14 +61,30 @@ pub enum PeerAddress {
         /// the connecting side has.
         path: Option<PathBuf>,
         /// The process that called `connect` or `listen`, where the system tells.
-        pid: Option<u32>,
+        credentials: Option<ProcessCredentials>,
     },
     /// The system no longer knows: the connection is gone.
     Unknown,
 }
 
+/// The process at the other end of a Unix domain stream, as the system noted it when the connection was made. The peer
+/// cannot claim anything else.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct ProcessCredentials {
+    /// Its number then; `None` if it has none here, for it lives in another PID namespace. It may be gone by now, and its
+    /// number given to another one.
+    pub pid: Option<u32>,
+    /// Its effective user.
+    pub uid: u32,
+    /// Its effective group.
+    pub gid: u32,
+}
+
 impl PeerAddress {
-    pub(super) fn from_system(address: io::Result<SockAddr>, pid: Option<u32>) -> Self {
+    pub(super) fn from_system(
+        address: io::Result<SockAddr>,
+        credentials: Option<ProcessCredentials>,
+    ) -> Self {
         let Ok(address) = address else {
             return Self::Unknown;
         };
@@ -79,18 +95,30 @@ impl PeerAddress {
             Some(name) => Some(PathBuf::from(format!("@{}", String::from_utf8_lossy(name)))),
             None => address.as_pathname().map(Path::to_path_buf),
         };
-        Self::Ipc { path, pid }
+        Self::Ipc { path, credentials }
     }
 }
 
 impl PeerAddress {
+    /// The process at the other end, over ipc and where the system tells.
+    #[must_use]
+    pub fn credentials(&self) -> Option<ProcessCredentials> {
+        match self {
+            Self::Ipc { credentials, .. } => *credentials,
+            Self::Tcp(_) | Self::Unknown => None,
+        }
+    }
+
     /// As a ZAP handler is told: the numeric IP address without a port, or like libzmq
-    /// `localhost:<uid>:<gid>:<pid>`, of which the user and group are left empty.
+    /// `localhost:<uid>:<gid>:<pid>`.
     pub(crate) fn to_zap(&self) -> String {
         match self {
             Self::Tcp(address) => address.ip().to_string(),
-            Self::Ipc { pid: Some(pid), .. } => format!("localhost:::{pid}"),
-            Self::Ipc { pid: None, .. } => "localhost".into(),
+            Self::Ipc {
+                credentials: Some(ProcessCredentials { pid, uid, gid }),
+                ..
+            } => format!("localhost:{uid}:{gid}:{}", pid.unwrap_or(0)),
+            Self::Ipc { .. } => "localhost".into(),
             Self::Unknown => String::new(),
         }
     }
@@ -100,12 +128,12 @@ impl fmt::Display for PeerAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Tcp(address) => write!(f, "tcp://{address}"),
-            Self::Ipc { path, pid } => {
+            Self::Ipc { path, credentials } => {
                 f.write_str("ipc://")?;
                 if let Some(path) = path {
                     write!(f, "{}", path.display())?;
                 }
-                match pid {
+                match credentials.and_then(|credentials| credentials.pid) {
                     Some(pid) => write!(f, " (pid {pid})"),
                     None => Ok(()),
                 }

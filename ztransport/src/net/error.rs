@@ -6,7 +6,11 @@ use std::io;
 
 use rustix::io::Errno;
 
-use crate::endpoint::{Endpoint, EndpointError};
+use super::{OptionError, PeerAddress};
+use crate::{
+    endpoint::{Endpoint, EndpointError},
+    socks::SocksError,
+};
 
 /// Why [`Listener::bind`](super::Listener::bind) failed.
 #[derive(Debug)]
@@ -26,6 +30,10 @@ pub enum BindError {
     PermissionDenied(Endpoint),
     /// The host is neither an interface nor a name that resolves.
     UnknownHost(Endpoint, io::Error),
+    /// The system refuses an option of the socket.
+    Option(Endpoint, OptionError),
+    /// The descriptor to be adopted is no listening tcp or Unix domain stream socket.
+    NotAListener(io::Error),
     /// The process or the system is out of file descriptors or memory for them.
     OutOfDescriptors(Endpoint, io::Error),
     /// Another failure of the operating system, such as a missing directory.
@@ -76,6 +84,11 @@ impl fmt::Display for BindError {
                     "cannot bind {at}: no such interface, and no address for the name"
                 )
             }
+            Self::Option(at, error) => write!(f, "cannot bind {}: {error}", at.as_written()),
+            Self::NotAListener(error) => write!(
+                f,
+                "the descriptor is not that of a tcp or Unix domain stream socket that listens: {error}"
+            ),
             Self::OutOfDescriptors(at, _) => {
                 write!(f, "cannot bind {}: out of descriptors", at.as_written())
             }
@@ -88,9 +101,11 @@ impl Error for BindError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
             Self::InvalidEndpoint(error) => Some(error),
-            Self::UnknownHost(_, error) | Self::OutOfDescriptors(_, error) | Self::Io(_, error) => {
-                Some(error)
-            }
+            Self::Option(_, error) => Some(error),
+            Self::NotAListener(error)
+            | Self::UnknownHost(_, error)
+            | Self::OutOfDescriptors(_, error)
+            | Self::Io(_, error) => Some(error),
             _ => None,
         }
     }
@@ -111,6 +126,9 @@ pub enum AcceptError {
     /// This one connection failed, or died while it waited (`ECONNABORTED`, `EPERM` of a
     /// firewall, errors of the network it came over). Accept again at once.
     Transient(io::Error),
+    /// The [`AcceptFilter`](super::AcceptFilter) does not admit whoever came, and the connection is closed. Accept again
+    /// at once.
+    Refused(PeerAddress),
     /// No descriptor or memory is left (`EMFILE`, `ENFILE`, `ENOBUFS`, `ENOMEM`). The connection
     /// is still waiting, so accepting again at once would spin: pause.
     OutOfDescriptors(io::Error),
@@ -152,6 +170,7 @@ impl fmt::Display for AcceptError {
             Self::Transient(error) => {
                 write!(f, "a connection failed before it was accepted: {error}")
             }
+            Self::Refused(peer) => write!(f, "{peer} is not admitted"),
             Self::OutOfDescriptors(error) => write!(f, "cannot accept for now: {error}"),
             Self::Fatal(error) => write!(f, "cannot accept any more: {error}"),
         }
@@ -161,7 +180,7 @@ impl fmt::Display for AcceptError {
 impl Error for AcceptError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
-            Self::WouldBlock => None,
+            Self::WouldBlock | Self::Refused(_) => None,
             Self::Transient(error) | Self::OutOfDescriptors(error) | Self::Fatal(error) => {
                 Some(error)
             }
@@ -189,11 +208,24 @@ pub enum ConnectError {
     OutOfDescriptors(io::Error),
     /// The source address could not be bound.
     Source(io::Error),
+    /// The system refuses an option of the socket.
+    Option(OptionError),
+    /// The proxy did not connect.
+    Proxy(SocksError),
     /// Another failure of the operating system.
     Io(io::Error),
 }
 
 impl ConnectError {
+    /// Whether nobody listens there, also as a proxy says.
+    pub(crate) fn is_refused(&self) -> bool {
+        match self {
+            Self::Refused => true,
+            Self::Proxy(error) => error.is_refused(),
+            _ => false,
+        }
+    }
+
     pub(super) fn from_io(error: io::Error) -> Self {
         match Errno::from_io_error(&error) {
             Some(Errno::CONNREFUSED | Errno::NOENT) => Self::Refused,
@@ -216,6 +248,8 @@ impl fmt::Display for ConnectError {
             Self::NotASocket => f.write_str("the path exists and is not a socket"),
             Self::Busy => f.write_str("the listener has too many connections waiting"),
             Self::TimedOut => f.write_str("connection timed out"),
+            Self::Option(error) => write!(f, "cannot connect: {error}"),
+            Self::Proxy(error) => error.fmt(f),
             Self::Source(error) => write!(f, "cannot bind the source address: {error}"),
             Self::Unreachable(error) | Self::OutOfDescriptors(error) | Self::Io(error) => {
                 write!(f, "cannot connect: {error}")
@@ -228,11 +262,19 @@ impl Error for ConnectError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
             Self::Refused | Self::NotASocket | Self::Busy | Self::TimedOut => None,
+            Self::Option(error) => Some(error),
+            Self::Proxy(error) => Some(error),
             Self::Unreachable(error)
             | Self::OutOfDescriptors(error)
             | Self::Source(error)
             | Self::Io(error) => Some(error),
         }
+    }
+}
+
+impl From<OptionError> for ConnectError {
+    fn from(error: OptionError) -> Self {
+        Self::Option(error)
     }
 }
 

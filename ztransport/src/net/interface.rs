@@ -9,8 +9,11 @@ use std::net::SocketAddr;
 /// The number of an interface, for the scope id of a link-local address. A number stands for
 /// itself.
 pub(super) fn index(name: &str) -> io::Result<u32> {
-    if let Ok(number) = name.parse() {
-        return Ok(number);
+    match name.parse() {
+        // It stands for no interface.
+        Ok(0) => {}
+        Ok(number) => return Ok(number),
+        Err(_) => {}
     }
     system::index(name)?.ok_or_else(|| {
         let text = format!("no network interface is called {name}");
@@ -216,5 +219,6 @@ mod tests {
             io::ErrorKind::NotFound
         );
         assert_eq!(index("17").unwrap(), 17);
+        assert_eq!(index("0").unwrap_err().kind(), io::ErrorKind::NotFound);
     }
 }

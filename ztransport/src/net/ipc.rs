@@ -13,7 +13,7 @@ use rustix::io::Errno;
 use socket2::{Domain, SockAddr, Socket, Type};
 use tempfile::TempDir;
 
-use super::{BindError, ConnectError, ConnectState, SocketTuning};
+use super::{BindError, ConnectError, ConnectState, ProcessCredentials, SocketTuning};
 use crate::endpoint::{Endpoint, IpcEndpoint};
 
 /// The file of a listening socket, removed on drop if it is still the same.
@@ -142,7 +142,9 @@ fn bind_path(
         match listen(address, path, tuning) {
             Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
                 attempts_left -= 1;
-                if attempts_left == 0 || !is_stale(address, path)? {
+                let is_free = attempts_left > 0
+                    && (tuning.ipc_takeover && is_socket(path) || is_stale(address, path)?);
+                if !is_free {
                     return Err(error);
                 }
                 match fs::remove_file(path) {
@@ -192,6 +194,11 @@ fn settle_mode(path: &Path, expected: FileType, mode: u32) -> io::Result<()> {
     }
     let by_handle = format!("/proc/self/fd/{}", handle.as_raw_fd());
     fs::set_permissions(by_handle, Permissions::from_mode(mode))
+}
+
+/// Whether `path` itself is a socket, whoever listens there.
+fn is_socket(path: &Path) -> bool {
+    fs::symlink_metadata(path).is_ok_and(|found| found.file_type().is_socket())
 }
 
 /// Whether `path` exists and is not a socket.
@@ -273,11 +280,15 @@ pub(super) fn connect(
 }
 
 /// The process at the other end.
-pub(super) fn peer_pid(socket: &Socket) -> Option<u32> {
+pub(super) fn peer_credentials(socket: &Socket) -> Option<ProcessCredentials> {
     #[cfg(any(target_os = "linux", target_os = "android"))]
     {
-        let credentials = rustix::net::sockopt::socket_peercred(socket).ok()?;
-        u32::try_from(credentials.pid.as_raw_nonzero().get()).ok()
+        let found = rustix::net::sockopt::socket_peercred(socket).ok()?;
+        Some(ProcessCredentials {
+            pid: u32::try_from(found.pid.as_raw_pid()).ok(),
+            uid: found.uid.as_raw(),
+            gid: found.gid.as_raw(),
+        })
     }
     #[cfg(not(any(target_os = "linux", target_os = "android")))]
     {

@@ -3,11 +3,11 @@
 use std::{
     io,
     net::Shutdown,
-    os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd},
+    os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd},
 };
 
-use rustix::net::SocketFlags;
-use socket2::Socket;
+use rustix::{io::Errno, net::SocketFlags};
+use socket2::{SockAddr, Socket, Type};
 use zpipe::Process;
 
 use super::stream::Kind;
@@ -26,6 +26,8 @@ pub struct Listener {
     socket: Socket,
     tuning: SocketTuning,
     process: Process,
+    /// Others may listen with the same socket.
+    is_shared: bool,
 }
 
 /// A connection that was accepted.
@@ -71,8 +73,46 @@ impl Listener {
             socket,
             tuning: tuning.clone(),
             process: Process::current(),
+            is_shared: false,
         };
         Ok((listener, resolved))
+    }
+
+    /// Takes over a socket that listens already: one that the process has been started with, for example, by whoever
+    /// watches over it ("socket activation"). Returns the listener and its endpoint.
+    ///
+    /// The socket stays as it is, except that it does not block, and is not inherited by programs that are started. Of the
+    /// tuning only that counts which concerns the connections. Others may have the same socket: dropping the listener
+    /// closes this descriptor and leaves theirs alone. A file of the socket is never removed.
+    ///
+    /// # Errors
+    ///
+    /// [`BindError::NotAListener`], with which the descriptor is closed.
+    pub fn adopt(
+        descriptor: OwnedFd,
+        tuning: &SocketTuning,
+    ) -> Result<(Self, Endpoint), BindError> {
+        let socket = Socket::from(descriptor);
+        let prepare = || {
+            let address = socket.local_addr()?;
+            let is_stream = socket.r#type()? == Type::STREAM;
+            if !is_stream || !rustix::net::sockopt::socket_acceptconn(&socket)? {
+                return Err(Errno::INVAL.into());
+            }
+            let endpoint = endpoint_of(&address).ok_or(Errno::AFNOSUPPORT)?;
+            socket.set_nonblocking(true)?;
+            socket.set_cloexec(true)?;
+            Ok(endpoint)
+        };
+        let endpoint = prepare().map_err(BindError::NotAListener)?;
+        let listener = Self {
+            file: None,
+            socket,
+            tuning: tuning.clone(),
+            process: Process::current(),
+            is_shared: true,
+        };
+        Ok((listener, endpoint))
     }
 
     /// Accepts one connection. Never blocks.
@@ -86,8 +126,16 @@ impl Listener {
             .socket
             .accept4(flags.bits().cast_signed())
             .map_err(AcceptError::from_io)?;
+        let from = match address.as_socket() {
+            Some(address) => PeerAddress::Tcp(address),
+            None => PeerAddress::from_system(Ok(address), ipc::peer_credentials(&socket)),
+        };
+        let groups = || zpipe::peer_groups(socket.as_fd()).unwrap_or_default();
+        if !self.tuning.accept.admits(&from, groups) {
+            return Err(AcceptError::Refused(from));
+        }
         // Failing here is the fate of this connection, not of the listener.
-        let stream = if address.is_unix() {
+        let stream = if let PeerAddress::Ipc { .. } = from {
             self.tuning.apply(&socket).map_err(AcceptError::Transient)?;
             Stream::new(socket, Kind::Ipc)
         } else {
@@ -95,13 +143,14 @@ impl Listener {
             socket
                 .set_tcp_nodelay(true)
                 .map_err(AcceptError::Transient)?;
+            let is_ipv6 = matches!(from, PeerAddress::Tcp(address) if address.is_ipv6());
+            self.tuning
+                .tcp
+                .apply_to_connection(&socket, is_ipv6)
+                .map_err(|error| AcceptError::Transient(io::Error::other(error)))?;
             Stream::new(socket, Kind::Tcp)
         };
-        let peer = match address.as_socket() {
-            Some(address) => PeerAddress::Tcp(address),
-            None => stream.peer(),
-        };
-        Ok(Accepted { stream, peer })
+        Ok(Accepted { stream, peer: from })
     }
 
     /// Closes it, as dropping it does, and says whether that went well.
@@ -115,11 +164,24 @@ impl Listener {
     }
 }
 
+/// The endpoint to connect to a socket with this address.
+fn endpoint_of(address: &SockAddr) -> Option<Endpoint> {
+    if let Some(address) = address.as_socket() {
+        return Some(address.into());
+    }
+    let text = match address.as_abstract_namespace() {
+        Some(name) => format!("ipc://@{}", std::str::from_utf8(name).ok()?),
+        None => format!("ipc://{}", address.as_pathname()?.to_str()?),
+    };
+    // A relative path is relative to where its maker was, which is the best guess.
+    Endpoint::parse(&text).ok()?.absolute().ok()
+}
+
 impl Drop for Listener {
     fn drop(&mut self) {
         // A child that was forked meanwhile has a copy of the descriptor, which must not hold the port; nor
         // must the child end what its parent goes on using.
-        if !self.process.is_forked() {
+        if !self.process.is_forked() && !self.is_shared {
             // There is nobody to be told; the descriptor is closed in any case.
             let _ = self.socket.shutdown(Shutdown::Both);
         }

@@ -19,21 +19,25 @@
 
 mod address;
 mod error;
+mod filter;
 mod interface;
 mod ipc;
 mod listener;
 mod stream;
 mod tcp;
+mod tuning;
 
 use std::io;
 
 use socket2::Socket;
 
-pub use address::{PeerAddress, ResolvedAddress};
+pub use address::{PeerAddress, ProcessCredentials, ResolvedAddress};
 pub use error::{AcceptError, BindError, ConnectError};
+pub use filter::{AcceptFilter, IpNetwork, IpNetworkError};
 pub use listener::{Accepted, Listener};
 pub use stream::{ConnectState, Stream, connect_finish, connect_start};
 pub use tcp::{resolve, resolve_source};
+pub use tuning::{OptionError, TcpTuning};
 
 /// Options of the operating system for sockets that are about to be made.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,6 +54,12 @@ pub struct SocketTuning {
     /// Permissions of the file that a bound ipc path gets, whatever the umask is: whoever may write to
     /// it may connect. Bits beyond `0o777` are ignored.
     pub ipc_mode: u32,
+    /// Whether binding an ipc path takes it over from a socket that listens there. Otherwise that is an error.
+    pub ipc_takeover: bool,
+    /// Options of tcp sockets.
+    pub tcp: TcpTuning,
+    /// Whom listeners let in.
+    pub accept: AcceptFilter,
 }
 
 impl Default for SocketTuning {
@@ -62,6 +72,9 @@ impl Default for SocketTuning {
             recv_buffer: None,
             ipv6: false,
             ipc_mode: 0o600,
+            ipc_takeover: false,
+            tcp: TcpTuning::default(),
+            accept: AcceptFilter::default(),
         }
     }
 }

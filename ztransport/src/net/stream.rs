@@ -169,11 +169,11 @@ impl Stream {
     /// The other end.
     #[must_use]
     pub fn peer(&self) -> PeerAddress {
-        let pid = match self.kind {
+        let credentials = match self.kind {
             Kind::Tcp => None,
-            Kind::Ipc => ipc::peer_pid(&self.socket),
+            Kind::Ipc => ipc::peer_credentials(&self.socket),
         };
-        PeerAddress::from_system(self.socket.peer_addr(), pid)
+        PeerAddress::from_system(self.socket.peer_addr(), credentials)
     }
 
     /// This end.

@@ -6,7 +6,8 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
 use rustix::io::Errno;
 use socket2::{Domain, Protocol, Socket, Type};
 
-use super::{BindError, ConnectError, ConnectState, SocketTuning, interface};
+use super::tuning::MULTIPATH;
+use super::{BindError, ConnectError, ConnectState, OptionError, SocketTuning, interface};
 use crate::endpoint::{Endpoint, TcpEndpoint, TcpHost};
 
 /// Resolves the host of an endpoint to the addresses to connect to, in the order to try them.
@@ -62,6 +63,16 @@ fn resolve_host(
             let address = std::net::SocketAddrV6::new(*v6, port, 0, scope);
             Ok(vec![address.into()])
         }
+        TcpHost::ScopedName(name, zone) => {
+            let scope = interface::index(zone)?;
+            let mut found = look_up(name, port)?;
+            for address in &mut found {
+                if let SocketAddr::V6(v6) = address {
+                    v6.set_scope_id(scope);
+                }
+            }
+            Ok(by_family(found, ipv6))
+        }
         TcpHost::Name(name) => {
             if names == Names::InterfaceThenDns {
                 let found: Vec<_> = interface::addresses(name)?
@@ -75,14 +86,19 @@ fn resolve_host(
                     return Ok(by_family(found, ipv6));
                 }
             }
-            let found: Vec<_> = (&**name, port).to_socket_addrs()?.collect();
-            if found.is_empty() {
-                let text = format!("{name} has no address");
-                return Err(io::Error::new(io::ErrorKind::NotFound, text));
-            }
-            Ok(by_family(found, ipv6))
+            Ok(by_family(look_up(name, port)?, ipv6))
         }
     }
+}
+
+/// Asks the DNS, and whatever else the system asks. Never returns an empty list.
+fn look_up(name: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
+    let found: Vec<_> = (name, port).to_socket_addrs()?.collect();
+    if found.is_empty() {
+        let text = format!("{name} has no address");
+        return Err(io::Error::new(io::ErrorKind::NotFound, text));
+    }
+    Ok(found)
 }
 
 fn by_family(mut addresses: Vec<SocketAddr>, ipv6: bool) -> Vec<SocketAddr> {
@@ -111,7 +127,10 @@ pub(super) fn bind(
                 let local = socket.local_addr().ok().and_then(|a| a.as_socket());
                 return Ok((socket, local.unwrap_or(candidate).into()));
             }
-            Err(error) => {
+            Err(SocketError::Option(error)) => {
+                return Err(BindError::Option(endpoint.clone(), error));
+            }
+            Err(SocketError::Io(error)) => {
                 let wrong_family = Errno::from_io_error(&error) == Some(Errno::AFNOSUPPORT)
                     || error.kind() == io::ErrorKind::AddrNotAvailable;
                 last = Some(error);
@@ -125,16 +144,44 @@ pub(super) fn bind(
     Err(BindError::from_io(endpoint, error))
 }
 
-fn listen(address: SocketAddr, tuning: &SocketTuning) -> io::Result<Socket> {
-    let socket = new_socket(address)?;
+fn listen(address: SocketAddr, tuning: &SocketTuning) -> Result<Socket, SocketError> {
+    let socket = new_socket(address, tuning)?;
     if address.is_ipv6() {
         socket.set_only_v6(!tuning.ipv6)?;
     }
     socket.set_reuse_address(true)?;
     tuning.apply(&socket)?;
+    tuning.tcp.apply(&socket, address.is_ipv6())?;
     socket.bind(&address.into())?;
     socket.listen(tuning.backlog())?;
     Ok(socket)
+}
+
+/// Why there is no socket that can be used.
+enum SocketError {
+    Option(OptionError),
+    Io(io::Error),
+}
+
+impl From<OptionError> for SocketError {
+    fn from(error: OptionError) -> Self {
+        Self::Option(error)
+    }
+}
+
+impl From<SocketError> for ConnectError {
+    fn from(error: SocketError) -> Self {
+        match error {
+            SocketError::Option(error) => error.into(),
+            SocketError::Io(error) => Self::from_io(error),
+        }
+    }
+}
+
+impl From<io::Error> for SocketError {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
+    }
 }
 
 pub(super) fn connect(
@@ -142,12 +189,13 @@ pub(super) fn connect(
     source: Option<SocketAddr>,
     tuning: &SocketTuning,
 ) -> Result<(Socket, ConnectState), ConnectError> {
-    let socket = new_socket(address).map_err(ConnectError::from_io)?;
+    let socket = new_socket(address, tuning)?;
     let prepare = || {
         socket.set_tcp_nodelay(true)?;
         tuning.apply(&socket)
     };
     prepare().map_err(ConnectError::from_io)?;
+    tuning.tcp.apply(&socket, address.is_ipv6())?;
     if let Some(mut source) = source {
         if source.ip().is_unspecified() && source.is_ipv4() != address.is_ipv4() {
             source = match address {
@@ -170,17 +218,70 @@ pub(super) fn connect(
 }
 
 /// Close-on-exec is set by `socket2`.
-fn new_socket(address: SocketAddr) -> io::Result<Socket> {
-    Socket::new(
-        Domain::for_address(address),
-        Type::STREAM.nonblocking(),
-        Some(Protocol::TCP),
-    )
+fn new_socket(address: SocketAddr, tuning: &SocketTuning) -> Result<Socket, SocketError> {
+    let make = |protocol| {
+        let domain = Domain::for_address(address);
+        Socket::new(domain, Type::STREAM.nonblocking(), Some(protocol))
+    };
+    if !tuning.tcp.multipath {
+        return Ok(make(Protocol::TCP)?);
+    }
+    let made = MULTIPATH.map(make);
+    made.unwrap_or_else(|| Err(io::ErrorKind::Unsupported.into()))
+        .map_err(|error| OptionError::new("multipath_tcp", error).into())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn resolve_text(address: &str, ipv6: bool) -> io::Result<Vec<SocketAddr>> {
+        match format!("tcp://{address}").parse() {
+            Ok(Endpoint::Tcp(tcp)) => resolve(&tcp, ipv6),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// Those cases of libzmq's test of addresses that more than the text decides. Its names and interfaces are stubs; here
+    /// they are what every machine has.
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn zones_and_names_are_resolved() {
+        let lo = interface::index("lo").unwrap();
+        let scope = |found: &SocketAddr| match found {
+            SocketAddr::V6(v6) => v6.scope_id(),
+            SocketAddr::V4(_) => panic!("not IPv6"),
+        };
+        for (text, expected) in [
+            ("[3000:4:5::1:234%2]:1111", 2),
+            ("3000:4:5::1:234%lo:8080", lo),
+            ("[3000:4:5::1:234]:8080", 0),
+        ] {
+            let found = resolve_text(text, true).unwrap();
+            assert_eq!(found.len(), 1, "{text}");
+            assert_eq!(scope(&found[0]), expected, "{text}");
+            assert_eq!(resolve_text(text, false).unwrap(), found, "{text}");
+        }
+        for text in [
+            "3000:4:5::1:234%0:1",
+            "3000:4:5::1:234%bad0:1",
+            "localhost%bad0:1",
+        ] {
+            let error = resolve_text(text, true).unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::NotFound, "{text}");
+        }
+        for text in ["localhost:4444", "[localhost]:4444", "localhost%lo:4444"] {
+            let found = resolve_text(text, false).unwrap();
+            assert!(
+                found.contains(&"127.0.0.1:4444".parse().unwrap()),
+                "{text}: {found:?}"
+            );
+        }
+        for found in resolve_text("localhost%lo:1", true).unwrap() {
+            assert!(found.is_ipv4() || scope(&found) == lo, "{found}");
+        }
+        resolve_text("no-such-name.invalid:1", true).unwrap_err();
+    }
 
     #[test]
     fn both_families_or_one_but_never_none() {

@@ -16,6 +16,9 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use super::*;
 use crate::endpoint::Endpoint;
 
+mod listening;
+mod tuning;
+
 /// Waits until `fd` is ready. Generous: reached only if something is broken.
 fn wait(fd: &impl AsFd, flags: PollFlags) {
     let mut fds = [PollFd::new(fd, flags)];

@@ -6,7 +6,7 @@ use zmtp::{Message, SocketType};
 use zpipe::ReadySet;
 
 use super::*;
-use crate::{Letter, Options, Reactor, SocketHandle};
+use crate::{Event, Letter, Options, Reactor, SocketHandle};
 
 /// Never waited for when all is well.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -147,6 +147,112 @@ fn the_other_addresses_are_tried_when_something_else_answers() {
             assert!(visits.try_recv().is_err(), "tried twice");
         }
     }
+}
+
+/// A listener whose queue is full, so that whoever connects hears nothing, and what it is full of.
+struct Silent {
+    address: SocketAddr,
+    _full: (socket2::Socket, Vec<socket2::Socket>),
+}
+
+fn silent() -> Silent {
+    use socket2::{Domain, Socket, Type};
+    let make = || Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    let listener = make();
+    let anywhere: SocketAddr = "127.0.0.1:0".parse().unwrap();
+    listener.bind(&anywhere.into()).unwrap();
+    listener.listen(0).unwrap();
+    let address = listener.local_addr().unwrap();
+    let mut waiting = Vec::new();
+    loop {
+        let socket = make();
+        // Who is let into the queue is so at once. Twice nobody was: it is full, whoever else comes.
+        let connected = socket.connect_timeout(&address, Duration::from_millis(100));
+        let is_full = connected.is_err();
+        waiting.push(socket);
+        if is_full {
+            break;
+        }
+        assert!(waiting.len() < 100, "the queue has no end");
+    }
+    Silent {
+        address: address.as_socket().unwrap(),
+        _full: (listener, waiting),
+    }
+}
+
+#[test]
+fn an_address_that_does_not_answer_holds_the_next_one_up_for_a_moment_only() {
+    let reactor = Reactor::new(1).unwrap();
+    let mut pull = Socket::new();
+    let right = bind(&reactor, "127.0.0.1:*", &pull);
+    let silent = [silent(), silent()];
+    let names = resolver(&[silent[0].address, silent[1].address, right]);
+    let connecting = Reactor::with_resolver(1, &names).unwrap();
+    // One round only, in which the system would wait for minutes.
+    let mut options = options(SocketType::Push);
+    options.reconnect_interval = Some(Duration::from_secs(3600));
+    let begun = Instant::now();
+    push(&connecting, options, &mut Socket::new());
+    assert_eq!(pull.receive()[0], "to the right one");
+    assert!(begun.elapsed() >= 2 * crate::race::STAGGER, "all at once");
+}
+
+#[test]
+fn the_time_to_connect_is_that_of_all_addresses_together() {
+    let silent = [silent(), silent()];
+    let names = resolver(&[silent[0].address, silent[1].address]);
+    let connecting = Reactor::with_resolver(1, &names).unwrap();
+    let mut options = options(SocketType::Push);
+    options.reconnect_interval = Some(Duration::from_secs(3600));
+    options.connect_timeout = Some(Duration::from_millis(400));
+    let socket = Socket::new();
+    let monitor = socket.handle.monitor(crate::EventKinds::ALL, 100).1;
+    let endpoint = "tcp://name.invalid:1".parse().unwrap();
+    let begun = Instant::now();
+    let connected = connecting.connect(&endpoint, &Arc::new(options), &socket.handle);
+    let _link = connected.unwrap();
+    let mut events = Vec::new();
+    while events.len() < 2 {
+        assert!(begun.elapsed() < PATIENCE, "{events:?}");
+        events.extend(monitor.try_recv());
+        thread::yield_now();
+    }
+    let took = begun.elapsed();
+    assert!(took >= Duration::from_millis(400), "{took:?}");
+    assert!(
+        matches!(&events[0], Event::ConnectFailed { reason, .. } if reason.contains("timed out")),
+        "{events:?}"
+    );
+    assert!(
+        matches!(events[1], Event::ConnectRetried { .. }),
+        "{events:?}"
+    );
+}
+
+#[test]
+fn a_name_is_looked_up_again_before_each_round() {
+    let reactor = Reactor::new(1).unwrap();
+    let mut pull = Socket::new();
+    let right = bind(&reactor, "127.0.0.1:*", &pull);
+    let holder = TcpListener::bind("127.0.0.81:0").unwrap();
+    let wrong = holder.local_addr().unwrap();
+    drop(holder);
+    let asked = zpipe::Counter::default();
+    let asked = Arc::new(asked);
+    let counted = Arc::clone(&asked);
+    let names = Resolver::new(move |_| {
+        counted.add(1);
+        let address = if counted.value() < 4 { wrong } else { right };
+        Ok(Resolved {
+            addresses: vec![address],
+            source: None,
+        })
+    });
+    let connecting = Reactor::with_resolver(1, &names).unwrap();
+    push(&connecting, options(SocketType::Push), &mut Socket::new());
+    assert_eq!(pull.receive()[0], "to the right one");
+    assert_eq!(asked.value(), 4);
 }
 
 #[test]

@@ -52,10 +52,18 @@ impl IoThread {
                 Err(AcceptError::WouldBlock) => return,
                 Err(error @ AcceptError::Transient(_)) => {
                     let endpoint = entry.endpoint.clone();
+                    entry.handle.counters().accept_failed.add(1);
                     entry.handle.emit(|| Event::AcceptFailed {
                         endpoint,
                         reason: error.to_string(),
                         errno: errno::of_accept(&error),
+                    });
+                }
+                Err(AcceptError::Refused(peer)) => {
+                    entry.handle.counters().accept_refused.add(1);
+                    entry.handle.emit(|| Event::AcceptRefused {
+                        endpoint: entry.endpoint.clone(),
+                        peer,
                     });
                 }
                 Err(error) => return self.pause(key, &error),

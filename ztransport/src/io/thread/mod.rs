@@ -526,7 +526,20 @@ impl IoThread {
                     }
                     return;
                 }
-                Action::Open(address) => session.open(&address, &self.registry),
+                Action::Timers(both) => {
+                    for (delay, purpose) in both.into_iter().flatten() {
+                        let timer = Timer {
+                            key,
+                            purpose,
+                            generation: session.generation(),
+                        };
+                        if let Some(at) = timers::now().checked_add(delay) {
+                            self.timers.set(at, timer);
+                        }
+                    }
+                    return;
+                }
+                Action::Attempt => session.attempt(&self.registry),
                 Action::Resolve => session.resolve(&self.resolver, &self.commands, &self.registry),
                 Action::Remove => return self.remove(key),
             };
