@@ -26,6 +26,7 @@ pub mod traffic;
 pub mod v1;
 pub mod z85;
 pub mod zap;
+pub mod zpl;
 pub mod zws_frame;
 pub mod zws_upgrade;
 

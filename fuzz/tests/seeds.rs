@@ -6,7 +6,7 @@ use std::path::Path;
 use arbitrary::{Arbitrary, Unstructured};
 use zlayers_fuzz::{
     command, connection, curve, exchange, frame, greeting, metadata, null, plain, traffic, v1, z85,
-    zap, zws_frame, zws_upgrade,
+    zap, zpl, zws_frame, zws_upgrade,
 };
 
 fn replay(target: &str, check: impl Fn(&[u8])) {
@@ -71,6 +71,11 @@ fn zap_seeds() {
 #[test]
 fn z85_seeds() {
     replay("z85", z85::check);
+}
+
+#[test]
+fn zpl_seeds() {
+    replay("zpl", zpl::check);
 }
 
 #[test]

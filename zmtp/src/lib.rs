@@ -127,6 +127,7 @@ mod socket_type;
 pub mod v1;
 pub mod z85;
 pub mod zap;
+pub mod zpl;
 pub mod zws;
 
 pub use command::Command;
