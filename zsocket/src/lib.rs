@@ -89,6 +89,7 @@
 
 mod asynchronous;
 mod authenticator;
+mod certificate;
 mod close_report;
 mod context;
 mod core;
@@ -121,6 +122,7 @@ pub use self::leader::TokioDriver;
 pub use self::{
     asynchronous::{AsyncReceiver, AsyncSender, AsyncSocket, ReuniteError},
     authenticator::{AccessList, Authentication, Authenticator},
+    certificate::{Certificate, CertificateError, CertificateProblem, CertificateStore},
     close_report::{CloseReport, ClosedEndpoint},
     context::{Context, ContextBuilder},
     diagnose::Finding,
