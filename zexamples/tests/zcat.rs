@@ -575,6 +575,36 @@ fn generated_keys_fit_together_and_are_new() {
 }
 
 #[test]
+fn generated_keys_go_into_files_and_are_not_written_over() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("ada.cert");
+    let path = path.to_str().unwrap();
+    let outcome = Zcat::start(&["curve-keygen", path, "-m", "name=Ada"]).finish();
+    assert_eq!(outcome.status, 0);
+    let certificate = zsocket::Certificate::load(path).unwrap();
+    assert_eq!(certificate.metadata("name"), Some("Ada"));
+    assert!(certificate.key_pair().is_some());
+    // The secret key is in its file and nowhere else.
+    let public = certificate.public_key().to_z85();
+    assert_eq!(outcome.stdout, format!("public {public}\n"));
+
+    let outcome = Zcat::start(&["curve-keygen", path]).finish();
+    assert_eq!(outcome.status, 2);
+    assert!(
+        outcome.stderr.contains("exists already"),
+        "{}",
+        outcome.stderr
+    );
+    assert_eq!(zsocket::Certificate::load(path).unwrap(), certificate);
+
+    let outcome = Zcat::start(&["curve-keygen", path, "--replace"]).finish();
+    assert_eq!(outcome.status, 0);
+    assert_ne!(zsocket::Certificate::load(path).unwrap(), certificate);
+    let outcome = Zcat::start(&["curve-keygen", "-m", "name=Ada"]).finish();
+    assert_eq!(outcome.status, 2);
+}
+
+#[test]
 fn it_lists_options_and_teaches() {
     let outcome = Zcat::start(&["pull", "--list-options"]).finish();
     assert_eq!(outcome.status, 0);

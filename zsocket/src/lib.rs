@@ -75,6 +75,8 @@
 //! counted there too, and reported to a [`Monitor`]. [`Context::term_timeout`] tells what keeps a context from
 //! ending.
 //!
+#![doc = include_str!("queues.md")]
+//!
 //! # Features
 //!
 //! None is on by default.

@@ -55,6 +55,8 @@ pub struct Dropped {
     /// [`Socket::set_departed_hwm`](crate::Socket::set_departed_hwm) and
     /// [`Socket::set_departed_bytes`](crate::Socket::set_departed_bytes).
     pub departed: u64,
+    /// Received, and not read when the socket [disconnected](crate::Socket::disconnect) from the peer.
+    pub unread: u64,
     /// Given up because the peer refuses them: see
     /// [`Socket::set_max_refusals`](crate::Socket::set_max_refusals).
     pub refused: u64,
@@ -136,12 +138,13 @@ impl Dropped {
     }
 
     /// Each reason in words, with its count.
-    fn reasons(&self) -> [(&'static str, u64); 12] {
+    fn reasons(&self) -> [(&'static str, u64); 13] {
         let Self {
             no_peer,
             hwm,
             peer_lost,
             departed,
+            unread,
             refused,
             linger,
             no_subscriber,
@@ -156,6 +159,7 @@ impl Dropped {
             ("for a peer that was full", hwm),
             ("queued for a peer that was lost", peer_lost),
             ("of peers that are gone, too many", departed),
+            ("not read when the socket disconnected", unread),
             ("refused by the peer", refused),
             ("still queued after lingering", linger),
             ("nobody had subscribed to", no_subscriber),

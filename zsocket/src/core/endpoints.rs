@@ -129,6 +129,7 @@ impl<S: State> Core<S> {
             let at = At { place, id: link.id };
             self.departed.remove(at.id);
             self.on_detached(at);
+            self.stats.dropped.unread += link.left().messages;
             if link.writer.is_closed() {
                 self.stats.dropped.peer_lost += link.unclaimed();
             } else {

@@ -198,7 +198,7 @@ impl<P: Pattern> Socket<P> {
 
     /// Ends all connections to an endpoint that was given to [`connect`](Self::connect). What is
     /// queued for them is sent within the linger time; what they sent and was not received is
-    /// dropped.
+    /// dropped, and counted as [`unread`](crate::Dropped::unread).
     ///
     /// # Errors
     ///

@@ -1,6 +1,6 @@
 //! The command line, and what it teaches.
 
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand};
 use zsocket::SocketType;
@@ -167,8 +167,32 @@ Examples:
   zcat proxy pull:tcp://*:5557 push:ipc:///tmp/tasks --control rep:ipc:///tmp/control
   zcat req -c ipc:///tmp/control PAUSE               also RESUME, STATISTICS, TERMINATE")]
     Proxy(Relay),
-    /// Prints a fresh pair of keys for CURVE in Z85
-    CurveKeygen,
+    /// Makes a fresh pair of keys for CURVE, and prints it in Z85 or writes it to files
+    #[command(after_help = "\
+Examples:
+  zcat curve-keygen                          prints both keys
+  zcat curve-keygen ada.cert -m name=Ada     writes ada.cert, for others, and ada.cert_secret, for Ada alone")]
+    CurveKeygen(Keygen),
+}
+
+/// Where keys go.
+#[derive(Args)]
+pub(crate) struct Keygen {
+    /// Write the public key to this file, and both to one beside it whose name ends in _secret
+    pub(crate) path: Option<PathBuf>,
+
+    /// Say this in the files; may be given several times
+    #[arg(short, long, value_name = "NAME=VALUE", value_parser = read_metadata, requires = "path")]
+    pub(crate) metadata: Vec<(String, String)>,
+
+    /// Write over files that are there: their keys are lost
+    #[arg(long, requires = "path")]
+    pub(crate) replace: bool,
+}
+
+fn read_metadata(text: &str) -> Result<(String, String), &'static str> {
+    let (name, value) = text.split_once('=').ok_or("it has no =")?;
+    Ok((name.to_owned(), value.to_owned()))
 }
 
 /// Where the socket is, and how it is set up.

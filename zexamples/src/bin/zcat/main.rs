@@ -12,6 +12,7 @@
 //! $ zcat proxy xsub:tcp://*:5556 xpub:tcp://*:5557 --stats   # between publishers and subscribers
 //! $ zcat monitor pull -c tcp://localhost:5557          # what happens to the connection
 //! $ zcat curve-keygen                                  # a pair of keys for CURVE
+//! $ zcat curve-keygen ada.cert                         # the same in files, as czmq keeps them
 //! ```
 //!
 //! `zcat --help` and `zcat COMMAND --help` tell the rest. The exit status is 0 if all is well, 1 if nothing was received
@@ -67,7 +68,7 @@ fn run(command: Command) -> Result<bool> {
         }
         Command::Monitor(watch) => listed(watch.socket_type, &watch.place, || watch::watch(&watch)),
         Command::Proxy(relay) => relay::relay(&relay),
-        Command::CurveKeygen => keys::generate(),
+        Command::CurveKeygen(keygen) => keys::generate(&keygen),
     }
 }
 
