@@ -13,6 +13,7 @@ const TOUR: &str = env!("CARGO_BIN_EXE_tour");
 const SOAK: &str = env!("CARGO_BIN_EXE_soak");
 const VERSUS: &str = env!("CARGO_BIN_EXE_versus");
 const IDLE_CONNECTIONS: &str = env!("CARGO_BIN_EXE_idle_connections");
+const STORMS: &str = env!("CARGO_BIN_EXE_storms");
 const HWSERVER: &str = env!("CARGO_BIN_EXE_hwserver");
 const HWCLIENT: &str = env!("CARGO_BIN_EXE_hwclient");
 const LOCAL_THR: &str = env!("CARGO_BIN_EXE_local_thr");
@@ -397,13 +398,32 @@ fn idle_connections_are_counted_and_given_back() {
     for lib in ["ours", "libzmq"] {
         // So few connections cannot tell what one takes, hence no limit here.
         let limit = u64::MAX.to_string();
-        let args = ["--connections", "100", "--limit", &limit, "--lib", lib];
+        let args = [
+            "--connections",
+            "100",
+            "--messages",
+            "1000",
+            "--limit",
+            &limit,
+            "--lib",
+            lib,
+        ];
         let lines = output(IDLE_CONNECTIONS, &args).unwrap();
         let figure = lines
             .iter()
             .find(|line| line.starts_with("memory per connection: "));
         assert!(figure.is_some(), "{lines:?}");
+        let has_rate = |line: &String| line.starts_with("messages of 64 B over all of them");
+        assert!(lines.iter().any(has_rate), "{lines:?}");
     }
+}
+
+#[test]
+fn storms_are_weathered() {
+    let args = ["--clients", "50", "--storms", "3", "--away", "50"];
+    let lines = output(STORMS, &args).unwrap();
+    let is_end = |line: &String| line.starts_with("3 storms of 50 clients");
+    assert!(lines.iter().any(is_end), "{lines:?}");
 }
 
 #[test]

@@ -10,6 +10,9 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 /// Connections that may wait to be accepted; the system may cut it.
 pub(crate) const BACKLOG: u32 = 4096;
 
+/// Of the messages whose rate is measured, in bytes.
+pub(crate) const SIZE: usize = 64;
+
 /// A PULL socket to accept with, and a PUSH socket to connect with.
 pub(crate) trait End {
     /// Accepts connections, and returns where.
@@ -30,4 +33,8 @@ pub(crate) trait End {
     fn send(&mut self) -> Result<()>;
     /// Receives a message.
     fn receive(&mut self) -> Result<()>;
+    /// Sends so many messages of [`SIZE`] bytes, to each connection in turn.
+    fn send_many(&mut self, count: u64) -> Result<()>;
+    /// Receives so many messages, and returns the time from the first to the last.
+    fn receive_many(&mut self, count: u64) -> Result<Duration>;
 }

@@ -1,10 +1,12 @@
 //! Connections through libzmq.
 
+use std::time::{Duration, Instant};
+
 use zexamples::Result;
 use zinterop::sys::{event, opt, socket_type};
-use zinterop::zmq::{Context, Monitor, Socket};
+use zinterop::zmq::{Context, Monitor, Msg, Socket};
 
-use crate::end::{BACKLOG, End, PATIENCE};
+use crate::end::{BACKLOG, End, PATIENCE, SIZE};
 
 struct Libzmq<'s> {
     pull: &'s Socket,
@@ -96,5 +98,22 @@ impl End for Libzmq<'_> {
     fn receive(&mut self) -> Result<()> {
         self.pull.recv_timeout(PATIENCE)?;
         Ok(())
+    }
+    fn send_many(&mut self, count: u64) -> Result<()> {
+        let body = [0; SIZE];
+        for _ in 0..count {
+            self.push.send_msg(&mut Msg::copy_from(&body)?, 0)?;
+        }
+        Ok(())
+    }
+
+    fn receive_many(&mut self, count: u64) -> Result<Duration> {
+        self.receive()?;
+        let started = Instant::now();
+        let mut msg = Msg::new();
+        for _ in 1..count {
+            self.pull.recv_msg(&mut msg, 0)?;
+        }
+        Ok(started.elapsed())
     }
 }

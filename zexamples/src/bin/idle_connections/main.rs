@@ -3,6 +3,7 @@
 //! ```console
 //! $ idle_connections                              # 10,000 connections, memory at each end
 //! $ idle_connections --lib libzmq                 # the same through libzmq
+//! $ idle_connections --messages 1000000           # and how fast messages go over all of them in turn
 //! $ idle_connections --cycles 10000               # connect and disconnect, over and over
 //! ```
 //!
@@ -88,6 +89,9 @@ struct Plan {
     /// Connections to open
     #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(1..))]
     connections: u64,
+    /// Messages to send over them when they are all there, to each in turn
+    #[arg(long, default_value_t = 0)]
+    messages: u64,
     /// Instead, make and give up this many connections, one after the other
     #[arg(long)]
     cycles: Option<u64>,
@@ -176,6 +180,13 @@ fn idle(server: &mut dyn End, client: &mut Child, plan: &Plan) -> Result<()> {
     client.answer("opened")?;
     let elapsed = started.elapsed();
     let open = footprints(client)?;
+    let rate = match plan.messages {
+        0 => None,
+        messages => {
+            client.tell(&format!("send {messages}"))?;
+            Some(messages as f64 / server.receive_many(messages)?.as_secs_f64())
+        }
+    };
     client.tell("disconnect")?;
     server.wait_closed(count, true)?;
     client.answer("disconnected")?;
@@ -199,6 +210,12 @@ fn idle(server: &mut dyn End, client: &mut Child, plan: &Plan) -> Result<()> {
         "memory per connection: {} B at the end that accepts, {} B at the end that connects",
         per_connection[0], per_connection[1]
     ));
+    if let Some(rate) = rate {
+        say(format_args!(
+            "messages of {} B over all of them in turn: {rate:.0} per second",
+            end::SIZE
+        ));
+    }
     for end in [0, 1] {
         let opened = open[end]
             .descriptors

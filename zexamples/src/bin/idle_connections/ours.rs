@@ -1,11 +1,11 @@
 //! Connections through zlayers.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use zexamples::Result;
 use zsocket::{Context, Error, Monitor, Pull, Push, Socket};
 
-use crate::end::{BACKLOG, End, PATIENCE};
+use crate::end::{BACKLOG, End, PATIENCE, SIZE};
 
 struct Ours {
     pull: Socket<Pull>,
@@ -86,6 +86,23 @@ impl End for Ours {
     fn receive(&mut self) -> Result<()> {
         self.pull.recv_timeout(PATIENCE)?;
         Ok(())
+    }
+
+    fn send_many(&mut self, count: u64) -> Result<()> {
+        let body = [0; SIZE];
+        for _ in 0..count {
+            self.push.send(&body)?;
+        }
+        Ok(())
+    }
+
+    fn receive_many(&mut self, count: u64) -> Result<Duration> {
+        let mut message = self.pull.recv_timeout(PATIENCE)?;
+        let started = Instant::now();
+        for _ in 1..count {
+            self.pull.recv_into(&mut message)?;
+        }
+        Ok(started.elapsed())
     }
 }
 

@@ -40,6 +40,7 @@ pub(crate) fn follow(end: &mut dyn End, endpoint: &str) -> Result<()> {
                 }
                 parent.say("opened", "")?;
             }
+            "send" => end.send_many(count)?,
             "disconnect" => {
                 end.disconnect(endpoint)?;
                 parent.say("disconnected", "")?;
