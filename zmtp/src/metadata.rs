@@ -152,6 +152,8 @@ impl Metadata {
             let value = take(&mut rest, value_len)?;
             properties.push((name, value));
         }
+        // They are kept as long as the connection, and most peers send one or two.
+        properties.shrink_to_fit();
         Ok(Self { properties })
     }
 }

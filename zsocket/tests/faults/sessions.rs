@@ -2,13 +2,14 @@
 
 use std::{
     io::{ErrorKind, Write},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
-use zsocket::{CloseReason, Context, Event, Monitor, Pull, Router, SocketType};
+use zsocket::{CloseReason, Context, Dealer, Event, Monitor, Pull, Router, SocketType};
 
 use crate::support::{
-    COMMAND, PATIENCE, Raw, RawListener, WIRES, eventually, frame, header, ready, spawn, wait_for,
+    COMMAND, PATIENCE, Raw, RawListener, WIRES, eventually, frame, greeting, header, ready, spawn,
+    wait_for,
 };
 
 const SOON: Duration = Duration::from_millis(5);
@@ -122,45 +123,26 @@ fn a_client_that_starts_again_has_its_name_though_its_dead_connection_is_there()
             let router = builder.heartbeat_interval(interval).build().unwrap();
             let endpoint = router.bind(wire.anywhere()).unwrap();
             let named = b"\x05READY\x0bSocket-Type\0\0\0\x06DEALER\x08Identity\0\0\0\x06client";
-            let start = || {
-                let mut raw = Raw::connect(&endpoint);
-                raw.write_all(&crate::support::greeting()).unwrap();
-                raw.write_all(&frame(COMMAND, named)).unwrap();
-                raw
-            };
-            let mut dead = start();
+            let mut dead = Raw::connect(&endpoint);
+            dead.write_all(&greeting()).unwrap();
+            dead.write_all(&frame(COMMAND, named)).unwrap();
             dead.hear_handshake();
             dead.send(&[b"before"]);
             assert_eq!(router.recv_timeout(PATIENCE).unwrap()[1], "before");
-            // It comes again and again until its name is free, as every connecting socket does.
-            let deadline = Instant::now() + PATIENCE;
-            let mut again = loop {
-                assert!(Instant::now() < deadline, "it is never let in");
-                let mut raw = start();
-                if raw
-                    .write_all(&crate::support::message(&[b"again"]))
-                    .is_err()
-                {
-                    continue;
-                }
-                if let Ok(message) = router.recv_timeout(20 * SOON) {
-                    assert_eq!(
-                        (&message[0][..], &message[1][..]),
-                        (&b"client"[..], &b"again"[..])
-                    );
-                    break raw;
-                }
-            };
-            router.send(["client", "welcome"]).unwrap();
-            again.hear_handshake();
-            loop {
-                let (flags, body) = again.read_frame();
-                if flags != COMMAND {
-                    assert_eq!(body, b"welcome");
-                    break;
-                }
-                again.write_all(&frame(COMMAND, b"\x04PONG")).unwrap();
-            }
+            // It comes again and again until its name is free.
+            let builder = context.build_socket::<Dealer>().routing_id("client".into());
+            let again = builder.reconnect_interval(Some(SOON)).build().unwrap();
+            again.connect(&endpoint).unwrap();
+            eventually("its name is free", || {
+                // What it says before is for a connection that is refused.
+                again.send("again").unwrap();
+                let message = router.recv_timeout(4 * SOON);
+                message.is_ok_and(|message| message[0] == "client" && message[1] == "again")
+            });
+            eventually("it is heard of", || {
+                router.send(["client", "welcome"]).unwrap();
+                again.recv_timeout(2 * SOON).is_ok()
+            });
             dead.expect_close();
         }
     }
@@ -176,7 +158,7 @@ fn bytes_of_a_handshake_do_not_make_it_last_longer() {
         let pull = builder.build().unwrap();
         let endpoint = pull.bind(wire.anywhere()).unwrap();
         let mut raw = Raw::connect(&endpoint);
-        let hello = [&crate::support::greeting()[..], &ready("PUSH")].concat();
+        let hello = [&greeting()[..], &ready("PUSH")].concat();
         let mut written = 0;
         for byte in &hello {
             match raw.write_all(&[*byte]) {

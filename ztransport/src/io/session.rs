@@ -73,6 +73,8 @@ pub(crate) enum Action {
     None,
     /// Call [`Session::on_timer`] after this time.
     Timer(Duration, Purpose),
+    /// Forget the timer that was set for this.
+    Unset(Purpose),
     /// The same for two of them.
     Timers([Option<(Duration, Purpose)>; 2]),
     /// Call [`Session::attempt`].
@@ -239,7 +241,7 @@ impl Session {
                 self.round = Round::default();
                 self.admitted.iter_mut().for_each(Admitted::shook_hands);
                 self.generation += 1; // The handshake timer is of no interest any more.
-                Action::None
+                Action::Unset(Purpose::HandshakeTimeout)
             }
             Outcome::Failed { established, .. } if self.connection.outgoing => {
                 if established {

@@ -144,6 +144,13 @@ impl Timers {
         self.set.contains_key(&(key, purpose.kind()))
     }
 
+    /// Forgets what was set for this purpose, or for another one in its place.
+    pub(crate) fn unset(&mut self, key: u64, purpose: Purpose) {
+        if let Some(timer) = self.set.remove(&(key, purpose.kind())) {
+            self.due.remove(&timer);
+        }
+    }
+
     /// Forgets the timers of a connection or listener that is gone.
     pub(crate) fn remove(&mut self, key: u64) {
         for kind in KINDS {
@@ -204,6 +211,22 @@ mod tests {
         assert_eq!(timers.pop(at(20)), Some(timer(20)));
         assert_eq!(timers.pop(at(20)), None);
         assert_eq!(timers.len(), 1);
+    }
+
+    #[test]
+    fn one_that_is_of_no_interest_any_more_is_forgotten() {
+        let start = Instant::now();
+        let mut timers = Timers::default();
+        for key in [1, 2] {
+            timers.set(start, timer(key, Purpose::HandshakeTimeout));
+            timers.set(start, timer(key, Purpose::Heartbeat));
+        }
+        timers.unset(1, Purpose::HandshakeTimeout);
+        timers.unset(1, Purpose::HandshakeTimeout);
+        timers.unset(3, Purpose::HandshakeTimeout);
+        assert_eq!(timers.len(), 3);
+        assert!(!timers.is_set(1, Purpose::HandshakeTimeout));
+        assert!(timers.is_set(1, Purpose::Heartbeat));
     }
 
     #[test]

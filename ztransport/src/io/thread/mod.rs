@@ -539,6 +539,7 @@ impl IoThread {
                     }
                     return;
                 }
+                Action::Unset(purpose) => return self.timers.unset(key, purpose),
                 Action::Attempt => session.attempt(&self.registry),
                 Action::Resolve => session.resolve(&self.resolver, &self.commands, &self.registry),
                 Action::Remove => return self.remove(key),
