@@ -57,7 +57,7 @@ pub struct Decoder {
     body: Vec<u8>,
     message: Message,
     /// Opens everything, under CURVE.
-    opener: Option<Box<Opener>>,
+    opener: Option<Opener>,
     /// Why nothing can be decoded any more.
     failed: Option<Box<Error>>,
 }
@@ -87,7 +87,7 @@ impl Decoder {
 
     /// Expects everything encrypted from now on.
     pub(crate) fn with_opener(mut self, opener: Opener) -> Self {
-        self.opener = Some(Box::new(opener));
+        self.opener = Some(opener);
         self
     }
 

@@ -61,7 +61,7 @@ pub struct Encoder {
     version: Version,
     framing: Framing,
     /// Protects everything, under CURVE.
-    sealer: Option<Box<Sealer>>,
+    sealer: Option<Sealer>,
 }
 
 impl Encoder {
@@ -77,7 +77,7 @@ impl Encoder {
 
     /// Encrypts everything from now on.
     pub(crate) fn with_sealer(mut self, sealer: Sealer) -> Self {
-        self.sealer = Some(Box::new(sealer));
+        self.sealer = Some(sealer);
         self
     }
 

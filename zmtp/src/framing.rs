@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::header::{self, Flags, FrameHeader};
+use crate::secret::WipedBuf;
 use crate::{Error, Version, v1};
 
 /// The longest header of any framing, in bytes.
@@ -76,7 +77,8 @@ pub(crate) struct FrameBuffer {
     head: [u8; MAX_HEADER_LEN],
     head_len: usize,
     header: Option<FrameHeader>,
-    body: Vec<u8>,
+    /// May hold a password.
+    body: WipedBuf,
 }
 
 impl FrameBuffer {
@@ -86,7 +88,7 @@ impl FrameBuffer {
             head: [0; MAX_HEADER_LEN],
             head_len: 0,
             header: None,
-            body: Vec::new(),
+            body: WipedBuf::new(),
         }
     }
 

@@ -123,6 +123,7 @@ mod outbound;
 mod peer;
 mod random;
 pub mod scan;
+mod secret;
 mod socket_type;
 pub mod v1;
 pub mod z85;

@@ -7,6 +7,7 @@ use bytes::{Bytes, BytesMut};
 
 use crate::framing::MAX_HEADER_LEN;
 use crate::header::Flags;
+use crate::secret::wiped_bytes;
 use crate::{Encoder, Frame, Message};
 
 /// Bodies that are longer than this, in bytes, are handed on as they are instead of being copied.
@@ -37,6 +38,13 @@ impl Outbound {
 
     pub(crate) fn push_bytes(&mut self, bytes: &[u8]) {
         self.tail.extend_from_slice(bytes);
+    }
+
+    /// Appends what may be a secret, in a piece of its own that is wiped when it has been sent.
+    pub(crate) fn push_secret(&mut self, bytes: &[u8]) {
+        if !bytes.is_empty() {
+            self.push_shared(wiped_bytes(bytes.to_vec()));
+        }
     }
 
     /// Appends what `encode` makes.

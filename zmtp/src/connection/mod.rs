@@ -442,12 +442,19 @@ impl Connection {
 
     fn flush_handshake(&mut self) {
         if let State::Handshake(handshake) = &mut self.state {
-            self.out.push_bytes(handshake.transmit());
+            if handshake.tells_secrets() {
+                self.out.push_secret(handshake.transmit());
+            } else {
+                self.out.push_bytes(handshake.transmit());
+            }
             handshake.advance_transmit(handshake.transmit().len());
         }
     }
 
     fn open_if_complete(&mut self, now: Instant) {
+        if !matches!(&self.state, State::Handshake(handshake) if handshake.is_complete()) {
+            return;
+        }
         // `Closed` stands in only while the handshake is taken out by value.
         let state = std::mem::replace(&mut self.state, State::Closed(Error::Closed));
         let State::Handshake(handshake) = state else {

@@ -12,6 +12,7 @@ use super::cpu::Cpu;
 use super::poly1305::{self, TAG};
 use super::salsa::{BLOCK, Salsa20, hsalsa20};
 use super::{PublicKey, SecretKey};
+use crate::secret::Secret;
 
 /// The length of Poly1305's key, in bytes.
 const MAC_KEY: usize = 32;
@@ -24,27 +25,26 @@ pub(crate) const NONCE: usize = 24;
 pub(crate) struct Forged;
 
 /// The key of boxes.
-pub(crate) struct BoxKey(Zeroizing<[u8; 32]>);
+pub(crate) struct BoxKey(Secret<32>);
 
 impl BoxKey {
     /// The key of a secretbox.
     pub(crate) fn new(key: &[u8; 32]) -> Self {
-        Self(Zeroizing::new(*key))
+        Self(Secret::copy_of(key))
     }
 
     /// The key for boxes between two parties, of whom one is given by the secret key; `None` if the
     /// public key would make the same key with everybody. This is a public-key operation.
     pub(crate) fn agree(secret: &SecretKey, public: &PublicKey) -> Option<Self> {
         let shared = secret.agree(public)?;
-        Some(Self(hsalsa20(&shared, &[0; 16])))
+        let mut key = Secret::zeroed();
+        hsalsa20(&shared, &[0; 16], &mut key);
+        Some(Self(key))
     }
 
-    /// The key for all nonces that begin with `prefix`.
-    pub(crate) fn stream(&self, prefix: &[u8; 16]) -> StreamKey {
-        StreamKey {
-            key: hsalsa20(&self.0, prefix),
-            cpu: Cpu::detect(),
-        }
+    /// Derives the key for all nonces that begin with `prefix`.
+    pub(crate) fn derive(&self, prefix: &[u8; 16], stream: &mut StreamKey) {
+        hsalsa20(&self.0, prefix, &mut stream.key);
     }
 
     /// Appends the box of `text`, the tag first.
@@ -75,17 +75,28 @@ impl BoxKey {
 
     fn split<'a>(&self, nonce: &'a [u8; NONCE]) -> (StreamKey, &'a [u8; 8]) {
         let (prefix, counter) = nonce.split_first_chunk::<16>().expect("24 bytes");
-        (self.stream(prefix), counter.first_chunk().expect("8 bytes"))
+        let mut stream = StreamKey::blank();
+        self.derive(prefix, &mut stream);
+        (stream, counter.first_chunk().expect("8 bytes"))
     }
 }
 
-/// The key of boxes whose nonces begin with the same 16 bytes.
+/// The key of boxes whose nonces begin with the same 16 bytes. Whoever keeps one gives it a place
+/// on the heap before it is [derived](BoxKey::derive).
 pub(crate) struct StreamKey {
     key: Zeroizing<[u8; 32]>,
     cpu: Cpu,
 }
 
 impl StreamKey {
+    /// The place for a key.
+    pub(crate) fn blank() -> Self {
+        Self {
+            key: Zeroizing::new([0; 32]),
+            cpu: Cpu::detect(),
+        }
+    }
+
     /// Seals in place: `sealed` begins with room for the tag, behind which the text stands.
     ///
     /// # Panics

@@ -8,6 +8,7 @@ use x25519_dalek::StaticSecret;
 use zeroize::Zeroizing;
 
 use super::ops;
+use crate::secret::Secret;
 use crate::{Error, Random, z85};
 
 /// The length of every key, in bytes.
@@ -89,23 +90,23 @@ impl From<[u8; KEY_LEN]> for PublicKey {
 /// A secret key of X25519.
 ///
 /// Its memory is overwritten when it is dropped, it is compared in constant time, and neither
-/// `Debug` nor anything else prints it. It is cloned on demand only, each clone overwritten in its
-/// turn.
+/// `Debug` nor anything else prints it. It has one place on the heap, so that no move leaves a copy
+/// behind. It is cloned on demand only, each clone overwritten in its turn.
 #[derive(Clone)]
-pub struct SecretKey(StaticSecret);
+pub struct SecretKey(Secret<KEY_LEN>);
 
 impl SecretKey {
     /// The key of these bytes. The caller's copy of them is the caller's to overwrite.
     #[must_use]
     pub fn from_bytes(bytes: [u8; KEY_LEN]) -> Self {
         let bytes = Zeroizing::new(bytes);
-        Self(StaticSecret::from(*bytes))
+        Self(Secret::copy_of(&bytes))
     }
 
     /// The bytes of the key.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8; KEY_LEN] {
-        self.0.as_bytes()
+        &self.0
     }
 
     /// Reads the 40 characters in which a key is written.
@@ -114,9 +115,9 @@ impl SecretKey {
     ///
     /// Those of [`z85::decode`]; another length than 40 is [`z85::Error::TextLength`].
     pub fn from_z85(text: &str) -> Result<Self, z85::Error> {
-        let mut bytes = Zeroizing::new([0; KEY_LEN]);
-        z85::decode_into(text, &mut *bytes)?;
-        Ok(Self(StaticSecret::from(*bytes)))
+        let mut secret = Secret::zeroed();
+        z85::decode_into(text, &mut *secret)?;
+        Ok(Self(secret))
     }
 
     /// The 40 characters in which the key is written, overwritten when dropped.
@@ -129,7 +130,7 @@ impl SecretKey {
     #[must_use]
     pub fn public(&self) -> PublicKey {
         ops::count_base();
-        PublicKey(x25519_dalek::PublicKey::from(&self.0).to_bytes())
+        PublicKey(x25519_dalek::PublicKey::from(&self.scalar()).to_bytes())
     }
 
     /// A fresh key.
@@ -138,8 +139,14 @@ impl SecretKey {
     ///
     /// [`Error::RandomUnavailable`].
     pub fn generate(random: &mut Random) -> Result<Self, Error> {
-        let bytes = Zeroizing::new(random.bytes()?);
-        Ok(Self(StaticSecret::from(*bytes)))
+        let mut secret = Secret::zeroed();
+        random.fill(&mut *secret)?;
+        Ok(Self(secret))
+    }
+
+    /// The key as the library that computes with it wants it, which wipes it after use.
+    fn scalar(&self) -> StaticSecret {
+        StaticSecret::from(*self.0)
     }
 
     /// What this key and that public key have in common, or `None` if the public key is one of the
@@ -152,7 +159,7 @@ impl SecretKey {
         }
         ops::count_agreement();
         let shared = self
-            .0
+            .scalar()
             .diffie_hellman(&x25519_dalek::PublicKey::from(public.0));
         shared
             .was_contributory()

@@ -82,10 +82,10 @@ pub struct Session {
 }
 
 /// Seals what is sent.
-pub(crate) struct Sealer(Direction);
+pub(crate) struct Sealer(Box<Direction>);
 
 /// Opens what arrives.
-pub(crate) struct Opener(Direction);
+pub(crate) struct Opener(Box<Direction>);
 
 struct Direction {
     key: StreamKey,
@@ -123,14 +123,8 @@ impl Session {
             Role::Server => (FROM_SERVER, FROM_CLIENT),
         };
         Self {
-            sealer: Sealer(Direction {
-                key: key.stream(ours),
-                nonce: sent,
-            }),
-            opener: Opener(Direction {
-                key: key.stream(theirs),
-                nonce: received,
-            }),
+            sealer: Sealer(Direction::new(key, ours, sent)),
+            opener: Opener(Direction::new(key, theirs, received)),
         }
     }
 
@@ -236,6 +230,16 @@ impl Opener {
 }
 
 impl Direction {
+    /// Derives the key at its place, which it never leaves.
+    fn new(key: &BoxKey, prefix: &[u8; 16], nonce: u64) -> Box<Self> {
+        let mut direction = Box::new(Self {
+            key: StreamKey::blank(),
+            nonce,
+        });
+        key.derive(prefix, &mut direction.key);
+        direction
+    }
+
     /// The next number, which never wraps.
     fn next_nonce(&mut self) -> Result<u64, Error> {
         if self.nonce >= LAST_NONCE {

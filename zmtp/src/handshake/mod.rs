@@ -7,15 +7,18 @@ mod tests;
 use std::fmt;
 
 use bytes::Bytes;
+use zeroize::Zeroizing;
 pub use config::HandshakeConfig;
 
 use crate::framing::{FrameBuffer, Framing};
 use crate::greeting::{self, Greeting, GreetingParser, Progress};
 use crate::mechanism::Mechanism;
 use crate::peer::check_identity;
+use crate::secret::WipedBuf;
 use crate::zap::{self, Answer};
 use crate::{
-    Command, Decoder, Encoder, Error, Flags, Limits, Metadata, Peer, Random, SocketType, Version,
+    Command, Decoder, Encoder, Error, Flags, Limits, MechanismConfig, Metadata, Peer, Random,
+    SocketType, Version,
 };
 
 /// The handshake of one connection as a state machine without I/O.
@@ -64,8 +67,8 @@ pub struct Handshake {
     /// The frame that is arriving.
     frame: FrameBuffer,
     zap: Zap,
-    /// Bytes for the peer; those before `sent` are gone.
-    out: Vec<u8>,
+    /// Bytes for the peer, among which may be a password; those before `sent` are gone.
+    out: WipedBuf,
     sent: usize,
 }
 
@@ -120,13 +123,15 @@ impl Handshake {
     /// Starts a handshake that takes its keys and nonces from `random`; only CURVE needs any.
     #[must_use]
     pub fn with_random(config: HandshakeConfig, random: Random) -> Self {
+        let mut out = WipedBuf::new();
+        out.extend_from_slice(&greeting::signature(config.identity().len()));
         Self {
             state: State::Greeting(GreetingParser::new()),
             mechanism: Mechanism::new(config.mechanism()),
             frame: FrameBuffer::new(Framing::V2),
             random,
             zap: Zap::NotAsked,
-            out: greeting::signature(config.identity().len()).to_vec(),
+            out,
             sent: 0,
             config,
         }
@@ -141,8 +146,7 @@ impl Handshake {
             return Ok(());
         }
         self.state = State::Mechanism { version };
-        self.mechanism
-            .start(&self.config, &mut self.random, &mut self.out)
+        self.say(|this, out| this.mechanism.start(&this.config, &mut this.random, out))
     }
 
     /// Takes bytes from the peer and returns how many of them belong to the handshake.
@@ -219,8 +223,7 @@ impl Handshake {
             other => other,
         };
         let result = self
-            .mechanism
-            .on_zap(&answer, &self.config, &mut self.out)
+            .say(|this, out| this.mechanism.on_zap(&answer, &this.config, out))
             .and_then(|()| match self.mechanism.refusal() {
                 Some(status) => Err(Error::AuthenticationFailed { status }),
                 None => Ok(()),
@@ -283,6 +286,11 @@ impl Handshake {
         &self.config
     }
 
+    /// Whether what this end says may be a secret.
+    pub(crate) const fn tells_secrets(&self) -> bool {
+        matches!(self.config.mechanism(), MechanismConfig::PlainClient(_))
+    }
+
     pub(crate) const fn is_failed(&self) -> bool {
         matches!(self.state, State::Failed(_))
     }
@@ -326,12 +334,13 @@ impl Handshake {
             Progress::NeedMore => Ok(()),
             Progress::Unversioned => self.on_unversioned(),
             Progress::Signature => {
-                self.out.push(Version::V3_1.major);
+                self.out.extend_from_slice(&[Version::V3_1.major]);
                 Ok(())
             }
             Progress::Major(revision @ ..=1) => {
                 self.config.check_version(version_of_revision(revision))?;
-                self.out.push(self.config.socket_type().number());
+                self.out
+                    .extend_from_slice(&[self.config.socket_type().number()]);
                 Ok(())
             }
             Progress::Major(_) => {
@@ -375,8 +384,9 @@ impl Handshake {
     }
 
     fn send_identity(&mut self, version: Version, socket_type: Option<SocketType>) {
-        let identity = self.config.identity();
-        Framing::of(version).encode(Flags::NONE, identity, &mut self.out);
+        let mut frame = Vec::new();
+        Framing::of(version).encode(Flags::NONE, self.config.identity(), &mut frame);
+        self.out.extend_from_slice(&frame);
         self.expect_identity(version, socket_type);
     }
 
@@ -402,8 +412,19 @@ impl Handshake {
             });
         }
         self.state = State::Mechanism { version };
-        self.mechanism
-            .start(&self.config, &mut self.random, &mut self.out)
+        self.say(|this, out| this.mechanism.start(&this.config, &mut this.random, out))
+    }
+
+    /// Takes over what a step of the mechanism says, also when it fails. Each step writes to a buffer
+    /// of its own, which is wiped.
+    fn say(
+        &mut self,
+        step: impl FnOnce(&mut Self, &mut Vec<u8>) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        let mut said = Zeroizing::new(Vec::new());
+        let result = step(self, &mut said);
+        self.out.extend_from_slice(&said);
+        result
     }
 
     /// Takes bytes of a frame and acts on it when it is complete.
@@ -448,12 +469,11 @@ impl Handshake {
                 Ok(())
             }
             _ => {
-                self.mechanism.on_command(
-                    self.frame.body(),
-                    &self.config,
-                    &mut self.random,
-                    &mut self.out,
-                )?;
+                self.say(|this, out| {
+                    let body = this.frame.body();
+                    this.mechanism
+                        .on_command(body, &this.config, &mut this.random, out)
+                })?;
                 self.frame.clear();
                 self.complete_if_ready()
             }
@@ -489,12 +509,14 @@ impl Handshake {
             Error::IncompatibleSocketType { .. } | Error::UnknownSocketType { .. }
         );
         if is_mismatch && self.mechanism.may_refuse() {
+            let mut refusal = Vec::new();
             Command::Error {
                 reason: b"Invalid socket type",
             }
-            .encode(&mut self.out);
+            .encode(&mut refusal);
+            self.out.extend_from_slice(&refusal);
         } else {
-            self.out = Vec::new();
+            self.out = WipedBuf::new();
             self.sent = 0;
         }
         self.state = State::Failed(error);

@@ -31,6 +31,12 @@ impl Password {
     }
 }
 
+impl AsRef<[u8]> for Password {
+    fn as_ref(&self) -> &[u8] {
+        self.as_bytes()
+    }
+}
+
 impl From<&[u8]> for Password {
     fn from(secret: &[u8]) -> Self {
         // A fresh vector of this very size: no copy is left behind by growth.

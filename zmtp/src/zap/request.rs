@@ -169,7 +169,8 @@ impl Request {
             Credentials::Null => {}
             Credentials::Plain { username, password } => {
                 message.push_back(&username[..]);
-                message.push_back(password.as_bytes());
+                // By its handle, so that the last frame that has it wipes it.
+                message.push_back(Frame::from(Bytes::from_owner(password.clone())));
             }
             Credentials::Curve { public_key } => message.push_back(&public_key[..]),
             Credentials::Other { frames, .. } => {

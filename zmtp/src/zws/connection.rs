@@ -5,14 +5,16 @@ use std::fmt;
 use std::time::Instant;
 
 use bytes::Bytes;
+use zeroize::Zeroize;
 
 use super::error::{CLOSE_NORMAL, CLOSE_PROTOCOL_ERROR, CLOSE_TOO_BIG};
 use super::head::HeadBuffer;
-use super::{Control, Decoder, Encoder, Protocol, Request, Response, Role, Target, UpgradeError};
+use super::{Control, Decoder, Encoder, MAX_HEADER_LEN, Protocol, Request, Response, Role, Target, UpgradeError};
 use crate::heartbeat::Heartbeat;
+use crate::secret::wiped_bytes;
 use crate::{
     Blame, Command, ConnectionConfig, Error, Event, HandshakeConfig, HeartbeatConfig, Limits,
-    Message, Peer, Random, SendError, Version, zap,
+    MechanismConfig, Message, Peer, Random, SendError, Version, zap,
 };
 
 /// How much input is turned into ZMTP frames at a time, in bytes.
@@ -88,6 +90,8 @@ pub struct Connection {
     events: VecDeque<Event>,
     /// Where input is turned into ZMTP frames, empty in between.
     scratch: Vec<u8>,
+    /// Whether what this end still has to send may be a secret, though masked.
+    tells_secrets: bool,
 }
 
 #[derive(Debug)]
@@ -164,6 +168,8 @@ impl Connection {
         now: Instant,
     ) -> Self {
         let limits = *config.handshake.limits();
+        let tells_secrets =
+            matches!(config.handshake.mechanism(), MechanismConfig::PlainClient(_));
         let heartbeat_config = std::mem::replace(&mut config.heartbeat, HeartbeatConfig::off());
         Self {
             upgrade,
@@ -178,6 +184,7 @@ impl Connection {
             close_sent: false,
             events: VecDeque::new(),
             scratch: Vec::new(),
+            tells_secrets,
         }
     }
 
@@ -245,7 +252,14 @@ impl Connection {
         self.pump();
         self.queued_pongs = 0;
         let out = std::mem::take(&mut self.out);
-        (!out.is_empty()).then(|| out.into())
+        if out.is_empty() {
+            return None;
+        }
+        if !self.tells_secrets {
+            return Some(out.into());
+        }
+        self.tells_secrets = self.inner.peer().is_none();
+        Some(wiped_bytes(out))
     }
 
     /// Sends a message. One that is sent before the handshake is complete waits, without limit,
@@ -396,10 +410,19 @@ impl Connection {
         while !rest.is_empty() {
             let mut frames = std::mem::take(&mut self.scratch);
             let piece = &rest[..rest.len().min(PIECE)];
+            // Before the peer is known its credentials may be in there, and nothing of a buffer that
+            // grows may stay behind.
+            let hears_secrets = self.inner.peer().is_none();
+            if hears_secrets {
+                frames.reserve(2 * piece.len() + MAX_HEADER_LEN);
+            }
             let decoded = self.decoder.decode(piece, &mut frames);
             // What came before a violation counts.
             let result = self.inner.handle_input(&frames, now);
             self.after_inner(now);
+            if hears_secrets {
+                frames.zeroize();
+            }
             if frames.capacity() <= KEPT {
                 frames.clear();
                 self.scratch = frames;
@@ -454,15 +477,19 @@ impl Connection {
 
     /// Turns all that the inner connection has to send into WebSocket frames.
     fn pump(&mut self) {
-        let mut frames = Vec::new();
-        while let Some(piece) = self.inner.poll_transmit() {
-            frames.extend_from_slice(&piece);
+        let pieces: Vec<_> = std::iter::from_fn(|| self.inner.poll_transmit()).collect();
+        if pieces.is_empty() {
+            return;
         }
+        let mut frames = pieces.concat();
         // After CLOSE nothing may follow.
         if !self.close_sent
             && let Err(error) = self.encoder.encode(&frames, &mut self.out)
         {
             self.inner.fail(error);
+        }
+        if self.tells_secrets {
+            frames.zeroize();
         }
     }
 

@@ -15,6 +15,7 @@ use crate::curve::{KeyPair, PublicKey, Role, SecretKey, ServerConfig, Session};
 use crate::greeting::MechanismName;
 use crate::handshake::HandshakeConfig;
 use crate::mechanism::{local_metadata, peer_metadata, unexpected};
+use crate::secret::Secret;
 use crate::zap::{self, Credentials, Verdict};
 use crate::{Command, Error, Metadata, Random};
 
@@ -30,7 +31,7 @@ enum State {
     AwaitingHello,
     AwaitingInitiate {
         /// The key of this connection's cookie, in which everything else has gone to the client.
-        cookie_key: Zeroizing<[u8; 32]>,
+        cookie_key: Secret<32>,
         /// The cookie has come back, at the beginning of an INITIATE that is still arriving.
         is_returned: bool,
     },
@@ -195,7 +196,7 @@ impl CurveServer {
         body: &[u8],
         random: &mut Random,
         out: &mut Vec<u8>,
-    ) -> Result<Zeroizing<[u8; 32]>, Error> {
+    ) -> Result<Secret<32>, Error> {
         const MALFORMED: Error = malformed(CommandName::Hello);
         const FORGED: Error = cryptographic(CommandName::Hello);
         if body.len() != HELLO_LEN
@@ -215,7 +216,8 @@ impl CurveServer {
         }
 
         let transient = KeyPair::generate(random)?;
-        let cookie_key = Zeroizing::new(random.bytes()?);
+        let mut cookie_key = Secret::zeroed();
+        random.fill(&mut *cookie_key)?;
         let (cookie_nonce, welcome_nonce) = (random.bytes()?, random.bytes()?);
         push_head(WELCOME_LEN, out);
         out.extend_from_slice(WELCOME);

@@ -145,6 +145,8 @@ fn push_command(parts: &[&[u8]], out: &mut Vec<u8>) {
     let size = parts.iter().map(|part| part.len() as u64).sum();
     let mut head = [0; header::MAX_LEN];
     let len = header::encode(Flags::COMMAND, size, &mut head);
+    // At once: a buffer that grows leaves behind what was in it, which may be a password.
+    out.reserve(len + parts.iter().map(|part| part.len()).sum::<usize>());
     out.extend_from_slice(&head[..len]);
     for part in parts {
         out.extend_from_slice(part);
