@@ -127,7 +127,8 @@ fn assert_let_in(setup: &Setup, outcome: &Outcome, peer: &Peer) {
             panic!("asked {} times", outcome.requests.len());
         };
         let answer = answer(setup.zap, request);
-        assert!(setup.security.lets_in(&answer), "let in despite {answer:?}");
+        let lets_in = setup.security.lets_in(&answer, request);
+        assert!(lets_in, "let in despite {answer:?}");
         if let Answer::Reply(reply) = answer {
             assert_eq!(peer.user_id, reply.user_id);
             assert_eq!(peer.trusted, reply.metadata);

@@ -94,7 +94,7 @@ impl Security {
                 client.clone()
             }
             Self::CurveServer | Self::CurveServerWithZap => {
-                let config = || curve::ServerConfig::new(keys(2));
+                let config = || curve::ServerConfig::new(keys(2)).allow_any_client();
                 let server = SERVER.get_or_init(|| MechanismConfig::CurveServer(config()));
                 server.clone()
             }
@@ -125,12 +125,12 @@ impl Security {
         .encode(0)
     }
 
-    /// Whether an answer of ZAP lets a peer in.
+    /// Whether an answer of ZAP to a request lets a peer in.
     #[must_use]
-    pub fn lets_in(self, answer: &Answer) -> bool {
+    pub fn lets_in(self, answer: &Answer, request: &Request) -> bool {
         match answer {
             Answer::Reply(reply) => {
-                reply.status == Status::Success && reply.request_id == zmtp::zap::REQUEST_ID
+                reply.status == Status::Success && reply.check(request).is_ok()
             }
             Answer::NoHandler => self != Self::PlainServer,
             _ => false,
@@ -141,7 +141,7 @@ impl Security {
 /// The answer of ZAP that a byte stands for; 0 lets everybody in.
 #[must_use]
 pub fn answer(selector: u8, request: &Request) -> Answer {
-    let refusal = |status| Answer::Reply(Reply::refusal(request, status, "no"));
+    let refusal = |status| Answer::Reply(Reply::decision(request, status, "no"));
     match selector % 8 {
         0 => {
             let mut metadata = Metadata::new();

@@ -8,7 +8,7 @@ use std::time::Instant;
 use zinterop::PATIENCE;
 use zinterop::sys::{opt, socket_type};
 use zinterop::zmq::{Context, Socket};
-use zmtp::zap::{self, Answer, Credentials, Reply, Request, Status};
+use zmtp::zap::{self, Answer, Credentials, Refusal, Reply, Request};
 use zmtp::{
     Error, Event, HandshakeConfig, MechanismConfig, Message, Random, SocketType, curve, plain, zws,
 };
@@ -93,7 +93,7 @@ fn judge(request: &Request) -> Reply {
         {
             Reply::success(request, "admin")
         }
-        _ => Reply::refusal(request, Status::AuthenticationFailure, "no"),
+        _ => Reply::refusal(request, Refusal::AuthenticationFailure, "no"),
     }
 }
 
@@ -248,7 +248,7 @@ fn curve_works_both_ways() {
         .unwrap();
     push.set_bytes(opt::CURVE_SECRETKEY, client.secret().as_bytes())
         .unwrap();
-    let ours = curve::ServerConfig::new(server);
+    let ours = curve::ServerConfig::new(server).allow_any_client();
     let config =
         HandshakeConfig::new(SocketType::Pull).with_mechanism(MechanismConfig::CurveServer(ours));
     let (mut stream, mut pull) = accept(config, &push);

@@ -32,7 +32,7 @@ fn curve() -> [Established; 2] {
     let keys = || KeyPair::generate(&mut Random::system()).expect("randomness");
     let (client, server) = (keys(), keys());
     let client = MechanismConfig::CurveClient(ClientConfig::new(*server.public(), client));
-    let server = MechanismConfig::CurveServer(ServerConfig::new(server));
+    let server = MechanismConfig::CurveServer(ServerConfig::new(server).allow_any_client());
     let mut ends = [client, server].map(|mechanism| {
         Handshake::new(HandshakeConfig::new(SocketType::Pair).with_mechanism(mechanism))
     });

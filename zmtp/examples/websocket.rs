@@ -9,7 +9,7 @@ use std::net::{TcpListener, TcpStream};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use zmtp::zap::{Answer, Credentials, Reply, Request, Status};
+use zmtp::zap::{Answer, Credentials, Refusal, Reply, Request};
 use zmtp::{Error, Event, HandshakeConfig, MechanismConfig, Message, SocketType, plain, zws};
 
 fn main() -> io::Result<()> {
@@ -93,7 +93,7 @@ fn authenticate(request: &Request) -> Answer {
         {
             Reply::success(request, "admin")
         }
-        _ => Reply::refusal(request, Status::AuthenticationFailure, "who are you?"),
+        _ => Reply::refusal(request, Refusal::AuthenticationFailure, "who are you?"),
     })
 }
 

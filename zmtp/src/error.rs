@@ -173,6 +173,13 @@ pub enum Error {
     /// The host or the path given for a WebSocket is empty, too long, or holds what an HTTP request
     /// cannot.
     InvalidLocalTarget,
+    /// A ZAP policy enforces a domain and has none, so nobody would be asked and everybody let in.
+    EmptyZapDomain,
+    /// A ZAP policy was given to an end that would never ask: the client of a mechanism, or NULL
+    /// without a domain.
+    UnusedZapPolicy,
+    /// A CURVE server has neither a ZAP policy nor the word that any client may come in.
+    NoZapPolicy,
     /// There is no open question to ZAP that this answer could be for.
     UnexpectedZapAnswer,
     /// The server's public key given to a CURVE client is one of the few that make the same secret
@@ -265,6 +272,9 @@ impl Error {
             | Self::RandomUnavailable
             | Self::InvalidLocalCredentials
             | Self::InvalidLocalTarget
+            | Self::EmptyZapDomain
+            | Self::UnusedZapPolicy
+            | Self::NoZapPolicy
             | Self::Closed => Blame::Local,
         }
     }
@@ -381,6 +391,15 @@ impl fmt::Display for Error {
             }
             Self::InvalidLocalTarget => f.write_str(
                 "host or path is empty, too long, or has characters other than visible ASCII",
+            ),
+            Self::EmptyZapDomain => f.write_str(
+                "ZAP policy enforces an empty domain, so it would ask nobody: name the domain",
+            ),
+            Self::UnusedZapPolicy => f.write_str(
+                "ZAP policy would never be asked: only servers ask, and NULL only with a domain",
+            ),
+            Self::NoZapPolicy => f.write_str(
+                "CURVE server has no ZAP policy: give it one, or say that any client may come in",
             ),
             Self::UnexpectedZapAnswer => f.write_str("nothing was asked that ZAP could answer"),
             Self::Refused { reason } => write!(f, "peer refused the connection: {reason}"),

@@ -34,7 +34,9 @@ fn openings() -> Vec<(HandshakeConfig, Vec<u8>, Version)> {
     let null = || config(MechanismConfig::Null);
     let plain = config(MechanismConfig::PlainServer(plain::ServerConfig::new()));
     let keys = KeyPair::from_secret(SecretKey::from_bytes([7; 32]));
-    let curve = config(MechanismConfig::CurveServer(ServerConfig::new(keys)));
+    let curve = config(MechanismConfig::CurveServer(
+        ServerConfig::new(keys).allow_any_client(),
+    ));
     let v2_0 = [&signature(0)[..], &[1, 0]].concat();
     let ready = b"\x04\x1a\x05READY\x0bSocket-Type\0\0\0\x04PAIR";
     let traffic = [&greeting(MechanismName::NULL)[..], ready].concat();

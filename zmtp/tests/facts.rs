@@ -43,7 +43,7 @@ fn key_pair() -> curve::KeyPair {
 fn curve_ends(limits: Limits) -> [Connection; 2] {
     let keys = key_pair();
     let client = curve::ClientConfig::new(*keys.public(), key_pair());
-    let server = curve::ServerConfig::new(keys);
+    let server = curve::ServerConfig::new(keys).allow_any_client();
     let config = || HandshakeConfig::new(SocketType::Pair);
     let now = Instant::now();
     let mut ends = [
@@ -94,7 +94,7 @@ fn flags_outside_the_box_mean_nothing() {
 // spec: WIRE-1.3/as-server-ignored: whatever the peer's as-server byte is, the roles are those of the configuration
 #[test]
 fn the_peers_as_server_byte_is_ignored() {
-    let server = curve::ServerConfig::new(key_pair());
+    let server = curve::ServerConfig::new(key_pair()).allow_any_client();
     let client = curve::ClientConfig::new(*server.keys().public(), key_pair());
     for mechanism in [
         MechanismConfig::Null,
@@ -122,7 +122,87 @@ fn the_peers_as_server_byte_is_ignored() {
     }
 }
 
-/// A policy is for whoever may refuse: an end that is the client in its mechanism has nobody to ask about.
+/// What was said about security and would have no effect, or was not said, fails the handshake before
+/// it says anything, and can be asked for before.
+#[test]
+fn a_policy_has_its_effect_or_is_an_error() {
+    let keys = key_pair();
+    let client = curve::ClientConfig::new(*keys.public(), key_pair());
+    let server = curve::ServerConfig::new(keys);
+    let credentials = plain::ClientConfig::new("user", "password").unwrap();
+    let with = |mechanism: &MechanismConfig, domain: Option<&'static str>| {
+        let config = HandshakeConfig::new(SocketType::Pair).with_mechanism(mechanism.clone());
+        match domain {
+            Some(domain) => config.with_zap(zap::Policy::new(domain)),
+            None => config,
+        }
+    };
+    let (unused, missing) = (Err(Error::UnusedZapPolicy), Err(Error::NoZapPolicy));
+    let anybody = server.clone().allow_any_client();
+    let cases = [
+        // Without a policy, with one without a domain, with one.
+        (MechanismConfig::Null, [Ok(()), unused.clone(), Ok(())]),
+        (
+            MechanismConfig::PlainClient(credentials),
+            [Ok(()), unused.clone(), unused.clone()],
+        ),
+        (
+            MechanismConfig::PlainServer(plain::ServerConfig::new()),
+            [Ok(()), Ok(()), Ok(())],
+        ),
+        (
+            MechanismConfig::CurveClient(client),
+            [Ok(()), unused.clone(), unused],
+        ),
+        (
+            MechanismConfig::CurveServer(server),
+            [missing, Ok(()), Ok(())],
+        ),
+        (
+            MechanismConfig::CurveServer(anybody),
+            [Ok(()), Ok(()), Ok(())],
+        ),
+    ];
+    let now = Instant::now();
+    for (mechanism, expected) in cases {
+        for (domain, expected) in [None, Some(""), Some("lan")].into_iter().zip(expected) {
+            let config = with(&mechanism, domain);
+            assert_eq!(config.check(), expected, "{config:?}");
+            let mut connection = Connection::new(config, now);
+            let said = transmit(&mut connection);
+            assert_eq!(said.is_empty(), expected.is_err());
+            assert_eq!(connection.handle_input(b"\xFF", now), expected);
+            assert_eq!(connection.error().is_some(), expected.is_err());
+        }
+    }
+}
+
+/// Two connections that ask at the same time have different questions, and the answer to one admits
+/// nobody on the other.
+// spec: RFC27/own-request-id: the answer to another connection's question admits nobody
+#[test]
+fn an_answer_is_for_one_connection() {
+    let now = Instant::now();
+    let mut asking = [(); 2].map(|()| {
+        let config = HandshakeConfig::new(SocketType::Pair).with_zap(zap::Policy::new("lan"));
+        let mut connection = Connection::new(config, now);
+        let theirs = greeting(Version::V3_1, zmtp::greeting::MechanismName::NULL);
+        connection.handle_input(&theirs, now).unwrap();
+        let Some(Event::Authenticate(request)) = connection.poll_event() else {
+            panic!("no question")
+        };
+        (connection, request)
+    });
+    assert_ne!(asking[0].1.request_id, asking[1].1.request_id);
+    let reply = zap::Reply::success(&asking[1].1, "somebody else");
+    let (connection, request) = &mut asking[0];
+    assert_eq!(reply.check(request), Err(zap::ReplyError::RequestId));
+    let error = connection.handle_zap(zap::Answer::Reply(reply), now);
+    let cause = zap::ReplyError::RequestId;
+    assert_eq!(error, Err(Error::InvalidZapReply { cause }));
+}
+
+/// An end that is the client in its mechanism has nobody to ask about.
 #[test]
 fn clients_never_ask_zap() {
     let keys = key_pair();
@@ -135,16 +215,14 @@ fn clients_never_ask_zap() {
         ],
         [
             MechanismConfig::CurveClient(for_curve),
-            MechanismConfig::CurveServer(curve::ServerConfig::new(keys)),
+            MechanismConfig::CurveServer(curve::ServerConfig::new(keys).allow_any_client()),
         ],
     ] {
         let now = Instant::now();
-        let [mut client, mut server] = [client, server].map(|mechanism| {
-            let config = HandshakeConfig::new(SocketType::Pair)
-                .with_mechanism(mechanism)
-                .with_zap(zap::Policy::new("everywhere"));
-            Connection::new(config, now)
-        });
+        let config = |mechanism| HandshakeConfig::new(SocketType::Pair).with_mechanism(mechanism);
+        let server = config(server).with_zap(zap::Policy::new("everywhere"));
+        let mut client = Connection::new(config(client), now);
+        let mut server = Connection::new(server, now);
         let (mut of_client, mut of_server) = (Vec::new(), Vec::new());
         for _ in 0..8 {
             server.handle_input(&transmit(&mut client), now).unwrap();

@@ -52,7 +52,7 @@ impl Kind {
             ],
             Self::Curve | Self::CurveWithZap => [
                 MechanismConfig::CurveClient(curve::ClientConfig::new(*keys(2).public(), keys(1))),
-                MechanismConfig::CurveServer(curve::ServerConfig::new(keys(2))),
+                MechanismConfig::CurveServer(curve::ServerConfig::new(keys(2)).allow_any_client()),
             ],
         };
         let [client, mut server] = [(client, SocketType::XSub), (server, SocketType::XPub)]

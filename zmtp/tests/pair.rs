@@ -238,7 +238,7 @@ fn a_peer_that_zap_refuses_is_told_before_the_end() {
     ] {
         let mut pair = guarded();
         let request = asked(&mut pair.b);
-        let answer = zap::Answer::Reply(zap::Reply::refusal(&request, status, ""));
+        let answer = zap::Answer::Reply(zap::Reply::decision(&request, status, ""));
         let error = Error::AuthenticationFailed { status };
         let refused = pair.b.connection.handle_zap(answer.clone(), pair.now);
         assert_eq!(refused, Err(error.clone()));

@@ -63,7 +63,7 @@ fn feed(
 }
 
 fn reply(status: Status) -> impl Fn(&Request) -> Answer {
-    move |request| Answer::Reply(Reply::refusal(request, status, "because"))
+    move |request| Answer::Reply(Reply::decision(request, status, "because"))
 }
 
 fn nobody(_: &Request) -> Answer {
@@ -118,7 +118,10 @@ fn the_server_of_the_recording_is_reproduced() {
         else {
             panic!("{:?}", outcome.events)
         };
-        assert_eq!(*request, admin());
+        assert_eq!(
+            *request,
+            admin().with_request_id(request.request_id.clone()).into()
+        );
         assert_eq!(peer.identity, "me");
         assert_eq!(*message, Message::from("hi"));
     }
@@ -172,8 +175,15 @@ fn talk(client: HandshakeConfig, server: HandshakeConfig, answer: Answer) -> [Ou
             let result = ends[to].handle_input(&bytes, now);
             let mut errors = vec![result];
             while let Some(event) = ends[to].poll_event() {
-                if let Event::Authenticate(_) = event {
-                    errors.push(ends[to].handle_zap(answer.clone(), now));
+                if let Event::Authenticate(request) = &event {
+                    let mut answer = answer.clone();
+                    // What is meant for this question gets its id.
+                    if let Answer::Reply(reply) = &mut answer
+                        && reply.check(&admin()).is_ok()
+                    {
+                        reply.request_id = request.request_id.clone();
+                    }
+                    errors.push(ends[to].handle_zap(answer, now));
                 }
                 outcomes[to].events.push(event);
             }
@@ -202,7 +212,10 @@ fn what_zap_says_about_the_peer_is_kept_apart_from_its_claims() {
     let [Event::Authenticate(request), Event::Connected(peer)] = &server.events[..] else {
         panic!("{:?}", server.events)
     };
-    let expected = admin().with_domain("global").with_address("127.0.0.1");
+    let expected = admin()
+        .with_domain("global")
+        .with_address("127.0.0.1")
+        .with_request_id(request.request_id.clone());
     assert_eq!(**request, expected);
     assert_eq!(peer.user_id, "joe");
     assert_eq!(peer.trusted, trusted);
@@ -212,7 +225,7 @@ fn what_zap_says_about_the_peer_is_kept_apart_from_its_claims() {
 // spec: WIRE-5/effects: what each answer of the handler means to both ends
 #[test]
 fn each_answer_has_its_effect_at_both_ends() {
-    let refusal = |status| Answer::Reply(Reply::refusal(&admin(), status, ""));
+    let refusal = |status| Answer::Reply(Reply::decision(&admin(), status, ""));
     let failed = |status| Error::AuthenticationFailed { status };
     let refused = |reason: &str| {
         Some(Error::Refused {
@@ -370,7 +383,7 @@ proptest! {
         for (name, value) in properties {
             metadata.push(&name, value).unwrap();
         }
-        let mut reply = Reply::refusal(&request, status, text).with_metadata(metadata);
+        let mut reply = Reply::decision(&request, status, text).with_metadata(metadata);
         reply.user_id = user_id.into();
         prop_assert_eq!(Reply::decode(&reply.encode()), Ok(reply.clone()));
         prop_assert_eq!(reply.check(&request), Ok(()));

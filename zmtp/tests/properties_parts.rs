@@ -201,7 +201,7 @@ impl End {
                 MechanismConfig::CurveClient(curve::ClientConfig::new(*keys(2).public(), keys(1)))
             }
             Self::CurveServer | Self::CurveServerWithZap => {
-                MechanismConfig::CurveServer(curve::ServerConfig::new(keys(2)))
+                MechanismConfig::CurveServer(curve::ServerConfig::new(keys(2)).allow_any_client())
             }
         };
         let mut config = HandshakeConfig::new(SocketType::Pair).with_mechanism(mechanism);

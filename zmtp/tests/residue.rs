@@ -169,8 +169,7 @@ fn found(names: &[&str], run: impl FnOnce()) -> Vec<String> {
 
 fn curve_ends() -> [HandshakeConfig; 2] {
     let server = KeyPair::from_secret(lasting(SERVER));
-    let client =
-        curve::ClientConfig::new(*server.public(), KeyPair::from_secret(lasting(CLIENT)));
+    let client = curve::ClientConfig::new(*server.public(), KeyPair::from_secret(lasting(CLIENT)));
     let client = MechanismConfig::CurveClient(client);
     let server = MechanismConfig::CurveServer(curve::ServerConfig::new(server));
     [

@@ -199,13 +199,14 @@ fn a_server_refuses_as_zap_says_byte_for_byte() {
         let mut connection = open(config);
         let status = zap::Status::AuthenticationFailure;
         let outcome = feed_with_zap(&mut connection, &peer, chunk, |request| {
-            zap::Answer::Reply(zap::Reply::refusal(request, status, "no"))
+            zap::Answer::Reply(zap::Reply::decision(request, status, "no"))
         });
         assert_eq!(outcome.sent, recording.bytes(Side::Listener), "{chunk}");
         assert_eq!(outcome.result, Err(Error::AuthenticationFailed { status }));
         let request = zap::Request::new(zap::Credentials::Null)
             .with_domain("global")
-            .with_address("127.0.0.1");
+            .with_address("127.0.0.1")
+            .with_request_id(outcome.requests[0].request_id.clone());
         assert_eq!(outcome.requests, [request]);
     }
 }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
 use rand_core::{TryCryptoRng, TryRng};
-use zmtp::zap::{Answer, Policy, Reply, Status};
+use zmtp::zap::{Answer, Policy, Refusal, Reply};
 use zmtp::zws::{Connection, Protocol, Target, UpgradeError, Violation};
 use zmtp::{
     Blame, Command, ConnectionConfig, Error, Event, HandshakeConfig, HeartbeatConfig, Limits,
@@ -265,7 +265,7 @@ fn curve_ends(client: SocketType, server: SocketType) -> (HandshakeConfig, Hands
     let server_keys = curve::KeyPair::generate(&mut random).unwrap();
     let client_keys = curve::KeyPair::generate(&mut random).unwrap();
     let at_client = curve::ClientConfig::new(*server_keys.public(), client_keys);
-    let at_server = curve::ServerConfig::new(server_keys);
+    let at_server = curve::ServerConfig::new(server_keys).allow_any_client();
     (
         config(client).with_mechanism(MechanismConfig::CurveClient(at_client)),
         config(server).with_mechanism(MechanismConfig::CurveServer(at_server)),
@@ -325,7 +325,7 @@ fn a_refused_client_learns_why() {
     let [Event::Authenticate(request)] = &events(&mut server)[..] else {
         panic!("the handler is not asked")
     };
-    let answer = Answer::Reply(Reply::refusal(request, Status::AuthenticationFailure, ""));
+    let answer = Answer::Reply(Reply::refusal(request, Refusal::AuthenticationFailure, ""));
     let error = server.handle_zap(answer, Instant::now()).unwrap_err();
     assert_eq!(error.auth_event_code(), Some(400));
     let sent = transmit(&mut server);

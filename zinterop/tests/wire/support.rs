@@ -287,7 +287,7 @@ impl Mechanism {
                 MechanismConfig::PlainServer(plain::ServerConfig::new().with_misspelt_error(true))
             }
             Self::Curve => {
-                MechanismConfig::CurveServer(curve::ServerConfig::new(copy(&keys.server)))
+                MechanismConfig::CurveServer(curve::ServerConfig::new(copy(&keys.server)).allow_any_client())
             }
         })
     }
@@ -392,7 +392,7 @@ pub(crate) fn handler_that(
 fn answer(request: &Request, status: Status) -> Reply {
     match status {
         Status::Success => Reply::success(request, "joe"),
-        other => Reply::refusal(request, other, "because"),
+        other => Reply::decision(request, other, "because"),
     }
 }
 

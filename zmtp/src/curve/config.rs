@@ -52,19 +52,56 @@ impl ClientConfig {
 
 /// What a CURVE server knows: its own pair of keys.
 ///
-/// Clones share the keys. Which clients are let in is decided by ZAP; without a policy for it
-/// ([`HandshakeConfig::with_zap`](crate::HandshakeConfig::with_zap)) everybody is who knows the
-/// server's public key.
+/// Clones share the keys. Which clients are let in is decided by ZAP, for which there has to be a
+/// policy ([`HandshakeConfig::with_zap`](crate::HandshakeConfig::with_zap)), or else the word that
+/// [any client](Self::allow_any_client) may come in.
+///
+/// # Examples
+///
+/// ```
+/// use zmtp::curve::{KeyPair, ServerConfig};
+/// use zmtp::{Error, HandshakeConfig, MechanismConfig, Random, SocketType, zap};
+///
+/// let server = ServerConfig::new(KeyPair::generate(&mut Random::system())?);
+/// let with = |server| {
+///     HandshakeConfig::new(SocketType::Pull).with_mechanism(MechanismConfig::CurveServer(server))
+/// };
+/// assert_eq!(with(server.clone()).check(), Err(Error::NoZapPolicy));
+/// with(server.clone().allow_any_client()).check()?;
+/// with(server).with_zap(zap::Policy::new("lan")).check()?;
+/// # Ok::<(), zmtp::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServerConfig {
     keys: Arc<KeyPair>,
+    allows_any_client: bool,
 }
 
 impl ServerConfig {
     /// Makes a configuration.
     #[must_use]
     pub fn new(keys: impl Into<Arc<KeyPair>>) -> Self {
-        Self { keys: keys.into() }
+        Self {
+            keys: keys.into(),
+            allows_any_client: false,
+        }
+    }
+
+    /// Lets everybody in who knows the server's public key, when there is no ZAP policy. With a policy
+    /// that decides, as always.
+    ///
+    /// This is what libzmq does when no ZAP handler is bound: traffic is encrypted and the server
+    /// proves who it is, while the clients' keys are looked at by nobody.
+    #[must_use]
+    pub fn allow_any_client(mut self) -> Self {
+        self.allows_any_client = true;
+        self
+    }
+
+    /// Whether any client may come in without a ZAP policy.
+    #[must_use]
+    pub const fn allows_any_client(&self) -> bool {
+        self.allows_any_client
     }
 
     /// The pair of keys; clients have to know the public one.

@@ -66,7 +66,7 @@
 //!
 //! let mut pull = Handshake::new(
 //!     HandshakeConfig::new(SocketType::Pull)
-//!         .with_mechanism(MechanismConfig::CurveServer(ServerConfig::new(server))),
+//!         .with_mechanism(MechanismConfig::CurveServer(ServerConfig::new(server).allow_any_client())),
 //! );
 //! let mut push = Handshake::new(
 //!     HandshakeConfig::new(SocketType::Push).with_mechanism(MechanismConfig::CurveClient(client)),

@@ -107,9 +107,10 @@ impl HandshakeConfig {
     /// Lets a ZAP handler decide about peers.
     ///
     /// With this, [`Handshake::poll_zap`] yields a question when a peer has shown what it has, and
-    /// the handshake waits for [`Handshake::handle_zap`]. Without it, NULL accepts everybody and a
-    /// CURVE server every client whose key exchange is right; a PLAIN server asks even then. Clients
-    /// never ask.
+    /// the handshake waits for [`Handshake::handle_zap`]. Without it, NULL accepts everybody; a PLAIN
+    /// server asks even then, and a CURVE server has to be told that it may take
+    /// [any client](crate::curve::ServerConfig::allow_any_client). Clients never ask, so they have no
+    /// policy: see [`check`](Self::check).
     #[must_use]
     pub fn with_zap(mut self, policy: zap::Policy) -> Self {
         self.zap = Some(policy);
@@ -170,6 +171,26 @@ impl HandshakeConfig {
     #[must_use]
     pub const fn peer_address(&self) -> &Bytes {
         &self.peer_address
+    }
+
+    /// Makes sure that what was said about security is meant: that a ZAP policy has its effect, and
+    /// that a CURVE server without one is deliberate. A handshake with a configuration that is not
+    /// sound fails before it says anything; whoever wants to know earlier asks here.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::UnusedZapPolicy`] when there is a policy and this end would never ask: it is the
+    /// client of its mechanism, or uses NULL and the policy has no domain. [`Error::NoZapPolicy`] when
+    /// a CURVE server has no policy and was not told to
+    /// [allow any client](crate::curve::ServerConfig::allow_any_client).
+    pub fn check(&self) -> Result<(), Error> {
+        match (&self.mechanism, &self.zap) {
+            (_, Some(_)) if !self.asks_zap() => Err(Error::UnusedZapPolicy),
+            (MechanismConfig::CurveServer(server), None) if !server.allows_any_client() => {
+                Err(Error::NoZapPolicy)
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Whether this end asks ZAP about the peer once it knows its credentials.

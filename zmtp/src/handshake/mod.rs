@@ -7,8 +7,8 @@ mod tests;
 use std::fmt;
 
 use bytes::Bytes;
-use zeroize::Zeroizing;
 pub use config::HandshakeConfig;
+use zeroize::Zeroizing;
 
 use crate::framing::{FrameBuffer, Framing};
 use crate::greeting::{self, Greeting, GreetingParser, Progress};
@@ -67,6 +67,8 @@ pub struct Handshake {
     /// The frame that is arriving.
     frame: FrameBuffer,
     zap: Zap,
+    /// The id of the question to ZAP, if one will be asked.
+    zap_id: Bytes,
     /// Bytes for the peer, among which may be a password; those before `sent` are gone.
     out: WipedBuf,
     sent: usize,
@@ -115,22 +117,33 @@ pub struct Established {
 impl Handshake {
     /// Starts a handshake. What may be sent before the peer has said anything, the signature, is
     /// queued.
+    ///
+    /// With a configuration that does not pass its [`check`](HandshakeConfig::check) the handshake has
+    /// failed already: it sends nothing, and [`handle_input`](Self::handle_input) returns the cause.
     #[must_use]
     pub fn new(config: HandshakeConfig) -> Self {
         Self::with_random(config, Random::system())
     }
 
-    /// Starts a handshake that takes its keys and nonces from `random`; only CURVE needs any.
+    /// Starts a handshake that takes its keys and nonces, and the id of its question to ZAP, from
+    /// `random`; without CURVE and ZAP it needs none.
     #[must_use]
     pub fn with_random(config: HandshakeConfig, random: Random) -> Self {
         let mut out = WipedBuf::new();
-        out.extend_from_slice(&greeting::signature(config.identity().len()));
+        let state = match config.check() {
+            Ok(()) => {
+                out.extend_from_slice(&greeting::signature(config.identity().len()));
+                State::Greeting(GreetingParser::new())
+            }
+            Err(error) => State::Failed(error),
+        };
         Self {
-            state: State::Greeting(GreetingParser::new()),
+            state,
             mechanism: Mechanism::new(config.mechanism()),
             frame: FrameBuffer::new(Framing::V2),
             random,
             zap: Zap::NotAsked,
+            zap_id: Bytes::new(),
             out,
             sent: 0,
             config,
@@ -140,12 +153,19 @@ impl Handshake {
     /// Goes on without a greeting, because something else has settled version and mechanism: ZMTP 2.0
     /// is an exchange of identities, 3.x that of the mechanism. To be called before anything else.
     pub(crate) fn skip_greeting(&mut self, version: Version) -> Result<(), Error> {
+        if let State::Failed(error) = &self.state {
+            return Err(error.clone());
+        }
         self.out.clear();
         if version < Version::V3_0 {
             self.send_identity(version, None);
             return Ok(());
         }
         self.state = State::Mechanism { version };
+        if self.config.asks_zap() {
+            let id = u64::from_be_bytes(self.random.bytes()?);
+            self.zap_id = format!("{id:016x}").into();
+        }
         self.say(|this, out| this.mechanism.start(&this.config, &mut this.random, out))
     }
 
@@ -195,6 +215,7 @@ impl Handshake {
         let domain = self.config.zap().map(zap::Policy::domain);
         Some(
             zap::Request::new(credentials)
+                .with_request_id(self.zap_id.clone())
                 .with_domain(domain.cloned().unwrap_or_default())
                 .with_address(self.config.peer_address().clone())
                 .with_identity(self.config.identity().clone()),
@@ -202,6 +223,8 @@ impl Handshake {
     }
 
     /// Takes the answer to the question of [`poll_zap`](Self::poll_zap).
+    ///
+    /// A reply whose id is not that of the question is none, and refuses the peer.
     ///
     /// With status 200 the handshake goes on, and with this it may be complete. With 400 and 500 the
     /// peer is told so, with 300 it is not, because it may come back later.
@@ -217,7 +240,7 @@ impl Handshake {
             _ => return Err(Error::UnexpectedZapAnswer),
         }
         let answer = match answer {
-            Answer::Reply(reply) if reply.request_id != zap::REQUEST_ID => {
+            Answer::Reply(reply) if reply.request_id != self.zap_id => {
                 Answer::Invalid(zap::ReplyError::RequestId)
             }
             other => other,
@@ -412,6 +435,10 @@ impl Handshake {
             });
         }
         self.state = State::Mechanism { version };
+        if self.config.asks_zap() {
+            let id = u64::from_be_bytes(self.random.bytes()?);
+            self.zap_id = format!("{id:016x}").into();
+        }
         self.say(|this, out| this.mechanism.start(&this.config, &mut this.random, out))
     }
 

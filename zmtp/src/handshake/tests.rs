@@ -241,8 +241,6 @@ fn old_peers_are_refused_where_security_is_wanted() {
         greeting.push(1);
         assert_eq!(refuse(&greeting), insecure(Version::V2_0));
     }
-    let config = push().with_zap(zap::Policy::new(""));
-    assert_eq!(Handshake::new(config).handle_input(b"\x01\0"), Ok(2));
 }
 
 #[test]

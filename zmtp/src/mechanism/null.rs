@@ -179,9 +179,8 @@ mod tests {
         after_greeting(config)
     }
 
-    fn reply(status: Status) -> Answer {
-        let request = zap::Request::new(Credentials::Null);
-        Answer::Reply(zap::Reply::refusal(&request, status, "text"))
+    fn reply(request: &zap::Request, status: Status) -> Answer {
+        Answer::Reply(zap::Reply::decision(request, status, "text"))
     }
 
     // spec: RFC27/request-fields: domain, address and identity of the connection
@@ -244,10 +243,10 @@ mod tests {
     #[test]
     fn a_peer_cannot_claim_what_only_zap_may_say() {
         let mut handshake = asking();
-        handshake.poll_zap().unwrap();
+        let request = handshake.poll_zap().unwrap();
         let claim = b"\x04\x13\x05READY\x07User-Id\0\0\0\x01x";
         handshake.handle_input(claim).unwrap();
-        handshake.handle_zap(reply(Status::Success)).unwrap();
+        handshake.handle_zap(reply(&request, Status::Success)).unwrap();
         let peer = handshake.finish().unwrap().peer;
         assert_eq!(peer.properties.get("User-Id"), Some(&b"x"[..]));
         assert!(peer.user_id.is_empty() && peer.trusted.is_empty());
@@ -265,15 +264,15 @@ mod tests {
         for (status, sent) in table {
             for ready_first in [true, false] {
                 let mut handshake = asking();
-                handshake.poll_zap().unwrap();
+                let request = handshake.poll_zap().unwrap();
                 if ready_first {
                     handshake.handle_input(READY_PULL).unwrap();
                 }
                 let error = Error::AuthenticationFailed { status };
-                assert_eq!(handshake.handle_zap(reply(status)), Err(error.clone()));
+                assert_eq!(handshake.handle_zap(reply(&request, status)), Err(error.clone()));
                 assert_eq!(handshake.transmit(), sent);
                 assert_eq!(handshake.handle_input(READY_PULL), Err(error.clone()));
-                assert_eq!(handshake.handle_zap(reply(status)), Err(error.clone()));
+                assert_eq!(handshake.handle_zap(reply(&request, status)), Err(error.clone()));
                 assert_eq!(error.auth_event_code(), Some(status.code().into()));
                 assert_eq!(error.blame(), crate::Blame::Unauthenticated);
             }
@@ -302,7 +301,7 @@ mod tests {
         handshake.handle_zap(Answer::NoHandler).unwrap();
         assert!(!handshake.transmit().is_empty());
 
-        let policy = Policy::new("lan").with_enforced_domain(true);
+        let policy = Policy::new("lan").with_enforced_domain(true).unwrap();
         let config = HandshakeConfig::new(SocketType::Push).with_zap(policy);
         let mut handshake = after_greeting(config);
         handshake.poll_zap().unwrap();

@@ -38,13 +38,23 @@
 //! |---|---|---|
 //! | NULL | if there is a [`Policy`] with a domain | accepted, unless the domain is enforced |
 //! | PLAIN | always | refused |
-//! | CURVE | if there is a policy, except one that enforces an empty domain | accepted, unless a domain is enforced |
+//! | CURVE | if there is a policy | accepted, unless a domain is enforced |
+//!
+//! A CURVE server without a policy has to [say so](crate::curve::ServerConfig::allow_any_client). A
+//! policy that would never be consulted is an error, and so is one that enforces an empty domain,
+//! which in libzmq asks nobody: see [`HandshakeConfig::check`](crate::HandshakeConfig::check).
+//!
+//! # Request ids
+//!
+//! Each connection asks once, with an id of its own out of its [`Random`](crate::Random), and takes
+//! no answer with another: an answer that was meant for somebody else admits nobody. libzmq asks with
+//! the same id always, and relies on the order of a socket's replies.
 //!
 //! # Writing a handler
 //!
 //! ```
 //! use zmtp::Message;
-//! use zmtp::zap::{Credentials, Reply, Request, Status};
+//! use zmtp::zap::{Credentials, Refusal, Reply, Request, Status};
 //!
 //! /// What a REP socket does with each request.
 //! fn handle(message: &Message) -> Option<Message> {
@@ -54,7 +64,7 @@
 //!         Credentials::Plain { username, password } if username == "admin" && *password == b"secret" => {
 //!             Reply::success(&request, "admin")
 //!         }
-//!         _ => Reply::refusal(&request, Status::AuthenticationFailure, "who are you?"),
+//!         _ => Reply::refusal(&request, Refusal::AuthenticationFailure, "who are you?"),
 //!     };
 //!     Some(reply.encode())
 //! }
@@ -82,7 +92,7 @@ mod request;
 pub use password::Password;
 pub(crate) use policy::Verdict;
 pub use policy::{Answer, Policy};
-pub use reply::{MAX_PROPERTIES, Reply, ReplyError, Status};
+pub use reply::{MAX_PROPERTIES, Refusal, Reply, ReplyError, Status};
 pub use request::{Credentials, Request, RequestError};
 
 /// Where a handler listens: the endpoint that every implementation asks, in the same process.
@@ -91,7 +101,6 @@ pub const ENDPOINT: &str = "inproc://zeromq.zap.01";
 /// The version of ZAP, the first frame of requests and replies.
 pub const VERSION: &str = "1.0";
 
-/// The request id that libzmq uses, and so [`Request::new`].
-///
-/// It need not tell requests apart: each connection asks once.
+/// The request id that libzmq uses always, and [`Request::new`] unless told otherwise. Those of a
+/// [`Handshake`](crate::Handshake) have ids of their own.
 pub const REQUEST_ID: &str = "1";

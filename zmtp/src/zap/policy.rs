@@ -16,9 +16,10 @@ use crate::greeting::MechanismName;
 /// use zmtp::greeting::MechanismName;
 /// use zmtp::zap::Policy;
 ///
-/// let policy = Policy::new("intranet").with_enforced_domain(true);
+/// let policy = Policy::new("intranet").with_enforced_domain(true)?;
 /// assert!(policy.consults(MechanismName::NULL));
 /// assert!(!policy.accepts_without_handler(MechanismName::NULL));
+/// # Ok::<(), zmtp::Error>(())
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Policy {
@@ -44,10 +45,17 @@ impl Policy {
     /// Sets whether a peer is refused when there is a domain and no handler. Default: no.
     ///
     /// This is `ZMQ_ZAP_ENFORCE_DOMAIN` of libzmq.
-    #[must_use]
-    pub const fn with_enforced_domain(mut self, enforce: bool) -> Self {
+    ///
+    /// # Errors
+    ///
+    /// [`Error::EmptyZapDomain`] when an empty domain is to be enforced. libzmq then asks nobody, and a
+    /// CURVE server lets everybody in, which is the opposite of what the name says.
+    pub fn with_enforced_domain(mut self, enforce: bool) -> Result<Self, Error> {
+        if enforce && self.domain.is_empty() {
+            return Err(Error::EmptyZapDomain);
+        }
         self.enforce_domain = enforce;
-        self
+        Ok(self)
     }
 
     /// The domain; empty if there is none.
@@ -67,15 +75,14 @@ impl Policy {
     pub fn consults(&self, mechanism: MechanismName) -> bool {
         match mechanism {
             MechanismName::NULL => !self.domain.is_empty(),
-            MechanismName::PLAIN => true,
-            _ => !(self.enforce_domain && self.domain.is_empty()),
+            _ => true,
         }
     }
 
     /// Whether a peer that uses a mechanism comes in when there is nobody to ask.
     #[must_use]
     pub fn accepts_without_handler(&self, mechanism: MechanismName) -> bool {
-        mechanism != MechanismName::PLAIN && (self.domain.is_empty() || !self.enforce_domain)
+        mechanism != MechanismName::PLAIN && !self.enforce_domain
     }
 }
 
@@ -142,7 +149,7 @@ mod tests {
         MechanismName::CURVE,
     ];
 
-    // spec: RFC27/domain: NULL asks only in a domain, PLAIN always, CURVE unless an empty domain is enforced
+    // spec: RFC27/domain: NULL asks only in a domain, PLAIN and CURVE always; an empty domain cannot be enforced
     // spec: WIRE-5/no-handler: without a handler NULL and CURVE accept unless a domain is enforced, PLAIN refuses
     #[test]
     fn asks_and_does_without_as_libzmq_does() {
@@ -150,17 +157,20 @@ mod tests {
             // domain, enforced, asks for each mechanism, accepts without a handler
             ("", false, [false, true, true], [true, false, true]),
             ("d", false, [true, true, true], [true, false, true]),
-            ("", true, [false, true, false], [true, false, true]),
             ("d", true, [true, true, true], [false, false, false]),
         ];
         for (domain, enforce, asks, accepts) in table {
-            let policy = Policy::new(domain).with_enforced_domain(enforce);
+            let policy = Policy::new(domain).with_enforced_domain(enforce).unwrap();
             assert_eq!(MECHANISMS.map(|name| policy.consults(name)), asks);
             assert_eq!(
                 MECHANISMS.map(|name| policy.accepts_without_handler(name)),
                 accepts
             );
         }
+        // In libzmq this asks nobody, and a CURVE server lets everybody in.
+        let error = Policy::new("").with_enforced_domain(true).unwrap_err();
+        assert_eq!(error, Error::EmptyZapDomain);
+        assert_eq!(error.blame(), crate::Blame::Local);
     }
 
     // spec: RFC27/status-codes: 200 accepts, 300 closes silently, 400 and 500 send ERROR
@@ -168,7 +178,7 @@ mod tests {
     fn each_status_has_its_effect() {
         let request = Request::new(Credentials::Null);
         let judge = |status| {
-            Answer::Reply(Reply::refusal(&request, status, ""))
+            Answer::Reply(Reply::decision(&request, status, ""))
                 .verdict(&Policy::new("d"), MechanismName::NULL)
         };
         assert_eq!(judge(Status::Success), Ok(Verdict::Accept));

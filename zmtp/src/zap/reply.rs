@@ -87,6 +87,27 @@ impl Status {
     }
 }
 
+/// The ways to say no to a peer: every [`Status`] but success.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Refusal {
+    /// 300: not now; the peer may try again.
+    TemporaryError,
+    /// 400: the credentials are wrong.
+    AuthenticationFailure,
+    /// 500: the handler failed.
+    InternalError,
+}
+
+impl From<Refusal> for Status {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::TemporaryError => Self::TemporaryError,
+            Refusal::AuthenticationFailure => Self::AuthenticationFailure,
+            Refusal::InternalError => Self::InternalError,
+        }
+    }
+}
+
 impl fmt::Display for Status {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
@@ -106,9 +127,16 @@ impl Reply {
         }
     }
 
-    /// Decides about a request without naming a user, which is what refusals do.
+    /// Keeps the peer of a request out.
     #[must_use]
-    pub fn refusal(request: &Request, status: Status, text: impl Into<Bytes>) -> Self {
+    pub fn refusal(request: &Request, refusal: Refusal, text: impl Into<Bytes>) -> Self {
+        Self::decision(request, refusal.into(), text)
+    }
+
+    /// Decides about a request by a status that was found elsewhere, and may be success. No user is
+    /// named.
+    #[must_use]
+    pub fn decision(request: &Request, status: Status, text: impl Into<Bytes>) -> Self {
         Self {
             request_id: request.request_id.clone(),
             status,
@@ -341,6 +369,19 @@ mod tests {
         message.pop_back();
         message.push_back(vec![0; 5 * (MAX_PROPERTIES + 1)]);
         assert_eq!(Reply::decode(&message), Err(ReplyError::TooManyProperties));
+    }
+
+    #[test]
+    fn a_refusal_is_never_a_success() {
+        for refusal in [
+            Refusal::TemporaryError,
+            Refusal::AuthenticationFailure,
+            Refusal::InternalError,
+        ] {
+            let reply = Reply::refusal(&request(), refusal, "no");
+            assert_eq!(reply.status, Status::from(refusal));
+            assert_ne!(reply.status, Status::Success);
+        }
     }
 
     #[test]

@@ -9,7 +9,10 @@ use zeroize::Zeroize;
 
 use super::error::{CLOSE_NORMAL, CLOSE_PROTOCOL_ERROR, CLOSE_TOO_BIG};
 use super::head::HeadBuffer;
-use super::{Control, Decoder, Encoder, MAX_HEADER_LEN, Protocol, Request, Response, Role, Target, UpgradeError};
+use super::{
+    Control, Decoder, Encoder, MAX_HEADER_LEN, Protocol, Request, Response, Role, Target,
+    UpgradeError,
+};
 use crate::heartbeat::Heartbeat;
 use crate::secret::wiped_bytes;
 use crate::{
@@ -168,8 +171,10 @@ impl Connection {
         now: Instant,
     ) -> Self {
         let limits = *config.handshake.limits();
-        let tells_secrets =
-            matches!(config.handshake.mechanism(), MechanismConfig::PlainClient(_));
+        let tells_secrets = matches!(
+            config.handshake.mechanism(),
+            MechanismConfig::PlainClient(_)
+        );
         let heartbeat_config = std::mem::replace(&mut config.heartbeat, HeartbeatConfig::off());
         Self {
             upgrade,

@@ -40,7 +40,7 @@ pub(crate) fn curve() -> (MechanismConfig, MechanismConfig) {
     let server = curve_keys();
     let client = ClientConfig::new(*server.public(), curve_keys());
     (
-        MechanismConfig::CurveServer(ServerConfig::new(server)),
+        MechanismConfig::CurveServer(ServerConfig::new(server).allow_any_client()),
         MechanismConfig::CurveClient(client),
     )
 }
@@ -77,7 +77,7 @@ pub(crate) fn plain_server() -> MechanismConfig {
 }
 
 pub(crate) fn refusal(question: &Question, status: zap::Status) -> zap::Answer {
-    zap::Answer::Reply(zap::Reply::refusal(question.request(), status, "no"))
+    zap::Answer::Reply(zap::Reply::decision(question.request(), status, "no"))
 }
 
 pub(crate) fn failure(side: &Side) -> CloseReason {

@@ -183,7 +183,7 @@ mod tests {
 
     fn reply(status: Status) -> Answer {
         let request = Request::new(Credentials::Null);
-        Answer::Reply(Reply::refusal(&request, status, ""))
+        Answer::Reply(Reply::decision(&request, status, ""))
     }
 
     // spec: RFC24/server: HELLO is answered with WELCOME, INITIATE with READY
