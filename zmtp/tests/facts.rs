@@ -186,7 +186,7 @@ fn an_answer_is_for_one_connection() {
     let mut asking = [(); 2].map(|()| {
         let config = HandshakeConfig::new(SocketType::Pair).with_zap(zap::Policy::new("lan"));
         let mut connection = Connection::new(config, now);
-        let theirs = greeting(Version::V3_1, zmtp::greeting::MechanismName::NULL);
+        let theirs = greeting(Version::V3_1, MechanismName::NULL);
         connection.handle_input(&theirs, now).unwrap();
         let Some(Event::Authenticate(request)) = connection.poll_event() else {
             panic!("no question")

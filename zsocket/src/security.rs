@@ -196,7 +196,8 @@ impl Security {
 
     /// Sets whether peers are refused when there is a domain and nobody to ask. Default false. `ZMQ_ZAP_ENFORCE_DOMAIN`.
     ///
-    /// As in libzmq, CURVE does not ask at all if this is set and there is no domain.
+    /// A server that is to enforce a domain and has none does not bind and connect: that is an error
+    /// ([`Error::InvalidOption`]). In libzmq such a CURVE server asks nobody, and lets everybody in.
     #[must_use]
     pub const fn with_enforced_domain(mut self, enforced: bool) -> Self {
         self.enforces_domain = enforced;
@@ -280,9 +281,24 @@ impl Security {
         Ok(Arc::clone(keys))
     }
 
-    /// When somebody is asked about a peer.
-    pub(crate) fn policy(&self) -> Policy {
-        Policy::new(self.domain.clone()).with_enforced_domain(self.enforces_domain)
+    /// When somebody is asked about a peer, if anybody ever is: a client has nobody judged.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidOption`] when a server is to enforce a domain that it has not got.
+    pub(crate) fn policy(&self) -> Result<Option<Policy>, Error> {
+        let is_asked = match self.mechanism {
+            Mechanism::Null => !self.domain.is_empty(),
+            Mechanism::Plain | Mechanism::Curve => self.is_server,
+        };
+        if !is_asked {
+            return Ok(None);
+        }
+        let policy = Policy::new(self.domain.clone()).with_enforced_domain(self.enforces_domain);
+        policy.map(Some).map_err(|_| Error::InvalidOption {
+            option: "zap_enforce_domain",
+            expected: "a domain to enforce, which zap_domain sets",
+        })
     }
 }
 

@@ -14,7 +14,8 @@ use std::{
     sync::{Arc, Weak},
 };
 
-use zmtp::zap::{self, Status};
+use bytes::Bytes;
+use zmtp::zap::{self, Refusal};
 use zpipe::Guarded;
 
 use crate::{connection::Connection, event::SocketHandle};
@@ -22,7 +23,7 @@ use crate::{connection::Connection, event::SocketHandle};
 /// What a handshake wants to know about its peer. The peer waits for the answer, within the time that its handshake has.
 ///
 /// It may be answered at once or later, from any thread. Who drops a question refuses the peer with
-/// [`InternalError`](Status::InternalError), 500.
+/// [`InternalError`](Refusal::InternalError), 500.
 #[derive(Debug)]
 pub struct Question {
     request: zap::Request,
@@ -34,6 +35,7 @@ impl Question {
         let asker = Asker {
             connection: Arc::downgrade(connection),
             attempt,
+            request_id: request.request_id.clone(),
         };
         Self { request, asker }
     }
@@ -62,6 +64,8 @@ pub(crate) struct Asker {
     connection: Weak<Connection>,
     /// Which of the connection's streams asked.
     attempt: u64,
+    /// What the handshake calls its request; it takes no answer to another one.
+    request_id: Bytes,
 }
 
 impl Asker {
@@ -69,8 +73,23 @@ impl Asker {
         self.send(answer);
     }
 
-    pub(crate) fn refuse(self, status: Status, text: &'static str) {
-        self.answer(refusal(status, text));
+    /// Answers with a reply that may have another request id, to whom it was found to belong.
+    pub(crate) fn answer_as_own(self, mut answer: zap::Answer) {
+        if let zap::Answer::Reply(reply) = &mut answer {
+            reply.request_id = self.request_id.clone();
+        }
+        self.answer(answer);
+    }
+
+    pub(crate) fn refuse(self, refusal: Refusal, text: &'static str) {
+        let answer = self.refusal(refusal, text);
+        self.answer(answer);
+    }
+
+    fn refusal(&self, refusal: Refusal, text: &'static str) -> zap::Answer {
+        let request = zap::Request::new(zap::Credentials::Null);
+        let request = request.with_request_id(self.request_id.clone());
+        zap::Answer::Reply(zap::Reply::refusal(&request, refusal, text))
     }
 
     /// The socket whose handshake it is, while the connection lives.
@@ -88,14 +107,9 @@ impl Asker {
 
 impl Drop for Asker {
     fn drop(&mut self) {
-        self.send(refusal(Status::InternalError, "nobody has answered"));
+        let answer = self.refusal(Refusal::InternalError, "nobody has answered");
+        self.send(answer);
     }
-}
-
-/// An answer to any question.
-fn refusal(status: Status, text: &'static str) -> zap::Answer {
-    let any = zap::Request::new(zap::Credentials::Null);
-    zap::Answer::Reply(zap::Reply::refusal(&any, status, text))
 }
 
 /// Who answers the questions of a reactor: see [`Reactor::set_authority`](crate::Reactor::set_authority).

@@ -21,7 +21,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use zmtp::{
     Message, SocketType,
-    zap::{self, Answer, Reply, ReplyError, Status},
+    zap::{self, Answer, Refusal, Reply, ReplyError},
 };
 use zpipe::{
     Notifier, Readiness,
@@ -96,7 +96,7 @@ impl Desk {
         };
         if !line.link.writer.has_room() {
             let (_, asker) = question.into_parts();
-            return asker.refuse(Status::TemporaryError, "the handler is too busy");
+            return asker.refuse(Refusal::TemporaryError, "the handler is too busy");
         }
         let (request, asker) = question.into_parts();
         let (number, oldest) = self.waiting.add(asker);
@@ -108,7 +108,7 @@ impl Desk {
             line.link.wake_reader();
         }
         if let Some(oldest) = oldest {
-            oldest.refuse(Status::TemporaryError, "the handler is too slow");
+            oldest.refuse(Refusal::TemporaryError, "the handler is too slow");
         }
     }
 
@@ -150,7 +150,7 @@ impl Desk {
     fn hang_up(&mut self) {
         self.line = None;
         for asker in self.waiting.take_all() {
-            asker.refuse(Status::TemporaryError, "the handler is gone");
+            asker.refuse(Refusal::TemporaryError, "the handler is gone");
         }
     }
 
@@ -187,7 +187,7 @@ impl Desk {
                 continue;
             }
             if let Some((asker, answer)) = self.waiting.settle(&message) {
-                asker.answer(answer);
+                asker.answer_as_own(answer);
             }
             deferred::drop_bodies(&mut message);
         }
@@ -249,11 +249,7 @@ impl<T> Waiting<T> {
         };
         let answer = match decoded {
             Ok(_) if !is_asked => Answer::Invalid(ReplyError::RequestId),
-            Ok(mut reply) => {
-                // What the handshake has called it.
-                reply.request_id = zap::REQUEST_ID.into();
-                Answer::Reply(reply)
-            }
+            Ok(reply) => Answer::Reply(reply),
             Err(cause) => Answer::Invalid(cause),
         };
         Some((asker, answer))
@@ -293,8 +289,7 @@ mod tests {
             let Answer::Reply(reply) = answer else {
                 panic!("{answer:?}")
             };
-            // As the handshake wants it.
-            assert_eq!(reply.request_id, zap::REQUEST_ID);
+            assert_eq!(reply.request_id, id);
             assert_eq!(reply.user_id, "alice");
         }
     }

@@ -126,7 +126,11 @@ fn null_asks_when_it_has_a_domain() {
             (true, false, false),
         ] {
             let mut config = options(MechanismConfig::Null);
-            config.zap = Some(zap::Policy::new("global").with_enforced_domain(enforce).unwrap());
+            config.zap = Some(
+                zap::Policy::new("global")
+                    .with_enforced_domain(enforce)
+                    .unwrap(),
+            );
             let mut server = Side::new(config);
             let endpoint = server.bind(wire);
             let mut client = Side::new(options(MechanismConfig::Null));

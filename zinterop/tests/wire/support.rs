@@ -286,9 +286,9 @@ impl Mechanism {
             Self::Plain => {
                 MechanismConfig::PlainServer(plain::ServerConfig::new().with_misspelt_error(true))
             }
-            Self::Curve => {
-                MechanismConfig::CurveServer(curve::ServerConfig::new(copy(&keys.server)).allow_any_client())
-            }
+            Self::Curve => MechanismConfig::CurveServer(
+                curve::ServerConfig::new(copy(&keys.server)).allow_any_client(),
+            ),
         })
     }
 

@@ -240,7 +240,8 @@ fn without_a_handler_both_decide_alike() {
             assert_eq!(result.as_ref().err(), (!lets_in).then_some(&End::Closed));
 
             let (socket, config) = our_server(mechanism, &keys, &context);
-            let config = config.with_zap(Policy::new(DOMAIN).with_enforced_domain(enforced).unwrap());
+            let config =
+                config.with_zap(Policy::new(DOMAIN).with_enforced_domain(enforced).unwrap());
             let link = Link::new(binder, &socket);
             let result = link.peer(config).without_zap().connected();
             let refused = End::Failed(Error::NoZapHandler);

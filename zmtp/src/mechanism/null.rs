@@ -246,7 +246,9 @@ mod tests {
         let request = handshake.poll_zap().unwrap();
         let claim = b"\x04\x13\x05READY\x07User-Id\0\0\0\x01x";
         handshake.handle_input(claim).unwrap();
-        handshake.handle_zap(reply(&request, Status::Success)).unwrap();
+        handshake
+            .handle_zap(reply(&request, Status::Success))
+            .unwrap();
         let peer = handshake.finish().unwrap().peer;
         assert_eq!(peer.properties.get("User-Id"), Some(&b"x"[..]));
         assert!(peer.user_id.is_empty() && peer.trusted.is_empty());
@@ -269,10 +271,16 @@ mod tests {
                     handshake.handle_input(READY_PULL).unwrap();
                 }
                 let error = Error::AuthenticationFailed { status };
-                assert_eq!(handshake.handle_zap(reply(&request, status)), Err(error.clone()));
+                assert_eq!(
+                    handshake.handle_zap(reply(&request, status)),
+                    Err(error.clone())
+                );
                 assert_eq!(handshake.transmit(), sent);
                 assert_eq!(handshake.handle_input(READY_PULL), Err(error.clone()));
-                assert_eq!(handshake.handle_zap(reply(&request, status)), Err(error.clone()));
+                assert_eq!(
+                    handshake.handle_zap(reply(&request, status)),
+                    Err(error.clone())
+                );
                 assert_eq!(error.auth_event_code(), Some(status.code().into()));
                 assert_eq!(error.blame(), crate::Blame::Unauthenticated);
             }

@@ -7,7 +7,7 @@ use std::fmt;
 use bytes::Bytes;
 use zmtp::{
     Metadata,
-    zap::{Answer, Credentials, Reply, Request, Status},
+    zap::{Answer, Credentials, Refusal, Reply, Request},
 };
 use ztransport::{Authority, Question};
 
@@ -145,20 +145,20 @@ impl Authentication {
 
     /// Refuses the peer: 400. It is told, and does not come again.
     pub fn deny(self) {
-        self.refuse(Status::AuthenticationFailure);
+        self.refuse(Refusal::AuthenticationFailure);
     }
 
     /// Sends the peer away for now: 300. It connects again after its reconnect interval.
     pub fn try_again(self) {
-        self.refuse(Status::TemporaryError);
+        self.refuse(Refusal::TemporaryError);
     }
 
     /// Refuses the peer because it cannot be judged: 500. It is told, and does not come again.
     pub fn fail(self) {
-        self.refuse(Status::InternalError);
+        self.refuse(Refusal::InternalError);
     }
 
-    fn refuse(self, status: Status) {
+    fn refuse(self, status: Refusal) {
         let reply = Reply::refusal(self.request(), status, "");
         self.question.answer(Answer::Reply(reply));
     }

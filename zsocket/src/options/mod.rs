@@ -121,7 +121,7 @@ impl SocketOptions {
     pub(crate) fn transport(&self) -> Result<Options, Error> {
         Ok(Options {
             mechanism: self.security.mechanism()?,
-            zap: Some(self.security.policy()),
+            zap: self.security.policy()?,
             departed: self.departed(),
             proxy: self.proxy.config(),
             latest_out: self.latest_out(),
