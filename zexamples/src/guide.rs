@@ -9,5 +9,5 @@ macro_rules! pages {
 
 pages! {
     introduction sockets transports patterns messages polling intermediaries bridging errors interrupts leaks threads
-    coordination zerocopy envelopes hwm lost
+    coordination zerocopy envelopes hwm security lost
 }

@@ -21,6 +21,7 @@
 //! | `mtrelay`; `syncpub`, `syncsub`; `psenvpub`, `psenvsub`; `taskvent`, `taskwork`, `tasksink` | The guide's programs of chapter 2: threads that signal, a publisher that waits for its subscribers, envelopes, a pipeline |
 //! | `rrbroker`, `msgqueue`, `wuproxy` | A broker by hand, the same as a proxy, and a bridge between two networks |
 //! | `syncpub2`, `syncsub2`; `hwm`; `diagnose`; `leakcheck` | The publisher that says Hello first, high-water marks, the guide's problem solver, and whether anything is left in memory |
+//! | `grasslands`, `strawhouse`, `woodhouse`, `stonehouse`, `ironhouse` | The five houses of the security guide, from no walls at all to keys at both ends |
 //! | `zerocopy` | A buffer of the user's own that is sent without a copy, and is heard of when it is free |
 //! | `local_thr`, `remote_thr`, `local_lat`, `remote_lat`, `inproc_thr`, `inproc_lat` | libzmq's performance tools: same names, arguments and output |
 //! | `pub_thr`, `sub_thr`, `router_thr`, `dealer_thr` | The same for publishing and for routing, with any number of peers |
@@ -50,6 +51,7 @@ mod error;
 mod footprint;
 #[cfg(doctest)]
 mod guide;
+mod house;
 mod ledger;
 pub mod machine;
 pub mod perf;
@@ -63,6 +65,7 @@ pub use child::{Child, Parent};
 pub use conclude::{conclude, say};
 pub use error::{Error, Result};
 pub use footprint::{Footprint, raise_descriptor_limit};
+pub use house::{House, Keys};
 pub use ledger::{Ledger, Verdict};
 pub use progress::Progress;
 pub use summary::{Percentiles, Spread};

@@ -20,6 +20,7 @@
 mod libzmq;
 mod ours;
 pub mod proxied;
+mod secured;
 pub mod shapes;
 
 use std::fmt;
@@ -27,6 +28,7 @@ use std::time::{Duration, Instant};
 
 use clap::{Args, ValueEnum};
 
+pub use self::secured::Mechanism;
 pub use self::shapes::{dealer_thr, pub_thr, router_thr, sub_thr};
 use crate::Result;
 
@@ -89,6 +91,9 @@ pub struct Sockets {
     /// High-water mark of the sender and of the receiver, in messages; 0 for none
     #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u32).range(..1 << 31))]
     pub hwm: u32,
+    /// How the sockets protect what they send over tcp and ipc
+    #[arg(long, value_enum, default_value_t = Mechanism::Null)]
+    pub mechanism: Mechanism,
 }
 
 /// What the tools of one sender and one receiver let the user choose.
@@ -191,9 +196,9 @@ pub fn local_thr(
     bound: impl FnOnce(&str) -> Result<()>,
 ) -> Result<Throughput> {
     match tuning.sockets.lib {
-        Library::Ours => ours::local_thr(endpoint, load, tuning.sockets.hwm, bound),
+        Library::Ours => ours::local_thr(endpoint, load, tuning.sockets, bound),
         #[cfg(feature = "libzmq")]
-        Library::Libzmq => libzmq::local_thr(endpoint, load, tuning.sockets.hwm, bound),
+        Library::Libzmq => libzmq::local_thr(endpoint, load, tuning.sockets, bound),
     }
 }
 
@@ -209,21 +214,13 @@ pub fn remote_thr(
     before_close: impl FnOnce() -> Result<()>,
 ) -> Result<()> {
     match tuning.sockets.lib {
-        Library::Ours => ours::remote_thr(
-            endpoint,
-            load,
-            tuning.sockets.hwm,
-            tuning.body,
-            before_close,
-        ),
+        Library::Ours => {
+            ours::remote_thr(endpoint, load, tuning.sockets, tuning.body, before_close)
+        }
         #[cfg(feature = "libzmq")]
-        Library::Libzmq => libzmq::remote_thr(
-            endpoint,
-            load,
-            tuning.sockets.hwm,
-            tuning.body,
-            before_close,
-        ),
+        Library::Libzmq => {
+            libzmq::remote_thr(endpoint, load, tuning.sockets, tuning.body, before_close)
+        }
     }
 }
 
@@ -240,11 +237,9 @@ pub fn local_lat(
     before_close: impl FnOnce() -> Result<()>,
 ) -> Result<()> {
     match tuning.sockets.lib {
-        Library::Ours => ours::local_lat(endpoint, load, tuning.sockets.hwm, bound, before_close),
+        Library::Ours => ours::local_lat(endpoint, load, tuning.sockets, bound, before_close),
         #[cfg(feature = "libzmq")]
-        Library::Libzmq => {
-            libzmq::local_lat(endpoint, load, tuning.sockets.hwm, bound, before_close)
-        }
+        Library::Libzmq => libzmq::local_lat(endpoint, load, tuning.sockets, bound, before_close),
     }
 }
 
@@ -254,9 +249,9 @@ pub fn local_lat(
 /// If a call fails, or a message of another size arrives.
 pub fn remote_lat(endpoint: &str, load: Load, tuning: Tuning) -> Result<Latency> {
     match tuning.sockets.lib {
-        Library::Ours => ours::remote_lat(endpoint, load, tuning.sockets.hwm),
+        Library::Ours => ours::remote_lat(endpoint, load, tuning.sockets),
         #[cfg(feature = "libzmq")]
-        Library::Libzmq => libzmq::remote_lat(endpoint, load, tuning.sockets.hwm),
+        Library::Libzmq => libzmq::remote_lat(endpoint, load, tuning.sockets),
     }
 }
 
@@ -266,9 +261,9 @@ pub fn remote_lat(endpoint: &str, load: Load, tuning: Tuning) -> Result<Latency>
 /// If a call fails, or a message of another size arrives.
 pub fn inproc_thr(load: Load, tuning: Tuning) -> Result<Throughput> {
     match tuning.sockets.lib {
-        Library::Ours => ours::inproc_thr(load, tuning.sockets.hwm, tuning.body),
+        Library::Ours => ours::inproc_thr(load, tuning.sockets, tuning.body),
         #[cfg(feature = "libzmq")]
-        Library::Libzmq => libzmq::inproc_thr(load, tuning.sockets.hwm, tuning.body),
+        Library::Libzmq => libzmq::inproc_thr(load, tuning.sockets, tuning.body),
     }
 }
 
@@ -278,9 +273,9 @@ pub fn inproc_thr(load: Load, tuning: Tuning) -> Result<Throughput> {
 /// If a call fails, or a message of another size arrives.
 pub fn inproc_lat(load: Load, tuning: Tuning) -> Result<Latency> {
     match tuning.sockets.lib {
-        Library::Ours => ours::inproc_lat(load, tuning.sockets.hwm),
+        Library::Ours => ours::inproc_lat(load, tuning.sockets),
         #[cfg(feature = "libzmq")]
-        Library::Libzmq => libzmq::inproc_lat(load, tuning.sockets.hwm),
+        Library::Libzmq => libzmq::inproc_lat(load, tuning.sockets),
     }
 }
 
@@ -367,13 +362,20 @@ mod tests {
 
     #[test]
     fn the_roles_of_both_libraries_fit_together() {
-        for &local in Library::ALL {
-            for &remote in Library::ALL {
-                let tuning = |lib| Tuning {
-                    sockets: Sockets { lib, hwm: 10 },
+        for mechanism in [Mechanism::Null, Mechanism::Curve] {
+            for (&local, &remote) in Library::ALL
+                .iter()
+                .flat_map(|local| Library::ALL.iter().map(move |remote| (local, remote)))
+            {
+                let tuning = move |lib| Tuning {
+                    sockets: Sockets {
+                        lib,
+                        hwm: 10,
+                        mechanism,
+                    },
                     body: Body::Filled,
                 };
-                let pair = format!("{local:?} and {remote:?}");
+                let pair = format!("{local:?} and {remote:?}, {mechanism}");
                 let (bound, endpoint) = mpsc::channel();
                 let receiver = start(move || {
                     let bound = |endpoint: &str| Ok(bound.send(endpoint.to_owned())?);
@@ -407,7 +409,11 @@ mod tests {
     fn both_libraries_play_both_roles_in_one_process() {
         for &lib in Library::ALL {
             let mut tuning = Tuning {
-                sockets: Sockets { lib, hwm: 1000 },
+                sockets: Sockets {
+                    lib,
+                    hwm: 1000,
+                    mechanism: Mechanism::Null,
+                },
                 body: Body::Untouched,
             };
             assert!(inproc_thr(LOAD, tuning).unwrap().per_second() > 0.0);

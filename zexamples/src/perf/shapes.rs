@@ -47,7 +47,7 @@ use clap::{Args, ValueEnum};
 use self::kit::{Answers, Asks, End, Kit, Receives, Sends};
 pub use self::tools::{dealer_thr, pub_thr, router_thr, sub_thr};
 pub use self::topics::Form;
-use super::{Library, Load, proxied};
+use super::{Library, Load, Mechanism, proxied};
 use crate::{Parent, Result};
 
 /// What a process does in a shape.
@@ -115,6 +115,9 @@ pub struct Shape {
     /// High-water mark of each socket, in messages; 0 for none
     #[arg(long, default_value_t = 1000)]
     pub hwm: u32,
+    /// How the sockets of the shape `links` protect what they send
+    #[arg(long, value_enum, default_value_t = Mechanism::Null)]
+    pub mechanism: Mechanism,
     /// Bytes in each message
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
     pub size: u32,
@@ -301,6 +304,7 @@ fn stopped(parent: &Parent) -> Result<bool> {
 fn pull<K: Kit>(shape: Shape, endpoint: &str, parent: &Parent) -> Result<()> {
     let context = K::context();
     let pull = K::Pull::open(&context, shape.hwm)?;
+    pull.secure_server(shape.mechanism)?;
     shape.bind(&pull, endpoint, shape.peers, parent)?;
     let mut message = K::message(&[])?;
     shape.check(pull.receive(&mut message)?)?;
@@ -315,6 +319,7 @@ fn pull<K: Kit>(shape: Shape, endpoint: &str, parent: &Parent) -> Result<()> {
 fn push_links<K: Kit>(shape: Shape, endpoint: &str, parent: &Parent) -> Result<()> {
     let context = K::context();
     let push = K::Push::open(&context, shape.hwm)?;
+    push.secure_client(shape.mechanism)?;
     push.establish(shape.peers, |push| {
         (0..shape.peers).try_for_each(|_| push.connect(endpoint))
     })?;

@@ -37,6 +37,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use clap::{Parser, Subcommand};
+use zexamples::perf::Mechanism;
 use zexamples::perf::shapes::Form;
 use zexamples::{
     Endpoints, Result, Spread, Table, Transport, conclude, machine, raise_descriptor_limit, say,
@@ -128,6 +129,9 @@ struct Plan {
     /// High-water mark of the senders and of the receivers, in messages; 0 for none
     #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u32).range(..1 << 31))]
     hwm: u32,
+    /// How the sockets protect what they send, in the tests throughput, filled, latency and links
+    #[arg(long, value_enum, default_value_t = Mechanism::Null)]
+    mechanism: Mechanism,
     /// Print Markdown
     #[arg(long)]
     markdown: bool,
@@ -186,6 +190,9 @@ impl Plan {
             if !self.only.is_empty() && !self.only.contains(&transport) {
                 continue;
             }
+            if transport == Transport::Inproc && self.mechanism != Mechanism::Null {
+                continue; // It has none.
+            }
             for &size in &sizes {
                 lines.extend(peers.iter().map(|&peers| (transport, size, peers)));
             }
@@ -197,6 +204,11 @@ impl Plan {
 /// Returns whether all of our own runs succeeded.
 fn compare(plan: &Plan) -> Result<bool> {
     let started = Instant::now();
+    if plan.mechanism != Mechanism::Null
+        && let Some(test) = plan.tests.iter().find(|test| !test.has_mechanisms())
+    {
+        return Err(format!("the test {test} knows no mechanism but null").into());
+    }
     // Each child process takes two descriptors here.
     raise_descriptor_limit()?;
     head(plan);
@@ -212,6 +224,7 @@ fn compare(plan: &Plan) -> Result<bool> {
                 peers,
                 form: plan.form,
                 hwm: plan.hwm,
+                mechanism: plan.mechanism,
                 duration: Duration::from_millis(plan.duration),
                 deadline: Duration::from_secs(plan.deadline),
                 endpoints: &endpoints,
@@ -253,6 +266,7 @@ fn head(plan: &Plan) {
         0 => String::from("no high-water marks"),
         hwm => format!("high-water marks {hwm}"),
     };
+    lines.push(format!("mechanism {}", plan.mechanism));
     lines.push(format!(
         "{} rounds, {hwm}; medians [min .. max]; ratio > 1: zlayers is better",
         plan.rounds

@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use zexamples::perf::shapes::Form;
-use zexamples::perf::{Body, Latency, Library, Load, Sockets, Throughput, Tuning};
+use zexamples::perf::{Body, Latency, Library, Load, Mechanism, Sockets, Throughput, Tuning};
 use zexamples::{Child, Endpoints, Error, Result, Spread, Transport, units};
 
 use crate::role::{Part, RoleArgs};
@@ -24,6 +24,7 @@ pub(crate) struct Bench<'e> {
     pub(crate) peers: u32,
     pub(crate) form: Form,
     pub(crate) hwm: u32,
+    pub(crate) mechanism: Mechanism,
     /// What a run of the fastest shall take.
     pub(crate) duration: Duration,
     /// What a run may take.
@@ -163,7 +164,11 @@ impl Bench<'_> {
             Body::Untouched
         };
         let tuning = Tuning {
-            sockets: Sockets { lib, hwm: self.hwm },
+            sockets: Sockets {
+                lib,
+                hwm: self.hwm,
+                mechanism: self.mechanism,
+            },
             body,
         };
         Child::spawn_self(

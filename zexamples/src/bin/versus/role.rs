@@ -60,6 +60,8 @@ impl RoleArgs {
             tuning.sockets.lib.to_string(),
             String::from("--hwm"),
             tuning.sockets.hwm.to_string(),
+            String::from("--mechanism"),
+            tuning.sockets.mechanism.to_string(),
             String::from("--body"),
             tuning.body.to_string(),
         ]
@@ -84,6 +86,7 @@ impl ShapeArgs {
             name(shape.role),
             format!("--lib={}", shape.lib),
             format!("--hwm={}", shape.hwm),
+            format!("--mechanism={}", shape.mechanism),
             format!("--size={}", shape.size),
             format!("--count={}", shape.count),
             format!("--peers={}", shape.peers),

@@ -59,6 +59,7 @@ impl Lead<'_> {
                 Side::Plain => Library::Ours,
             },
             hwm: self.bench.hwm,
+            mechanism: self.bench.mechanism,
             size: u32::try_from(self.bench.size)?,
             count: self.count,
             peers: self.bench.peers,

@@ -96,6 +96,14 @@ impl Test {
         Self::Neighbours,
     ];
 
+    /// Whether the sockets of this test can be protected.
+    pub(crate) fn has_mechanisms(self) -> bool {
+        matches!(
+            self,
+            Self::Throughput | Self::Filled | Self::Latency | Self::Links
+        )
+    }
+
     pub(crate) fn transports(self) -> &'static [Transport] {
         match self {
             Self::Throughput | Self::Filled | Self::Latency | Self::Forwarded => &Transport::ALL,

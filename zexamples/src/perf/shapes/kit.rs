@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::Result;
+use crate::perf::Mechanism;
 
 /// Connections that may wait to be accepted; the system may cut it.
 pub(super) const BACKLOG: u32 = 4096;
@@ -48,6 +49,10 @@ pub(super) trait End: Sized {
     fn open(context: &Self::Context, hwm: u32) -> Result<Self>;
     /// Other high-water marks than those that it was opened with.
     fn limit(&self, send: u32, receive: u32) -> Result<()>;
+    /// For a socket that binds.
+    fn secure_server(&self, mechanism: Mechanism) -> Result<()>;
+    /// For a socket that connects.
+    fn secure_client(&self, mechanism: Mechanism) -> Result<()>;
     /// Returns the endpoint with its wildcard resolved.
     fn bind(&self, endpoint: &str) -> Result<String>;
     fn connect(&self, endpoint: &str) -> Result<()>;

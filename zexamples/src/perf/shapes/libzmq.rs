@@ -10,6 +10,7 @@ use super::kit::{
     Subscribes,
 };
 use crate::Result;
+use crate::perf::{Mechanism, libzmq};
 
 pub(super) struct Libzmq;
 
@@ -93,6 +94,14 @@ impl<const TYPE: i32> End for Typed<TYPE> {
     fn limit(&self, send: u32, receive: u32) -> Result<()> {
         self.0.set_int(opt::SNDHWM, i32::try_from(send)?)?;
         Ok(self.0.set_int(opt::RCVHWM, i32::try_from(receive)?)?)
+    }
+
+    fn secure_server(&self, mechanism: Mechanism) -> Result<()> {
+        libzmq::secure_server(&self.0, mechanism)
+    }
+
+    fn secure_client(&self, mechanism: Mechanism) -> Result<()> {
+        libzmq::secure_client(&self.0, mechanism)
     }
 
     fn bind(&self, endpoint: &str) -> Result<String> {

@@ -15,6 +15,7 @@ use super::kit::{
     Subscribes,
 };
 use crate::Result;
+use crate::perf::{Mechanism, ours};
 
 pub(super) struct Ours;
 
@@ -92,6 +93,14 @@ impl<P: Pattern + TypedPattern> End for Socket<P> {
     fn limit(&self, send: u32, receive: u32) -> Result<()> {
         self.set_send_hwm(send)?;
         Ok(self.set_recv_hwm(receive)?)
+    }
+
+    fn secure_server(&self, mechanism: Mechanism) -> Result<()> {
+        ours::secure_server(self, mechanism)
+    }
+
+    fn secure_client(&self, mechanism: Mechanism) -> Result<()> {
+        ours::secure_client(self, mechanism)
     }
 
     fn bind(&self, endpoint: &str) -> Result<String> {

@@ -29,9 +29,9 @@ pub fn pub_thr(
     bound: impl FnOnce(&str) -> Result<()>,
 ) -> Result<()> {
     match sockets.lib {
-        Library::Ours => publish::<Ours>(endpoint, load, sockets.hwm, subscribers, bound),
+        Library::Ours => publish::<Ours>(endpoint, load, sockets, subscribers, bound),
         #[cfg(feature = "libzmq")]
-        Library::Libzmq => publish::<Libzmq>(endpoint, load, sockets.hwm, subscribers, bound),
+        Library::Libzmq => publish::<Libzmq>(endpoint, load, sockets, subscribers, bound),
     }
 }
 
@@ -41,9 +41,9 @@ pub fn pub_thr(
 /// If a call fails, or a message of another size arrives.
 pub fn sub_thr(endpoint: &str, load: Load, sockets: Sockets) -> Result<Throughput> {
     match sockets.lib {
-        Library::Ours => subscribe::<Ours>(endpoint, load, sockets.hwm),
+        Library::Ours => subscribe::<Ours>(endpoint, load, sockets),
         #[cfg(feature = "libzmq")]
-        Library::Libzmq => subscribe::<Libzmq>(endpoint, load, sockets.hwm),
+        Library::Libzmq => subscribe::<Libzmq>(endpoint, load, sockets),
     }
 }
 
@@ -59,9 +59,9 @@ pub fn router_thr(
     bound: impl FnOnce(&str) -> Result<()>,
 ) -> Result<()> {
     match sockets.lib {
-        Library::Ours => route::<Ours>(endpoint, load, sockets.hwm, bound),
+        Library::Ours => route::<Ours>(endpoint, load, sockets, bound),
         #[cfg(feature = "libzmq")]
-        Library::Libzmq => route::<Libzmq>(endpoint, load, sockets.hwm, bound),
+        Library::Libzmq => route::<Libzmq>(endpoint, load, sockets, bound),
     }
 }
 
@@ -86,23 +86,24 @@ pub fn dealer_thr(
         .into());
     }
     match sockets.lib {
-        Library::Ours => deal::<Ours>(endpoint, load, sockets.hwm, peers, window),
+        Library::Ours => deal::<Ours>(endpoint, load, sockets, peers, window),
         #[cfg(feature = "libzmq")]
-        Library::Libzmq => deal::<Libzmq>(endpoint, load, sockets.hwm, peers, window),
+        Library::Libzmq => deal::<Libzmq>(endpoint, load, sockets, peers, window),
     }
 }
 
 fn publish<K: Kit>(
     endpoint: &str,
     load: Load,
-    hwm: u32,
+    sockets: Sockets,
     subscribers: u32,
     bound: impl FnOnce(&str) -> Result<()>,
 ) -> Result<()> {
     let context = K::context();
-    let publisher = K::News::open(&context, hwm)?;
+    let publisher = K::News::open(&context, sockets.hwm)?;
     publisher.drop_nothing()?;
     publisher.hear_of_all()?;
+    publisher.secure_server(sockets.mechanism)?;
     bound(&publisher.bind(endpoint)?)?;
     publisher.await_subscribers(subscribers)?;
     let body = vec![0; load.size];
@@ -114,10 +115,11 @@ fn publish<K: Kit>(
     K::end(context)
 }
 
-fn subscribe<K: Kit>(endpoint: &str, load: Load, hwm: u32) -> Result<Throughput> {
+fn subscribe<K: Kit>(endpoint: &str, load: Load, sockets: Sockets) -> Result<Throughput> {
     let context = K::context();
-    let subscriber = K::Sub::open(&context, hwm)?;
+    let subscriber = K::Sub::open(&context, sockets.hwm)?;
     subscriber.subscribe(&[])?;
+    subscriber.secure_client(sockets.mechanism)?;
     subscriber.connect(endpoint)?;
     let mut message = K::message(&[])?;
     time_arrivals(load, || load.check(1, subscriber.receive(&mut message)?))
@@ -126,12 +128,13 @@ fn subscribe<K: Kit>(endpoint: &str, load: Load, hwm: u32) -> Result<Throughput>
 fn route<K: Kit>(
     endpoint: &str,
     load: Load,
-    hwm: u32,
+    sockets: Sockets,
     bound: impl FnOnce(&str) -> Result<()>,
 ) -> Result<()> {
     let context = K::context();
-    let router = K::Router::open(&context, hwm)?;
+    let router = K::Router::open(&context, sockets.hwm)?;
     router.drop_nothing()?;
+    router.secure_server(sockets.mechanism)?;
     bound(&router.bind(endpoint)?)?;
     let mut message = K::message(&[])?;
     for _ in 0..load.count {
@@ -144,13 +147,14 @@ fn route<K: Kit>(
 fn deal<K: Kit>(
     endpoint: &str,
     load: Load,
-    hwm: u32,
+    sockets: Sockets,
     peers: u32,
     window: u32,
 ) -> Result<Throughput> {
     let context = K::context();
     let connect = |_| {
-        let dealer = K::Dealer::open(&context, hwm)?;
+        let dealer = K::Dealer::open(&context, sockets.hwm)?;
+        dealer.secure_client(sockets.mechanism)?;
         dealer.establish(1, |dealer| dealer.connect(endpoint))?;
         Ok(dealer)
     };
