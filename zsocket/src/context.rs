@@ -275,7 +275,8 @@ impl Context {
 
     /// Sets who judges the peers of all sockets of this context from now on, in the place of a ZAP handler: see
     /// [`Security`](crate::Security) for when that is asked. With a new one the old one is not asked any more, though it may
-    /// still answer what it was asked before.
+    /// still answer what it was asked before. The context keeps it, so one that holds a clone of the context keeps both from
+    /// ever ending by themselves.
     ///
     /// # Examples
     ///

@@ -34,7 +34,8 @@ use crate::Error;
 /// will talk to, so that nobody else can pretend to be it. Two clients, or two servers, have nothing to say to each other,
 /// and give up when the handshake's time is over.
 ///
-/// Over inproc there is neither mechanism nor handshake: both sockets are in this process.
+/// Over inproc there is neither mechanism nor handshake: both sockets are in this process. A STREAM has no handshake either, so with
+/// PLAIN or CURVE it neither binds nor connects ([`Error::NotSupported`]).
 ///
 /// # Who decides
 ///

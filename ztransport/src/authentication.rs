@@ -20,6 +20,9 @@ use zpipe::Guarded;
 
 use crate::{connection::Connection, event::SocketHandle};
 
+/// Why nobody answers a question.
+pub(crate) const THREAD_ENDED: &str = "the I/O thread has ended";
+
 /// What a handshake wants to know about its peer. The peer waits for the answer, within the time that its handshake has.
 ///
 /// It may be answered at once or later, from any thread. Who drops a question refuses the peer with
@@ -49,6 +52,11 @@ impl Question {
     /// Answers. An answer for a connection that is gone meanwhile goes nowhere.
     pub fn answer(self, answer: zap::Answer) {
         self.asker.answer(answer);
+    }
+
+    /// There is nobody any more who could answer, or not now: the peer tries again.
+    pub(crate) fn put_off(self, why: &'static str) {
+        self.asker.refuse(Refusal::TemporaryError, why);
     }
 
     /// The request, whose credentials need not be kept, and who waits.

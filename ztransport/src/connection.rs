@@ -9,7 +9,7 @@ use zpipe::{
 };
 
 use crate::{
-    authentication::Question,
+    authentication::{Question, THREAD_ENDED},
     engine::Engine,
     event::Letter,
     io::Command,
@@ -171,8 +171,9 @@ impl Host for Arc<Connection> {
 
     fn ask(&self, request: zap::Request, attempt: u64) {
         let question = Question::new(request, self, attempt);
-        // A thread that has ended drops the question, which refuses the peer.
-        let _ = self.commands.post(Command::Ask(Box::new(question)));
+        if let Err(Command::Ask(question)) = self.commands.post(Command::Ask(Box::new(question))) {
+            question.put_off(THREAD_ENDED);
+        }
     }
 }
 

@@ -95,8 +95,7 @@ impl Desk {
             return question.answer(Answer::NoHandler);
         };
         if !line.link.writer.has_room() {
-            let (_, asker) = question.into_parts();
-            return asker.refuse(Refusal::TemporaryError, "the handler is too busy");
+            return question.put_off("the handler is too busy");
         }
         let (request, asker) = question.into_parts();
         let (number, oldest) = self.waiting.add(asker);
@@ -192,6 +191,13 @@ impl Desk {
             deferred::drop_bodies(&mut message);
         }
         self.io.sibling(link.id).notify(Readiness::READABLE);
+    }
+}
+
+impl Drop for Desk {
+    /// Whoever waits is on another thread, if anybody does. Its peer may come again when there is another context.
+    fn drop(&mut self) {
+        self.hang_up();
     }
 }
 

@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use zpipe::{Guarded, Notifier, Process};
+use zpipe::{Guarded, Notifier, Process, deferred};
 
 use crate::{
     admission::Admission,
@@ -466,6 +466,9 @@ impl Drop for Reactor {
                 let _ = join.join();
             }
         }
+        // Foreign code, and not before: without it peers would be judged as if nobody had been asked to.
+        let authority = self.authority.set(None);
+        deferred::catch(move || drop(authority));
     }
 }
 

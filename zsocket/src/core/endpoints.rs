@@ -15,6 +15,7 @@ use crate::{
     links::connection_of,
     options::SocketOptions,
     pattern::{At, Notify, State},
+    security::Mechanism,
 };
 
 impl<S: State> Core<S> {
@@ -161,9 +162,10 @@ impl<S: State> Core<S> {
         }
     }
 
-    /// Streams are taken as they are only where there are streams.
+    /// Streams are taken as they are only where there are streams, and there is no handshake on them that could be secure.
     fn check_transport(&self, endpoint: &Endpoint) -> Result<(), Error> {
-        if self.state.is_raw() && matches!(endpoint, Endpoint::Inproc(_)) {
+        let is_secure = self.options.security.mechanism != Mechanism::Null;
+        if self.state.is_raw() && (is_secure || matches!(endpoint, Endpoint::Inproc(_))) {
             return Err(Error::NotSupported);
         }
         Ok(())

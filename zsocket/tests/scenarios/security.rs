@@ -444,6 +444,25 @@ fn another_authenticator_takes_the_place_of_the_first_and_may_be_removed() {
 }
 
 #[test]
+fn an_authenticator_goes_with_the_next_one_and_with_the_context() {
+    let context = Context::new();
+    let [first, second] = [(); 2].map(|()| Arc::new(()));
+    for token in [&first, &second] {
+        let token = Arc::clone(token);
+        context.set_authenticator(move |peer: Authentication| {
+            let _ = &token;
+            peer.deny();
+        });
+    }
+    assert_eq!(
+        (Arc::strong_count(&first), Arc::strong_count(&second)),
+        (1, 2)
+    );
+    drop(context);
+    assert_eq!(Arc::strong_count(&second), 1);
+}
+
+#[test]
 fn several_io_threads_ask_the_same_authenticator() {
     let keys = curve_keypair().unwrap();
     let access = AccessList::new();
@@ -576,6 +595,18 @@ fn keys_that_are_missing_or_do_not_match_are_an_error_of_connect_and_bind() {
             .is_err()
     );
     assert_eq!(socket.security().mechanism_name(), "CURVE");
+}
+
+#[test]
+fn what_has_no_handshake_cannot_be_secure() {
+    let stream = Context::new().socket::<Stream>().unwrap();
+    stream.set_security(Security::plain_server()).unwrap();
+    for error in [
+        stream.bind("tcp://127.0.0.1:*").unwrap_err(),
+        stream.connect("tcp://127.0.0.1:1").unwrap_err(),
+    ] {
+        assert!(matches!(error, zsocket::Error::NotSupported), "{error}");
+    }
 }
 
 #[test]

@@ -30,7 +30,7 @@ use super::{
     timers::{self, Purpose, Timer, Timers},
 };
 use crate::{
-    authentication::{AuthoritySlot, Question},
+    authentication::{AuthoritySlot, Question, THREAD_ENDED},
     cork::{self, Corked},
     desk::Desk,
     event::{Change, Event, Letter},
@@ -180,8 +180,10 @@ impl IoThread {
         if let Some(desk) = &mut self.desk {
             desk.ask(*question);
         } else if self.index > 0 {
-            // A thread that has ended drops the question, which refuses the peer.
-            let _ = self.threads[0].commands.post(Command::Ask(question));
+            let home = &self.threads[0].commands;
+            if let Err(Command::Ask(question)) = home.post(Command::Ask(question)) {
+                question.put_off(THREAD_ENDED);
+            }
         } else {
             question.answer(Answer::NoHandler);
         }
@@ -591,6 +593,8 @@ impl Drop for IoThread {
         for command in letters.into_iter().chain(self.mailbox.close()) {
             match command {
                 Command::Lead(seat) => seat.close(),
+                // Of another thread, maybe, whose peers would never come again if they were refused.
+                Command::Ask(question) => question.put_off(THREAD_ENDED),
                 Command::Connect(connection, _) => connections.push(connection),
                 Command::Serve(handover) => connections.push(handover.connection),
                 Command::Listen(entry) => listeners.push(entry),

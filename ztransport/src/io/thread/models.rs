@@ -271,7 +271,7 @@ fn an_answer_reaches_the_handshake_that_asked() {
             };
             Some(spawn(move || {
                 let reply = zap::Reply::success(question.request(), "");
-                question.answer(zap::Answer::Reply(reply));
+                question.answer(Answer::Reply(reply));
             }))
         });
         world.turn();
