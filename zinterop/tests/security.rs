@@ -322,7 +322,7 @@ fn a_refusal_of_ours_reaches_the_monitor_of_libzmq() {
                 push.set_bytes(opt::CURVE_SECRETKEY, own.secret().as_bytes())
                     .unwrap();
             }
-            let monitor = push.monitor(zinterop::sys::event::ALL).unwrap();
+            let monitor = push.monitor(event::ALL).unwrap();
             push.connect(&endpoint).unwrap();
             assert_eq!(status(&watched), Some(expected));
             if is_plain {

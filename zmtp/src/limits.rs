@@ -20,10 +20,11 @@
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Limits {
-    /// The longest body of any frame, commands included, in bytes. Default: none.
+    /// The longest body of any frame after the handshake, commands included, in bytes. Default: none.
     ///
-    /// This is `ZMQ_MAXMSGSIZE` of libzmq. As there, a limit smaller than the peer's READY makes
-    /// every handshake fail.
+    /// This is `ZMQ_MAXMSGSIZE` of libzmq, where a limit smaller than the peer's READY makes every
+    /// handshake fail. Here the handshake has a limit of its own,
+    /// [`max_handshake_command_size`](Self::max_handshake_command_size).
     pub max_frame_size: Option<u64>,
     /// The longest message, all its frames together, in bytes. Default: none.
     pub max_message_size: Option<u64>,

@@ -471,10 +471,7 @@ impl Handshake {
             Some(version) if header.flags.is_more() || header.flags.is_command() => {
                 Err(Error::UnsupportedVersion { version })
             }
-            Some(_) => {
-                check_identity(header.size, &[])?;
-                check_frame_size(header.size, limits)
-            }
+            Some(_) => check_identity(header.size, &[]),
             None => check_command_size(header.size, limits),
         })?;
         if complete {
@@ -572,15 +569,7 @@ const fn version_of_revision(revision: u8) -> Version {
     }
 }
 
-fn check_frame_size(size: u64, limits: &Limits) -> Result<(), Error> {
-    match limits.max_frame_size {
-        Some(limit) if size > limit => Err(Error::FrameTooLarge { size, limit }),
-        _ => Ok(()),
-    }
-}
-
 fn check_command_size(size: u64, limits: &Limits) -> Result<(), Error> {
-    check_frame_size(size, limits)?;
     let limit = limits.max_handshake_command_size;
     // What is not addressable never fits, whatever the limit.
     if size > limit || usize::try_from(size).is_err() {

@@ -9,15 +9,15 @@ common! {
     /// What a peer may send.
     LIMITS for Pattern ALL_TYPES {
         /// Largest frame accepted from a peer, in bytes; a peer that announces a larger one loses its
-        /// connection. `None`, the default, is no limit. A limit must leave room for the handshake. It says
-        /// nothing about a message of many frames: see
+        /// connection. `None`, the default, is no limit. The handshake has a limit of its own. With CURVE each
+        /// frame counts with the 33 bytes that protect it. It says nothing about a message of many frames: see
         /// [`set_max_message_size`](crate::Socket::set_max_message_size). For later endpoints.
         /// `ZMQ_MAXMSGSIZE`.
         MAX_FRAME_SIZE = max_frame_size / set_max_frame_size / max_frame_size: Option<u64>,
         zmq "ZMQ_MAXMSGSIZE" 22 none -1,
         when LaterEndpoints,
         at |options| options.transport.max_frame_size,
-        check |value| value.is_none_or(|v| v >= 64) => "none or at least 64 bytes";
+        check |value| (*value != Some(0)) => "none or at least 1 byte";
 
         /// Largest message accepted from a peer, in bytes: the bodies of all its frames together. A peer
         /// that announces more loses its connection, so this bounds what a peer that never completes its

@@ -240,7 +240,7 @@ fn limits_that_are_none() {
     let context = Context::new();
     let pull = context.socket::<zsocket::Pull>().unwrap();
     for refused in [
-        pull.set_max_frame_size(Some(63)),
+        pull.set_max_frame_size(Some(0)),
         pull.set_max_message_size(Some(0)),
         pull.set_max_frames(0),
     ] {

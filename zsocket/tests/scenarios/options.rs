@@ -73,9 +73,9 @@ fn a_value_that_is_not_allowed_changes_nothing() {
         set(&req, None).unwrap();
         assert_eq!(get(&req), None, "{name}");
     }
-    req.set_max_frame_size(Some(64)).unwrap();
-    refuses(req.set_max_frame_size(Some(63)), "max_frame_size");
-    assert_eq!(req.max_frame_size(), Some(64));
+    req.set_max_frame_size(Some(1)).unwrap();
+    refuses(req.set_max_frame_size(Some(0)), "max_frame_size");
+    assert_eq!(req.max_frame_size(), Some(1));
     req.set_max_message_size(Some(1)).unwrap();
     refuses(req.set_max_message_size(Some(0)), "max_message_size");
     assert_eq!(req.max_message_size(), Some(1));
@@ -139,7 +139,7 @@ fn a_builder_tells_of_the_first_value_that_is_not_allowed() {
         refuses(with(bad(), good).build(), name);
         refuses(bad().max_frames(0).routing_id("\0".into()).build(), name);
     }
-    refuses(build().max_frame_size(Some(63)).build(), "max_frame_size");
+    refuses(build().max_frame_size(Some(0)).build(), "max_frame_size");
     refuses(
         build().max_message_size(Some(0)).build(),
         "max_message_size",

@@ -12,7 +12,7 @@ use std::{
 use zsocket::{
     AccessList, Authentication, CloseReason, Context, Credentials, Dealer, Endpoint, Event,
     KeyPair, Metadata, Monitor, OptionId, PublicKey, Pull, Push, Rep, Req, Router, Security,
-    Socket, Value, curve_keypair,
+    Socket, Stream, Value, curve_keypair,
 };
 
 use crate::support::{
@@ -380,7 +380,7 @@ fn a_size_limit_is_not_for_the_handshake() {
     let push = contexts[1]
         .build_socket::<Push>()
         .security(client)
-        .max_frame_size(Some(64))
+        .max_frame_size(Some(1))
         .max_message_size(Some(1))
         .build()
         .unwrap();
