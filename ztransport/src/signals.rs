@@ -40,6 +40,8 @@ bitflags::bitflags! {
         const ARRIVAL = 32768;
         /// Time for a heartbeat, or for having heard of the peer.
         const HEARTBEAT = 65536;
+        /// With [`Self::DESTROY`]: not because the socket let go, but because the peer is not connected to any more.
+        const GIVE_UP = 1 << 20;
     }
 }
 

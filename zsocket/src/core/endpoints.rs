@@ -3,7 +3,7 @@
 use std::{os::fd::OwnedFd, sync::Arc, time::Duration};
 
 use zpipe::Limits;
-use ztransport::{Bound, Closing, Endpoint, Link, Options};
+use ztransport::{Bound, Closing, Endpoint, Link, Options, is_io_thread, net::resolve_bound};
 
 use super::{
     Core,
@@ -102,6 +102,9 @@ impl<S: State> Core<S> {
         if found.is_empty() {
             found = self.attachments.take_given(used, &endpoint);
         }
+        if found.is_empty() && used == Use::Bound {
+            found = self.bound_at_name(&endpoint);
+        }
         if found.is_empty() {
             return Err(Error::NoSuchEndpoint(endpoint));
         }
@@ -118,6 +121,24 @@ impl<S: State> Core<S> {
             }
         }
         Ok(())
+    }
+
+    /// Takes out what is bound to an address of this name, if it is one, under another name or as a number.
+    fn bound_at_name(&mut self, endpoint: &Endpoint) -> Vec<u64> {
+        let Endpoint::Tcp(tcp) = endpoint else {
+            return Vec::new();
+        };
+        // An I/O thread waits for nobody.
+        if !tcp.needs_dns() || tcp.port().is_none() || is_io_thread() {
+            return Vec::new();
+        }
+        // A name that nobody knows is bound nowhere.
+        let ipv6 = self.options.transport.tuning.ipv6;
+        let addresses = resolve_bound(tcp, ipv6).unwrap_or_default();
+        let taken = addresses
+            .into_iter()
+            .map(|address| self.attachments.take(Use::Bound, &address.into()));
+        taken.flatten().collect()
     }
 
     /// Ends a connection that this socket made.

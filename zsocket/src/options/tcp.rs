@@ -54,8 +54,8 @@ common! {
         at |options| options.transport.tuning.ipv6;
 
         /// Whether the system probes a peer over tcp that is silent, so that a dead one is noticed; `None`, the default,
-        /// leaves that to the system, and then the next three options do not matter. For later endpoints.
-        /// `ZMQ_TCP_KEEPALIVE`.
+        /// leaves that to the system, and then the next three options do not matter. They do not when it is off, either. For
+        /// later endpoints. `ZMQ_TCP_KEEPALIVE`.
         TCP_KEEPALIVE = tcp_keepalive / set_tcp_keepalive / tcp_keepalive: Option<bool>,
         zmq "ZMQ_TCP_KEEPALIVE" 34 none -1,
         when LaterEndpoints,

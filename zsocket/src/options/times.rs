@@ -53,7 +53,7 @@ common! {
         /// When an endpoint is given up for good, although there is an interval after which to connect again: see
         /// [`ReconnectStop`](crate::ReconnectStop). That is told by
         /// [`Event::ConnectStopped`](crate::Event::ConnectStopped), and what is queued for the endpoint is lost and counted
-        /// ([`Dropped::peer_lost`](crate::Dropped::peer_lost)). Disconnect the endpoint before connecting to it again. As an
+        /// ([`Dropped::peer_lost`](crate::Dropped::peer_lost)); it can be connected to again. As an
         /// integer 1, 2 and 4 stand for the three cases, in their order. Default: never. For later endpoints.
         /// `ZMQ_RECONNECT_STOP`.
         RECONNECT_STOP = reconnect_stop / set_reconnect_stop / reconnect_stop: ReconnectStop,

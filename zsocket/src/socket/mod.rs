@@ -183,7 +183,8 @@ impl<P: Pattern> Socket<P> {
         self.with_core(|core| core.connect(endpoint))
     }
 
-    /// Stops listening at an endpoint that [`bind`](Self::bind) returned, or that was given to it, and
+    /// Stops listening at an endpoint that [`bind`](Self::bind) returned, or that was given to it, or by another name of
+    /// its host (which is looked up, and may take as long as that takes), and
     /// closes the connections that came in there, dropping what is queued for them. What they sent before can still be
     /// received. The port or path is free when this returns, except on an I/O thread, which never waits. Over
     /// inproc only the name is freed: the pipes of those who connected stay.

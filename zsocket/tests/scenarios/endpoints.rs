@@ -516,6 +516,12 @@ fn endpoints_are_taken_back_as_they_were_given_too() {
     let named = format!("tcp://localhost:{free}");
     pull.bind(&named).unwrap();
     pull.unbind(&named).unwrap();
+    // And in one of them what was bound in the other.
+    pull.bind(format!("tcp://127.0.0.1:{free}")).unwrap();
+    pull.unbind(&named).unwrap();
+    pull.bind(format!("tcp://127.0.0.1:{free}")).unwrap();
+    pull.unbind(format!("tcp://lo:{free}")).unwrap();
+    assert!(matches!(pull.unbind(&named), Err(Error::NoSuchEndpoint(_))));
 
     for given in [
         &*named,

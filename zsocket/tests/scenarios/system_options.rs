@@ -250,6 +250,7 @@ fn a_descriptor_that_listens_is_bound_to_and_unbound() {
         let endpoint = pull.bind_descriptor(descriptor).unwrap();
         assert_eq!(pull.last_endpoint(), Some(endpoint.clone()));
         let push = context.socket::<Push>().unwrap();
+        let monitor = push.monitor();
         push.connect(&endpoint).unwrap();
         push.send("one").unwrap();
         assert_eq!(pull.recv_timeout(PATIENCE).unwrap()[0], "one");
@@ -258,6 +259,10 @@ fn a_descriptor_that_listens_is_bound_to_and_unbound() {
             pull.unbind(&endpoint),
             Err(Error::NoSuchEndpoint(_))
         ));
+        // What is sent to a connection that has gone is lost with it.
+        wait_for(&monitor, "the end", |event| {
+            matches!(event, Event::Disconnected { .. })
+        });
         // Who comes meanwhile waits for the one that is started next.
         push.send("two").unwrap();
         let next = context.socket::<Pull>().unwrap();

@@ -71,7 +71,7 @@ impl TcpEndpoint {
     }
 
     /// This host and port, connected to from where another endpoint is connected to from.
-    pub(crate) fn from_source_of(&self, other: &Self) -> Self {
+    pub(crate) fn with_source_of(&self, other: &Self) -> Self {
         Self {
             target: self.target.clone(),
             source: other.source.clone(),

@@ -197,7 +197,7 @@ impl Engine {
         }
         let unused = self.pipes.as_ref().is_none_or(|pipes| pipes.pending() == 0);
         if unused {
-            self.destroy(connection);
+            self.destroy(connection, false);
         }
     }
 
@@ -230,7 +230,7 @@ impl Engine {
         connection.report(Outcome::Finished);
     }
 
-    pub(super) fn destroy(&mut self, connection: &Parts) {
+    pub(super) fn destroy(&mut self, connection: &Parts, gives_up: bool) {
         if matches!(self.phase, Phase::Traffic) {
             connection.handle.counters().open.sub(1);
             self.notify_ended(connection, false);
@@ -243,7 +243,13 @@ impl Engine {
         self.translator = None;
         self.sink = None;
         self.follower = None;
-        self.abandon_pipes(connection, &connection.handle.counters().lost_to_linger);
+        let counters = connection.handle.counters();
+        let lost = if gives_up {
+            &counters.lost_to_peer
+        } else {
+            &counters.lost_to_linger
+        };
+        self.abandon_pipes(connection, lost);
         if !matches!(phase, Phase::Down | Phase::Draining) {
             connection.handle.counters().closed(&CloseReason::Local);
             let established = matches!(phase, Phase::Traffic);

@@ -181,7 +181,7 @@ impl Engine {
             return;
         }
         if pending.contains(Events::DESTROY) {
-            return self.destroy(connection);
+            return self.destroy(connection, pending.contains(Events::GIVE_UP));
         }
         let mut result = Ok(());
         let mut pending = pending;

@@ -7,7 +7,7 @@ use rustix::io::Errno;
 use crate::net::{AcceptError, BindError, ConnectError};
 
 /// The number of an error; 0 if the system did not give one.
-fn of(error: &io::Error) -> i32 {
+pub(crate) fn of(error: &io::Error) -> i32 {
     error.raw_os_error().unwrap_or(0)
 }
 

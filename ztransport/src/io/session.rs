@@ -13,7 +13,7 @@ mod attempts;
 use std::{
     io,
     net::SocketAddr,
-    os::fd::{AsFd, AsRawFd},
+    os::fd::AsFd,
     sync::Arc,
     time::Duration,
 };
@@ -28,6 +28,7 @@ use crate::{
     admission::Admitted,
     connection::Connection,
     endpoint::Endpoint,
+    event::{Event, errno},
     net::{ConnectError, ResolvedAddress, Stream},
     poll::{Interest, Ready, Registry},
     race::interleave,
@@ -47,8 +48,8 @@ pub(crate) struct Session {
     /// Attempts that failed since the last handshake that succeeded.
     failures: u32,
     /// The addresses of the endpoint. All are tried, until there is a peer that a handshake succeeds with, before the session
-    /// waits.
-    round: Round,
+    /// waits. Nothing for one that is established, or was accepted.
+    round: Option<Box<Round>>,
     /// The address to connect from.
     source: Option<SocketAddr>,
     /// Whether the socket has let go.
@@ -61,8 +62,8 @@ pub(crate) struct Session {
 enum State {
     Waiting,
     Resolving,
-    /// Attempts under way, by their numbers in the race. Never none.
-    Connecting(Vec<(u32, Stream)>),
+    /// Attempts are under way: those of the round, never none.
+    Connecting,
     /// Connected to a proxy.
     Negotiating(Box<Negotiation>),
     Running,
@@ -109,7 +110,7 @@ impl Session {
             listener,
             generation: 0,
             failures: 0,
-            round: Round::default(),
+            round: None,
             source: None,
             closing: false,
             admitted: None,
@@ -136,7 +137,7 @@ impl Session {
         let has_source = matches!(&target, Endpoint::Tcp(tcp) if tcp.source().is_some());
         match ResolvedAddress::from_literal(&target) {
             Some(address) if !has_source => {
-                self.round = Round::new(vec![address]);
+                self.round = Some(Box::new(Round::new(vec![address])));
                 Action::Attempt
             }
             _ => Action::Resolve,
@@ -181,11 +182,12 @@ impl Session {
             Ok(Resolved { addresses, source }) => {
                 self.source = source;
                 let addresses = interleave(addresses).into_iter();
-                self.round = Round::new(addresses.map(ResolvedAddress::Tcp).collect());
+                let addresses = addresses.map(ResolvedAddress::Tcp).collect();
+                self.round = Some(Box::new(Round::new(addresses)));
                 self.attempt(registry)
             }
             Err(error) => {
-                self.round = Round::default();
+                self.round = None;
                 self.look_up_failed(&ConnectError::Io(error))
             }
         }
@@ -194,12 +196,13 @@ impl Session {
     /// Hands a stream that was accepted to the engine.
     pub(crate) fn run(&mut self, stream: Stream, registry: &Registry) -> Action {
         if let Err(error) = registry.add(stream.as_fd(), self.connection.id, Interest::BOTH) {
-            let endpoint = &self.connection.endpoint;
-            let error = ConnectError::Io(error);
-            let descriptor = Some(stream.as_raw_fd());
-            self.connection
-                .handle
-                .connect_failed(endpoint, &error, descriptor);
+            let handle = &self.connection.handle;
+            handle.counters().accept_failed.add(1);
+            handle.emit(|| Event::AcceptFailed {
+                endpoint: self.connection.endpoint.clone(),
+                reason: error.to_string(),
+                errno: errno::of(&error),
+            });
             return Action::Remove;
         }
         self.start(stream)
@@ -227,8 +230,8 @@ impl Session {
                 self.connection.drive(pending);
                 Action::None
             }
-            State::Connecting(_) if ready.writable => self.look_at_attempts(ready),
-            State::Connecting(_) => Action::None,
+            State::Connecting if ready.writable => self.look_at_attempts(ready),
+            State::Connecting => Action::None,
             State::Negotiating(_) => self.negotiate(),
             State::Waiting | State::Resolving => Action::None,
         }
@@ -238,7 +241,7 @@ impl Session {
         match outcome {
             Outcome::Established => {
                 self.failures = 0;
-                self.round = Round::default();
+                self.round = None;
                 self.admitted.iter_mut().for_each(Admitted::shook_hands);
                 self.generation += 1; // The handshake timer is of no interest any more.
                 Action::Unset(Purpose::HandshakeTimeout)
@@ -247,7 +250,7 @@ impl Session {
                 if established {
                     self.failures = 0;
                 } else {
-                    self.round.handshake_failed();
+                    self.round.get_or_insert_default().handshake_failed();
                 }
                 self.enter(State::Waiting);
                 // Something else answered at this address; or nothing is left of the round.

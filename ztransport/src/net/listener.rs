@@ -24,7 +24,7 @@ pub struct Listener {
     // number could belong to somebody else already.
     file: Option<ipc::SocketFile>,
     socket: Socket,
-    tuning: SocketTuning,
+    tuning: Box<SocketTuning>,
     process: Process,
     /// Others may listen with the same socket.
     is_shared: bool,
@@ -71,7 +71,7 @@ impl Listener {
         let listener = Self {
             file,
             socket,
-            tuning: tuning.clone(),
+            tuning: Box::new(tuning.clone()),
             process: Process::current(),
             is_shared: false,
         };
@@ -108,7 +108,7 @@ impl Listener {
         let listener = Self {
             file: None,
             socket,
-            tuning: tuning.clone(),
+            tuning: Box::new(tuning.clone()),
             process: Process::current(),
             is_shared: true,
         };

@@ -36,7 +36,7 @@ pub use error::{AcceptError, BindError, ConnectError};
 pub use filter::{AcceptFilter, IpNetwork, IpNetworkError};
 pub use listener::{Accepted, Listener};
 pub use stream::{ConnectState, Stream, connect_finish, connect_start};
-pub use tcp::{resolve, resolve_source};
+pub use tcp::{resolve, resolve_bound, resolve_source};
 pub use tuning::{OptionError, TcpTuning};
 
 /// Options of the operating system for sockets that are about to be made.

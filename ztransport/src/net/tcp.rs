@@ -23,6 +23,19 @@ pub fn resolve(endpoint: &TcpEndpoint, ipv6: bool) -> io::Result<Vec<SocketAddr>
     resolve_host(endpoint.host(), endpoint.port(), ipv6, Names::Dns)
 }
 
+/// Resolves the host of an endpoint to the addresses that binding it may have used: a name is that of an interface, or else
+/// of the DNS.
+///
+/// Blocks as [`resolve`] does.
+///
+/// # Errors
+///
+/// As for [`resolve`].
+pub fn resolve_bound(endpoint: &TcpEndpoint, ipv6: bool) -> io::Result<Vec<SocketAddr>> {
+    let (host, port) = (endpoint.host(), endpoint.port());
+    resolve_host(host, port, ipv6, Names::InterfaceThenDns)
+}
+
 /// Resolves the source part of an endpoint to the address to connect from; `None` if it has none.
 ///
 /// A name is the name of an interface, or else of the DNS. `*` gives an unspecified address, which
@@ -114,7 +127,7 @@ pub(super) fn bind(
     tuning: &SocketTuning,
 ) -> Result<(Socket, Endpoint), BindError> {
     let (host, port) = (address.host(), address.port());
-    let mut candidates = resolve_host(host, port, tuning.ipv6, Names::InterfaceThenDns)
+    let mut candidates = resolve_bound(address, tuning.ipv6)
         .map_err(|error| BindError::UnknownHost(endpoint.clone(), error))?;
     if *host == TcpHost::Any && tuning.ipv6 {
         // A machine without IPv6 can still serve IPv4.

@@ -47,6 +47,14 @@ impl fmt::Display for Line<'_> {
             } => {
                 write!(f, "accept-paused {endpoint}: {reason}")
             }
+            Event::AcceptRefused { endpoint, peer } => {
+                write!(f, "accept-refused {endpoint} from {peer}")
+            }
+            Event::AcceptFailed {
+                endpoint, reason, ..
+            } => {
+                write!(f, "accept-failed {endpoint}: {reason}")
+            }
             Event::ListenerClosed { endpoint, .. } => write!(f, "listener-closed {endpoint}"),
             Event::Connected { endpoint, peer, .. } => write!(f, "connected {endpoint} to {peer}"),
             Event::ConnectFailed {
@@ -56,6 +64,9 @@ impl fmt::Display for Line<'_> {
             }
             Event::ConnectRetried { endpoint, delay } => {
                 write!(f, "connect-retried {endpoint} in {delay:?}")
+            }
+            Event::ConnectStopped { endpoint, reason } => {
+                write!(f, "connect-stopped {endpoint}: {reason}")
             }
             Event::HandshakeSucceeded {
                 endpoint,

@@ -22,6 +22,8 @@ use crate::{
 #[derive(Default)]
 pub(super) struct Round {
     race: Race<ResolvedAddress>,
+    /// Attempts under way, by their numbers in the race.
+    streams: Vec<(u32, Stream)>,
     /// When the attempts that are under way have had their time.
     deadline: Option<Instant>,
     /// An attempt failed because nobody listens there.
@@ -38,6 +40,12 @@ impl Round {
             race: Race::new(addresses),
             ..Self::default()
         }
+    }
+
+    /// An attempt has succeeded. The others that are under way are given up.
+    fn won(&mut self, number: u32) {
+        self.race.won(number);
+        self.streams.clear();
     }
 
     /// Whether another address is tried if the one in use turns out to be of no use.
@@ -103,7 +111,7 @@ impl Session {
     pub(super) fn target(&self) -> Endpoint {
         match (&self.connection.endpoint, &self.connection.options.proxy) {
             (Endpoint::Tcp(endpoint), Some(proxy)) => {
-                Endpoint::Tcp(proxy.address().from_source_of(endpoint))
+                Endpoint::Tcp(proxy.address().with_source_of(endpoint))
             }
             (endpoint, _) => endpoint.clone(),
         }
@@ -120,16 +128,17 @@ impl Session {
     /// Begins the next attempt of the round. When there is none left and none under way, the round is over.
     pub(crate) fn attempt(&mut self, registry: &Registry) -> Action {
         loop {
-            let Some((number, address)) = self.round.race.begin() else {
+            let round = self.round.get_or_insert_default();
+            let Some((number, address)) = round.race.begin() else {
                 return match &self.state {
-                    State::Connecting(_) => Action::None,
+                    State::Connecting => Action::None,
                     _ => self.next_round(),
                 };
             };
             let tuning = &self.connection.options.tuning;
             match net::connect_start(address, self.source, tuning) {
                 Ok((stream, ConnectState::Done)) => {
-                    self.round.race.won(number);
+                    round.won(number);
                     return self.connected(stream, Some(registry));
                 }
                 Ok((stream, ConnectState::InProgress)) => {
@@ -148,31 +157,33 @@ impl Session {
 
     /// An attempt is under way, maybe beside others.
     fn wait_for(&mut self, number: u32, stream: Stream) -> Action {
-        let next = (self.round.has_more()).then_some((STAGGER, Purpose::NextAddress));
-        if let State::Connecting(streams) = &mut self.state {
-            streams.push((number, stream));
+        let round = self.round.get_or_insert_default();
+        round.streams.push((number, stream));
+        let next = round.has_more().then_some((STAGGER, Purpose::NextAddress));
+        if matches!(self.state, State::Connecting) {
             return Action::Timers([None, next]);
         }
         let endpoint = self.connection.endpoint.clone();
         self.connection
             .handle
             .emit(|| Event::ConnectDelayed { endpoint });
-        self.enter(State::Connecting(vec![(number, stream)]));
         let timeout = self.connection.options.connect_timeout;
-        self.round.deadline = timeout.and_then(|timeout| timers::now().checked_add(timeout));
+        round.deadline = timeout.and_then(|timeout| timers::now().checked_add(timeout));
+        self.enter(State::Connecting);
         let limit = timeout.map(|timeout| (timeout, Purpose::ConnectTimeout));
         Action::Timers([limit, next])
     }
 
     fn attempt_failed(&mut self, number: u32, error: &ConnectError, descriptor: Option<RawFd>) {
-        self.round.race.failed(number);
+        self.round.get_or_insert_default().race.failed(number);
         self.note_failure(error, descriptor);
     }
 
     /// See [`Event::ConnectFailed`] for the descriptor.
     fn note_failure(&mut self, error: &ConnectError, descriptor: Option<RawFd>) {
-        self.round.refused |= error.is_refused();
-        self.round.failed_otherwise |= !error.is_refused();
+        let round = self.round.get_or_insert_default();
+        round.refused |= error.is_refused();
+        round.failed_otherwise |= !error.is_refused();
         let endpoint = &self.connection.endpoint;
         self.connection
             .handle
@@ -181,9 +192,10 @@ impl Session {
 
     /// Something happened to one of the streams that are being connected.
     pub(super) fn look_at_attempts(&mut self, ready: Ready) -> Action {
-        let State::Connecting(streams) = &mut self.state else {
+        let Some(round) = &mut self.round else {
             return Action::None;
         };
+        let streams = &mut round.streams;
         let (mut failures, mut winner) = (Vec::new(), None);
         let mut index = 0;
         while index < streams.len() && winner.is_none() {
@@ -209,8 +221,7 @@ impl Session {
                 Action::Attempt
             };
         };
-        self.round.race.won(number);
-        // The other streams are closed here.
+        self.round.get_or_insert_default().won(number);
         let action = self.connected(stream, None);
         if ready.hung_up && matches!(self.state, State::Running) {
             // Unless that was about another one.
@@ -243,17 +254,16 @@ impl Session {
             written: 0,
         };
         self.enter(State::Negotiating(Box::new(negotiation)));
-        let left = self
-            .round
-            .deadline
-            .map(|at| at.saturating_duration_since(timers::now()));
+        let deadline = self.round.as_ref().and_then(|round| round.deadline);
+        let left = deadline.map(|at| at.saturating_duration_since(timers::now()));
         // A proxy that says nothing is not waited for longer than a peer is.
         let limit = left.or(self.connection.options.handshake_interval);
         let limit = limit.map(|limit| (limit, Purpose::ConnectTimeout));
-        match self.negotiate() {
-            Action::None => Action::Timers([limit, None]),
-            over => over,
+        let action = self.negotiate();
+        if matches!(self.state, State::Negotiating(_)) {
+            return Action::Timers([limit, None]);
         }
+        action
     }
 
     /// Goes on with what is said to the proxy.
@@ -295,7 +305,7 @@ impl Session {
     /// Hands a stream to the engine.
     pub(super) fn start(&mut self, stream: Stream) -> Action {
         self.enter(State::Running);
-        let more_addresses = self.round.has_more();
+        let more_addresses = self.round.as_ref().is_some_and(|round| round.has_more());
         self.connection.attach(Incoming {
             stream,
             more_addresses,
@@ -315,11 +325,17 @@ impl Session {
     /// All attempts had their time.
     pub(super) fn connect_timed_out(&mut self) -> Action {
         let descriptor = match &self.state {
-            State::Connecting(streams) => streams.last().map(|(_, stream)| stream.as_raw_fd()),
+            State::Connecting => self
+                .round
+                .as_ref()
+                .and_then(|round| round.streams.last())
+                .map(|(_, stream)| stream.as_raw_fd()),
             State::Negotiating(negotiation) => Some(negotiation.stream.as_raw_fd()),
             _ => None,
         };
-        self.round.race = Race::default();
+        let round = self.round.get_or_insert_default();
+        round.race = Race::default();
+        round.streams.clear();
         self.enter(State::Waiting);
         self.note_failure(&ConnectError::TimedOut, descriptor);
         self.next_round()
@@ -340,7 +356,7 @@ impl Session {
             Some(_) => None,
             None => Some(StopReason::NoInterval),
         });
-        self.round = Round::default();
+        self.round = None;
         match (delay, reason) {
             (Some(delay), None) => self.wait(delay),
             (_, reason) => self.give_up(reason.unwrap_or(StopReason::NoInterval)),
@@ -350,9 +366,10 @@ impl Session {
     /// Why there is to be no other round, if the options say so.
     fn stop_reason(&self) -> Option<StopReason> {
         let stop = self.connection.options.reconnect_stop;
-        let refused = self.round.was_refused();
+        let round = self.round.as_ref()?;
+        let refused = round.was_refused();
         let has_disconnected = || self.connection.handle.counters().disconnects.value() > 0;
-        if self.round.handshake_failed && stop.handshake_failed {
+        if round.handshake_failed && stop.handshake_failed {
             Some(StopReason::HandshakeFailed)
         } else if refused && stop.refused {
             Some(StopReason::Refused)
@@ -380,6 +397,7 @@ impl Session {
                 .handle
                 .emit(|| Event::ConnectStopped { endpoint, reason });
         }
-        self.destroy()
+        self.connection.drive(Events::DESTROY | Events::GIVE_UP);
+        Action::None
     }
 }
