@@ -112,7 +112,7 @@ fn an_option_that_the_system_refuses_is_named_at_bind_and_by_an_event_at_connect
         .unwrap();
     match socket.bind("tcp://127.0.0.1:*") {
         Err(Error::Bind(BindError::Option(_, error))) => {
-            assert_eq!(error.option(), "bind_to_device")
+            assert_eq!(error.option(), "bind_to_device");
         }
         other => panic!("{other:?}"),
     }

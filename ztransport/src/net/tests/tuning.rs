@@ -105,7 +105,8 @@ fn what_is_not_asked_for_is_left_to_the_system() {
 /// What needs a privilege, or a system that has it: it counts, or is an error that names it.
 #[test]
 fn devices_polling_and_paths_count_or_are_named_errors() {
-    let cases: [(&str, TcpTuning, fn(&SockRef<'_>) -> bool); 3] = [
+    type Case = (&'static str, TcpTuning, fn(&SockRef<'_>) -> bool);
+    let cases: [Case; 3] = [
         (
             "bind_to_device",
             TcpTuning {
