@@ -102,7 +102,10 @@ pub(super) static PLAIN_USERNAME: Entry = entry(
     |to, value| {
         let security = &mut to.options.security;
         match credential(&PLAIN_USERNAME, value)? {
-            None => security.mechanism = Mechanism::Null,
+            None => {
+                security.username = Bytes::new();
+                security.mechanism = Mechanism::Null;
+            }
             Some(name) => {
                 security.username = Bytes::copy_from_slice(&name);
                 be_plain_client(security);
@@ -124,7 +127,10 @@ pub(super) static PLAIN_PASSWORD: Entry = Entry {
         |to, value| {
             let security = &mut to.options.security;
             match credential(&PLAIN_PASSWORD, value)? {
-                None => security.mechanism = Mechanism::Null,
+                None => {
+                    security.password = Password::default();
+                    security.mechanism = Mechanism::Null;
+                }
                 Some(password) => {
                     security.password = Password::from(&password[..]);
                     be_plain_client(security);

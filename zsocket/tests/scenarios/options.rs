@@ -199,6 +199,7 @@ fn another(option: OptionId) -> Value {
         Kind::Integer if option == OptionId::TOS => 32.into(),
         Kind::Integer => 321.into(),
         Kind::Duration => Duration::from_millis(250).into(),
+        Kind::Bytes if option.name().ends_with("_key") => Bytes::from_static(&[7; 32]).into(),
         Kind::Bytes => Bytes::from_static(b"me").into(),
         Kind::Text if option == OptionId::OLDEST_VERSION => "3.0".into(),
         Kind::Text if option == OptionId::SOCKS_PROXY => "proxy.example:1080".into(),
@@ -397,7 +398,14 @@ fn each_option_has_a_setter_a_getter_and_a_method_of_the_builder() {
             set_verbose_unsubscribe(true) verbose_unsubscribe verbose_unsubscribe;
         }
     };
-    let mut all: Vec<_> = settable().map(OptionId::name).collect();
+    // These are parts of one value, `Security`.
+    let is_security = |name: &&str| {
+        ["plain_", "curve_", "zap_"]
+            .iter()
+            .any(|part| name.starts_with(part))
+    };
+    let all = settable().map(OptionId::name);
+    let mut all: Vec<_> = all.filter(|name| !is_security(name)).collect();
     tried.sort_unstable();
     all.sort_unstable();
     assert_eq!(tried, all);
