@@ -13,7 +13,7 @@ use zmtp::{
 
 use crate::{
     chunk::{Chunk, Mark, SPLICE_ENTRY, Splice},
-    pipe::{Limits, MAX_CHUNK, MIN_CHUNK, Shared},
+    pipe::{FIRST_CHUNK, Limits, MAX_CHUNK, MIN_CHUNK, Shared},
     spent::Spent,
     sync::{Arc, Ordering},
 };
@@ -408,7 +408,7 @@ impl Rope {
         Chunk::alloc(want)
     }
 
-    /// Puts a chunk of the smallest size in the place of a larger one, if the pipe is drained and
+    /// Puts a chunk as that of a new pipe in the place of one that has grown, if the pipe is drained and
     /// nothing is open; says whether it did.
     pub(crate) fn trim(&mut self) -> bool {
         let base = &self.base;
@@ -428,7 +428,7 @@ impl Rope {
             if self.head.as_ref().capacity() <= MIN_CHUNK {
                 return false;
             }
-            let small = Chunk::alloc(MIN_CHUNK);
+            let small = Chunk::alloc(FIRST_CHUNK);
             self.limit = small.as_ref().capacity();
             Chunk::store_mark(small, Mark::new(0, 0, self.written));
             self.head.as_ref().set_next(Some(small));
