@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::{env, fs};
 
 /// The specifications, in the order of the page, with their names.
-const SPECIFICATIONS: [(&str, &str); 13] = [
+const SPECIFICATIONS: [(&str, &str); 14] = [
     ("RFC13", "RFC 13: ZMTP 1.0"),
     ("RFC15", "RFC 15: ZMTP 2.0"),
     ("RFC23", "RFC 23: ZMTP 3.0"),
@@ -19,6 +19,7 @@ const SPECIFICATIONS: [(&str, &str); 13] = [
     ("RFC26", "RFC 26: CurveZMQ"),
     ("RFC27", "RFC 27: ZAP"),
     ("RFC32", "RFC 32: Z85"),
+    ("RFC4", "RFC 4: ZPL"),
     ("RFC45", "RFC 45: ZeroMQ over WebSocket"),
     ("RFC48", "RFC 48: RADIO and DISH"),
     ("RFC6455", "RFC 6455: WebSocket, as far as RFC 45 needs it"),

@@ -68,7 +68,7 @@ fn a_receiver_that_is_killed_has_a_successor() {
         push.connect(endpoint.as_str()).unwrap();
         let sender = spawn(move || {
             for number in 0..MESSAGES {
-                push.send(&numbered(number)).unwrap();
+                push.send(numbered(number)).unwrap();
             }
             push
         });

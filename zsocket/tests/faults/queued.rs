@@ -66,7 +66,7 @@ fn bereaved(wire: Wire, end: End, side: Side) -> (Context, Socket<Dealer>, RawLi
     if end != End::Nonsense {
         raw.write_all(&header(0, 100)).unwrap();
     }
-    dealer.send_timeout(&vec![b'x'; HUGE], PATIENCE).unwrap();
+    dealer.send_timeout(vec![b'x'; HUGE], PATIENCE).unwrap();
     dealer.send("behind").unwrap();
     // The first is on its way.
     raw.read_exact(&mut [0; 1000]).unwrap();
@@ -194,7 +194,7 @@ fn disconnecting_sends_what_is_queued_and_drops_what_was_not_read() {
         raw.send(&[b"one"]);
         raw.send(&[b"two"]);
         eventually("they are received", || dealer.stats().queued_in == 2);
-        dealer.send(&vec![b'x'; HUGE]).unwrap();
+        dealer.send(vec![b'x'; HUGE]).unwrap();
         dealer.send("last").unwrap();
         dealer.disconnect(listener.endpoint()).unwrap();
         assert!(matches!(dealer.try_recv(), Err(Error::WouldBlock)));
@@ -216,7 +216,7 @@ fn what_disconnecting_cannot_send_in_time_is_counted() {
         push.connect(listener.endpoint()).unwrap();
         let _raw = listener.accept_as("PULL");
         for _ in 0..3 {
-            push.send(&vec![b'x'; HUGE]).unwrap();
+            push.send(vec![b'x'; HUGE]).unwrap();
         }
         push.disconnect(listener.endpoint()).unwrap();
         eventually("the time is over", || push.stats().dropped.linger == 3);
@@ -235,7 +235,7 @@ fn unbinding_drops_what_is_queued_and_keeps_what_was_received() {
         raw.send(&[b"received"]);
         eventually("it is received", || dealer.stats().queued_in == 1);
         for _ in 0..3 {
-            dealer.send(&vec![b'x'; HUGE]).unwrap();
+            dealer.send(vec![b'x'; HUGE]).unwrap();
         }
         dealer.unbind(&endpoint).unwrap();
         let error = raw.read_to_end(&mut Vec::new());
