@@ -94,6 +94,14 @@ unsafe extern "C" {
     /// Reports the socket's events on an inproc endpoint; null stops it.
     pub fn zmq_socket_monitor(socket: *mut c_void, endpoint: *const c_char, events: c_int)
     -> c_int;
+    /// Draft: with frames of this version, over a socket of this type.
+    pub fn zmq_socket_monitor_versioned(
+        socket: *mut c_void,
+        endpoint: *const c_char,
+        events: u64,
+        version: c_int,
+        socket_type: c_int,
+    ) -> c_int;
 
     /// Sends a copy of a buffer as one frame; the number of bytes, or −1.
     pub fn zmq_send(socket: *mut c_void, buf: *const c_void, len: usize, flags: c_int) -> c_int;

@@ -74,7 +74,7 @@ impl End {
         let ready = ReadySet::new();
         let (sender, letters) = zpipe::mailbox(ready.notifier(0));
         let handle = SocketHandle::new(sender, ready.notifier(0));
-        let events = handle.monitor(ztransport::EventKinds::ALL, 64).1;
+        let (_, events) = handle.monitor(ztransport::EventKinds::ALL, 64);
         let endpoint = "tcp://127.0.0.1:*".parse().unwrap();
         let bound = reactor
             .bind(&endpoint, &Arc::new(options), &handle)

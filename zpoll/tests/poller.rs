@@ -62,6 +62,64 @@ fn is_readable(poller: &mut Poller<'_>, timeout: Duration) -> bool {
 }
 
 #[test]
+fn a_monitor_is_waited_for_like_a_socket() {
+    let context = Context::new();
+    let pull = Rc::new(context.socket::<Pull>().unwrap());
+    let push = context.socket::<Push>().unwrap();
+    let monitor = Rc::new(pull.monitor());
+    let mut poller = Poller::new();
+    let mut events = Events::new();
+    poller.add(Rc::downgrade(&pull), 0, Interest::RECV).unwrap();
+    poller.add(Rc::clone(&monitor), 1, Interest::BOTH).unwrap();
+    let twice = poller.add(&*monitor, 2, Interest::RECV);
+    assert!(matches!(twice, Err(AddError::Socket(Error::Watched))));
+    poller.wait(&mut events, Some(A_WHILE)).unwrap();
+    assert!(events.is_empty(), "nothing has happened");
+
+    // Between waits of every kind: those that spin, that sleep, and that read streams themselves.
+    let mut next = |poller: &mut Poller<'_>| {
+        poller.wait(&mut events, Some(PATIENCE)).unwrap();
+        let ready: Vec<_> = events
+            .iter()
+            .map(|event| (event.key, event.ready))
+            .collect();
+        while monitor.try_recv().is_some() {}
+        ready
+    };
+    let bound = pull.bind("tcp://127.0.0.1:*").unwrap();
+    assert_eq!(next(&mut poller), [(1, Interest::RECV)]);
+    push.connect(bound).unwrap();
+    for _ in 0..2 {
+        assert_eq!(next(&mut poller), [(1, Interest::RECV)]);
+        push.send("hello").unwrap();
+        while !next(&mut poller).contains(&(0, Interest::RECV)) {}
+        pull.recv().unwrap();
+        // So that there is something to hear of in the next round.
+        pull.bind("tcp://127.0.0.1:*").unwrap();
+    }
+    // The last event, and then the end, are something to look at.
+    poller.remove(0);
+    drop(pull);
+    while seen_last(&monitor).is_none() {
+        poller.wait(&mut events, Some(PATIENCE)).unwrap();
+    }
+    poller.wait(&mut events, Some(PATIENCE)).unwrap();
+    assert_eq!(events.iter().next().unwrap().key, 1);
+    assert!(monitor.try_recv().is_none());
+    assert!(poller.remove(1));
+    poller.wait(&mut events, Some(Duration::ZERO)).unwrap();
+    assert!(events.is_empty());
+}
+
+/// Reads a monitor, and says whether its last event was there.
+fn seen_last(monitor: &zsocket::Monitor) -> Option<()> {
+    let mut events = std::iter::from_fn(|| monitor.try_recv());
+    events
+        .any(|event| matches!(event, zsocket::Event::MonitorStopped))
+        .then_some(())
+}
+
+#[test]
 fn what_is_not_used_is_reported_again_and_what_is_used_is_not() {
     for endpoint in TRANSPORTS {
         let context = Context::new();

@@ -30,6 +30,14 @@ pub struct Monitor<'s> {
 
 impl<'s> Monitor<'s> {
     pub(crate) fn start(monitored: &'s Socket, mask: u16) -> Result<Self, Error> {
+        Self::start_version(monitored, u64::from(mask), 1)
+    }
+
+    pub(crate) fn start_version(
+        monitored: &'s Socket,
+        mask: u64,
+        version: i32,
+    ) -> Result<Self, Error> {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let endpoint = format!("inproc://monitor-{number}");
@@ -37,7 +45,13 @@ impl<'s> Monitor<'s> {
         let text = std::ffi::CString::new(endpoint.as_str()).expect("no NUL in a number");
         // SAFETY: a live socket and a NUL-terminated string.
         Error::check(unsafe {
-            sys::zmq_socket_monitor(monitored.raw(), text.as_ptr(), i32::from(mask))
+            sys::zmq_socket_monitor_versioned(
+                monitored.raw(),
+                text.as_ptr(),
+                mask,
+                version,
+                socket_type::PAIR,
+            )
         })?;
         let monitor = Self { monitored, events };
         monitor.events.connect(&endpoint)?;
@@ -67,6 +81,15 @@ impl<'s> Monitor<'s> {
             value: u32::from_ne_bytes([v0, v1, v2, v3]),
             endpoint: String::from_utf8_lossy(endpoint).into_owned(),
         }))
+    }
+
+    /// The frames of the next report, whatever its version.
+    ///
+    /// # Errors
+    /// [`Error::WouldBlock`] if `timeout` passes without one, [`Error::Terminated`] after the context's shutdown.
+    pub fn recv_frames(&self, timeout: Duration) -> Result<Vec<Vec<u8>>, Error> {
+        let frames = self.events.recv_timeout(timeout)?;
+        Ok(frames.iter().map(|frame| frame.to_vec()).collect())
     }
 
     /// Waits for an event of the given kind and drops the others.

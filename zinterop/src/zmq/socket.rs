@@ -353,6 +353,14 @@ impl Socket {
     pub fn monitor(&self, events: u16) -> Result<Monitor<'_>, Error> {
         Monitor::start(self, events)
     }
+
+    /// Likewise, with frames of version 2 (draft): read them with [`Monitor::recv_frames`].
+    ///
+    /// # Errors
+    /// As for [`monitor`](Self::monitor).
+    pub fn monitor_v2(&self, events: u64) -> Result<Monitor<'_>, Error> {
+        Monitor::start_version(self, events, 2)
+    }
 }
 
 impl Drop for Socket {

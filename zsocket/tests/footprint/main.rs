@@ -570,6 +570,8 @@ fn a_stranger_costs_four_kibibytes_at_most() {
         maximum: limit.maximum,
     };
     setrlimit(Resource::Nofile, enough).unwrap();
+    // Whatever is given back would be memory for the next ones.
+    let mut kept = Vec::new();
     for wire in WIRES {
         let context = Context::new();
         let pull = context.socket::<Pull>().unwrap();
@@ -606,8 +608,9 @@ fn a_stranger_costs_four_kibibytes_at_most() {
         let each = after.saturating_sub(before) / STRANGERS;
         println!("{wire:?}: {each} bytes for each stranger");
         assert!(each <= 4096, "{wire:?}: {each} bytes for each stranger");
-        drop(raws);
+        kept.push((pull, raws));
     }
+    drop(kept);
     setrlimit(Resource::Nofile, limit).unwrap();
 }
 

@@ -30,6 +30,7 @@ mod lease;
 mod linger;
 mod monitor;
 mod monitor_snapshot;
+mod monitor_tasks;
 mod notices;
 mod old;
 mod old_peers;

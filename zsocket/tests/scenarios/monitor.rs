@@ -171,6 +171,27 @@ fn a_monitor_hears_of_what_it_has_asked_for_alone() {
 }
 
 #[test]
+fn what_a_listener_cannot_clean_up_is_told() {
+    let context = Context::new();
+    let pull = context.socket::<Pull>().unwrap();
+    let monitor = pull.monitor_only(EventKinds::CLOSE_FAILED);
+    let bound = pull.bind("ipc://*").unwrap();
+    // Somebody else has removed the directory that was made for it.
+    let path = bound.to_string().replace("ipc://", "");
+    std::fs::remove_dir_all(std::path::Path::new(&path).parent().unwrap()).unwrap();
+    pull.unbind(&bound).unwrap();
+    let event = monitor.recv_timeout(PATIENCE);
+    let Some(Event::CloseFailed {
+        endpoint, errno, ..
+    }) = event
+    else {
+        panic!("{event:?}")
+    };
+    assert_eq!(endpoint, bound);
+    assert_eq!(errno, rustix::io::Errno::NOENT.raw_os_error());
+}
+
+#[test]
 fn an_attempt_to_connect_is_told_from_its_beginning_to_its_end() {
     let context = Context::new();
     let push = context.socket::<Push>().unwrap();

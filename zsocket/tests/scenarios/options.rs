@@ -332,6 +332,10 @@ fn each_option_has_a_setter_a_getter_and_a_method_of_the_builder() {
             set_max_message_size(Some(321)) max_message_size max_message_size;
             set_max_frames(321) max_frames max_frames;
             set_message_timeout(time) message_timeout message_timeout;
+            set_max_pending_handshakes(Some(321)) max_pending_handshakes max_pending_handshakes;
+            set_max_connections(Some(321)) max_connections max_connections;
+            set_max_connections_per_peer(Some(321)) max_connections_per_peer max_connections_per_peer;
+            set_affinity(321) affinity affinity;
             set_linger(time) linger linger;
             set_send_timeout(time) default_send_timeout send_timeout;
             set_recv_timeout(time) default_recv_timeout recv_timeout;

@@ -47,7 +47,11 @@ impl SocketFile {
     pub(super) fn remove(mut self) -> io::Result<()> {
         let removed = self.remove_file();
         match self.directory.take() {
-            Some(directory) if self.process == std::process::id() => removed.and(directory.close()),
+            // Its own way of closing hides the number of the system's error.
+            Some(directory) if self.process == std::process::id() => {
+                let cleared = fs::remove_dir_all(directory.keep());
+                removed.and(cleared)
+            }
             _ => removed,
         }
     }
