@@ -225,6 +225,8 @@ struct Outcome {
     sent: Vec<u8>,
     error: Option<Error>,
     unsent: usize,
+    /// Input that was not consumed.
+    held: Vec<u8>,
 }
 
 impl Outcome {
@@ -234,14 +236,33 @@ impl Outcome {
     }
 
     fn feed(&mut self, connection: &mut dyn Endpoint, wire: &[u8], pattern: u8, now: Instant) {
-        for piece in crate::pieces(wire, pattern) {
-            match connection.handle_input(piece, now) {
-                Ok(()) => assert!(self.error.is_none(), "alive again"),
-                Err(cause) if self.error.is_none() => self.error = Some(cause),
-                Err(cause) => assert_eq!(cause, Error::Closed),
+        // First what the handler was waited for.
+        let held = std::mem::take(&mut self.held);
+        for piece in [&held[..]].into_iter().chain(crate::pieces(wire, pattern)) {
+            let mut input = std::mem::take(&mut self.held);
+            input.extend_from_slice(piece);
+            let mut rest = &input[..];
+            loop {
+                match connection.handle_input(rest, now) {
+                    Ok(used) => {
+                        assert!(self.error.is_none(), "alive again");
+                        assert!(used > 0 || rest.is_empty() || !connection.wants_input());
+                        rest = &rest[used..];
+                    }
+                    Err(cause) if self.error.is_none() => self.error = Some(cause),
+                    Err(cause) => assert_eq!(cause, Error::Closed),
+                }
+                let old = self.events.len();
+                self.events
+                    .extend(std::iter::from_fn(|| connection.poll_event()));
+                assert!(self.events.len() <= old + 600, "too many events at a time");
+                if rest.is_empty() || !connection.wants_input() {
+                    break;
+                }
             }
-            self.events
-                .extend(std::iter::from_fn(|| connection.poll_event()));
+            if self.error.is_none() {
+                self.held = rest.to_vec();
+            }
         }
     }
 
@@ -282,6 +303,7 @@ fn run(
         sent: Vec::new(),
         error: None,
         unsent: 0,
+        held: Vec::new(),
     };
     let (first, second) = wire.split_at(wire.len().min(setup.answer_at.into()));
     outcome.feed(connection, first, pattern, start);
@@ -347,12 +369,15 @@ fn assert_memory(
     let limits = crate::limits(setup.limits);
     let most = allocation_counter::measure(|| {
         let mut connection = start(setup, now);
-        for piece in wire.chunks(PIECE) {
-            if connection.handle_input(piece, now).is_err() {
-                break;
+        'input: for mut piece in wire.chunks(PIECE) {
+            while !piece.is_empty() {
+                match connection.handle_input(piece, now) {
+                    Ok(0) | Err(_) => break 'input,
+                    Ok(used) => piece = &piece[used..],
+                }
+                while connection.poll_event().is_some() {}
+                while connection.poll_transmit().is_some() {}
             }
-            while connection.poll_event().is_some() {}
-            while connection.poll_transmit().is_some() {}
         }
     })
     .bytes_max;

@@ -12,7 +12,8 @@ use zmtp::{Command, Connection, Error, Event, Message, Peer, zap, zws};
     reason = "as the methods of the same names"
 )]
 pub trait Endpoint {
-    fn handle_input(&mut self, input: &[u8], now: Instant) -> Result<(), Error>;
+    fn handle_input(&mut self, input: &[u8], now: Instant) -> Result<usize, Error>;
+    fn wants_input(&self) -> bool;
     fn handle_timeout(&mut self, now: Instant) -> Result<(), Error>;
     fn handle_zap(&mut self, answer: zap::Answer, now: Instant) -> Result<(), Error>;
     fn poll_timeout(&self) -> Option<Instant>;
@@ -30,8 +31,12 @@ pub trait Endpoint {
 macro_rules! implement {
     ($kind:ty) => {
         impl Endpoint for $kind {
-            fn handle_input(&mut self, input: &[u8], now: Instant) -> Result<(), Error> {
+            fn handle_input(&mut self, input: &[u8], now: Instant) -> Result<usize, Error> {
                 self.handle_input(input, now)
+            }
+
+            fn wants_input(&self) -> bool {
+                self.wants_input()
             }
 
             fn handle_timeout(&mut self, now: Instant) -> Result<(), Error> {

@@ -155,9 +155,12 @@ impl End {
         if bytes.is_empty() || self.error.is_some() {
             return;
         }
-        if let Err(error) = self.connection.handle_input(&bytes, now) {
-            panic!("failed on what a connection sent: {error}");
-        }
+        let used = match self.connection.handle_input(&bytes, now) {
+            Ok(used) => used,
+            Err(error) => panic!("failed on what a connection sent: {error}"),
+        };
+        // The rest comes once more, when the events are taken.
+        self.wire.splice(..0, bytes[used..].iter().copied());
         self.heard_at = now;
         while let Some(event) = self.connection.poll_event() {
             if let Event::Authenticate(request) = event {

@@ -38,7 +38,9 @@ fn drive<T>(
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         let result = match stream.read(&mut buffer) {
             Ok(0) => panic!("libzmq has closed the connection"),
-            Ok(len) => connection.handle_input(&buffer[..len], Instant::now()),
+            Ok(len) => connection
+                .handle_input(&buffer[..len], Instant::now())
+                .map(|used| assert_eq!(used, len, "more events than may wait")),
             Err(error) if error.kind() == ErrorKind::Interrupted => Ok(()),
             Err(error) => panic!("{error}"),
         };

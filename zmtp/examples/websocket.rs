@@ -47,6 +47,8 @@ fn drive(
 ) -> io::Result<Vec<Message>> {
     let mut received = Vec::new();
     let mut buffer = [0; 8192];
+    // What of it was read and has not been consumed.
+    let mut input = 0..0;
     loop {
         while let Some(bytes) = connection.poll_transmit() {
             stream.write_all(&bytes)?;
@@ -56,19 +58,22 @@ fn drive(
             Some(Error::ClosedByPeer { .. }) => return Ok(received),
             Some(error) => return Err(io::Error::other(error.clone())),
         }
-        let wait = connection
-            .poll_timeout()
-            .map(|at| at.saturating_duration_since(Instant::now()));
-        stream.set_read_timeout(wait.map(|wait| wait.max(Duration::from_millis(1))))?;
-        // A failure stays in the connection, and has its last words sent first.
-        let _ = match stream.read(&mut buffer) {
-            Ok(0) => return Ok(received),
-            Ok(len) => connection.handle_input(&buffer[..len], Instant::now()),
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                connection.handle_timeout(Instant::now())
+        if input.is_empty() {
+            let wait = connection
+                .poll_timeout()
+                .map(|at| at.saturating_duration_since(Instant::now()));
+            stream.set_read_timeout(wait.map(|wait| wait.max(Duration::from_millis(1))))?;
+            match stream.read(&mut buffer) {
+                Ok(0) => return Ok(received),
+                Ok(len) => input = 0..len,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) => return Err(error),
             }
-            Err(error) => return Err(error),
-        };
+        }
+        // A failure stays in the connection, and has its last words sent first.
+        let used = connection.handle_input(&buffer[input.clone()], Instant::now());
+        input.start += used.unwrap_or(0);
+        let _ = connection.handle_timeout(Instant::now());
         while let Some(event) = connection.poll_event() {
             match event {
                 Event::Authenticate(request) => {

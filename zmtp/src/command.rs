@@ -229,6 +229,21 @@ impl<'a> Command<'a> {
         })
     }
 
+    /// Makes sure that the command can travel as it is meant.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidLocalGroup`] when the group of a JOIN or LEAVE is longer than
+    /// [`MAX_GROUP_LEN`] bytes.
+    pub const fn check(&self) -> Result<(), Error> {
+        match self {
+            Self::Join { group } | Self::Leave { group } if group.len() > MAX_GROUP_LEN => {
+                Err(Error::InvalidLocalGroup)
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// The name as it travels.
     #[must_use]
     pub const fn name(&self) -> &'a [u8] {
@@ -257,8 +272,9 @@ impl<'a> Command<'a> {
     /// Appends the command as a whole frame, header included.
     ///
     /// What exceeds the length that a field may have on the wire is cut off: 255 bytes for the
-    /// reason of an ERROR, a group, and the name of an unknown command, [`MAX_CONTEXT_LEN`] for a
-    /// context.
+    /// reason of an ERROR and the name of an unknown command, [`MAX_CONTEXT_LEN`] for a context. A
+    /// group is not, since it would be another group then: one that does not pass
+    /// [`check`](Self::check) makes a command that the peer refuses.
     pub fn encode(&self, out: &mut Vec<u8>) {
         let size = self.encoded_len();
         let mut head = [0; header::MAX_LEN];
@@ -299,7 +315,7 @@ impl<'a> Command<'a> {
             Self::Error { reason } => cut(reason, 255),
             Self::Ping { context, .. } | Self::Pong { context } => cut(context, MAX_CONTEXT_LEN),
             Self::Subscribe { topic } | Self::Cancel { topic } => topic,
-            Self::Join { group } | Self::Leave { group } => cut(group, MAX_GROUP_LEN),
+            Self::Join { group } | Self::Leave { group } => group,
             Self::Unknown { data, .. } => data,
         }
     }
@@ -403,6 +419,23 @@ mod tests {
         let mut join = b"\x04JOIN".to_vec();
         join.resize(5 + 256, 1);
         assert_eq!(Command::decode(&join), malformed(CommandName::Join));
+    }
+
+    /// A group that is cut is another group, which somebody else may have joined.
+    #[test]
+    fn a_long_group_is_not_cut() {
+        let group = [7; MAX_GROUP_LEN + 1];
+        for long in [
+            Command::Join { group: &group },
+            Command::Leave { group: &group },
+        ] {
+            assert_eq!(long.check(), Err(Error::InvalidLocalGroup));
+            let mut body = Vec::new();
+            long.encode_body(&mut body);
+            assert_eq!(Command::decode(&body), malformed(long.command_name()));
+        }
+        let group = &group[1..];
+        assert_eq!(Command::Join { group }.check(), Ok(()));
     }
 
     // spec: WIRE-3.5/context: a context of more than 16 bytes is cut

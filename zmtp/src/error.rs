@@ -173,6 +173,8 @@ pub enum Error {
     /// The host or the path given for a WebSocket is empty, too long, or holds what an HTTP request
     /// cannot.
     InvalidLocalTarget,
+    /// The group given for a JOIN or LEAVE is longer than 255 bytes.
+    InvalidLocalGroup,
     /// A ZAP policy enforces a domain and has none, so nobody would be asked and everybody let in.
     EmptyZapDomain,
     /// A ZAP policy was given to an end that would never ask: the client of a mechanism, or NULL
@@ -246,9 +248,9 @@ impl Error {
             | Self::KeyExchange
             | Self::InvalidSequence
             | Self::FrameWithoutFlags
-            | Self::WebSocket { .. }
             | Self::FrameSizeOutOfRange { .. } => Blame::Protocol,
             Self::Upgrade { cause } => cause.blame(),
+            Self::WebSocket { cause } => cause.blame(),
             Self::ClosedByPeer { .. } => Blame::Closed,
             Self::Refused { .. } => Blame::Refused,
             Self::AuthenticationFailed { .. }
@@ -272,6 +274,7 @@ impl Error {
             | Self::RandomUnavailable
             | Self::InvalidLocalCredentials
             | Self::InvalidLocalTarget
+            | Self::InvalidLocalGroup
             | Self::EmptyZapDomain
             | Self::UnusedZapPolicy
             | Self::NoZapPolicy
@@ -392,6 +395,7 @@ impl fmt::Display for Error {
             Self::InvalidLocalTarget => f.write_str(
                 "host or path is empty, too long, or has characters other than visible ASCII",
             ),
+            Self::InvalidLocalGroup => f.write_str("group is longer than 255 bytes"),
             Self::EmptyZapDomain => f.write_str(
                 "ZAP policy enforces an empty domain, so it would ask nobody: name the domain",
             ),

@@ -141,11 +141,6 @@ impl FrameBuffer {
         &self.body
     }
 
-    /// Whether nothing of a frame has arrived.
-    pub(crate) const fn is_empty(&self) -> bool {
-        self.head_len == 0
-    }
-
     /// Starts the next frame.
     pub(crate) fn clear(&mut self) {
         self.head_len = 0;

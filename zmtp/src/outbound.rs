@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::fmt;
 
-use bytes::{Bytes, BytesMut};
+use bytes::{Buf, Bytes, BytesMut};
 
 use crate::framing::MAX_HEADER_LEN;
 use crate::header::Flags;
@@ -67,6 +67,43 @@ impl Outbound {
             .or_else(|| (!self.tail.is_empty()).then(|| self.tail.split().freeze()))
     }
 
+    /// How many bytes wait.
+    pub(crate) fn len(&self) -> usize {
+        self.ready.iter().map(Bytes::len).sum::<usize>() + self.tail.len()
+    }
+
+    /// Fills `slices` with the pieces that are next, and returns how many there are.
+    pub(crate) fn slices<'a>(&'a self, slices: &mut [&'a [u8]]) -> usize {
+        let tail = Some(&self.tail[..]).filter(|tail| !tail.is_empty());
+        let pieces = self.ready.iter().map(|piece| &piece[..]).chain(tail);
+        let mut filled = 0;
+        for (slice, piece) in slices.iter_mut().zip(pieces) {
+            *slice = piece;
+            filled += 1;
+        }
+        filled
+    }
+
+    /// The first bytes are gone.
+    ///
+    /// # Panics
+    ///
+    /// When there are not so many.
+    pub(crate) fn advance(&mut self, mut len: usize) {
+        while let Some(piece) = self.ready.front_mut() {
+            if len < piece.len() {
+                return piece.advance(len);
+            }
+            len -= piece.len();
+            self.ready.pop_front();
+        }
+        assert!(
+            len <= self.tail.len(),
+            "advanced beyond what there is to send"
+        );
+        self.tail.advance(len);
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.ready.is_empty() && self.tail.is_empty()
     }
@@ -95,8 +132,7 @@ impl Outbound {
 impl fmt::Debug for Outbound {
     /// Shows how much there is and not what, which may be a password.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let ready: usize = self.ready.iter().map(Bytes::len).sum();
-        write!(f, "Outbound({} bytes)", ready + self.tail.len())
+        write!(f, "Outbound({} bytes)", self.len())
     }
 }
 

@@ -171,11 +171,15 @@ impl Line {
         }
     }
 
-    fn arrive(&mut self, to: usize, bytes: &[u8]) {
-        if self.errors[to].is_some() {
-            return;
+    fn arrive(&mut self, to: usize, mut bytes: &[u8]) {
+        while self.errors[to].is_none() && !bytes.is_empty() {
+            self.arrive_some(to, &mut bytes);
         }
-        let mut result = self.ends[to].handle_input(bytes, self.now);
+    }
+
+    fn arrive_some(&mut self, to: usize, bytes: &mut &[u8]) {
+        let used = self.ends[to].handle_input(bytes, self.now);
+        let mut result = used.map(|used| *bytes = &bytes[used..]);
         while let Some(event) = self.ends[to].poll_event() {
             if let Event::Authenticate(request) = event {
                 let reply = zap::Reply::success(&request, "somebody");

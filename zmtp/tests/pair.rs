@@ -171,7 +171,7 @@ fn both_ends_refuse_an_incompatible_peer() {
         (Error::Closed, Message::from("more"))
     );
     assert_eq!(
-        pair.a.connection.handle_input(b"x", pair.now),
+        pair.a.connection.handle_input(b"x", pair.now).map(drop),
         Err(Error::Closed)
     );
     assert_eq!(pair.a.connection.poll_timeout(), None);
@@ -456,4 +456,81 @@ fn a_frame_beyond_the_limit_ends_the_connection_at_its_header() {
         })
     );
     assert_eq!(pair.b.messages(), [&Message::from(vec![1; 1000])]);
+}
+
+/// The smallest messages make events fifty times their size, so not all of them at once.
+#[test]
+fn small_messages_do_not_fill_the_memory() {
+    const LEN: usize = 64 * 1024;
+    let now = Instant::now();
+    let mut pair = Pair::new(config(SocketType::Pair), config(SocketType::Pair));
+    pair.run(SECOND);
+    let wire = [0; LEN];
+    let mut rest = &wire[..];
+    let mut messages = 0;
+    let connection = &mut pair.b.connection;
+    let memory = allocation_counter::measure(|| {
+        while !rest.is_empty() {
+            assert!(connection.wants_input());
+            let used = connection.handle_input(rest, now).unwrap();
+            rest = &rest[used..];
+            assert_eq!(connection.wants_input(), used != 2 * 256);
+            if !connection.wants_input() {
+                assert_eq!(connection.handle_input(rest, now), Ok(0));
+            }
+            while let Some(event) = connection.poll_event() {
+                assert_eq!(event, Event::Message("".into()));
+                messages += 1;
+            }
+        }
+    });
+    assert_eq!(messages, LEN / 2);
+    assert!(memory.bytes_max <= LEN as u64, "{memory:?}");
+}
+
+/// All ways to take what is to be written give the same bytes.
+#[test]
+fn output_can_be_written_from_its_place() {
+    let connection = || {
+        let mut pair = Pair::new(config(SocketType::Pair), config(SocketType::Pair));
+        pair.run(SECOND);
+        let mut connection = pair.a.connection;
+        for size in [3, 10_000, 0, 8192, 8193, 70_000] {
+            connection.send(vec![size as u8; size]).unwrap();
+        }
+        connection
+    };
+    let mut expected = Vec::new();
+    let mut one = connection();
+    while let Some(bytes) = one.poll_transmit() {
+        expected.extend_from_slice(&bytes);
+    }
+    assert!(!one.wants_write() && one.unsent_bytes() == 0);
+    for step in [7, 1000, 9000, usize::MAX] {
+        let mut other = connection();
+        assert_eq!(other.unsent_bytes(), expected.len());
+        let mut written = Vec::new();
+        while other.wants_write() {
+            let mut slices = [&[][..]; 3];
+            let filled = other.transmit_slices(&mut slices);
+            assert!(filled > 0);
+            let pieces = slices[..filled].iter();
+            let bytes = pieces.flat_map(|piece| piece.iter().copied());
+            let all: Vec<u8> = bytes.take(step).collect();
+            let len = all.len();
+            written.extend_from_slice(&all[..len]);
+            other.advance_transmit(len);
+        }
+        assert_eq!(written, expected);
+        let mut other = connection();
+        let mut written = Vec::new();
+        let mut buffer = vec![0; step.min(100_000)];
+        loop {
+            match other.transmit_into(&mut buffer) {
+                0 => break,
+                len => written.extend_from_slice(&buffer[..len]),
+            }
+        }
+        assert_eq!(written, expected);
+    }
 }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use proptest::prelude::*;
 use rand_core::{TryCryptoRng, TryRng};
 use zmtp::zap::{Answer, Policy, Refusal, Reply};
-use zmtp::zws::{Connection, Protocol, Target, UpgradeError, Violation};
+use zmtp::zws::{Connection, Gate, Protocol, Rejection, Role, Target, UpgradeError, Violation};
 use zmtp::{
     Blame, Command, ConnectionConfig, Error, Event, HandshakeConfig, HeartbeatConfig, Limits,
     MechanismConfig, Message, Random, SocketType, Version, curve, plain,
@@ -58,8 +58,17 @@ fn feed(end: &mut Connection, stream: &[u8], chunk: usize) -> Outcome {
         sent: transmit(end),
         ..Outcome::default()
     };
-    for piece in stream.chunks(chunk) {
-        let result = end.handle_input(piece, Instant::now());
+    let mut pieces = stream.chunks(chunk);
+    let mut rest: &[u8] = &[];
+    loop {
+        if rest.is_empty() {
+            match pieces.next() {
+                Some(piece) => rest = piece,
+                None => break,
+            }
+        }
+        let used = end.handle_input(rest, Instant::now());
+        let result = used.map(|used| rest = &rest[used..]);
         outcome.events.extend(events(end));
         outcome.sent.extend(transmit(end));
         if let Err(error) = result {
@@ -332,7 +341,7 @@ fn a_refused_client_learns_why() {
     assert_eq!(sent, b"\x82\x0b\x02\x05ERROR\x03400");
     let error = client.handle_input(&sent, Instant::now()).unwrap_err();
     assert_eq!(error.auth_event_code(), Some(400));
-    let again = server.handle_input(b"x", Instant::now());
+    let again = server.handle_input(b"x", Instant::now()).map(drop);
     assert_eq!(again, Err(Error::Closed));
 }
 
@@ -447,7 +456,13 @@ fn pings_are_echoed() {
 fn a_flood_of_pings_is_not_answered_without_end() {
     let (_, mut server) = open(config(SocketType::Pair), config(SocketType::Pair));
     let flood = client_frame(9, b"").repeat(5000);
-    server.handle_input(&flood, Instant::now()).unwrap();
+    let mut rest = &flood[..];
+    while !rest.is_empty() {
+        let used = server.handle_input(rest, Instant::now()).unwrap();
+        assert!(used > 0 && used < 6 * 600, "{used} of {}", rest.len());
+        rest = &rest[used..];
+        assert_eq!(server.wants_input(), events(&mut server).len() < 256);
+    }
     assert_eq!(transmit(&mut server).len(), 2 * 1024);
     let outcome = feed(&mut server, &client_frame(9, b""), 99);
     assert_eq!(outcome.sent.len(), 2);
@@ -524,7 +539,10 @@ fn closing_comes_behind_what_was_sent_and_waits_for_the_peer() {
     server.send("still on its way").unwrap();
     let late = transmit(&mut server);
     let closed = Err(Error::ClosedByPeer { code: Some(1000) });
-    assert_eq!(server.handle_input(&bytes, Instant::now()), closed);
+    assert_eq!(
+        server.handle_input(&bytes, Instant::now()).map(drop),
+        closed
+    );
     assert_eq!(events(&mut server), [Event::Message("last".into())]);
     client.handle_input(&late, Instant::now()).unwrap();
     let expected = Event::Message("still on its way".into());
@@ -540,7 +558,7 @@ fn closing_comes_behind_what_was_sent_and_waits_for_the_peer() {
     ));
     assert!(transmit(&mut client).is_empty());
     let echo = transmit(&mut server);
-    assert_eq!(client.handle_input(&echo, Instant::now()), closed);
+    assert_eq!(client.handle_input(&echo, Instant::now()).map(drop), closed);
     assert!(transmit(&mut client).is_empty());
 }
 
@@ -550,7 +568,17 @@ fn violations_are_answered_by_close() {
     let web_socket = |cause| Error::WebSocket { cause };
     let cases = [
         (client_frame(1, b"text"), Violation::Text, 1003),
-        (client_frame(0, b"x"), Violation::Fragmented, 1003),
+        (client_frame(0, b"x"), Violation::Fragmented, 1002),
+        (
+            client_frame(8, b"\x03\xee"),
+            Violation::CloseCode { code: 1006 },
+            1002,
+        ),
+        (
+            client_frame(8, b"\x03\xe8\xff"),
+            Violation::CloseReason,
+            1007,
+        ),
         (client_frame(2, b""), Violation::Empty, 1002),
         (b"\x82\x02\0x".to_vec(), Violation::Unmasked, 1002),
         (b"\xc2".to_vec(), Violation::ReservedBits, 1002),
@@ -589,6 +617,184 @@ fn limits_hold_before_the_payload_arrives() {
     let cause = UpgradeError::HeadTooLong { limit: 8192 };
     assert_eq!(outcome.error, Some(Error::Upgrade { cause }));
     assert!(outcome.sent.starts_with(b"HTTP/1.1 431 "));
+}
+
+// spec: RFC6455/5.4-browser: a large message in fragments arrives, whether of a stranger or of a peer, within limits
+#[test]
+fn messages_in_fragments_arrive() {
+    let limits = Limits::default().with_max_frame_size(Some(100_000));
+    let ready = b"\x02\x05READY\x0bSocket-Type\0\0\0\x04PAIR";
+    let fragment = |first: u8, len: usize| {
+        let mut frame = vec![first, 0xFF];
+        frame.extend_from_slice(&(len as u64).to_be_bytes());
+        frame.extend_from_slice(&NO_MASK);
+        frame.resize(frame.len() + len, 0);
+        frame
+    };
+    let begin = [
+        request("ZWS2.0.NULL"),
+        [&[0x02, 0x85][..], &NO_MASK, &ready[..5]].concat(),
+        client_frame(9, b"in between"),
+        client_frame(0, &ready[5..]),
+    ]
+    .concat();
+    let message = [fragment(0x02, 60_001), fragment(0x80, 40_000)].concat();
+    let long = [fragment(0x02, 60_001), fragment(0x80, 40_100)].concat();
+    for chunk in [1, 1000, usize::MAX] {
+        let mut server = accept(config(SocketType::Pair).with_limits(limits));
+        let outcome = feed(&mut server, &[&begin[..], &message].concat(), chunk);
+        assert_eq!(outcome.error, None);
+        assert_eq!(server.protocol(), Some(Protocol::NullToken));
+        let expected = Event::Message(vec![0; 100_000].into());
+        assert_eq!(outcome.events.last(), Some(&expected));
+        let outcome = feed(&mut server, &long, chunk);
+        let error = outcome.error.unwrap();
+        assert_eq!(error.blame(), Blame::Limit, "{error}");
+        assert_eq!(outcome.sent, b"\x88\x02\x03\xf1");
+    }
+    // A stranger's is kept no longer than a command of the handshake may be.
+    let mut server = accept(config(SocketType::Pair).with_limits(limits));
+    let input = [request("ZWS2.0/NULL"), fragment(0x02, 20_000)].concat();
+    let error = feed(&mut server, &input, usize::MAX).error.unwrap();
+    assert_eq!(error.blame(), Blame::Limit, "{error}");
+}
+
+/// A request as a browser sends it.
+fn request_of_a_page(origin: &str) -> Vec<u8> {
+    let request = String::from_utf8(request("ZWS2.0")).unwrap();
+    let fields = format!("Host: h\r\nOrigin: {origin}\r\nCookie: session=1\r\n");
+    request.replace("Host: h\r\n", &fields).into_bytes()
+}
+
+// spec: RFC6455/10.2-origin: a request of a web page is refused with 403, unless its origin is allowed
+#[test]
+fn web_pages_come_in_by_permission_only() {
+    let page = "https://example.com";
+    let through = |gate, request: &[u8]| {
+        let mut server = Connection::accept_through(gate, config(SocketType::Pull), Instant::now());
+        let outcome = feed(&mut server, request, 7);
+        (outcome.sent, outcome.error)
+    };
+    let refused = Some(Error::Upgrade {
+        cause: UpgradeError::Origin,
+    });
+    for (gate, origin, comes_in) in [
+        (Gate::new(), page, false),
+        (Gate::new(), "null", false),
+        (Gate::new().allow_origin(page), page, true),
+        (
+            Gate::new().allow_origin(page),
+            "https://example.com.evil.net",
+            false,
+        ),
+        (Gate::new().allow_origin(page), "http://example.com", false),
+        (Gate::new().allow_any_origin(), page, true),
+    ] {
+        let (sent, error) = through(gate, &request_of_a_page(origin));
+        assert_eq!(error, if comes_in { None } else { refused.clone() });
+        let status = if comes_in {
+            "HTTP/1.1 101 "
+        } else {
+            "HTTP/1.1 403 "
+        };
+        assert!(sent.starts_with(status.as_bytes()), "{origin}");
+    }
+    // Programs send none.
+    assert_eq!(through(Gate::new(), &request("ZWS2.0")).1, None);
+    let outcome = feed(
+        &mut accept(config(SocketType::Pull)),
+        &request_of_a_page(page),
+        1,
+    );
+    assert_eq!(outcome.error, refused);
+}
+
+#[test]
+fn the_application_sees_a_request_before_it_is_answered() {
+    for (path, rejection) in [("/", None), ("/secret", Some(Rejection::NotFound))] {
+        let gate = Gate::new().allow_any_origin().with_check(move |request| {
+            assert_eq!(request.field("cookie"), Some(&b"session=1"[..]));
+            assert_eq!(request.path, path);
+            assert_eq!(request.protocols, [Protocol::Bare]);
+            rejection.map_or(Ok(()), Err)
+        });
+        let mut server = Connection::accept_through(gate, config(SocketType::Pull), Instant::now());
+        let request = String::from_utf8(request_of_a_page("null")).unwrap();
+        let request = request.replace("GET /", &format!("GET {path}"));
+        let outcome = feed(&mut server, request.as_bytes(), usize::MAX);
+        let cause = |rejection| Error::Upgrade {
+            cause: UpgradeError::Rejected { rejection },
+        };
+        assert_eq!(outcome.error, rejection.map(cause));
+        let status = rejection.map_or(101, Rejection::status);
+        assert!(
+            outcome
+                .sent
+                .starts_with(format!("HTTP/1.1 {status} ").as_bytes())
+        );
+    }
+}
+
+#[test]
+fn nothing_of_security_is_lost_behind_another_library() {
+    let now = Instant::now();
+    let upgraded = |config: HandshakeConfig, protocol| {
+        Connection::upgraded(config, Role::Server, protocol, now).map(drop)
+    };
+    let refused = Err(Error::Upgrade {
+        cause: UpgradeError::NoProtocol,
+    });
+    let asking = || config(SocketType::Pull).with_zap(Policy::new("lan"));
+    assert_eq!(upgraded(config(SocketType::Pull), Protocol::Bare), Ok(()));
+    assert_eq!(upgraded(asking(), Protocol::Bare), refused);
+    assert_eq!(upgraded(asking(), Protocol::NullToken), Ok(()));
+    assert_eq!(upgraded(config(SocketType::Pull), Protocol::Plain), refused);
+    let (_, server) = curve_ends(SocketType::Pair, SocketType::Pair);
+    assert_eq!(upgraded(server, Protocol::Null), refused);
+}
+
+/// What comes behind READY waits for the handler, also where frames have to be taken out of others.
+#[test]
+fn what_follows_ready_waits_for_the_handler() {
+    let ready = b"\x02\x05READY\x0bSocket-Type\0\0\0\x04PAIR";
+    let input = [
+        request("ZWS2.0/NULL"),
+        client_frame(2, ready),
+        client_frame(2, b"\0hello"),
+        client_frame(9, b"ping"),
+        client_frame(2, b"\0again"),
+    ]
+    .concat();
+    for chunk in [1, 50, usize::MAX] {
+        let now = Instant::now();
+        let mut server = accept(config(SocketType::Pair).with_zap(Policy::new("lan")));
+        let mut rest = &input[..];
+        while !rest.is_empty() && server.wants_input() {
+            let piece = &rest[..rest.len().min(chunk)];
+            let used = server.handle_input(piece, now).unwrap();
+            rest = &rest[used..];
+        }
+        assert!(!server.wants_input());
+        let [Event::Authenticate(request)] = &events(&mut server)[..] else {
+            panic!("no question")
+        };
+        let answer = Answer::Reply(Reply::success(request, "joe"));
+        server.handle_zap(answer, now).unwrap();
+        while !rest.is_empty() {
+            let used = server.handle_input(rest, now).unwrap();
+            rest = &rest[used..];
+        }
+        let [
+            Event::Connected(_),
+            Event::Message(hello),
+            Event::Ping { .. },
+            Event::Message(again),
+        ] = &events(&mut server)[..]
+        else {
+            panic!("something is missing")
+        };
+        assert_eq!((hello, again), (&"hello".into(), &"again".into()));
+    }
 }
 
 // spec: RFC45/lock-step: no message may come before READY

@@ -106,7 +106,10 @@ impl WirePeer {
             self.stream.set_read_timeout(Some(wait)).unwrap();
             let result = match self.stream.read(&mut buffer) {
                 Ok(0) => return Err(End::Closed),
-                Ok(len) => self.connection.handle_input(&buffer[..len], Instant::now()),
+                Ok(len) => self
+                    .connection
+                    .handle_input(&buffer[..len], Instant::now())
+                    .map(|used| assert_eq!(used, len, "more events than may wait")),
                 Err(error) if is_timeout(error.kind()) => Ok(()),
                 Err(error) => return Err(broken(&error)),
             }

@@ -27,6 +27,10 @@ use crate::{
 /// answers, so it cannot make the queue grow.
 const MAX_QUEUED_PONGS: usize = 1024;
 
+/// How many events may wait to be taken. An event is much larger than the smallest frame that makes
+/// one, so a peer could fill fifty times the memory of what it sends otherwise.
+pub(crate) const MAX_EVENTS: usize = 256;
+
 /// Something that happened on a connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -61,7 +65,9 @@ pub enum Event {
 ///
 /// 1. Write what [`poll_transmit`](Self::poll_transmit) returns to the peer, until it returns
 ///    `None`.
-/// 2. Pass what was read from the peer to [`handle_input`](Self::handle_input).
+/// 2. Pass what was read from the peer to [`handle_input`](Self::handle_input). What it does not
+///    consume is to be passed again after 4; while [`wants_input`](Self::wants_input) says no, nothing
+///    need be read.
 /// 3. Call [`handle_timeout`](Self::handle_timeout) when the time that
 ///    [`poll_timeout`](Self::poll_timeout) names has come.
 /// 4. After each of these, take the events from [`poll_event`](Self::poll_event) until there are
@@ -72,8 +78,8 @@ pub enum Event {
 /// refused peer why, and close the socket. Events that were decoded before the error can still be
 /// taken; a message that is not complete then is lost.
 ///
-/// Memory follows the input: the events of one call of `handle_input` wait in the connection until
-/// they are taken, and an incomplete message is kept within the [limits](crate::Limits).
+/// Memory is bounded: at most a few hundred events wait in the connection until they are taken, and
+/// an incomplete message is kept within the [limits](crate::Limits).
 ///
 /// # Examples
 ///
@@ -187,15 +193,37 @@ impl Connection {
     /// Closes the connection for a cause from outside, unless it is closed.
     pub(crate) fn fail(&mut self, error: Error) {
         // The error is what the caller already has.
-        let _ = self.close_on_error(Err(error));
+        let _ = self.close_on_error::<()>(Err(error));
     }
 
-    /// Takes bytes that the peer sent, in pieces of any size.
+    /// Takes bytes that the peer sent, in pieces of any size, and returns how many of them it has
+    /// consumed.
+    ///
+    /// That is all of them, unless so many events wait that they have to be taken first, or a ZAP
+    /// handler has to speak before anything else of the peer is looked at. The rest is to be given
+    /// again, before what is read later. Input of 8 KiB makes at most 4,096 events, of which 256 wait
+    /// at a time:
+    ///
+    /// ```
+    /// # use std::time::Instant;
+    /// # use zmtp::{Connection, Error, Event};
+    /// fn feed(connection: &mut Connection, mut input: &[u8], now: Instant) -> Result<(), Error> {
+    ///     while !input.is_empty() {
+    ///         let used = connection.handle_input(input, now)?;
+    ///         input = &input[used..];
+    ///         while let Some(event) = connection.poll_event() {
+    ///             // Where a handler that answers later keeps the rest of the input.
+    ///             # drop(event);
+    ///         }
+    ///     }
+    ///     Ok(())
+    /// }
+    /// ```
     ///
     /// # Errors
     ///
     /// Why the connection failed; [`Error::Closed`] when it had failed before.
-    pub fn handle_input(&mut self, input: &[u8], now: Instant) -> Result<(), Error> {
+    pub fn handle_input(&mut self, input: &[u8], now: Instant) -> Result<usize, Error> {
         let result = self.process_input(input, now);
         self.close_on_error(result)
     }
@@ -259,6 +287,84 @@ impl Connection {
         }
     }
 
+    /// Whether input would be consumed now: not while as many events wait as may, nor while a ZAP
+    /// handler is to decide before more is looked at, nor after the end.
+    #[must_use]
+    pub fn wants_input(&self) -> bool {
+        match &self.state {
+            State::Handshake(handshake) => !handshake.is_waiting(),
+            State::Open(_) => self.events.len() < MAX_EVENTS,
+            State::Closed(_) => false,
+        }
+    }
+
+    /// How many bytes wait to be written to the peer, apart from what waits for the handshake. Whoever
+    /// sends without looking at this makes a peer that reads nothing cost memory.
+    #[must_use]
+    pub fn unsent_bytes(&self) -> usize {
+        self.out.len()
+    }
+
+    /// Whether there is anything to be written to the peer.
+    #[must_use]
+    pub fn wants_write(&self) -> bool {
+        !self.out.is_empty()
+    }
+
+    /// Shows the next bytes to be written to the peer, in pieces for a vectored write, and returns how
+    /// many of `slices` are filled. What was written is taken by
+    /// [`advance_transmit`](Self::advance_transmit).
+    ///
+    /// ```
+    /// use std::io::{IoSlice, Write};
+    ///
+    /// # use zmtp::{Connection, HandshakeConfig, SocketType};
+    /// # let mut stream = Vec::new();
+    /// # let mut connection =
+    /// #     Connection::new(HandshakeConfig::new(SocketType::Push), std::time::Instant::now());
+    /// while connection.wants_write() {
+    ///     let mut pieces = [&[][..]; 16];
+    ///     let filled = connection.transmit_slices(&mut pieces);
+    ///     let slices = pieces.map(IoSlice::new);
+    ///     let written = stream.write_vectored(&slices[..filled])?;
+    ///     connection.advance_transmit(written);
+    /// }
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn transmit_slices<'a>(&'a self, slices: &mut [&'a [u8]]) -> usize {
+        self.out.slices(slices)
+    }
+
+    /// Copies the next bytes to be written to the peer into `buffer`, as many as fit, and returns how
+    /// many these are. They count as sent.
+    pub fn transmit_into(&mut self, buffer: &mut [u8]) -> usize {
+        let mut copied = 0;
+        while copied < buffer.len() {
+            let mut next = [&[][..]];
+            if self.out.slices(&mut next) == 0 {
+                break;
+            }
+            let len = next[0].len().min(buffer.len() - copied);
+            buffer[copied..copied + len].copy_from_slice(&next[0][..len]);
+            self.advance_transmit(len);
+            copied += len;
+        }
+        copied
+    }
+
+    /// Tells that the first `len` bytes that [`transmit_slices`](Self::transmit_slices) showed are
+    /// written.
+    ///
+    /// # Panics
+    ///
+    /// When there were not so many.
+    pub fn advance_transmit(&mut self, len: usize) {
+        self.out.advance(len);
+        if self.out.is_empty() {
+            self.queued_pongs = 0;
+        }
+    }
+
     /// Takes the next event.
     pub fn poll_event(&mut self) -> Option<Event> {
         self.events.pop_front()
@@ -313,9 +419,11 @@ impl Connection {
     ///
     /// # Errors
     ///
-    /// [`Error::Closed`] when the connection is closed.
+    /// [`Error::Closed`] when the connection is closed; those of [`Command::check`], which change
+    /// nothing.
     pub fn send_command(&mut self, command: Command<'_>) -> Result<(), Error> {
         self.ensure_can_send()?;
+        command.check()?;
         let command = match command {
             Command::Ping { ttl, context } => Command::Ping {
                 ttl: ttl.min(MAX_SAFE_TTL),
@@ -380,11 +488,10 @@ impl Connection {
         }
     }
 
-    fn process_input(&mut self, input: &[u8], now: Instant) -> Result<(), Error> {
-        let mut rest = input;
+    fn process_input(&mut self, input: &[u8], now: Instant) -> Result<usize, Error> {
+        let mut used = 0;
         if let State::Handshake(handshake) = &mut self.state {
-            let used = handshake.handle_input(rest)?;
-            rest = &rest[used..];
+            used = handshake.handle_input(input)?;
             if let Some(request) = handshake.poll_zap() {
                 self.events
                     .push_back(Event::Authenticate(Box::new(request)));
@@ -394,17 +501,17 @@ impl Connection {
         }
         let open = match &mut self.state {
             State::Open(open) => open,
-            State::Handshake(_) => return Ok(()),
+            State::Handshake(_) => return Ok(used),
             State::Closed(_) => return Err(Error::Closed),
         };
-        if !rest.is_empty() {
+        if used < input.len() {
             open.heartbeat.on_input();
         }
-        loop {
-            let (used, item) = open.decoder.decode(rest)?;
-            rest = &rest[used..];
+        while self.events.len() < MAX_EVENTS {
+            let (taken, item) = open.decoder.decode(&input[used..])?;
+            used += taken;
             let event = match item {
-                None => return Ok(()),
+                None => return Ok(used),
                 Some(Item::Message(message)) => {
                     if open.is_publisher {
                         open.check_subscription_message(&message)?;
@@ -438,6 +545,7 @@ impl Connection {
             };
             self.events.push_back(event);
         }
+        Ok(used)
     }
 
     fn flush_handshake(&mut self) {
@@ -467,6 +575,8 @@ impl Connection {
             peer,
             encoder,
             decoder,
+            // Taken before.
+            unsent: _,
         } = match handshake.finish() {
             Ok(established) => established,
             Err(handshake) => {
@@ -523,7 +633,7 @@ impl Connection {
         }
     }
 
-    fn close_on_error(&mut self, result: Result<(), Error>) -> Result<(), Error> {
+    fn close_on_error<T>(&mut self, result: Result<T, Error>) -> Result<T, Error> {
         let Err(error) = &result else {
             return result;
         };

@@ -42,6 +42,15 @@ impl PublicKey {
         &self.0
     }
 
+    /// Whether this is the number itself, less than 2^255 - 19, and not one that X25519 takes for the
+    /// same: with the highest bit set, which it ignores, or with the prime added.
+    fn is_canonical(&self) -> bool {
+        let [first, middle @ .., last] = &self.0;
+        let is_past_prime =
+            *last == 0x7F && middle.iter().all(|byte| *byte == 0xFF) && *first >= 0xED;
+        *last & 0x80 == 0 && !is_past_prime
+    }
+
     /// Reads the 40 characters in which a key is written.
     ///
     /// # Errors
@@ -150,11 +159,11 @@ impl SecretKey {
     }
 
     /// What this key and that public key have in common, or `None` if the public key is one of the
-    /// few that have the same in common with everybody, or has the bit set that X25519 ignores.
+    /// few that have the same in common with everybody, or not the one spelling of its number.
     pub(super) fn agree(&self, public: &PublicKey) -> Option<Zeroizing<[u8; KEY_LEN]>> {
-        // Otherwise everybody had a second name, and could come back under it when ZAP shuts out the
-        // first. No key that was made from a secret one has this bit.
-        if public.0[KEY_LEN - 1] & 0x80 != 0 {
+        // Otherwise somebody had a second name, and could come back under it when ZAP shuts out the
+        // first. A key that was made from a secret one is spelt in the one way.
+        if !public.is_canonical() {
             return None;
         }
         ops::count_agreement();
@@ -304,7 +313,7 @@ mod tests {
         }
     }
 
-    // spec: WIRE-4.3/one-key-one-name: a public key with the bit that X25519 ignores is refused, so that nobody has two names
+    // spec: WIRE-4.3/one-key-one-name: a public key that X25519 takes for another one is refused, so that nobody has two names
     #[test]
     fn a_key_has_one_spelling() {
         let one = KeyPair::from_secret(SecretKey::from_bytes([1; 32]));
@@ -312,5 +321,23 @@ mod tests {
         assert!(one.secret().agree(&PublicKey(other)).is_some());
         other[31] |= 0x80;
         assert_eq!(one.secret().agree(&PublicKey(other)), None);
+        // The last number is the last that is spelt in one way; from the prime on there are two.
+        let mut edge = [0xFF; 32];
+        edge[31] = 0x7F;
+        for first in 0..=u8::MAX {
+            edge[0] = first;
+            let alias = first.checked_sub(0xED);
+            assert_eq!(
+                one.secret().agree(&PublicKey(edge)).is_none(),
+                // p - 1 is of small order.
+                alias.is_some() || first == 0xEC,
+                "{first:#x}"
+            );
+            if let Some(number) = alias.filter(|number| *number > 1) {
+                let mut name = [0; 32];
+                name[0] = number;
+                assert!(one.secret().agree(&PublicKey(name)).is_some(), "{number}");
+            }
+        }
     }
 }

@@ -112,6 +112,8 @@ pub struct Established {
     pub encoder: Encoder,
     /// Decodes what comes from the peer, within the limits of the configuration.
     pub decoder: Decoder,
+    /// What the handshake had still to say, to be sent before everything else.
+    pub unsent: Bytes,
 }
 
 impl Handshake {
@@ -172,7 +174,9 @@ impl Handshake {
     /// Takes bytes from the peer and returns how many of them belong to the handshake.
     ///
     /// All of the input is consumed unless the handshake completes within it; the rest is traffic
-    /// and belongs to the caller. After completion nothing is consumed.
+    /// and belongs to the caller. After completion nothing is consumed, nor is anything while the
+    /// handshake [is waiting](Self::is_waiting) for ZAP: the rest is to be given again after
+    /// [`handle_zap`](Self::handle_zap).
     ///
     /// # Errors
     ///
@@ -186,6 +190,7 @@ impl Handshake {
                 State::Complete(_) => return Ok(used),
                 State::Failed(error) => return Err(error.clone()),
                 _ if rest.is_empty() => return Ok(used),
+                State::Mechanism { .. } if self.mechanism.holds_input() => return Ok(used),
                 State::Greeting(parser) => {
                     let (taken, progress) = parser.parse(rest);
                     used += taken;
@@ -303,6 +308,13 @@ impl Handshake {
         matches!(self.state, State::Complete(_))
     }
 
+    /// Whether no more input is consumed until [`handle_zap`](Self::handle_zap) was called: the peer
+    /// has said all that it has to say before the traffic, and nobody has decided about it.
+    #[must_use]
+    pub const fn is_waiting(&self) -> bool {
+        matches!(self.state, State::Mechanism { .. }) && self.mechanism.holds_input()
+    }
+
     /// The configuration this handshake was started with.
     #[must_use]
     pub const fn config(&self) -> &HandshakeConfig {
@@ -320,8 +332,8 @@ impl Handshake {
 
     /// Ends a complete handshake and tells who the peer is, with what is needed to talk to it.
     ///
-    /// Bytes that have not been sent are dropped with the handshake: take them out of
-    /// [`transmit`](Self::transmit) first.
+    /// What [`transmit`](Self::transmit) still held is in [`Established::unsent`], and has to be sent
+    /// before everything else.
     ///
     /// # Errors
     ///
@@ -333,6 +345,8 @@ impl Handshake {
     pub fn finish(self) -> Result<Established, Self> {
         match self.state {
             State::Complete(peer) => {
+                // The last word of a handshake is no secret.
+                let unsent = Bytes::copy_from_slice(&self.out[self.sent..]);
                 let mut encoder = Encoder::new(peer.version);
                 let mut decoder = Decoder::for_version(peer.version, self.config.limits());
                 if let Some(session) = self.mechanism.into_session() {
@@ -344,6 +358,7 @@ impl Handshake {
                     peer,
                     encoder,
                     decoder,
+                    unsent,
                 })
             }
             _ => Err(self),
@@ -511,11 +526,6 @@ impl Handshake {
         let Some(metadata) = self.mechanism.take_peer_metadata() else {
             return Ok(());
         };
-        // While ZAP was asked, the beginning of another frame arrived: traffic, of which nobody knew
-        // yet whether it may come.
-        if !self.frame.is_empty() {
-            return Err(Error::PrematureCommand { name: "".into() });
-        }
         let mut peer = Peer::from_metadata(self.config.socket_type(), version, metadata)?;
         if let Zap::Accepted { user_id, metadata } = std::mem::replace(&mut self.zap, Zap::NotAsked)
         {

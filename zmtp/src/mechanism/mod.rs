@@ -163,6 +163,17 @@ impl Mechanism {
         }
     }
 
+    /// Whether the peer has said all that it has to say, and the handler has not. What follows may be
+    /// traffic, and nobody knows yet whether it may come.
+    pub(crate) const fn holds_input(&self) -> bool {
+        match self {
+            Self::Null(null) => null.holds_input(),
+            Self::CurveServer(server) => server.holds_input(),
+            // Its client has to wait for WELCOME.
+            Self::PlainServer(_) | Self::PlainClient(_) | Self::CurveClient(_) => false,
+        }
+    }
+
     /// ZAP was asked: appends what follows from the answer.
     pub(crate) fn on_zap(
         &mut self,

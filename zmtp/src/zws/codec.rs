@@ -67,6 +67,12 @@ pub struct Decoder {
     current: Option<(FrameHeader, u64)>,
     /// The payload of a control frame.
     control: Vec<u8>,
+    /// The fragments of a message, without their end.
+    fragments: Option<Vec<u8>>,
+    /// How long fragments may be together, in bytes.
+    max_fragments: u64,
+    /// Whether to return after each message.
+    is_stepwise: bool,
 }
 
 impl Decoder {
@@ -79,12 +85,36 @@ impl Decoder {
             head_len: 0,
             current: None,
             control: Vec::new(),
+            fragments: None,
+            max_fragments: u64::MAX,
+            is_stepwise: false,
         }
+    }
+
+    /// Sets how long the fragments of one message may be together, in bytes. Default: no limit.
+    ///
+    /// The size of a message in one frame is known at its beginning, and passed on; that of one in
+    /// fragments only at its end, and until then it is kept here.
+    pub const fn set_max_fragments(&mut self, bytes: u64) {
+        self.max_fragments = bytes;
+    }
+
+    /// Sets whether [`decode`](Self::decode) returns after each message as well, because the next one
+    /// may have other limits.
+    pub(super) const fn set_stepwise(&mut self, is_stepwise: bool) {
+        self.is_stepwise = is_stepwise;
+    }
+
+    /// How many bytes of the payload that is arriving are missing.
+    pub(super) fn missing(&self) -> usize {
+        let missing = self.current.map_or(0, |(header, at)| header.len - at);
+        usize::try_from(missing).unwrap_or(usize::MAX)
     }
 
     /// Consumes input up to the end of the next control frame, or all of it, and returns how much
     /// that was. What belongs to binary frames is appended to `out` as ZMTP frames, whole or in
-    /// pieces just as it arrives, and so never more than a few bytes beyond the input.
+    /// pieces just as it arrives, and so never more than a few bytes beyond the input. Only a message
+    /// in fragments, as browsers send large ones, is appended when its last fragment is complete.
     ///
     /// # Errors
     ///
@@ -104,9 +134,22 @@ impl Decoder {
                 used += self.header(rest)?;
                 continue;
             };
-            if at == header.len && header.opcode != Opcode::Binary {
+            if at == header.len {
                 self.current = None;
-                return self.take_control(header.opcode).map(|it| (used, Some(it)));
+                if header.opcode.is_control() {
+                    return self.take_control(header.opcode).map(|it| (used, Some(it)));
+                }
+                if header.fin
+                    && let Some(message) = self.fragments.take()
+                {
+                    let (flags, body) = message.split_first().ok_or(Violation::Empty)?;
+                    push_header(*flags, body.len() as u64, out);
+                    out.extend_from_slice(body);
+                }
+                if header.fin && self.is_stepwise {
+                    return Ok((used, None));
+                }
+                continue;
             }
             if rest.is_empty() {
                 return Ok((used, None));
@@ -115,9 +158,7 @@ impl Decoder {
             let piece = &rest[..rest.len().min(missing)];
             self.payload(header, at, piece, out);
             used += piece.len();
-            let at = at + piece.len() as u64;
-            let is_done = at == header.len && header.opcode == Opcode::Binary;
-            self.current = (!is_done).then_some((header, at));
+            self.current = Some((header, at + piece.len() as u64));
         }
     }
 
@@ -133,18 +174,30 @@ impl Decoder {
         self.check(header)?;
         self.head_len = 0;
         self.current = Some((header, 0));
+        if header.opcode == Opcode::Binary && !header.fin {
+            self.fragments = Some(Vec::new());
+        }
+        if let Some(fragments) = &self.fragments
+            && !header.opcode.is_control()
+            && header.len > self.max_fragments.saturating_sub(fragments.len() as u64)
+        {
+            let limit = self.max_fragments;
+            return Err(Violation::FragmentsTooLong { limit });
+        }
         Ok(len - old)
     }
 
     // The order decides which of several causes is told.
     fn check(&self, header: FrameHeader) -> Result<(), Violation> {
+        let is_inside = self.fragments.is_some();
         match (header.opcode, self.role, header.mask) {
             (Opcode::Text, ..) => Err(Violation::Text),
-            (Opcode::Continuation, ..) => Err(Violation::Fragmented),
-            _ if !header.fin => Err(Violation::Fragmented),
+            // A message ends before the next begins, and only one that has begun goes on.
+            (Opcode::Continuation, ..) if !is_inside => Err(Violation::Fragmented),
+            (Opcode::Binary, ..) if is_inside => Err(Violation::Fragmented),
             (_, Role::Server, None) => Err(Violation::Unmasked),
             (_, Role::Client, Some(_)) => Err(Violation::Masked),
-            (Opcode::Binary, ..) if header.len == 0 => Err(Violation::Empty),
+            (Opcode::Binary, ..) if header.fin && header.len == 0 => Err(Violation::Empty),
             _ => Ok(()),
         }
     }
@@ -154,17 +207,18 @@ impl Decoder {
         let key = header.mask.unwrap_or_default();
         let (mut piece, mut at) = (piece, at);
         if header.opcode == Opcode::Binary
+            && header.fin
             && at == 0
             && let Some((flags, body)) = piece.split_first()
         {
             push_header(*flags ^ key[0], header.len - 1, out);
             (piece, at) = (body, 1);
         }
-        let to = if header.opcode == Opcode::Binary {
-            out
-        } else {
+        let to = match &mut self.fragments {
             // At most 125 bytes.
-            &mut self.control
+            _ if header.opcode.is_control() => &mut self.control,
+            Some(fragments) => fragments,
+            None => out,
         };
         let from = to.len();
         to.extend_from_slice(piece);
@@ -178,10 +232,27 @@ impl Decoder {
         match opcode {
             Opcode::Ping => Ok(Control::Ping(payload)),
             Opcode::Pong => Ok(Control::Pong(payload)),
-            _ if payload.len() == 1 => Err(Violation::MalformedClose),
-            _ => Ok(Control::Close(payload)),
+            _ => match check_close(&payload) {
+                Some(violation) => Err(violation),
+                None => Ok(Control::Close(payload)),
+            },
         }
     }
+}
+
+/// What is wrong with the payload of a CLOSE, if anything is.
+fn check_close(payload: &[u8]) -> Option<Violation> {
+    let Some((code, reason)) = payload.split_first_chunk() else {
+        return (!payload.is_empty()).then_some(Violation::MalformedClose);
+    };
+    let code = u16::from_be_bytes(*code);
+    // The others stand for the lack of a code, mean nothing yet, or are for nobody.
+    if !matches!(code, 1000..=1003 | 1007..=1014 | 3000..=4999) {
+        return Some(Violation::CloseCode { code });
+    }
+    str::from_utf8(reason)
+        .is_err()
+        .then_some(Violation::CloseReason)
 }
 
 /// Appends the ZMTP header of a frame with these flags of ZWS.
@@ -406,13 +477,86 @@ mod tests {
         }
     }
 
-    // spec: RFC45/violations: text, fragments, empty frames and the wrong masking end the connection
+    // spec: RFC6455/5.4-fragments: a message in fragments is one message, with control frames in between
+    #[test]
+    fn fragments_make_one_message() {
+        let mut frames = Vec::new();
+        let body: Vec<u8> = (0..70_000_u32).map(|number| number as u8).collect();
+        crate::encode_frame(Flags::MORE, &body, &mut frames);
+        crate::encode_frame(Flags::NONE, b"whole", &mut frames);
+        let payload = [&[MORE], &body[..]].concat();
+        for cut in [0, 1, 2, 125, 70_001] {
+            let mut wire = Vec::new();
+            let mut push = |opcode, fin, payload: &[u8]| {
+                let mask = Some([1, 2, 3, 4]);
+                let len = payload.len() as u64;
+                let header = FrameHeader {
+                    fin,
+                    opcode,
+                    mask,
+                    len,
+                };
+                header.encode(&mut wire);
+                let at = wire.len();
+                wire.extend_from_slice(payload);
+                apply_mask([1, 2, 3, 4], 0, &mut wire[at..]);
+            };
+            push(Opcode::Binary, false, &payload[..cut]);
+            push(Opcode::Ping, true, b"ping");
+            push(Opcode::Continuation, false, b"");
+            push(Opcode::Continuation, true, &payload[cut..]);
+            push(Opcode::Binary, true, b"\0whole");
+            for chunk in [1, 2, 1000, usize::MAX] {
+                let decoded = decode(Role::Server, &wire, chunk).unwrap();
+                assert_eq!(
+                    decoded,
+                    (frames.clone(), vec![Control::Ping("ping".into())])
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn fragments_have_a_bound_together() {
+        let mut decoder = Decoder::new(Role::Client);
+        decoder.set_max_fragments(5);
+        let mut out = Vec::new();
+        let input = b"\x02\x03\0ab\x80\x02cd\x02\x03\0ab";
+        assert_eq!(decoder.decode(input, &mut out), Ok((input.len(), None)));
+        assert_eq!(out, b"\0\x04abcd");
+        let error = decoder.decode(b"\x00\x03", &mut out);
+        assert_eq!(error, Err(Violation::FragmentsTooLong { limit: 5 }));
+        assert_eq!(Violation::FragmentsTooLong { limit: 5 }.close_code(), 1009);
+    }
+
+    // spec: RFC6455/7.4-close-codes: a CLOSE has one of the codes that may be sent, and a reason in UTF-8
+    #[test]
+    fn closing_codes_and_reasons_are_checked() {
+        let close = |code: u16, reason: &[u8]| {
+            let mut input = vec![0x88, 2 + reason.len() as u8];
+            input.extend_from_slice(&code.to_be_bytes());
+            input.extend_from_slice(reason);
+            decode(Role::Client, &input, usize::MAX)
+        };
+        for code in [1000, 1001, 1002, 1003, 1007, 1011, 1014, 3000, 4999] {
+            assert!(close(code, "why ä".as_bytes()).is_ok(), "{code}");
+        }
+        for code in [0, 999, 1004, 1005, 1006, 1015, 1016, 2999, 5000, 65535] {
+            assert_eq!(close(code, b""), Err(Violation::CloseCode { code }));
+        }
+        assert_eq!(close(1000, b"\xFF"), Err(Violation::CloseReason));
+        assert_eq!(Violation::CloseReason.close_code(), 1007);
+    }
+
+    // spec: RFC45/violations: text, empty messages and the wrong masking end the connection
     #[test]
     fn says_how_the_rules_are_broken() {
         let client = [
             (&b"\x81\x01x"[..], Violation::Text),
-            (b"\x02\x01x", Violation::Fragmented),
             (b"\x80\x01x", Violation::Fragmented),
+            (b"\x02\x01x\x82\x01x", Violation::Fragmented),
+            (b"\x02\x01x\x01\x01x", Violation::Text),
+            (b"\x02\x00\x80\x00", Violation::Empty),
             (b"\x82\x00", Violation::Empty),
             (b"\x82\x82\0\0\0\0\0x", Violation::Masked),
             (b"\x88\x01\x03", Violation::MalformedClose),

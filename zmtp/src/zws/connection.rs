@@ -13,6 +13,8 @@ use super::{
     Control, Decoder, Encoder, MAX_HEADER_LEN, Protocol, Request, Response, Role, Target,
     UpgradeError,
 };
+use super::{Gate, Violation};
+use crate::connection::MAX_EVENTS;
 use crate::heartbeat::Heartbeat;
 use crate::secret::wiped_bytes;
 use crate::{
@@ -21,10 +23,16 @@ use crate::{
 };
 
 /// How much input is turned into ZMTP frames at a time, in bytes.
-const PIECE: usize = 64 * 1024;
+const PIECE: usize = 16 * 1024;
 
 /// The largest buffer, in bytes, that is kept for the next input.
 const KEPT: usize = 8 * 1024;
+
+/// The shortest WebSocket frame that becomes an event: header, and the flags byte of ZWS.
+const MIN_FRAME: usize = 3;
+
+/// How much more than a frame's body may be in fragments: the flags byte, and what CURVE adds.
+const FRAGMENTS_OVERHEAD: u64 = 1 + crate::curve::Session::OVERHEAD as u64;
 
 /// How many PONGs may wait to be sent. A peer that sends PINGs and reads nothing gets no more
 /// answers, so it cannot make the queue grow.
@@ -36,7 +44,9 @@ const MAX_QUEUED_PONGS: usize = 1024;
 ///
 /// 1. Write what [`poll_transmit`](Self::poll_transmit) returns to the peer, until it returns
 ///    `None`.
-/// 2. Pass what was read from the peer to [`handle_input`](Self::handle_input).
+/// 2. Pass what was read from the peer to [`handle_input`](Self::handle_input). What it does not
+///    consume is to be passed again after 4; while [`wants_input`](Self::wants_input) says no, nothing
+///    need be read.
 /// 3. Call [`handle_timeout`](Self::handle_timeout) when the time that
 ///    [`poll_timeout`](Self::poll_timeout) names has come.
 /// 4. After each of these, take the events from [`poll_event`](Self::poll_event) until there are
@@ -91,8 +101,11 @@ pub struct Connection {
     /// Whether CLOSE went out, after which nothing may follow.
     close_sent: bool,
     events: VecDeque<Event>,
-    /// Where input is turned into ZMTP frames, empty in between.
-    scratch: Vec<u8>,
+    /// Where input is turned into ZMTP frames; empty in between, unless a ZAP handler has to speak
+    /// before more is looked at.
+    frames: Vec<u8>,
+    /// What came behind these frames.
+    next: Option<Next>,
     /// Whether what this end still has to send may be a secret, though masked.
     tells_secrets: bool,
 }
@@ -101,9 +114,16 @@ pub struct Connection {
 enum Upgrade {
     /// The client has sent its request.
     Requested(HeadBuffer, Request),
-    /// The server waits for a request, and grants one for these protocols.
-    Awaited(HeadBuffer, Vec<Protocol>),
+    /// The server waits for a request, and grants one for these protocols that passes the gate.
+    Awaited(HeadBuffer, Vec<Protocol>, Gate),
     Done(Protocol),
+}
+
+/// What ended a piece of frames.
+#[derive(Debug)]
+enum Next {
+    Control(Control),
+    Violation(Violation),
 }
 
 impl Connection {
@@ -134,7 +154,8 @@ impl Connection {
         now: Instant,
     ) -> Result<Self, Error> {
         let config = config.into();
-        let request = Request::new(target, &acceptable(&config.handshake), &mut masks)?;
+        let offered = Protocol::for_mechanism(config.handshake.mechanism());
+        let request = Request::new(target, &fitting(offered, &config.handshake), &mut masks)?;
         let out = request.encode();
         let upgrade = Upgrade::Requested(HeadBuffer::default(), request);
         let mut connection = Self::new(config, Role::Client, upgrade, masks, keys, now);
@@ -156,10 +177,73 @@ impl Connection {
         keys: Random,
         now: Instant,
     ) -> Self {
-        let config = config.into();
-        let upgrade = Upgrade::Awaited(HeadBuffer::default(), acceptable(&config.handshake));
+        Self::accepting(Gate::new(), config.into(), keys, now)
+    }
+
+    /// Starts the end that grants the upgrade, to requests that pass a gate: those of web pages, or
+    /// those that the application wants to see before.
+    #[must_use]
+    pub fn accept_through(gate: Gate, config: impl Into<ConnectionConfig>, now: Instant) -> Self {
+        Self::accepting(gate, config.into(), Random::system(), now)
+    }
+
+    fn accepting(gate: Gate, config: ConnectionConfig, keys: Random, now: Instant) -> Self {
+        let accepted = Protocol::accepted_for(config.handshake.mechanism());
+        let accepted = fitting(accepted, &config.handshake);
+        let upgrade = Upgrade::Awaited(HeadBuffer::default(), accepted, gate);
         // A server has no use for masks.
         Self::new(config, Role::Server, upgrade, Random::system(), keys, now)
+    }
+
+    /// Goes on behind an upgrade that another library has done, with the protocol that both ends have
+    /// agreed on: the first byte that goes in or comes out is that of a WebSocket frame. Who may come
+    /// from where was that library's business.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Instant;
+    /// use zmtp::zws::{Connection, Protocol, Role};
+    /// use zmtp::{Event, HandshakeConfig, SocketType};
+    ///
+    /// let now = Instant::now();
+    /// let config = HandshakeConfig::new(SocketType::Pair);
+    /// let mut client = Connection::upgraded(config.clone(), Role::Client, Protocol::Null, now)?;
+    /// let mut server = Connection::upgraded(config, Role::Server, Protocol::Null, now)?;
+    /// client.send("hello")?;
+    /// for _ in 0..3 {
+    ///     while let Some(bytes) = client.poll_transmit() {
+    ///         server.handle_input(&bytes, now)?;
+    ///     }
+    ///     while let Some(bytes) = server.poll_transmit() {
+    ///         client.handle_input(&bytes, now)?;
+    ///     }
+    /// }
+    /// assert!(matches!(server.poll_event(), Some(Event::Connected(_))));
+    /// assert_eq!(server.poll_event(), Some(Event::Message("hello".into())));
+    /// # Ok::<(), zmtp::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Upgrade`] with [`UpgradeError::NoProtocol`] when the protocol does not fit the
+    /// mechanism; those of [`HandshakeConfig::check`]; [`Error::RandomUnavailable`].
+    pub fn upgraded(
+        config: impl Into<ConnectionConfig>,
+        role: Role,
+        protocol: Protocol,
+        now: Instant,
+    ) -> Result<Self, Error> {
+        let config = config.into();
+        let accepted = Protocol::accepted_for(config.handshake.mechanism());
+        if !fitting(accepted, &config.handshake).contains(&protocol) {
+            let cause = UpgradeError::NoProtocol;
+            return Err(Error::Upgrade { cause });
+        }
+        let (masks, keys) = (Random::system(), Random::system());
+        let mut connection = Self::new(config, role, Upgrade::Done(protocol), masks, keys, now);
+        connection.begin(protocol)?;
+        Ok(connection)
     }
 
     fn new(
@@ -188,17 +272,19 @@ impl Connection {
             queued_pongs: 0,
             close_sent: false,
             events: VecDeque::new(),
-            scratch: Vec::new(),
+            frames: Vec::new(),
+            next: None,
             tells_secrets,
         }
     }
 
-    /// Takes bytes that the peer sent, in pieces of any size.
+    /// Takes bytes that the peer sent, in pieces of any size, and returns how many of them it has
+    /// consumed, as [`zmtp::Connection::handle_input`](crate::Connection::handle_input) does.
     ///
     /// # Errors
     ///
     /// Why the connection failed; [`Error::Closed`] when it had failed before.
-    pub fn handle_input(&mut self, input: &[u8], now: Instant) -> Result<(), Error> {
+    pub fn handle_input(&mut self, input: &[u8], now: Instant) -> Result<usize, Error> {
         if self.inner.error().is_some() {
             return Err(Error::Closed);
         }
@@ -233,7 +319,12 @@ impl Connection {
     pub fn handle_zap(&mut self, answer: zap::Answer, now: Instant) -> Result<(), Error> {
         let result = self.inner.handle_zap(answer, now);
         self.after_inner(now);
-        result
+        if result.is_err() {
+            return result;
+        }
+        // What has waited for the answer.
+        let result = self.process_frames(&[], now).map(drop);
+        self.close_on_error(result)
     }
 
     /// When [`handle_timeout`](Self::handle_timeout) has to be called next, if ever. Changes with
@@ -245,6 +336,26 @@ impl Connection {
         }
         let heartbeat = self.heartbeat.as_ref().and_then(Heartbeat::poll_timeout);
         self.inner.poll_timeout().into_iter().chain(heartbeat).min()
+    }
+
+    /// Whether input would be consumed now: not while as many events wait as may, nor while a ZAP
+    /// handler is to decide before more is looked at, nor after the end.
+    #[must_use]
+    pub fn wants_input(&self) -> bool {
+        self.events.len() < MAX_EVENTS && self.inner.wants_input()
+    }
+
+    /// How many bytes wait to be written to the peer, without the headers of frames that are still to
+    /// be made.
+    #[must_use]
+    pub fn unsent_bytes(&self) -> usize {
+        self.out.len() + self.inner.unsent_bytes()
+    }
+
+    /// Whether there is anything to be written to the peer.
+    #[must_use]
+    pub fn wants_write(&self) -> bool {
+        !self.out.is_empty() || (!self.close_sent && self.inner.wants_write())
     }
 
     /// Takes the next event.
@@ -296,7 +407,8 @@ impl Connection {
     ///
     /// # Errors
     ///
-    /// [`Error::Closed`] when the connection is closed.
+    /// [`Error::Closed`] when the connection is closed; those of [`Command::check`], which change
+    /// nothing.
     pub fn send_command(&mut self, command: Command<'_>) -> Result<(), Error> {
         self.ensure_not_closed()?;
         let control = match command {
@@ -368,35 +480,44 @@ impl Connection {
         self.inner.error()
     }
 
-    fn process_input(&mut self, input: &[u8], now: Instant) -> Result<(), Error> {
-        let mut rest = input;
-        let (Upgrade::Requested(head, _) | Upgrade::Awaited(head, _)) = &mut self.upgrade else {
-            return self.process_frames(rest, now);
+    fn process_input(&mut self, input: &[u8], now: Instant) -> Result<usize, Error> {
+        let (Upgrade::Requested(head, _) | Upgrade::Awaited(head, ..)) = &mut self.upgrade else {
+            return self.process_frames(input, now);
         };
         let (used, complete) = head
-            .fill(rest, &self.limits)
+            .fill(input, &self.limits)
             .map_err(|cause| Error::Upgrade { cause })?;
-        rest = &rest[used..];
         if !complete {
-            return Ok(());
+            return Ok(used);
         }
         let protocol = self.on_head().map_err(|cause| Error::Upgrade { cause })?;
         self.upgrade = Upgrade::Done(protocol);
+        self.begin(protocol)?;
+        Ok(used + self.process_frames(&input[used..], now)?)
+    }
+
+    /// The upgrade is done.
+    fn begin(&mut self, protocol: Protocol) -> Result<(), Error> {
+        // A stranger's message is kept in fragments as long as a command of the handshake may be.
+        let limit = self.limits.max_handshake_command_size;
+        self.decoder
+            .set_max_fragments(limit.saturating_add(FRAGMENTS_OVERHEAD));
+        self.decoder.set_stepwise(true);
         self.inner.skip_greeting(match protocol {
             Protocol::Bare => Version::V2_0,
             // What tells 3.1 from 3.0 on a stream is the form of subscriptions.
             _ => Version::V3_0,
-        })?;
-        self.process_frames(rest, now)
+        })
     }
 
     fn on_head(&mut self) -> Result<Protocol, UpgradeError> {
-        match &self.upgrade {
+        match &mut self.upgrade {
             Upgrade::Requested(head, request) => {
                 Response::decode(head.head(), &self.limits)?.check(request)
             }
-            Upgrade::Awaited(head, accepted) => {
+            Upgrade::Awaited(head, accepted, gate) => {
                 let request = Request::decode(head.head(), &self.limits)?;
+                std::mem::take(gate).pass(&request)?;
                 let protocol = request.choose(accepted)?;
                 self.out = Response::new(&request, protocol).encode();
                 Ok(protocol)
@@ -405,42 +526,70 @@ impl Connection {
         }
     }
 
-    fn process_frames(&mut self, input: &[u8], now: Instant) -> Result<(), Error> {
+    fn process_frames(&mut self, input: &[u8], now: Instant) -> Result<usize, Error> {
         if let Some(heartbeat) = &mut self.heartbeat
             && !input.is_empty()
         {
             heartbeat.on_input();
         }
-        let mut rest = input;
-        while !rest.is_empty() {
-            let mut frames = std::mem::take(&mut self.scratch);
-            let piece = &rest[..rest.len().min(PIECE)];
-            // Before the peer is known its credentials may be in there, and nothing of a buffer that
-            // grows may stay behind.
-            let hears_secrets = self.inner.peer().is_none();
-            if hears_secrets {
-                frames.reserve(2 * piece.len() + MAX_HEADER_LEN);
+        let mut used = 0;
+        loop {
+            if !self.pass_frames(now)? {
+                return Ok(used);
             }
-            let decoded = self.decoder.decode(piece, &mut frames);
-            // What came before a violation counts.
-            let result = self.inner.handle_input(&frames, now);
-            self.after_inner(now);
-            if hears_secrets {
-                frames.zeroize();
+            match self.next.take() {
+                Some(Next::Control(control)) => self.on_control(control)?,
+                Some(Next::Violation(cause)) => return Err(Error::WebSocket { cause }),
+                None => {}
             }
-            if frames.capacity() <= KEPT {
-                frames.clear();
-                self.scratch = frames;
+            let room = MAX_EVENTS.saturating_sub(self.events.len());
+            let rest = &input[used..];
+            if room == 0 || rest.is_empty() {
+                return Ok(used);
             }
-            result?;
-            let (used, control) = decoded.map_err(|cause| Error::WebSocket { cause })?;
-            rest = &rest[used..];
-            match control {
-                Some(control) => self.on_control(control)?,
-                None => debug_assert_eq!(used, piece.len()),
+            // No more than what has room among the events; the payload that is arriving makes one at
+            // most.
+            let most = self.decoder.missing().saturating_add(MIN_FRAME * room);
+            let piece = &rest[..rest.len().min(PIECE).min(most)];
+            if self.inner.peer().is_none() {
+                // The peer's credentials may be in there, and nothing of a buffer that grows may stay.
+                self.frames.reserve(2 * piece.len() + MAX_HEADER_LEN);
+            }
+            match self.decoder.decode(piece, &mut self.frames) {
+                Ok((taken, control)) => {
+                    used += taken;
+                    self.next = control.map(Next::Control);
+                }
+                // What came before counts.
+                Err(cause) => self.next = Some(Next::Violation(cause)),
             }
         }
-        Ok(())
+    }
+
+    /// Passes on the frames that were taken out of the input. Returns whether that were all: a ZAP
+    /// handler may have to speak before.
+    fn pass_frames(&mut self, now: Instant) -> Result<bool, Error> {
+        let mut frames = std::mem::take(&mut self.frames);
+        let mut passed = 0;
+        while passed < frames.len() {
+            let is_stranger = self.heartbeat.is_none();
+            let taken = self.inner.handle_input(&frames[passed..], now);
+            self.after_inner(now);
+            if is_stranger {
+                let gone = taken.as_ref().map_or(frames.len(), |taken| passed + taken);
+                frames[passed..gone].zeroize();
+            }
+            match taken? {
+                0 => break,
+                taken => passed += taken,
+            }
+        }
+        let is_done = passed == frames.len();
+        frames.drain(..passed);
+        if frames.capacity() <= KEPT || !is_done {
+            self.frames = frames;
+        }
+        Ok(is_done)
     }
 
     fn on_control(&mut self, control: Control) -> Result<(), Error> {
@@ -477,6 +626,14 @@ impl Connection {
             .extend(std::iter::from_fn(|| self.inner.poll_event()));
         if self.heartbeat.is_none() && self.inner.peer().is_some() {
             self.heartbeat = Some(Heartbeat::new(self.heartbeat_config, now));
+            self.decoder.set_stepwise(false);
+            let limits = &self.limits;
+            let frame = limits.max_frame_size.unwrap_or(u64::MAX);
+            // A command may be longer than a message.
+            let message = limits.max_message_size.unwrap_or(u64::MAX);
+            let limit = frame.min(message.max(limits.max_command_size));
+            self.decoder
+                .set_max_fragments(limit.saturating_add(FRAGMENTS_OVERHEAD));
         }
     }
 
@@ -525,9 +682,9 @@ impl Connection {
     }
 
     /// Tells the peer why, if that helps anybody.
-    fn close_on_error(&mut self, result: Result<(), Error>) -> Result<(), Error> {
+    fn close_on_error<T>(&mut self, result: Result<T, Error>) -> Result<T, Error> {
         let Err(error) = &result else {
-            return Ok(());
+            return result;
         };
         self.inner.fail(error.clone());
         match error {
@@ -563,10 +720,10 @@ impl fmt::Debug for Connection {
     }
 }
 
-/// The protocols that this end offers or accepts. The one without a mechanism is open to everybody,
-/// like ZMTP 2.0.
-fn acceptable(config: &HandshakeConfig) -> Vec<Protocol> {
-    Protocol::for_mechanism(config.mechanism())
+/// Those of these protocols that this end offers or accepts. The one without a mechanism is open to
+/// everybody, like ZMTP 2.0.
+fn fitting(protocols: &[Protocol], config: &HandshakeConfig) -> Vec<Protocol> {
+    protocols
         .iter()
         .copied()
         .filter(|protocol| {

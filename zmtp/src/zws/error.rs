@@ -32,6 +32,15 @@ pub enum UpgradeError {
     Key,
     /// The client's `Sec-WebSocket-Version` is not 13.
     WebSocketVersion,
+    /// The client's request announces a body, which a GET for an upgrade has not.
+    Body,
+    /// The request comes from a web page whose origin is not allowed, or names several.
+    Origin,
+    /// The application does not want this request.
+    Rejected {
+        /// Why.
+        rejection: Rejection,
+    },
     /// The client offers no protocol that fits our mechanism.
     NoProtocol,
     /// The server answered with another status than 101.
@@ -53,6 +62,7 @@ impl UpgradeError {
             Self::HeadTooLong { .. } | Self::TooManyHeaders { .. } => Blame::Limit,
             Self::HttpVersion | Self::WebSocketVersion | Self::NoProtocol => Blame::Incompatible,
             Self::Status { .. } => Blame::Refused,
+            Self::Origin | Self::Rejected { .. } => Blame::Unauthenticated,
             _ => Blame::Protocol,
         }
     }
@@ -81,9 +91,61 @@ impl UpgradeError {
                 b"HTTP/1.1 431 Request Header Fields Too Large\r\n\
                   Content-Length: 0\r\nConnection: close\r\n\r\n"
             }
+            Self::Origin => Rejection::Forbidden.response(),
+            Self::Rejected { rejection } => rejection.response(),
             _ => {
                 b"HTTP/1.1 400 Bad Request\r\n\
                   Content-Length: 0\r\nConnection: close\r\n\r\n"
+            }
+        }
+    }
+}
+
+/// With what status an application turns a [`Request`](super::Request) away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Rejection {
+    /// 401: a cookie or a field that should say who comes is missing or wrong.
+    Unauthorized,
+    /// 403: whoever it is may not come in.
+    Forbidden,
+    /// 404: there is nothing at this path.
+    NotFound,
+    /// 429: not so often.
+    TooManyRequests,
+    /// 503: not now.
+    Unavailable,
+}
+
+impl Rejection {
+    /// The number.
+    #[must_use]
+    pub const fn status(self) -> u16 {
+        match self {
+            Self::Unauthorized => 401,
+            Self::Forbidden => 403,
+            Self::NotFound => 404,
+            Self::TooManyRequests => 429,
+            Self::Unavailable => 503,
+        }
+    }
+
+    const fn response(self) -> &'static [u8] {
+        match self {
+            Self::Unauthorized => {
+                b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+            }
+            Self::Forbidden => {
+                b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+            }
+            Self::NotFound => {
+                b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+            }
+            Self::TooManyRequests => {
+                b"HTTP/1.1 429 Too Many Requests\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+            }
+            Self::Unavailable => {
+                b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
             }
         }
     }
@@ -106,6 +168,11 @@ impl fmt::Display for UpgradeError {
             Self::Key => f.write_str("client sent no valid Sec-WebSocket-Key"),
             Self::WebSocketVersion => {
                 f.write_str("client speaks another WebSocket version than 13")
+            }
+            Self::Body => f.write_str("client sent a body with its request"),
+            Self::Origin => f.write_str("request of a web page whose origin is not allowed"),
+            Self::Rejected { rejection } => {
+                write!(f, "request was rejected with status {}", rejection.status())
             }
             Self::NoProtocol => f.write_str(
                 "client offers no protocol that fits; compare the security mechanisms of both ends",
@@ -133,8 +200,14 @@ pub enum Violation {
     },
     /// A text frame.
     Text,
-    /// A frame that is a fragment of a message.
+    /// A fragment that continues nothing, a message that begins inside another, or a control frame in
+    /// fragments.
     Fragmented,
+    /// The fragments of a message are longer together than the limit.
+    FragmentsTooLong {
+        /// The limit in bytes.
+        limit: u64,
+    },
     /// A frame from a client is not masked.
     Unmasked,
     /// A frame from a server is masked.
@@ -147,15 +220,30 @@ pub enum Violation {
     LengthOutOfRange,
     /// A CLOSE whose payload is one byte, half a status code.
     MalformedClose,
+    /// A CLOSE with a status code that nobody may send.
+    CloseCode {
+        /// The code.
+        code: u16,
+    },
+    /// A CLOSE whose reason is no UTF-8.
+    CloseReason,
 }
 
 impl Violation {
     /// The status code to close with.
     pub(crate) const fn close_code(self) -> u16 {
         match self {
-            Self::Text | Self::Fragmented => CLOSE_UNSUPPORTED,
-            Self::LengthOutOfRange => CLOSE_TOO_BIG,
+            Self::Text => CLOSE_UNSUPPORTED,
+            Self::CloseReason => CLOSE_INVALID_DATA,
+            Self::LengthOutOfRange | Self::FragmentsTooLong { .. } => CLOSE_TOO_BIG,
             _ => CLOSE_PROTOCOL_ERROR,
+        }
+    }
+
+    pub(crate) const fn blame(self) -> Blame {
+        match self {
+            Self::FragmentsTooLong { .. } => Blame::Limit,
+            _ => Blame::Protocol,
         }
     }
 }
@@ -166,6 +254,8 @@ pub(crate) const CLOSE_NORMAL: u16 = 1000;
 pub(crate) const CLOSE_PROTOCOL_ERROR: u16 = 1002;
 /// The peer sent a kind of data that has no meaning here.
 pub(crate) const CLOSE_UNSUPPORTED: u16 = 1003;
+/// The peer sent text that is none.
+pub(crate) const CLOSE_INVALID_DATA: u16 = 1007;
 /// The peer sent more than one of our limits.
 pub(crate) const CLOSE_TOO_BIG: u16 = 1009;
 
@@ -179,13 +269,26 @@ impl fmt::Display for Violation {
             Self::Text => {
                 f.write_str("WebSocket text frame, where only binary ones have a meaning")
             }
-            Self::Fragmented => f.write_str("WebSocket message in fragments"),
+            Self::Fragmented => f.write_str("WebSocket fragment where none may be"),
+            Self::FragmentsTooLong { limit } => {
+                write!(
+                    f,
+                    "WebSocket message in fragments of more than {limit} bytes"
+                )
+            }
             Self::Unmasked => f.write_str("WebSocket frame from a client without a mask"),
             Self::Masked => f.write_str("WebSocket frame from a server with a mask"),
             Self::Empty => f.write_str("WebSocket frame without the flags byte"),
             Self::ControlTooLong => f.write_str("WebSocket control frame of more than 125 bytes"),
             Self::LengthOutOfRange => f.write_str("WebSocket frame of 2^63 bytes or more"),
             Self::MalformedClose => f.write_str("WebSocket close frame with half a status code"),
+            Self::CloseCode { code } => {
+                write!(
+                    f,
+                    "WebSocket close frame with {code}, which is no code to send"
+                )
+            }
+            Self::CloseReason => f.write_str("WebSocket close frame whose reason is no UTF-8"),
         }
     }
 }

@@ -28,7 +28,7 @@ const LEN_64: u8 = 127;
 /// What a frame is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Opcode {
-    /// The continuation of a fragmented message, which ØMQ does not use.
+    /// The continuation of a message in fragments.
     Continuation,
     /// Text, which ØMQ does not use.
     Text,

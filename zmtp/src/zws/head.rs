@@ -72,6 +72,11 @@ impl<'a> Fields<'a, '_> {
             .filter(|token| !token.is_empty())
     }
 
+    pub(super) fn owned(&self) -> Vec<(String, Vec<u8>)> {
+        let owned = |field: &httparse::Header<'_>| (field.name.to_owned(), field.value.to_vec());
+        self.0.iter().map(owned).collect()
+    }
+
     pub(super) fn check_upgrade(&self) -> Result<(), UpgradeError> {
         let has = |name, token: &str| self.tokens(name).any(|own| own.eq_ignore_ascii_case(token));
         if has("Upgrade", "websocket") && has("Connection", "upgrade") {
@@ -80,6 +85,12 @@ impl<'a> Fields<'a, '_> {
             Err(UpgradeError::NotAnUpgrade)
         }
     }
+}
+
+/// How many fields to make room for: no more than there are lines, whatever the limit.
+pub(super) fn field_room(head: &[u8], limits: &Limits) -> usize {
+    let lines = head.iter().filter(|byte| **byte == b'\n').count();
+    limits.max_http_fields.min(lines)
 }
 
 /// Checks a head that is there in one piece.

@@ -42,7 +42,8 @@
 //! | a response that does not fit | a client closes |
 //! | a ping | a pong with the same payload |
 //! | CLOSE | CLOSE with the same payload, [`Error::ClosedByPeer`](crate::Error::ClosedByPeer) |
-//! | text, a fragment, an empty message, the wrong masking, reserved bits | CLOSE with a code, [`Violation`] |
+//! | a message in fragments, as browsers send large ones | it is put together, within the limit for frames |
+//! | text, an empty message, the wrong masking, reserved bits, a false code in CLOSE | CLOSE with a code, [`Violation`] |
 //! | a frame beyond a limit | CLOSE with code 1009 |
 //!
 //! libzmq hangs in the last two cases instead of closing, and its client does not check the
@@ -51,8 +52,41 @@
 //! # Browsers
 //!
 //! A browser opens a WebSocket for any page that asks for one, to any address that it can reach, the
-//! user's own machine included. The page stands in the `Origin` field of the request, which is not
-//! looked at: as on every other transport, a mechanism decides who may come in.
+//! user's own machine included. The page stands in the `Origin` field of the request. A request with
+//! an origin is refused unless the server's [`Gate`] allows it; the gate also shows the application
+//! the request, with its path and fields, before anything is answered.
+//!
+//! RFC 45's names `ZWS2.0/NULL`, `ZWS2.0/PLAIN` and `ZWS2.0/CURVE` cannot be sent by a browser: the
+//! name of a subprotocol is a token of HTTP, which has no slash, and `new WebSocket(url, name)`
+//! throws. What can be sent is `ZWS2.0`: no mechanism, and the identity first. It is accepted where
+//! NULL is, and where no ZAP handler has to be asked. For those who write a client with PLAIN or CURVE
+//! for browsers a server takes `ZWS2.0.NULL`, `ZWS2.0.PLAIN` and `ZWS2.0.CURVE` as well, which are
+//! tokens and otherwise the same. These names are this crate's own; its clients offer those of RFC 45.
+//!
+//! # Behind an HTTP server
+//!
+//! Where another library has done the upgrade, [`Connection::upgraded`] goes on behind it. With
+//! hyper, the server checks the request and picks a protocol,
+//!
+//! ```
+//! use zmtp::zws::{Protocol, accept_value};
+//! use zmtp::{HandshakeConfig, SocketType};
+//!
+//! /// The protocol, and the value of `Sec-WebSocket-Accept`, for the fields of a request.
+//! fn answer(config: &HandshakeConfig, protocols: &str, key: &str) -> Option<(Protocol, String)> {
+//!     let accepted = Protocol::accepted_for(config.mechanism());
+//!     let mut offered = protocols.split(',').filter_map(|name| Protocol::from_name(name.trim()));
+//!     let protocol = offered.find(|protocol| accepted.contains(protocol))?;
+//!     Some((protocol, accept_value(key)))
+//! }
+//! # let config = HandshakeConfig::new(SocketType::Pull);
+//! # let (protocol, _) = answer(&config, "chat, ZWS2.0", "dGhlIHNhbXBsZSBub25jZQ==").unwrap();
+//! # assert_eq!(protocol, Protocol::Bare);
+//! ```
+//!
+//! answers with status 101, `Upgrade: websocket`, `Connection: Upgrade`, that value and
+//! `Sec-WebSocket-Protocol`, and reads and writes what `hyper::upgrade::on` yields. Types for
+//! WebSockets that have taken the frames apart already, such as axum's, are of no use here.
 //!
 //! Sections followed: RFC 45; RFC 6455, sections 4 to 7.
 
@@ -60,11 +94,13 @@ mod codec;
 mod connection;
 mod error;
 mod frame;
+mod gate;
 mod head;
 mod upgrade;
 
 pub use codec::{COMMAND, Control, Decoder, Encoder, MORE, Role};
 pub use connection::Connection;
-pub use error::{UpgradeError, Violation};
+pub use error::{Rejection, UpgradeError, Violation};
 pub use frame::{FrameHeader, MAX_CONTROL_LEN, MAX_HEADER_LEN, Opcode, apply_mask};
-pub use upgrade::{Protocol, Request, Response, Target};
+pub use gate::Gate;
+pub use upgrade::{Protocol, Request, Response, Target, accept_value};

@@ -8,7 +8,7 @@ use base64::prelude::BASE64_STANDARD;
 use sha1::{Digest, Sha1};
 
 use super::UpgradeError;
-use super::head::{Fields, check_head_size, not_http};
+use super::head::{Fields, check_head_size, field_room, not_http};
 use crate::{Error, Limits, MechanismConfig, Random};
 
 /// What a server mixes into the key to prove that it speaks WebSocket.
@@ -26,10 +26,24 @@ pub enum Protocol {
     Plain,
     /// `ZWS2.0/CURVE`, which libzmq has and RFC 45 has not.
     Curve,
+    /// `ZWS2.0.NULL`, as [`Null`](Self::Null) for browsers, which send no name with a slash.
+    NullToken,
+    /// `ZWS2.0.PLAIN`, as [`Plain`](Self::Plain) for browsers.
+    PlainToken,
+    /// `ZWS2.0.CURVE`, as [`Curve`](Self::Curve) for browsers.
+    CurveToken,
 }
 
 impl Protocol {
-    const ALL: [Self; 4] = [Self::Bare, Self::Null, Self::Plain, Self::Curve];
+    const ALL: [Self; 7] = [
+        Self::Bare,
+        Self::Null,
+        Self::Plain,
+        Self::Curve,
+        Self::NullToken,
+        Self::PlainToken,
+        Self::CurveToken,
+    ];
 
     /// The name as it travels.
     #[must_use]
@@ -39,6 +53,9 @@ impl Protocol {
             Self::Null => "ZWS2.0/NULL",
             Self::Plain => "ZWS2.0/PLAIN",
             Self::Curve => "ZWS2.0/CURVE",
+            Self::NullToken => "ZWS2.0.NULL",
+            Self::PlainToken => "ZWS2.0.PLAIN",
+            Self::CurveToken => "ZWS2.0.CURVE",
         }
     }
 
@@ -50,7 +67,22 @@ impl Protocol {
             .find(|protocol| protocol.as_str() == name)
     }
 
-    /// The protocols that fit a mechanism, the best one first.
+    /// The protocols that a server with this mechanism takes: those that a client offers, and the ones
+    /// with names that a browser can send.
+    #[must_use]
+    pub const fn accepted_for(mechanism: &MechanismConfig) -> &'static [Self] {
+        match mechanism {
+            MechanismConfig::Null => &[Self::Null, Self::NullToken, Self::Bare],
+            MechanismConfig::PlainClient(_) | MechanismConfig::PlainServer(_) => {
+                &[Self::Plain, Self::PlainToken]
+            }
+            MechanismConfig::CurveClient(_) | MechanismConfig::CurveServer(_) => {
+                &[Self::Curve, Self::CurveToken]
+            }
+        }
+    }
+
+    /// The protocols that a client with this mechanism offers, the best one first.
     #[must_use]
     pub const fn for_mechanism(mechanism: &MechanismConfig) -> &'static [Self] {
         match mechanism {
@@ -128,7 +160,7 @@ impl Target {
 ///
 /// // At the server:
 /// let heard = Request::decode(&request.encode(), &limits)?;
-/// assert_eq!(heard, request);
+/// assert_eq!((&heard.protocols, &heard.path), (&request.protocols, &request.path));
 /// let response = Response::new(&heard, heard.choose(&[Protocol::Null])?);
 ///
 /// // And back at the client:
@@ -147,6 +179,10 @@ pub struct Request {
     pub key: [u8; 16],
     /// The known ones among the offered protocols, in the client's order.
     pub protocols: Vec<Protocol>,
+    /// The web page that asks, if a browser sent the request: scheme, host and port, or `null`.
+    pub origin: Option<String>,
+    /// All fields as they came, with their names in the case that the client chose.
+    pub fields: Vec<(String, Vec<u8>)>,
 }
 
 impl Request {
@@ -167,7 +203,16 @@ impl Request {
             path: target.path.clone(),
             key,
             protocols: protocols.to_vec(),
+            origin: None,
+            fields: Vec::new(),
         })
+    }
+
+    /// The value of the first field of this name, in any case, such as `Cookie` or `Authorization`.
+    #[must_use]
+    pub fn field(&self, name: &str) -> Option<&[u8]> {
+        let is = |(own, _): &&(String, Vec<u8>)| own.eq_ignore_ascii_case(name);
+        self.fields.iter().find(is).map(|(_, value)| &value[..])
     }
 
     /// The request as libzmq sends it.
@@ -197,7 +242,7 @@ impl Request {
     /// What is wrong with it. A server answers with [`UpgradeError::response`] and closes.
     pub fn decode(head: &[u8], limits: &Limits) -> Result<Self, UpgradeError> {
         check_head_size(head, limits)?;
-        let mut fields = vec![httparse::EMPTY_HEADER; limits.max_http_fields];
+        let mut fields = vec![httparse::EMPTY_HEADER; field_room(head, limits)];
         let mut request = httparse::Request::new(&mut fields);
         let status = request
             .parse(head)
@@ -212,6 +257,19 @@ impl Request {
             return Err(UpgradeError::HttpVersion);
         }
         let fields = Fields(request.headers);
+        // What follows the head of a GET is a WebSocket. Whoever took it for a body, such as a proxy,
+        // and whoever does not would see different requests.
+        let is_empty = |length: &str| length == "0";
+        if fields.all("Transfer-Encoding").next().is_some()
+            || !fields.all("Content-Length").all(is_empty)
+        {
+            return Err(UpgradeError::Body);
+        }
+        let origin = match fields.all("Origin").count() {
+            0 => None,
+            1 => fields.only("Origin").map(str::to_owned),
+            _ => return Err(UpgradeError::Origin),
+        };
         let host = fields.only("Host").ok_or(UpgradeError::Host)?;
         fields.check_upgrade()?;
         if fields.only("Sec-WebSocket-Version") != Some("13") {
@@ -230,6 +288,8 @@ impl Request {
                 .tokens("Sec-WebSocket-Protocol")
                 .filter_map(Protocol::from_name)
                 .collect(),
+            origin,
+            fields: fields.owned(),
         })
     }
 
@@ -248,11 +308,24 @@ impl Request {
 
     /// What the server has to answer: a hash of the key.
     fn accept(&self) -> String {
-        let mut hash = Sha1::new();
-        hash.update(BASE64_STANDARD.encode(self.key));
-        hash.update(GUID);
-        BASE64_STANDARD.encode(hash.finalize())
+        accept_value(&BASE64_STANDARD.encode(self.key))
     }
+}
+
+/// What a server has to answer in `Sec-WebSocket-Accept` to this `Sec-WebSocket-Key`, for those who
+/// leave the upgrade to an HTTP library.
+///
+/// # Examples
+///
+/// ```
+/// assert_eq!(zmtp::zws::accept_value("dGhlIHNhbXBsZSBub25jZQ=="), "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
+/// ```
+#[must_use]
+pub fn accept_value(key: &str) -> String {
+    let mut hash = Sha1::new();
+    hash.update(key.trim());
+    hash.update(GUID);
+    BASE64_STANDARD.encode(hash.finalize())
 }
 
 /// The response with which a server grants the upgrade.
@@ -297,7 +370,7 @@ impl Response {
     /// What is wrong with it; [`UpgradeError::Protocol`] unless the server names one known protocol.
     pub fn decode(head: &[u8], limits: &Limits) -> Result<Self, UpgradeError> {
         check_head_size(head, limits)?;
-        let mut fields = vec![httparse::EMPTY_HEADER; limits.max_http_fields];
+        let mut fields = vec![httparse::EMPTY_HEADER; field_room(head, limits)];
         let mut response = httparse::Response::new(&mut fields);
         let status = response
             .parse(head)
@@ -461,7 +534,52 @@ mod tests {
         let text = REQUEST
             .replace("Connection: Upgrade", "connection: keep-alive, upgrade")
             .replace("Upgrade: websocket", "UPGRADE: WebSocket");
-        assert_eq!(decode(&text), Ok(request()));
+        let heard = decode(&text).unwrap();
+        assert_eq!(heard.protocols, request().protocols);
+        assert_eq!(heard.origin.as_deref(), Some("http://example.com"));
+        assert_eq!(heard.field("ORIGIN"), Some(&b"http://example.com"[..]));
+    }
+
+    // spec: RFC6455/4.2.1-body: a request with a body or a transfer encoding is refused
+    #[test]
+    fn a_request_has_no_body() {
+        for (field, expected) in [
+            ("Content-Length: 5", Err(UpgradeError::Body)),
+            ("Content-Length: 0", Ok(())),
+            (
+                "Content-Length: 0\r\nContent-Length: 1",
+                Err(UpgradeError::Body),
+            ),
+            ("Transfer-Encoding: chunked", Err(UpgradeError::Body)),
+            ("transfer-encoding: identity", Err(UpgradeError::Body)),
+        ] {
+            let text = REQUEST.replace("Origin:", &format!("{field}\r\nOrigin:"));
+            assert_eq!(decode(&text).map(drop), expected, "{field}");
+        }
+        let twice = REQUEST.replace("Origin:", "Origin: null\r\nOrigin:");
+        assert_eq!(decode(&twice), Err(UpgradeError::Origin));
+    }
+
+    /// Browsers throw at names with a slash, which no token has.
+    #[test]
+    fn there_are_names_that_a_browser_can_send() {
+        let is_token = |name: &str| {
+            name.bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || b".-_".contains(&byte))
+        };
+        for protocol in Protocol::ALL {
+            assert_eq!(Protocol::from_name(protocol.as_str()), Some(protocol));
+        }
+        let null = MechanismConfig::Null;
+        let offered = Protocol::for_mechanism(&null);
+        let accepted = Protocol::accepted_for(&null);
+        assert!(offered.iter().all(|protocol| accepted.contains(protocol)));
+        assert!(accepted.iter().any(|protocol| is_token(protocol.as_str())));
+        let text = REQUEST.replace("chat, ZWS2.0/NULL,ZWS2.0", "ZWS2.0.NULL");
+        let request = decode(&text).unwrap();
+        let response = Response::new(&request, request.choose(accepted).unwrap()).encode();
+        let text = String::from_utf8(response).unwrap();
+        assert!(text.contains("Sec-WebSocket-Protocol: ZWS2.0.NULL\r\n"));
     }
 
     // spec: RFC6455/4.1-response: the client checks status, upgrade, accept value, protocol and extensions
@@ -505,7 +623,10 @@ mod tests {
             let more = "X: y\r\n".repeat(count - 7) + "Origin";
             decode(&REQUEST.replacen("Origin", &more, 1))
         };
-        assert_eq!(with(limit), Ok(request()));
+        assert_eq!(with(limit).map(|request| request.fields.len()), Ok(limit));
+        // The limit itself takes no memory.
+        let limits = Limits::default().with_max_http_fields(usize::MAX);
+        assert_eq!(Request::decode(REQUEST.as_bytes(), &limits), Ok(request()));
         assert_eq!(with(limit + 1), Err(UpgradeError::TooManyHeaders { limit }));
     }
 

@@ -203,15 +203,19 @@ pub fn feed_with_zap(
         requests: Vec::new(),
     };
     drain(connection, &mut outcome);
-    for chunk in stream.chunks(chunk) {
-        outcome.result = connection.handle_input(chunk, now);
-        // Each answer may lead to the next event.
-        while let Some(request) = drain(connection, &mut outcome) {
-            outcome.result = connection.handle_zap(answer(&request), now);
-            outcome.requests.push(request);
-        }
-        if outcome.result.is_err() {
-            break;
+    for mut rest in stream.chunks(chunk) {
+        while !rest.is_empty() {
+            outcome.result = connection
+                .handle_input(rest, now)
+                .map(|used| rest = &rest[used..]);
+            // Each answer may lead to the next event.
+            while let Some(request) = drain(connection, &mut outcome) {
+                outcome.result = connection.handle_zap(answer(&request), now);
+                outcome.requests.push(request);
+            }
+            if outcome.result.is_err() {
+                return outcome;
+            }
         }
     }
     outcome

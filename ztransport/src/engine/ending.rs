@@ -21,6 +21,7 @@ impl Engine {
         let phase = std::mem::replace(&mut self.phase, Phase::Down);
         let stream = self.stream.take();
         let has_last_word = std::mem::take(&mut self.has_last_word);
+        self.early = Vec::new();
         self.watch.reset(connection.id);
         self.attention.reset();
         self.control.clear();
@@ -216,6 +217,7 @@ impl Engine {
         self.stream = None;
         self.follower = None;
         self.watch.reset(connection.id);
+        self.early = Vec::new();
         drop(connection.take_incoming());
         connection.handle.counters().closed(&CloseReason::Panicked);
         // What is half-changed may panic again.
@@ -239,6 +241,7 @@ impl Engine {
         let phase = std::mem::replace(&mut self.phase, Phase::Down);
         self.stream = None;
         self.watch.reset(connection.id);
+        self.early = Vec::new();
         drop(connection.take_incoming());
         self.translator = None;
         self.sink = None;

@@ -44,6 +44,10 @@ impl Engine {
         };
         let mut buffer = [0; HANDSHAKE_READ];
         while !handshake.is_complete() {
+            // What follows is for nobody to read before the ZAP handler has spoken.
+            if handshake.is_waiting() && !self.early.is_empty() {
+                return self.flush_handshake();
+            }
             let Some(read) = no_block(stream.read(&mut buffer))? else {
                 // What the input made us say goes out at once: nobody else will ask for it.
                 return self.flush_handshake();
@@ -62,6 +66,7 @@ impl Engine {
             if handshake.is_complete() {
                 return self.establish(connection, host, &input[used..]);
             }
+            self.early.extend_from_slice(&input[used..]);
         }
         Ok(())
     }
@@ -81,7 +86,10 @@ impl Engine {
         };
         match handshake.handle_zap(answer) {
             Err(error) => Err(self.refuse(error)),
-            Ok(()) if handshake.is_complete() => self.establish(connection, host, &[]),
+            Ok(()) if handshake.is_complete() => {
+                let early = std::mem::take(&mut self.early);
+                self.establish(connection, host, &early)
+            }
             Ok(()) => self.flush_handshake(),
         }
     }
@@ -106,7 +114,6 @@ impl Engine {
             return Ok(());
         };
         self.control.clear();
-        self.control.extend_from_slice(handshake.transmit());
         self.control_sent = 0;
         self.between_bodies = false;
         let Ok(established) = handshake.finish() else {
@@ -116,8 +123,10 @@ impl Engine {
             peer,
             encoder,
             decoder,
+            unsent,
             ..
         } = established;
+        self.control.extend_from_slice(&unsent);
         self.version = encoder.version();
         self.translator = Translator::if_needed(encoder, decoder, &mut self.control);
         self.say_hello(connection);

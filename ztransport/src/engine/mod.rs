@@ -72,6 +72,8 @@ pub(crate) struct Engine {
     more_addresses: bool,
     /// Why the handshake failed is on its way to the peer.
     has_last_word: bool,
+    /// What the peer has sent behind its handshake while the ZAP handler thinks: one read at most.
+    early: Vec<u8>,
     /// The letter that brought the socket its link.
     introduction: Option<Ticket>,
     phase: Phase,
@@ -135,6 +137,7 @@ impl Engine {
             attempt: 0,
             more_addresses: false,
             has_last_word: false,
+            early: Vec::new(),
             introduction: None,
             phase: Phase::Down,
             pipes,

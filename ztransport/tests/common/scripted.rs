@@ -36,9 +36,9 @@ impl Scripted {
         let mut buffer = [0; 4096];
         let read = self.stream.read(&mut buffer).unwrap();
         assert_ne!(read, 0, "closed");
-        let result = self.machine.handle_input(&buffer[..read], Instant::now());
+        let used = self.machine.handle_input(&buffer[..read], Instant::now());
         self.transmit();
-        result
+        used.map(|used| assert_eq!(used, read, "more events than may wait"))
     }
 
     pub(crate) fn event(&mut self, wanted: impl Fn(&Protocol) -> bool) -> Protocol {
@@ -62,7 +62,8 @@ impl Scripted {
             Ok(0) => panic!("closed"),
             Ok(read) => {
                 let input = &buffer[..read];
-                self.machine.handle_input(input, Instant::now()).unwrap();
+                let used = self.machine.handle_input(input, Instant::now()).unwrap();
+                assert_eq!(used, read, "more events than may wait");
             }
             Err(error) => assert_eq!(error.kind(), ErrorKind::WouldBlock),
         }

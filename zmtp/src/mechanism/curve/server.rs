@@ -166,6 +166,11 @@ impl CurveServer {
         }
     }
 
+    /// INITIATE has come, and nothing is looked at before the handler has spoken.
+    pub(crate) const fn holds_input(&self) -> bool {
+        matches!(self.state, State::AwaitingAnswer(_))
+    }
+
     /// The status with which the peer was refused, if it was.
     pub(crate) const fn refusal(&self) -> Option<zap::Status> {
         match self.state {

@@ -42,8 +42,18 @@ pub fn react_in_pieces(input: &Input, chunk: usize) -> Reaction {
         // Told before the input; libzmq's list has it, too.
         reaction.succeed();
     }
-    for piece in input.bytes.chunks(chunk) {
-        let mut result = connection.handle_input(piece, now);
+    let mut pieces = input.bytes.chunks(chunk);
+    let mut rest: &[u8] = &[];
+    loop {
+        if rest.is_empty() {
+            match pieces.next() {
+                Some(piece) => rest = piece,
+                None => break,
+            }
+        }
+        let mut result = connection
+            .handle_input(rest, now)
+            .map(|used| rest = &rest[used..]);
         while let Some(event) = connection.poll_event() {
             if let Event::Authenticate(request) = &event {
                 let accept = zap::Reply::success(request, "");

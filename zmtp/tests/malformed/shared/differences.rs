@@ -50,7 +50,8 @@ const DIFFERENCES: &[Difference] = &[
         connection: &[Connection, Reply, Delivered, Events],
         socket: &[Connection, Reply, Delivered, Events],
         why: "RFC 23 lets a peer send messages right behind its READY. libzmq closes or not, depending on whether its own READY has been \
-              written yet; ours takes them whenever they come, because nothing is left to be decided about the peer",
+              written yet; ours takes them whenever they come, because nothing is left to be decided about the peer. Where a ZAP \
+              handler decides, they wait unread until it has",
     },
     Difference {
         keys: &["null-handshake/ready-larger-than-maxmsgsize"],
