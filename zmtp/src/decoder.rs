@@ -86,6 +86,7 @@ impl Decoder {
     }
 
     /// Expects everything encrypted from now on.
+    #[cfg(feature = "curve")]
     pub(crate) fn with_opener(mut self, opener: Opener) -> Self {
         self.opener = Some(opener);
         self

@@ -76,6 +76,7 @@ impl Encoder {
     }
 
     /// Encrypts everything from now on.
+    #[cfg(feature = "curve")]
     pub(crate) fn with_sealer(mut self, sealer: Sealer) -> Self {
         self.sealer = Some(sealer);
         self

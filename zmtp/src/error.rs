@@ -4,7 +4,9 @@ use std::fmt;
 
 use crate::command::CommandName;
 use crate::greeting::MechanismName;
-use crate::{SocketType, Version, zap, zws};
+#[cfg(feature = "ws")]
+use crate::zws;
+use crate::{SocketType, Version, zap};
 
 /// Why a connection failed, or a call was refused.
 ///
@@ -144,11 +146,13 @@ pub enum Error {
         limit: u64,
     },
     /// The HTTP upgrade to WebSocket failed.
+    #[cfg(feature = "ws")]
     Upgrade {
         /// Why.
         cause: zws::UpgradeError,
     },
     /// The peer broke the rules of WebSocket, or of ØMQ over it.
+    #[cfg(feature = "ws")]
     WebSocket {
         /// How.
         cause: zws::Violation,
@@ -249,7 +253,9 @@ impl Error {
             | Self::InvalidSequence
             | Self::FrameWithoutFlags
             | Self::FrameSizeOutOfRange { .. } => Blame::Protocol,
+            #[cfg(feature = "ws")]
             Self::Upgrade { cause } => cause.blame(),
+            #[cfg(feature = "ws")]
             Self::WebSocket { cause } => cause.blame(),
             Self::ClosedByPeer { .. } => Blame::Closed,
             Self::Refused { .. } => Blame::Refused,
@@ -312,6 +318,7 @@ impl Error {
             Self::Cryptographic { .. } => 0x1100_0001,
             Self::MechanismMismatch { .. } => 0x1100_0002,
             Self::InvalidZapReply { cause } => cause.protocol_event_code(),
+            #[cfg(feature = "ws")]
             Self::Upgrade { .. } | Self::WebSocket { .. } => 0x3000_0000,
             _ => return None,
         })
@@ -449,7 +456,9 @@ impl fmt::Display for Error {
                     "peer announced a command of {size} bytes, the limit is {limit}"
                 )
             }
+            #[cfg(feature = "ws")]
             Self::Upgrade { cause } => write!(f, "upgrade to WebSocket failed: {cause}"),
+            #[cfg(feature = "ws")]
             Self::WebSocket { cause } => write!(f, "peer broke the rules: {cause}"),
             Self::ClosedByPeer { code: Some(code) } => {
                 write!(f, "peer closed the connection with status {code}")

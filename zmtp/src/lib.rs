@@ -93,6 +93,13 @@
 //! claims are kept apart from those that ZAP vouches for ([`Peer`]), and a peer of the wrong socket
 //! type is told so.
 //!
+//! # Features
+//!
+//! `curve` and `ws`, both on by default, add CURVE and WebSocket. Without them no elliptic curve, no
+//! vector instructions, no SHA-1 and no HTTP parser are compiled; PLAIN and ZAP cost no dependency.
+//! The crate needs `std` for nothing but [`Instant`](std::time::Instant), in which heartbeats and the
+//! handshake's deadline are told the time, and for the system's randomness.
+//!
 //! # Peers are not trusted
 //!
 //! No input makes this crate panic, and memory grows with what has arrived, never with what was
@@ -104,7 +111,11 @@
 
 pub mod command;
 mod connection;
+#[cfg(feature = "curve")]
 pub mod curve;
+#[cfg(not(feature = "curve"))]
+#[path = "no_curve.rs"]
+mod curve;
 mod datagram;
 mod decoder;
 mod encoder;
@@ -129,6 +140,7 @@ pub mod v1;
 pub mod z85;
 pub mod zap;
 pub mod zpl;
+#[cfg(feature = "ws")]
 pub mod zws;
 
 pub use command::Command;

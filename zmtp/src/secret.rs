@@ -6,14 +6,18 @@
 //! a secret wipes the old place whenever it grows.
 
 use std::fmt;
-use std::ops::{Deref, DerefMut};
+use std::ops::Deref;
+#[cfg(feature = "curve")]
+use std::ops::DerefMut;
 
 use bytes::Bytes;
 use zeroize::{Zeroize, Zeroizing};
 
 /// Secret bytes at one place, overwritten when dropped.
+#[cfg(feature = "curve")]
 pub(crate) struct Secret<const N: usize>(Box<Zeroizing<[u8; N]>>);
 
+#[cfg(feature = "curve")]
 impl<const N: usize> Secret<N> {
     /// The place, to be filled.
     pub(crate) fn zeroed() -> Self {
@@ -27,12 +31,14 @@ impl<const N: usize> Secret<N> {
     }
 }
 
+#[cfg(feature = "curve")]
 impl<const N: usize> Clone for Secret<N> {
     fn clone(&self) -> Self {
         Self::copy_of(self)
     }
 }
 
+#[cfg(feature = "curve")]
 impl<const N: usize> Deref for Secret<N> {
     type Target = [u8; N];
 
@@ -41,12 +47,14 @@ impl<const N: usize> Deref for Secret<N> {
     }
 }
 
+#[cfg(feature = "curve")]
 impl<const N: usize> DerefMut for Secret<N> {
     fn deref_mut(&mut self) -> &mut [u8; N] {
         &mut self.0
     }
 }
 
+#[cfg(feature = "curve")]
 impl<const N: usize> fmt::Debug for Secret<N> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Secret(hidden)")
@@ -107,6 +115,7 @@ pub(crate) fn wiped_bytes(bytes: Vec<u8>) -> Bytes {
 mod tests {
     use super::*;
 
+    #[cfg(feature = "curve")]
     #[test]
     fn a_key_stays_where_it_is_when_its_owner_moves() {
         let secret = Secret::copy_of(&[7; 32]);

@@ -106,7 +106,6 @@ fn numbers(seed: u64) -> Random {
 
 const CLIENT: u64 = 1;
 const SERVER: u64 = 2;
-/// So much of the server's randomness has gone into other things before it is asked for its keys.
 const PASSWORD: &str = "correct horse battery staple, and more of it";
 
 fn lasting(seed: u64) -> SecretKey {
@@ -217,12 +216,10 @@ fn handshakes([client, server]: [HandshakeConfig; 2], piece: usize) {
     let mut client = Box::new(client.finish().unwrap());
     let mut server = Box::new(server.finish().unwrap());
     let message = Message::from(["not", "secret"]);
-    for (from, to) in [(&mut client, &mut server)] {
-        let mut wire = Vec::new();
-        from.encoder.encode_message(&message, &mut wire);
-        let item = to.decoder.decode(&wire).unwrap().1;
-        assert_eq!(item, Some(Item::Message(message.clone())));
-    }
+    let mut wire = Vec::new();
+    client.encoder.encode_message(&message, &mut wire);
+    let item = server.decoder.decode(&wire).unwrap().1;
+    assert_eq!(item, Some(Item::Message(message)));
 }
 
 macro_rules! talk {

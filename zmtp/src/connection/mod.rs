@@ -12,6 +12,8 @@ use std::time::Instant;
 use bytes::Bytes;
 pub use config::ConnectionConfig;
 
+#[cfg(any(feature = "ws", test))]
+use crate::Version;
 use crate::command::MAX_SAFE_TTL;
 use crate::decoder::{Decoder, Item};
 use crate::header::Flags;
@@ -20,7 +22,6 @@ use crate::outbound::Outbound;
 use crate::zap;
 use crate::{
     Command, Encoder, Error, Established, Frame, Handshake, Message, Peer, Random, SocketType,
-    Version,
 };
 
 /// How many PONGs may wait to be sent. A peer that sends PINGs and reads nothing gets no more
@@ -174,6 +175,7 @@ impl Connection {
 
     /// Starts a connection that waits for [`skip_greeting`](Self::skip_greeting) and has nothing to
     /// send until then. Its input and output begin behind the greeting.
+    #[cfg(feature = "ws")]
     pub(crate) fn without_greeting(config: ConnectionConfig, random: Random, now: Instant) -> Self {
         let mut connection = Self::with_random(config, random, now);
         connection.out = Outbound::default();
@@ -181,6 +183,7 @@ impl Connection {
     }
 
     /// Begins the handshake of a version; see [`Handshake::skip_greeting`].
+    #[cfg(feature = "ws")]
     pub(crate) fn skip_greeting(&mut self, version: Version) -> Result<(), Error> {
         let result = match &mut self.state {
             State::Handshake(handshake) => handshake.skip_greeting(version),
@@ -191,6 +194,7 @@ impl Connection {
     }
 
     /// Closes the connection for a cause from outside, unless it is closed.
+    #[cfg(feature = "ws")]
     pub(crate) fn fail(&mut self, error: Error) {
         // The error is what the caller already has.
         let _ = self.close_on_error::<()>(Err(error));

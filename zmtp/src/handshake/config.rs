@@ -186,6 +186,7 @@ impl HandshakeConfig {
     pub fn check(&self) -> Result<(), Error> {
         match (&self.mechanism, &self.zap) {
             (_, Some(_)) if !self.asks_zap() => Err(Error::UnusedZapPolicy),
+            #[cfg(feature = "curve")]
             (MechanismConfig::CurveServer(server), None) if !server.allows_any_client() => {
                 Err(Error::NoZapPolicy)
             }

@@ -154,6 +154,7 @@ impl Handshake {
 
     /// Goes on without a greeting, because something else has settled version and mechanism: ZMTP 2.0
     /// is an exchange of identities, 3.x that of the mechanism. To be called before anything else.
+    #[cfg(feature = "ws")]
     pub(crate) fn skip_greeting(&mut self, version: Version) -> Result<(), Error> {
         if let State::Failed(error) = &self.state {
             return Err(error.clone());
@@ -347,13 +348,16 @@ impl Handshake {
             State::Complete(peer) => {
                 // The last word of a handshake is no secret.
                 let unsent = Bytes::copy_from_slice(&self.out[self.sent..]);
-                let mut encoder = Encoder::new(peer.version);
-                let mut decoder = Decoder::for_version(peer.version, self.config.limits());
-                if let Some(session) = self.mechanism.into_session() {
-                    let (sealer, opener) = session.into_halves();
-                    encoder = encoder.with_sealer(sealer);
-                    decoder = decoder.with_opener(opener);
-                }
+                let encoder = Encoder::new(peer.version);
+                let decoder = Decoder::for_version(peer.version, self.config.limits());
+                #[cfg(feature = "curve")]
+                let (encoder, decoder) = match self.mechanism.into_session() {
+                    Some(session) => {
+                        let (sealer, opener) = session.into_halves();
+                        (encoder.with_sealer(sealer), decoder.with_opener(opener))
+                    }
+                    None => (encoder, decoder),
+                };
                 Ok(Established {
                     peer,
                     encoder,

@@ -5,10 +5,12 @@
 //! a closed enum joins them: the handshake asks it for commands to send and feeds it the commands
 //! that arrive.
 
+#[cfg(feature = "curve")]
 pub(crate) mod curve;
 mod null;
 pub mod plain;
 
+#[cfg(feature = "curve")]
 use crate::curve::{ClientConfig, ServerConfig, Session};
 use crate::error::printable;
 use crate::greeting::MechanismName;
@@ -30,8 +32,10 @@ pub enum MechanismConfig {
     /// User name and password in the clear, as the end that has them checked.
     PlainServer(plain::ServerConfig),
     /// Encryption and keys that prove who both ends are, as the end that knows the other's key.
+    #[cfg(feature = "curve")]
     CurveClient(ClientConfig),
     /// Encryption and keys that prove who both ends are, as the end whose key is known.
+    #[cfg(feature = "curve")]
     CurveServer(ServerConfig),
 }
 
@@ -42,6 +46,7 @@ impl MechanismConfig {
         match self {
             Self::Null => MechanismName::NULL,
             Self::PlainClient(_) | Self::PlainServer(_) => MechanismName::PLAIN,
+            #[cfg(feature = "curve")]
             Self::CurveClient(_) | Self::CurveServer(_) => MechanismName::CURVE,
         }
     }
@@ -50,8 +55,12 @@ impl MechanismConfig {
     #[must_use]
     pub const fn as_server(&self) -> bool {
         match self {
-            Self::Null | Self::PlainClient(_) | Self::CurveClient(_) => false,
-            Self::PlainServer(_) | Self::CurveServer(_) => true,
+            Self::Null | Self::PlainClient(_) => false,
+            Self::PlainServer(_) => true,
+            #[cfg(feature = "curve")]
+            Self::CurveClient(_) => false,
+            #[cfg(feature = "curve")]
+            Self::CurveServer(_) => true,
         }
     }
 }
@@ -61,10 +70,12 @@ impl MechanismConfig {
     pub(crate) fn asks_zap(&self, policy: Option<&zap::Policy>) -> bool {
         match self {
             Self::PlainServer(_) => true,
-            Self::PlainClient(_) | Self::CurveClient(_) => false,
-            Self::Null | Self::CurveServer(_) => {
-                policy.is_some_and(|policy| policy.consults(self.name()))
-            }
+            Self::PlainClient(_) => false,
+            Self::Null => policy.is_some_and(|policy| policy.consults(self.name())),
+            #[cfg(feature = "curve")]
+            Self::CurveClient(_) => false,
+            #[cfg(feature = "curve")]
+            Self::CurveServer(_) => policy.is_some_and(|policy| policy.consults(self.name())),
         }
     }
 }
@@ -78,7 +89,9 @@ pub(crate) enum Mechanism {
     Null(null::Null),
     PlainClient(plain::PlainClient),
     PlainServer(plain::PlainServer),
+    #[cfg(feature = "curve")]
     CurveClient(Box<curve::CurveClient>),
+    #[cfg(feature = "curve")]
     CurveServer(curve::CurveServer),
 }
 
@@ -92,9 +105,11 @@ impl Mechanism {
             MechanismConfig::PlainServer(config) => {
                 Self::PlainServer(plain::PlainServer::new(*config))
             }
+            #[cfg(feature = "curve")]
             MechanismConfig::CurveClient(config) => {
                 Self::CurveClient(Box::new(curve::CurveClient::new(config.clone())))
             }
+            #[cfg(feature = "curve")]
             MechanismConfig::CurveServer(config) => {
                 Self::CurveServer(curve::CurveServer::new(config.clone()))
             }
@@ -108,13 +123,19 @@ impl Mechanism {
         random: &mut Random,
         out: &mut Vec<u8>,
     ) -> Result<(), Error> {
+        // For CURVE.
+        let _ = &random;
         match self {
             Self::Null(null) => null.start(config, out),
             Self::PlainClient(client) => client.start(out),
+            #[cfg(feature = "curve")]
             Self::CurveClient(client) => client.start(random, out)?,
             // The client begins.
-            Self::PlainServer(_) | Self::CurveServer(_) => {}
+            Self::PlainServer(_) => {}
+            #[cfg(feature = "curve")]
+            Self::CurveServer(_) => {}
         }
+
         Ok(())
     }
 
@@ -126,11 +147,15 @@ impl Mechanism {
         random: &mut Random,
         out: &mut Vec<u8>,
     ) -> Result<(), Error> {
+        // For CURVE.
+        let _ = &random;
         match self {
             Self::Null(null) => null.on_command(body, config),
             Self::PlainClient(client) => client.on_command(body, config, out),
             Self::PlainServer(server) => server.on_command(body, config, out),
+            #[cfg(feature = "curve")]
             Self::CurveClient(client) => client.on_command(body, config, random, out),
+            #[cfg(feature = "curve")]
             Self::CurveServer(server) => server.on_command(body, config, random, out),
         }
     }
@@ -139,6 +164,7 @@ impl Mechanism {
     /// seen that much of it, in bytes.
     pub(crate) const fn prefix_limit(&self) -> usize {
         match self {
+            #[cfg(feature = "curve")]
             Self::CurveServer(server) => server.prefix_limit(),
             _ => usize::MAX,
         }
@@ -147,7 +173,9 @@ impl Mechanism {
     /// Judges the beginning of a command that is longer than [`prefix_limit`](Self::prefix_limit),
     /// which rises if it is sound.
     pub(crate) fn on_prefix(&mut self, body: &[u8]) -> Result<(), Error> {
+        let _ = body;
         match self {
+            #[cfg(feature = "curve")]
             Self::CurveServer(server) => server.on_prefix(body),
             _ => Ok(()),
         }
@@ -158,8 +186,11 @@ impl Mechanism {
         match self {
             Self::Null(null) => null.poll_zap(),
             Self::PlainServer(server) => server.poll_zap(),
+            #[cfg(feature = "curve")]
             Self::CurveServer(server) => server.poll_zap(),
-            Self::PlainClient(_) | Self::CurveClient(_) => None,
+            Self::PlainClient(_) => None,
+            #[cfg(feature = "curve")]
+            Self::CurveClient(_) => None,
         }
     }
 
@@ -168,9 +199,12 @@ impl Mechanism {
     pub(crate) const fn holds_input(&self) -> bool {
         match self {
             Self::Null(null) => null.holds_input(),
+            #[cfg(feature = "curve")]
             Self::CurveServer(server) => server.holds_input(),
             // Its client has to wait for WELCOME.
-            Self::PlainServer(_) | Self::PlainClient(_) | Self::CurveClient(_) => false,
+            Self::PlainServer(_) | Self::PlainClient(_) => false,
+            #[cfg(feature = "curve")]
+            Self::CurveClient(_) => false,
         }
     }
 
@@ -186,8 +220,11 @@ impl Mechanism {
         match self {
             Self::Null(null) => null.on_zap(answer, policy, config, out),
             Self::PlainServer(server) => server.on_zap(answer, policy, out),
+            #[cfg(feature = "curve")]
             Self::CurveServer(server) => server.on_zap(answer, policy, config, out),
-            Self::PlainClient(_) | Self::CurveClient(_) => Err(Error::UnexpectedZapAnswer),
+            Self::PlainClient(_) => Err(Error::UnexpectedZapAnswer),
+            #[cfg(feature = "curve")]
+            Self::CurveClient(_) => Err(Error::UnexpectedZapAnswer),
         }
     }
 
@@ -196,8 +233,11 @@ impl Mechanism {
         match self {
             Self::Null(null) => null.refusal(),
             Self::PlainServer(server) => server.refusal(),
+            #[cfg(feature = "curve")]
             Self::CurveServer(server) => server.refusal(),
-            Self::PlainClient(_) | Self::CurveClient(_) => None,
+            Self::PlainClient(_) => None,
+            #[cfg(feature = "curve")]
+            Self::CurveClient(_) => None,
         }
     }
 
@@ -207,12 +247,15 @@ impl Mechanism {
             Self::Null(null) => null.take_peer_metadata(),
             Self::PlainClient(client) => client.take_peer_metadata(),
             Self::PlainServer(server) => server.take_peer_metadata(),
+            #[cfg(feature = "curve")]
             Self::CurveClient(client) => client.take_peer_metadata(),
+            #[cfg(feature = "curve")]
             Self::CurveServer(server) => server.take_peer_metadata(),
         }
     }
 
     /// What protects the traffic, once the handshake is over; `None` if nothing does.
+    #[cfg(feature = "curve")]
     pub(crate) fn into_session(self) -> Option<Session> {
         match self {
             Self::CurveClient(client) => client.into_session(),
@@ -224,8 +267,12 @@ impl Mechanism {
     /// Whether this end may send ERROR: in NULL both may, elsewhere only the server.
     pub(crate) const fn may_refuse(&self) -> bool {
         match self {
-            Self::Null(_) | Self::PlainServer(_) | Self::CurveServer(_) => true,
-            Self::PlainClient(_) | Self::CurveClient(_) => false,
+            Self::Null(_) | Self::PlainServer(_) => true,
+            #[cfg(feature = "curve")]
+            Self::CurveServer(_) => true,
+            Self::PlainClient(_) => false,
+            #[cfg(feature = "curve")]
+            Self::CurveClient(_) => false,
         }
     }
 }

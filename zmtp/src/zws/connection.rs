@@ -31,8 +31,8 @@ const KEPT: usize = 8 * 1024;
 /// The shortest WebSocket frame that becomes an event: header, and the flags byte of ZWS.
 const MIN_FRAME: usize = 3;
 
-/// How much more than a frame's body may be in fragments: the flags byte, and what CURVE adds.
-const FRAGMENTS_OVERHEAD: u64 = 1 + crate::curve::Session::OVERHEAD as u64;
+/// How much more than a frame's body may be in fragments, in bytes: the flags, and what CURVE adds.
+const FRAGMENTS_OVERHEAD: u64 = 1 + 33;
 
 /// How many PONGs may wait to be sent. A peer that sends PINGs and reads nothing gets no more
 /// answers, so it cannot make the queue grow.
@@ -319,9 +319,7 @@ impl Connection {
     pub fn handle_zap(&mut self, answer: zap::Answer, now: Instant) -> Result<(), Error> {
         let result = self.inner.handle_zap(answer, now);
         self.after_inner(now);
-        if result.is_err() {
-            return result;
-        }
+        result?;
         // What has waited for the answer.
         let result = self.process_frames(&[], now).map(drop);
         self.close_on_error(result)

@@ -76,6 +76,7 @@ impl Protocol {
             MechanismConfig::PlainClient(_) | MechanismConfig::PlainServer(_) => {
                 &[Self::Plain, Self::PlainToken]
             }
+            #[cfg(feature = "curve")]
             MechanismConfig::CurveClient(_) | MechanismConfig::CurveServer(_) => {
                 &[Self::Curve, Self::CurveToken]
             }
@@ -88,6 +89,7 @@ impl Protocol {
         match mechanism {
             MechanismConfig::Null => &[Self::Null, Self::Bare],
             MechanismConfig::PlainClient(_) | MechanismConfig::PlainServer(_) => &[Self::Plain],
+            #[cfg(feature = "curve")]
             MechanismConfig::CurveClient(_) | MechanismConfig::CurveServer(_) => &[Self::Curve],
         }
     }
