@@ -144,6 +144,20 @@ fn decode(c: &mut Criterion) {
             });
         }
     }
+    for size in SIZES {
+        let wire = wire(&mut Encoder::new(Version::V3_1), size);
+        group.bench_function(format!("into one message, {size} B"), |b| {
+            let mut decoder = Decoder::new(&Limits::default());
+            let mut message = Message::new();
+            b.iter(|| {
+                let mut rest = black_box(&wire[..]);
+                while let Ok((used, Some(_))) = decoder.decode_into(rest, &mut message) {
+                    black_box(&message);
+                    rest = &rest[used..];
+                }
+            });
+        });
+    }
     let [mut client, mut server] = curve();
     group.bench_function("CURVE, 64 B", |b| {
         // What was opened once is not opened again.

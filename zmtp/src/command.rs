@@ -16,8 +16,8 @@
 
 use std::fmt;
 
-use crate::Error;
 use crate::header::{self, Flags};
+use crate::{Error, Frame};
 
 /// The longest context of PING and PONG, in bytes.
 pub const MAX_CONTEXT_LEN: usize = 16;
@@ -127,7 +127,7 @@ impl fmt::Display for CommandName {
 /// assert_eq!(Command::decode(&wire[2..])?, ping);
 /// # Ok::<(), zmtp::Error>(())
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Command<'a> {
     /// The last command of a handshake.
@@ -321,6 +321,38 @@ impl<'a> Command<'a> {
     }
 }
 
+impl fmt::Debug for Command<'_> {
+    /// Shows what is text as text and the rest in hexadecimal, and of a HELLO, which may carry a
+    /// password, only the length.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (kind, field) = match self {
+            Self::Ready { .. } => ("Ready", "metadata"),
+            Self::Error { .. } => ("Error", "reason"),
+            Self::Ping { .. } => ("Ping", "context"),
+            Self::Pong { .. } => ("Pong", "context"),
+            Self::Subscribe { .. } => ("Subscribe", "topic"),
+            Self::Cancel { .. } => ("Cancel", "topic"),
+            Self::Join { .. } => ("Join", "group"),
+            Self::Leave { .. } => ("Leave", "group"),
+            Self::Unknown { .. } => ("Unknown", "data"),
+        };
+        let mut shown = f.debug_struct(kind);
+        match self {
+            Self::Ping { ttl, .. } => _ = shown.field("ttl", ttl),
+            Self::Unknown { name, .. } => _ = shown.field("name", &Frame::copy_from_slice(name)),
+            _ => {}
+        }
+        let data = self.data();
+        match self {
+            Self::Unknown { name, .. } if *name == CommandName::Hello.as_str().as_bytes() => {
+                shown.field(field, &format_args!("({} bytes)", data.len()))
+            }
+            _ => shown.field(field, &Frame::copy_from_slice(data)),
+        };
+        shown.finish()
+    }
+}
+
 fn cut(bytes: &[u8], len: usize) -> &[u8] {
     &bytes[..bytes.len().min(len)]
 }
@@ -419,6 +451,19 @@ mod tests {
         let mut join = b"\x04JOIN".to_vec();
         join.resize(5 + 256, 1);
         assert_eq!(Command::decode(&join), malformed(CommandName::Join));
+    }
+
+    #[test]
+    fn debug_shows_text_and_never_a_password() {
+        let shown = |body: &[u8]| format!("{:?}", Command::decode(body).unwrap());
+        assert!(shown(b"\x09SUBSCRIBEweather").contains("weather"));
+        assert!(shown(b"\x04PING\0\x01\xfe\xff").contains("0xfeff"));
+        let hello = shown(b"\x05HELLO\x05admin\x06secret");
+        assert!(
+            hello.contains("HELLO") && !hello.contains("secret"),
+            "{hello}"
+        );
+        assert!(!hello.contains("115, 101, 99"), "{hello}");
     }
 
     /// A group that is cut is another group, which somebody else may have joined.

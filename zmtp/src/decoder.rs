@@ -1,6 +1,6 @@
 //! Takes traffic apart: bytes in, messages and commands out.
 
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 
 use crate::curve::Opener;
 use crate::framing::{Framing, MAX_HEADER_LEN};
@@ -21,6 +21,16 @@ pub enum Item {
     /// A whole message.
     Message(Message),
     /// The body of a command frame, for [`Command::decode`](crate::Command::decode).
+    Command(Frame),
+}
+
+/// What [`Decoder::decode_into`] took out of the traffic.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Decoded {
+    /// A whole message, which is in the place that was given for it.
+    Message,
+    /// The body of a command frame, for [`Command::decode`](crate::Command::decode). The place for a
+    /// message is as it was.
     Command(Frame),
 }
 
@@ -110,6 +120,85 @@ impl Decoder {
             self.failed = Some(Box::new(error.clone()));
         }
         result
+    }
+
+    /// Like [`decode`](Self::decode), with a message that is used again: one small frame after another
+    /// costs a copy of its body and nothing else.
+    ///
+    /// What was in `message` is gone when the next message is there, and untouched before.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`decode`](Self::decode).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use zmtp::{Decoded, Decoder, Limits, Message};
+    ///
+    /// let mut decoder = Decoder::new(&Limits::default());
+    /// let mut message = Message::new();
+    /// let mut rest = &b"\x00\x03one\x00\x03two"[..];
+    /// for expected in ["one", "two"] {
+    ///     let (used, decoded) = decoder.decode_into(rest, &mut message)?;
+    ///     rest = &rest[used..];
+    ///     assert_eq!((decoded, &message), (Some(Decoded::Message), &expected.into()));
+    /// }
+    /// # Ok::<(), zmtp::Error>(())
+    /// ```
+    pub fn decode_into(
+        &mut self,
+        input: &[u8],
+        message: &mut Message,
+    ) -> Result<(usize, Option<Decoded>), Error> {
+        if self.is_at_start()
+            && let Ok(Some((body, end))) = self.single_frame(input)
+        {
+            match message.frames_mut() {
+                [frame] => frame.assign(&input[body..end]),
+                _ => *message = Message::from(&input[body..end]),
+            }
+            return Ok((end, Some(Decoded::Message)));
+        }
+        let (used, item) = self.decode(input)?;
+        let decoded = item.map(|item| match item {
+            Item::Message(decoded) => {
+                *message = decoded;
+                Decoded::Message
+            }
+            Item::Command(body) => Decoded::Command(body),
+        });
+        Ok((used, decoded))
+    }
+
+    /// Like [`decode`](Self::decode), with input that can be shared: the body of a message of one
+    /// frame, longer than 4 KiB and whole in the input, is not copied but keeps a handle to the input.
+    /// Such a message keeps all of the input's buffer alive.
+    ///
+    /// What is consumed is taken off the front of `input`.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`decode`](Self::decode), which take nothing.
+    pub fn decode_shared(&mut self, input: &mut Bytes) -> Result<Option<Item>, Error> {
+        if self.is_at_start()
+            && input.len() > COPY_MAX
+            && let Ok(Some((header, body))) = self.framing.decode(input)
+            && header.size > COPY_MAX as u64
+            && let Ok(Some((_, end))) = self.single_frame(input)
+        {
+            let frame = Frame::from(input.slice(body..end));
+            input.advance(end);
+            return Ok(Some(Item::Message(Message::from(frame))));
+        }
+        let (used, item) = self.decode(input)?;
+        input.advance(used);
+        Ok(item)
+    }
+
+    /// Whether a message may begin here that is taken as it stands.
+    fn is_at_start(&self) -> bool {
+        self.failed.is_none() && self.opener.is_none() && !self.is_partial()
     }
 
     fn next_item(&mut self, input: &[u8]) -> Result<(usize, Option<Item>), Error> {
@@ -425,6 +514,88 @@ mod tests {
         }
         assert!(decoder.body.capacity() <= 2 * 100_100);
         assert!(decoder.is_partial());
+    }
+
+    /// Both other ways give what `decode` gives, for any pieces.
+    #[test]
+    fn every_way_to_decode_gives_the_same() {
+        let mut wire = Vec::new();
+        for message in [
+            Message::from("one"),
+            Message::from(["a", "", "b"]),
+            Message::from(vec![7; COPY_MAX]),
+            Message::from(vec![8; COPY_MAX + 1]),
+            Message::from(""),
+            Message::from("last"),
+        ] {
+            encode_message(&message, &mut wire);
+            wire.extend_from_slice(b"\x04\x05\x04PONG");
+        }
+        let expected = decode_all(&[&wire]);
+        for chunk in [1, 7, 5000, wire.len()] {
+            let limits = Limits::default();
+            let (mut into, mut shared) = (Decoder::new(&limits), Decoder::new(&limits));
+            let (mut one, mut other) = (Vec::new(), Vec::new());
+            let mut message = Message::new();
+            for piece in wire.chunks(chunk) {
+                let mut rest = piece;
+                loop {
+                    let (used, decoded) = into.decode_into(rest, &mut message).unwrap();
+                    rest = &rest[used..];
+                    one.push(match decoded {
+                        Some(Decoded::Message) => Item::Message(message.clone()),
+                        Some(Decoded::Command(body)) => Item::Command(body),
+                        None => break,
+                    });
+                }
+                let mut rest = Bytes::copy_from_slice(piece);
+                while let Some(item) = shared.decode_shared(&mut rest).unwrap() {
+                    other.push(item);
+                }
+                assert!(rest.is_empty());
+            }
+            assert_eq!((&one, &other), (&expected, &expected));
+        }
+    }
+
+    #[test]
+    fn errors_are_the_same_whichever_way() {
+        let limits = Limits::default().with_max_frame_size(Some(3));
+        let expected = Err(Error::FrameTooLarge { size: 4, limit: 3 });
+        for _ in 0..2 {
+            let mut decoder = Decoder::new(&limits);
+            let mut message = Message::from("old");
+            let result = decoder.decode_into(b"\0\x04four", &mut message);
+            assert_eq!(result.map(drop), expected);
+            assert_eq!(decoder.decode(b"\0\0").map(drop), expected);
+            assert_eq!(message, Message::from("old"));
+            let mut input = Bytes::from_static(b"\0\x04four");
+            let mut decoder = Decoder::new(&limits);
+            assert_eq!(decoder.decode_shared(&mut input).map(drop), expected);
+        }
+    }
+
+    #[test]
+    fn a_long_body_is_shared_and_a_message_is_used_again() {
+        let mut wire = Vec::new();
+        encode_message(&Message::from(vec![7; COPY_MAX + 1]), &mut wire);
+        let mut input = Bytes::from(wire);
+        let at = input[9..].as_ptr();
+        let item = Decoder::new(&Limits::default()).decode_shared(&mut input);
+        let Ok(Some(Item::Message(message))) = item else {
+            panic!("{item:?}")
+        };
+        assert_eq!(message[0].as_ptr(), at);
+        let wire = [&[0, 200][..], &[1; 200]].concat();
+        let mut decoder = Decoder::new(&Limits::default());
+        let mut message = Message::from(vec![0; 300]);
+        let taken = allocation_counter::measure(|| {
+            for _ in 0..10 {
+                decoder.decode_into(&wire, &mut message).unwrap();
+            }
+        });
+        assert_eq!(message, Message::from(vec![1; 200]));
+        assert_eq!(taken.count_total, 0);
     }
 
     #[test]

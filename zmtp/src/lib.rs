@@ -146,7 +146,7 @@ pub mod zws;
 pub use command::Command;
 pub use connection::{Connection, ConnectionConfig, Event, SendError};
 pub use datagram::Datagram;
-pub use decoder::{Decoder, Item};
+pub use decoder::{Decoded, Decoder, Item};
 pub use encoder::{Encoder, encode_frame, encode_message};
 pub use error::{Blame, Error};
 pub use frame::Frame;
