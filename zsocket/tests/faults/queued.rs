@@ -317,6 +317,9 @@ fn a_pair_goes_on_or_is_done_as_it_was_told() {
             eventually("nobody is there", || {
                 pair.try_send("second").is_err() && pair.peers() == 0
             });
+            wait_for(&monitor, "giving up", |event| {
+                matches!(event, Event::ConnectStopped { .. })
+            });
             assert!(monitor.recv_timeout(A_WHILE).is_none());
             // Another one, if that is wanted.
             let other = RawListener::anywhere(wire);

@@ -67,7 +67,11 @@ fn an_endpoint_where_nobody_listens_is_given_up() {
             )
         });
         assert!(
-            matches!(&seen[..], [Event::ConnectFailed { .. }, _]),
+            matches!(
+                &seen[..],
+                [Event::ConnectFailed { .. }, _]
+                    | [Event::ConnectDelayed { .. }, Event::ConnectFailed { .. }, _]
+            ),
             "{seen:?}"
         );
         eventually("nothing is queued for it any more", || {

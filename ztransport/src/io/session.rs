@@ -10,13 +10,7 @@
 
 mod attempts;
 
-use std::{
-    io,
-    net::SocketAddr,
-    os::fd::AsFd,
-    sync::Arc,
-    time::Duration,
-};
+use std::{io, net::SocketAddr, os::fd::AsFd, sync::Arc, time::Duration};
 
 use self::attempts::{Negotiation, Round};
 use super::{

@@ -180,6 +180,11 @@ fn idle(server: &mut dyn End, client: &mut Child, plan: &Plan) -> Result<()> {
     client.answer("opened")?;
     let elapsed = started.elapsed();
     let open = footprints(client)?;
+    let opened = [0, 1].map(|end| {
+        open[end]
+            .descriptors
+            .saturating_sub(before[end].descriptors)
+    });
     let rate = match plan.messages {
         0 => None,
         messages => {
@@ -218,13 +223,8 @@ fn idle(server: &mut dyn End, client: &mut Child, plan: &Plan) -> Result<()> {
             end::SIZE
         ));
     }
-    for end in [0, 1] {
-        let opened = open[end]
-            .descriptors
-            .saturating_sub(before[end].descriptors);
-        if opened < count {
-            return Err(format!("{count} connections, but only {opened} descriptors").into());
-        }
+    if let Some(opened) = opened.iter().find(|opened| **opened < count) {
+        return Err(format!("{count} connections, but only {opened} descriptors").into());
     }
     let limit = i64::try_from(plan.limit).unwrap_or(i64::MAX);
     let too_much = per_connection.iter().any(|&bytes| bytes > limit);
