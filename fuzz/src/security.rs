@@ -129,9 +129,7 @@ impl Security {
     #[must_use]
     pub fn lets_in(self, answer: &Answer, request: &Request) -> bool {
         match answer {
-            Answer::Reply(reply) => {
-                reply.status == Status::Success && reply.check(request).is_ok()
-            }
+            Answer::Reply(reply) => reply.status == Status::Success && reply.check(request).is_ok(),
             Answer::NoHandler => self != Self::PlainServer,
             _ => false,
         }

@@ -355,7 +355,10 @@ mod tests {
 
     use super::*;
 
-    fn read(text: &str) -> Result<Vec<(usize, &str, Option<&str>)>, Error> {
+    /// Depth, name and value of a property.
+    type Read<'a> = (usize, &'a str, Option<&'a str>);
+
+    fn read(text: &str) -> Result<Vec<Read<'_>>, Error> {
         parse(text)
             .map(|property| property.map(|it| (it.depth(), it.name(), it.value())))
             .collect()
