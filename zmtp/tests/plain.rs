@@ -477,3 +477,22 @@ proptest! {
         prop_assert_eq!(outcome(chunk), outcome(1));
     }
 }
+
+/// A stranger that announces a long HELLO and holds most of it back takes no more memory than a sound one.
+#[test]
+fn a_hello_that_is_too_long_is_refused_before_it_has_come() {
+    let mut server = Connection::new(router(plain::ServerConfig::new()), Instant::now());
+    let greeting = zmtp::Greeting {
+        version: zmtp::Version::V3_1,
+        mechanism: zmtp::greeting::MechanismName::PLAIN,
+        as_server: false,
+    };
+    server
+        .handle_input(&greeting.encode(0), Instant::now())
+        .unwrap();
+    let mut hello = vec![6, 0, 0, 0, 0, 0, 0, 0x40, 0];
+    hello.extend_from_slice(b"\x05HELLO");
+    hello.resize(hello.len() + 513, b'x');
+    let error = server.handle_input(&hello, Instant::now()).unwrap_err();
+    assert_eq!(error.protocol_event_code(), Some(0x1000_0013), "{error}");
+}

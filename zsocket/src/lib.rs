@@ -21,7 +21,7 @@
 //! has not received is lost with their connection, as everywhere in ØMQ. There is no async runtime: `send` and
 //! `recv` block, [`try_send`](Socket::try_send) and [`try_recv`](Socket::try_recv) do not, and those of
 //! an [`AsyncSocket`] are futures that run on any executor, whose event loop may [lead](Leader) that of the context. Other patterns
-//! than those above are not there yet.
+//! than those above, those of the draft API, are not there yet.
 //!
 //! # Examples
 //!

@@ -43,7 +43,7 @@ use crate::Error;
 ///
 /// 1. the context's [authenticator](crate::Context::set_authenticator), for which [`AccessList`](crate::AccessList) is ready
 ///    made,
-/// 2. the ZAP handler: a REP or ROUTER that this process has bound to `inproc://zeromq.zap.01` in the same context, as it
+/// 2. the ZAP handler: a REP, ROUTER or DEALER that this process has bound to `inproc://zeromq.zap.01` in the same context, as it
 ///    would for libzmq,
 /// 3. nobody, if there is neither: then PLAIN refuses everybody, and CURVE accepts everybody who knows the server's public key,
 ///    unless the domain is [enforced](Self::with_enforced_domain).
@@ -56,6 +56,7 @@ use crate::Error;
 /// | the answer | at the server | at the client |
 /// |---|---|---|
 /// | 300, try again later | the connection is closed without a word | connects again after its reconnect interval |
+/// | there is nobody to ask and the policy lets nobody in, or the handler's reply is none | the connection is closed without a word | connects again after its reconnect interval |
 /// | 400, refused; 500, the handler has failed | ERROR is sent, then the connection is closed | gives the endpoint up; the application may connect there again |
 ///
 /// Each of them is an [`Event::HandshakeFailed`](crate::Event::HandshakeFailed), whose reason has the

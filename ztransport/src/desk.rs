@@ -14,8 +14,8 @@
 //!
 //! # When the handler goes
 //!
-//! What it has not answered is refused with 300. Nobody comes in because a handler has crashed: only a question for which
-//! there never was one goes to the policy of the socket.
+//! What it has not answered is refused with 300, and so is everybody until another one has bound the name. Nobody comes in
+//! because a handler has crashed: only where there never was one the policy of the socket decides.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -51,6 +51,8 @@ pub(crate) struct Desk {
     io: Notifier,
     name: Option<InprocName>,
     line: Option<Line>,
+    /// There has been a handler. When there is none, that is a failure from then on.
+    had_handler: bool,
     waiting: Waiting<Asker>,
 }
 
@@ -74,6 +76,7 @@ impl Desk {
             io,
             name,
             line: None,
+            had_handler: false,
             waiting: Waiting::default(),
         }
     }
@@ -92,6 +95,9 @@ impl Desk {
         let _scope = Scope::open();
         self.reach_handler();
         let Some(line) = &mut self.line else {
+            if self.had_handler {
+                return question.put_off("the handler is gone");
+            }
             return question.answer(Answer::NoHandler);
         };
         if !line.link.writer.has_room() {
@@ -127,6 +133,7 @@ impl Desk {
         }
         if self.line.is_none() && bound.is_some() {
             self.line = self.dial();
+            self.had_handler |= self.line.is_some();
         }
     }
 
@@ -138,6 +145,8 @@ impl Desk {
         let options = Arc::new(Options::new(SocketType::Dealer));
         let name = self.name.as_ref()?;
         let (binding, mut link) = self.inproc.connect_bound(id, name, &options, &handle)?;
+        // Each frame is handed over as it is. A password has an owner that wipes it; a copy in the pipe would stay.
+        link.writer.set_splice_min(1);
         if !link.set_idle() {
             // It says something already.
             self.io.sibling(id).notify(Readiness::READABLE);

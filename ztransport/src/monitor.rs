@@ -173,6 +173,9 @@ impl Drop for EventSender {
     fn drop(&mut self) {
         let wake = {
             let mut queue = self.shared.lock();
+            if queue.is_abandoned {
+                return;
+            }
             queue.end = if self.kinds.contains(EventKinds::MONITOR_STOPPED) {
                 End::Stopped
             } else {
@@ -274,12 +277,13 @@ impl EventReceiver {
 
 impl Drop for EventReceiver {
     fn drop(&mut self) {
-        let (events, waker) = {
+        let (events, waker, watcher) = {
             let mut queue = self.shared.lock();
             queue.is_abandoned = true;
-            (std::mem::take(&mut queue.events), queue.waker.take())
+            let events = std::mem::take(&mut queue.events);
+            (events, queue.waker.take(), queue.watcher.take())
         };
-        drop(events);
+        drop((events, watcher));
         waker.into_iter().for_each(deferred::drop_waker);
     }
 }

@@ -105,15 +105,19 @@ impl Parts {
 
     /// The engine has completed a handshake.
     pub(crate) fn note_established(&self, peer: Peer) {
-        self.slots.news.lock().peer = Some(peer);
+        let old = self.slots.news.lock().peer.replace(peer);
+        // Outside the lock: its metadata may have owners of their own.
+        drop(old);
     }
 
     /// The connection broke after the operating system had taken this many messages.
     pub(crate) fn note_interrupted(&self, taken: u64) {
-        *self.slots.news.lock() = News {
+        let news = News {
             taken: Some(taken),
             peer: None,
         };
+        let old = std::mem::replace(&mut *self.slots.news.lock(), news);
+        drop(old);
     }
 
     pub(crate) fn take_news(&self) -> News {

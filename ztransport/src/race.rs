@@ -5,7 +5,7 @@
 //!            after 250 ms, or when one fails ─▶ second ─▶ won: the others are closed
 //! ```
 //!
-//! Decisions only: the clock and the sockets are with the [session](crate::session).
+//! Decisions only: the clock and the sockets are with the [session](crate::io).
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -68,6 +68,11 @@ impl<A> Race<A> {
         self.failed(number);
         let losers = self.running.drain(..).rev().map(|(_, address)| address);
         self.untried.extend(losers);
+    }
+
+    /// How many addresses are under way or wait for their turn.
+    pub(crate) fn len(&self) -> usize {
+        self.running.len() + self.untried.len()
     }
 
     /// Whether an address waits for its turn.

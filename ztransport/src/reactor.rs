@@ -390,7 +390,7 @@ impl Reactor {
     }
 
     /// Waits until no connection is left, at most until the deadline. Connections go when both ends
-    /// or the lingering time allow it, see [`Driver::linger`].
+    /// or the lingering time allow it, see [`Driver::linger`](crate::Driver::linger).
     #[must_use]
     pub fn wait_idle(&self, deadline: Option<Instant>) -> bool {
         self.live.wait_empty(deadline)
@@ -409,6 +409,12 @@ impl Reactor {
             .iter()
             .map(|closing| closing.fate(is_over(closing)));
         fates.collect()
+    }
+
+    /// Whether a connection is alive, by the number that [`connect`](Self::connect) gave: one that was given up is not.
+    #[must_use]
+    pub fn has_connection(&self, id: u64) -> bool {
+        self.live.has(id)
     }
 
     /// The connections that are alive.

@@ -166,6 +166,7 @@ impl Mechanism {
         match self {
             #[cfg(feature = "curve")]
             Self::CurveServer(server) => server.prefix_limit(),
+            Self::PlainServer(server) => server.prefix_limit(),
             _ => usize::MAX,
         }
     }
@@ -177,6 +178,7 @@ impl Mechanism {
         match self {
             #[cfg(feature = "curve")]
             Self::CurveServer(server) => server.on_prefix(body),
+            Self::PlainServer(server) => server.on_prefix(body),
             _ => Ok(()),
         }
     }

@@ -29,7 +29,7 @@ use super::{Authentication, Authenticator};
 /// Everybody else is refused with 400. An empty list lets in only what uses NULL. The user id of a peer is its user name, or
 /// what was said with its key.
 ///
-/// Passwords are compared in a time that does not depend on where they differ, nor on whether there is such a user.
+/// Passwords of the same length are compared in a time that does not depend on where they differ.
 ///
 /// # Examples
 ///
@@ -91,15 +91,17 @@ impl AccessList {
     /// Adds a user, or changes the password of one.
     pub fn set_password(&self, username: impl AsRef<[u8]>, password: impl Into<Password>) {
         let username = Bytes::copy_from_slice(username.as_ref());
-        self.rules
-            .lock()
-            .passwords
-            .insert(username, password.into());
+        // Whatever code of the caller's that is runs before the lock is taken.
+        let password = password.into();
+        let old = self.rules.lock().passwords.insert(username, password);
+        drop(old);
     }
 
     /// Removes a user. Whoever is connected stays.
     pub fn remove_user(&self, username: impl AsRef<[u8]>) {
-        self.rules.lock().passwords.remove(username.as_ref());
+        let username = username.as_ref();
+        let old = self.rules.lock().passwords.remove(username);
+        drop(old);
     }
 
     /// Lets in the peer that holds the secret half of this key, as this user.
@@ -120,7 +122,9 @@ impl AccessList {
             .map(|(key, user_id)| (key, Bytes::copy_from_slice(user_id.as_ref())));
         // What the iterator does happens before the lock is taken.
         let keys = keys.collect();
-        self.rules.lock().keys = keys;
+        // The old ones may be many: they are dropped when nobody waits for the lock.
+        let old = std::mem::replace(&mut self.rules.lock().keys, keys);
+        drop(old);
     }
 
     /// Sets whether every key will do. The user id of one that is not on the list is the key, as 40 characters. Default
@@ -149,6 +153,9 @@ impl Rules {
             if !is_allowed || self.denied.contains(&address) {
                 return None;
             }
+        } else if address.is_empty() && !self.allowed.is_empty() {
+            // Nobody knows where that is.
+            return None;
         }
         match credentials {
             Credentials::Null => Some(Bytes::new()),

@@ -99,8 +99,8 @@ impl Authentication {
         self.question.request()
     }
 
-    /// Where the peer is: its numeric IP address without a port; over ipc `localhost`, with `:::` and the process id behind
-    /// it if the system tells.
+    /// Where the peer is: its numeric IP address without a port; over ipc `localhost`, with `:`, the user id, the group id and
+    /// the process id behind it, in this form, if the system tells.
     #[must_use]
     pub fn address(&self) -> &str {
         std::str::from_utf8(&self.request().address).unwrap_or_default()

@@ -62,6 +62,15 @@ impl Attachments {
         !self.by_endpoint.numbers(used, endpoint).is_empty()
     }
 
+    /// Forgets the connections to an endpoint that were given up.
+    pub(crate) fn forget_connected(&mut self, endpoint: &Endpoint, given_up: impl Fn(u64) -> bool) {
+        let numbers = self.by_endpoint.numbers(Use::Connected, endpoint);
+        let gone = numbers.into_iter().filter(|number| given_up(*number));
+        for number in gone.collect::<Vec<_>>() {
+            self.remove(number);
+        }
+    }
+
     /// Forgets one number, if it is known.
     pub(crate) fn remove(&mut self, number: u64) {
         if let Some(Attachment {

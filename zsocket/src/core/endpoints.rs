@@ -33,6 +33,7 @@ impl<S: State> Core<S> {
     /// Binds to what listens already.
     pub(crate) fn adopt(&mut self, descriptor: OwnedFd) -> Result<Endpoint, Error> {
         self.process()?;
+        self.check_security()?;
         let options = Arc::new(self.transport_options()?);
         let bound = self
             .context
@@ -61,6 +62,12 @@ impl<S: State> Core<S> {
         let endpoint = given.absolute()?;
         self.check_transport(&endpoint)?;
         let is_inproc = matches!(endpoint, Endpoint::Inproc(_));
+        if self.state.connects_once() && !is_inproc {
+            // One that was given up may have had no link from which the socket would know.
+            let reactor = &self.context.reactor;
+            self.attachments
+                .forget_connected(&endpoint, |number| !reactor.has_connection(number));
+        }
         if self.state.connects_once()
             && !is_inproc
             && self.attachments.contains(Use::Connected, &endpoint)
@@ -185,8 +192,15 @@ impl<S: State> Core<S> {
 
     /// Streams are taken as they are only where there are streams, and there is no handshake on them that could be secure.
     fn check_transport(&self, endpoint: &Endpoint) -> Result<(), Error> {
-        let is_secure = self.options.security.mechanism != Mechanism::Null;
-        if self.state.is_raw() && (is_secure || matches!(endpoint, Endpoint::Inproc(_))) {
+        if self.state.is_raw() && matches!(endpoint, Endpoint::Inproc(_)) {
+            return Err(Error::NotSupported);
+        }
+        self.check_security()
+    }
+
+    /// Streams without a handshake cannot be protected.
+    fn check_security(&self) -> Result<(), Error> {
+        if self.state.is_raw() && self.options.security.mechanism != Mechanism::Null {
             return Err(Error::NotSupported);
         }
         Ok(())

@@ -8,8 +8,8 @@ common! {
     ADMISSION for Pattern ALL_TYPES {
         /// How many handshakes may be under way at each endpoint that is bound; more connections are closed as soon as they
         /// are accepted, with [`Event::AdmissionRefused`](crate::Event::AdmissionRefused) and a
-        /// [counter](crate::Connections::admission_refused). A handshake takes less than 4 KiB here until the peer has
-        /// proved who it is. Peers that were closed connect again after their reconnect interval. `None` is without limit.
+        /// [counter](crate::Connections::admission_refused). With PLAIN and CURVE a handshake takes less than 4 KiB
+        /// here until the peer has shown what it has. Peers that were closed connect again after their reconnect interval. `None` is without limit.
         /// Default 10,000, so that as many clients may come at once. libzmq has no such limit. For later endpoints.
         MAX_PENDING_HANDSHAKES = max_pending_handshakes / set_max_pending_handshakes / max_pending_handshakes: Option<u32>,
         when LaterEndpoints,

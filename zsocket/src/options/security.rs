@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use zeroize::Zeroizing;
 use zmtp::curve::{KEY_LEN, KeyPair, PublicKey, SecretKey};
 use zmtp::zap::{Password, Policy};
 
@@ -283,8 +284,9 @@ fn key<K, E>(
 ) -> Result<Option<K>, Error> {
     let value: Option<Bytes> = entry.typed(value)?;
     let Some(value) = value else { return Ok(None) };
-    if let Ok(bytes) = <[u8; KEY_LEN]>::try_from(&value[..]) {
-        return Ok(Some(from_bytes(bytes)));
+    if let Ok(bytes) = <&[u8; KEY_LEN]>::try_from(&value[..]) {
+        let bytes = Zeroizing::new(*bytes);
+        return Ok(Some(from_bytes(*bytes)));
     }
     let text = value.strip_suffix(b"\0").unwrap_or(&value);
     let text = std::str::from_utf8(text).ok();

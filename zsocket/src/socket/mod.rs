@@ -147,7 +147,8 @@ impl<P: Pattern> Socket<P> {
     /// # Errors
     ///
     /// [`Error::Bind`] with [`BindError::NotAListener`](crate::BindError::NotAListener), [`Error::NoIoThread`],
-    /// [`Error::IoThreadLost`], [`Error::Terminated`]. The descriptor is closed then.
+    /// [`Error::NotSupported`] (a STREAM with security), [`Error::IoThreadLost`], [`Error::Terminated`]. The descriptor is
+    /// closed then.
     ///
     /// # Examples
     ///

@@ -747,6 +747,25 @@ mod handler {
     }
 
     #[test]
+    fn when_the_handler_has_gone_nobody_comes_in_with_curve_either() {
+        let contexts = [Context::new(), Context::new()];
+        let keys = curve_keypair().unwrap();
+        let client = Security::curve_client(*keys.public(), curve_keypair().unwrap());
+        let (pull, endpoint, watched) = pull(&contexts[0], Security::curve_server(keys));
+        let handler = contexts[0].socket::<Router>().unwrap();
+        handler.bind(ENDPOINT).unwrap();
+        let (push, _) = push(&contexts[1], client, &endpoint);
+        push.send("hello").unwrap();
+        handler.recv_timeout(PATIENCE).unwrap();
+        drop(handler);
+        // It tries again, and again there is nobody.
+        for _ in 0..3 {
+            assert_eq!(failure(&watched).status(), Some(300));
+        }
+        assert!(pull.try_recv().is_err());
+    }
+
+    #[test]
     fn a_handler_of_a_type_that_cannot_answer_is_none() {
         let contexts = [Context::new(), Context::new()];
         let other = contexts[0].socket::<Pull>().unwrap();

@@ -5,8 +5,8 @@ use std::{fs, net::SocketAddr, os::fd::OwnedFd, time::Duration};
 use rustix::process::{PidfdFlags, PidfdGetfdFlags, getpid, pidfd_getfd, pidfd_open};
 use socket2::SockRef;
 use zsocket::{
-    AcceptFilter, BindError, Context, Endpoint, Error, Event, Pull, Push, Socket, SocketBuilder,
-    Value,
+    AcceptFilter, BindError, Context, Endpoint, Error, Event, Pull, Push, Security, Socket,
+    SocketBuilder, Stream, Value,
 };
 
 use crate::support::{PATIENCE, Raw, WIRES, Wire, eventually, wait_for};
@@ -278,4 +278,33 @@ fn a_descriptor_that_listens_is_bound_to_and_unbound() {
         Err(Error::Bind(BindError::NotAListener(_)))
     ));
     assert_eq!(pull.last_endpoint(), None);
+}
+
+/// What has no handshake cannot be protected, and does not pretend to be.
+#[test]
+fn a_stream_with_security_takes_no_descriptor() {
+    let context = Context::new();
+    let stream = context.socket::<Stream>().unwrap();
+    stream.set_security(Security::plain_server()).unwrap();
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let error = stream.bind_descriptor(listener.into()).unwrap_err();
+    assert!(matches!(error, Error::NotSupported), "{error}");
+}
+
+/// Who holds the listener as well may hand it over again and again.
+#[test]
+fn a_descriptor_can_be_adopted_again() {
+    let context = Context::new();
+    let pull = context.socket::<Pull>().unwrap();
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    for _ in 0..3 {
+        let endpoint = pull
+            .bind_descriptor(listener.try_clone().unwrap().into())
+            .unwrap();
+        let push = context.socket::<Push>().unwrap();
+        push.connect(&endpoint).unwrap();
+        push.send("hello").unwrap();
+        assert_eq!(pull.recv_timeout(PATIENCE).unwrap()[0], "hello");
+        pull.unbind(&endpoint).unwrap();
+    }
 }

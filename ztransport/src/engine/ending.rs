@@ -219,7 +219,11 @@ impl Engine {
         self.watch.reset(connection.id);
         self.early = Vec::new();
         drop(connection.take_incoming());
-        connection.handle.counters().closed(&CloseReason::Panicked);
+        // A connection that drains has ended already.
+        let ends = !matches!(phase, Phase::Draining);
+        if ends {
+            connection.handle.counters().closed(&CloseReason::Panicked);
+        }
         // What is half-changed may panic again.
         let (pipes, translator) = (self.pipes.take(), self.translator.take());
         deferred::catch(move || {
@@ -228,7 +232,9 @@ impl Engine {
                 pipes.abandon(&connection.handle.counters().lost_to_peer);
             }
         });
-        self.emit_end(connection, established, CloseReason::Panicked, info);
+        if ends {
+            self.emit_end(connection, established, CloseReason::Panicked, info);
+        }
         connection.report(Outcome::Finished);
     }
 

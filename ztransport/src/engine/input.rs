@@ -1,5 +1,6 @@
 //! The way in: from the stream to the handshake, and from the stream to the socket.
 
+use zeroize::Zeroizing;
 use zmtp::{Command, Encoder, Message, Peer, Version};
 use zpipe::{Readiness, Scan};
 
@@ -42,13 +43,14 @@ impl Engine {
         let (Phase::Handshake(handshake), Some(stream)) = (&mut self.phase, &self.stream) else {
             return Ok(());
         };
-        let mut buffer = [0; HANDSHAKE_READ];
+        // There may be a password in it.
+        let mut buffer = Zeroizing::new([0; HANDSHAKE_READ]);
         while !handshake.is_complete() {
             // What follows is for nobody to read before the ZAP handler has spoken.
             if handshake.is_waiting() && !self.early.is_empty() {
                 return self.flush_handshake();
             }
-            let Some(read) = no_block(stream.read(&mut buffer))? else {
+            let Some(read) = no_block(stream.read(&mut buffer[..]))? else {
                 // What the input made us say goes out at once: nobody else will ask for it.
                 return self.flush_handshake();
             };

@@ -39,7 +39,7 @@ pub struct Counters {
     pub accept_refused: Counter,
     /// Connections that were lost before they could be served.
     pub accept_failed: Counter,
-    /// Endpoints that are not connected to any more, though the socket was not told to let go of them.
+    /// Endpoints that are not connected to any more, as the options say, though the socket was not told to let go of them.
     pub connect_stopped: Counter,
     /// How often the socket was told to let go of an endpoint.
     pub disconnects: Counter,

@@ -251,12 +251,12 @@ impl SocketHandle {
         self.inner.troubles.lock().note(endpoint, outgoing, what);
     }
 
-    /// An attempt to connect failed, with this descriptor if it has come to one.
     /// The socket was told to let go of an endpoint: see [`ReconnectStop::after_disconnect`](crate::ReconnectStop::after_disconnect).
     pub fn note_disconnect(&self) {
         self.counters().disconnects.add(1);
     }
 
+    /// An attempt to connect failed, with this descriptor if it has come to one.
     pub(crate) fn connect_failed(
         &self,
         endpoint: &Endpoint,

@@ -139,7 +139,10 @@ impl Listener {
             self.tuning.apply(&socket).map_err(AcceptError::Transient)?;
             Stream::new(socket, Kind::Ipc)
         } else {
-            // Buffer sizes are inherited from the listener.
+            // Buffer sizes are inherited from the listener, if that is our own.
+            if self.is_shared {
+                self.tuning.apply(&socket).map_err(AcceptError::Transient)?;
+            }
             socket
                 .set_tcp_nodelay(true)
                 .map_err(AcceptError::Transient)?;

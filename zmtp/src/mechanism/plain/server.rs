@@ -66,6 +66,25 @@ impl PlainServer {
         }
     }
 
+    /// How much of a command may be stored before its beginning is judged, in bytes: a stranger has no more to say than
+    /// its name and its password.
+    pub(crate) const fn prefix_limit(&self) -> usize {
+        match self.state {
+            State::AwaitingHello => HELLO.len() + 2 * (1 + 255),
+            _ => usize::MAX,
+        }
+    }
+
+    /// Judges the beginning of a command that is longer than that, which none is that is sound.
+    pub(crate) fn on_prefix(&self, body: &[u8]) -> Result<(), Error> {
+        match self.state {
+            State::AwaitingHello if body.starts_with(HELLO) => Err(Error::MalformedCommand {
+                command: CommandName::Hello,
+            }),
+            _ => Err(unexpected(body)),
+        }
+    }
+
     pub(crate) fn poll_zap(&mut self) -> Option<Credentials> {
         match &mut self.state {
             State::AwaitingAnswer(credentials) => credentials.take(),

@@ -159,7 +159,11 @@ impl Session {
     fn wait_for(&mut self, number: u32, stream: Stream) -> Action {
         let round = self.round.get_or_insert_default();
         round.streams.push((number, stream));
-        let next = round.has_more().then_some((STAGGER, Purpose::NextAddress));
+        let timeout = self.connection.options.connect_timeout;
+        // With little time for all of them, each has its turn within that.
+        let turns = u32::try_from(round.race.len()).map_or(u32::MAX, |len| len.saturating_add(1));
+        let stagger = timeout.map_or(STAGGER, |timeout| STAGGER.min(timeout / turns));
+        let next = round.has_more().then_some((stagger, Purpose::NextAddress));
         if matches!(self.state, State::Connecting) {
             return Action::Timers([None, next]);
         }
@@ -167,10 +171,13 @@ impl Session {
         self.connection
             .handle
             .emit(|| Event::ConnectDelayed { endpoint });
-        let timeout = self.connection.options.connect_timeout;
-        round.deadline = timeout.and_then(|timeout| timers::now().checked_add(timeout));
+        let now = timers::now();
+        if round.deadline.is_none() {
+            round.deadline = timeout.and_then(|timeout| now.checked_add(timeout));
+        }
+        let left = round.deadline.map(|at| at.saturating_duration_since(now));
         self.enter(State::Connecting);
-        let limit = timeout.map(|timeout| (timeout, Purpose::ConnectTimeout));
+        let limit = left.map(|left| (left, Purpose::ConnectTimeout));
         Action::Timers([limit, next])
     }
 
@@ -333,9 +340,17 @@ impl Session {
             State::Negotiating(negotiation) => Some(negotiation.stream.as_raw_fd()),
             _ => None,
         };
+        let is_silent_proxy = matches!(self.state, State::Negotiating(_));
+        let has_time = self.connection.options.connect_timeout.is_none();
         let round = self.round.get_or_insert_default();
-        round.race = Race::default();
         round.streams.clear();
+        if is_silent_proxy && has_time && round.has_more() {
+            // What has said nothing was no proxy. There may be one at another address.
+            self.enter(State::Waiting);
+            self.note_failure(&ConnectError::TimedOut, descriptor);
+            return Action::Attempt;
+        }
+        round.race = Race::default();
         self.enter(State::Waiting);
         self.note_failure(&ConnectError::TimedOut, descriptor);
         self.next_round()
@@ -397,7 +412,13 @@ impl Session {
                 .handle
                 .emit(|| Event::ConnectStopped { endpoint, reason });
         }
-        self.connection.drive(Events::DESTROY | Events::GIVE_UP);
+        // What a socket has let go of is lost because its time to linger is over.
+        let why = if self.closing {
+            Events::empty()
+        } else {
+            Events::GIVE_UP
+        };
+        self.connection.drive(Events::DESTROY | why);
         Action::None
     }
 }

@@ -199,6 +199,21 @@ fn an_address_that_does_not_answer_holds_the_next_one_up_for_a_moment_only() {
 }
 
 #[test]
+fn with_little_time_for_all_addresses_each_has_its_turn() {
+    let reactor = Reactor::new(1).unwrap();
+    let mut pull = Socket::new();
+    let right = bind(&reactor, "127.0.0.1:*", &pull);
+    let silent = [silent(), silent()];
+    let names = resolver(&[silent[0].address, silent[1].address, right]);
+    let connecting = Reactor::with_resolver(1, &names).unwrap();
+    let mut options = options(SocketType::Push);
+    // Less than an address has before the next one, with time enough for all.
+    options.connect_timeout = Some(crate::race::STAGGER - Duration::from_millis(10));
+    push(&connecting, options, &mut Socket::new());
+    assert_eq!(pull.receive()[0], "to the right one");
+}
+
+#[test]
 fn the_time_to_connect_is_that_of_all_addresses_together() {
     let silent = [silent(), silent()];
     let names = resolver(&[silent[0].address, silent[1].address]);

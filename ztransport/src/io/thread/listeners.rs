@@ -1,7 +1,7 @@
 //! An I/O thread's listeners, and the connections that they accept.
 
 use std::{
-    os::fd::AsRawFd,
+    os::fd::{AsFd, AsRawFd},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -185,6 +185,8 @@ impl IoThread {
                 ..
             } = entry;
             let descriptor = listener.as_raw_fd();
+            // One that was adopted may stay open elsewhere, and would go on to be reported here.
+            let _ = self.registry.remove(listener.as_fd());
             let closed = listener.close();
             handle.emit_change(Change::ListensNoMore(key), || Event::ListenerClosed {
                 endpoint: endpoint.clone(),
