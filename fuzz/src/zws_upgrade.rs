@@ -40,7 +40,8 @@ fn check_request(head: &[u8], limits: &Limits) {
         &encoded,
         &Limits::default().with_max_http_head_size(1 << 20),
     );
-    assert_eq!(again.as_ref(), Ok(&request), "{}", encoded.escape_ascii());
+    let again = again.unwrap_or_else(|error| panic!("{error}: {}", encoded.escape_ascii()));
+    assert_alike(&again, &request);
     for protocol in [
         Protocol::Bare,
         Protocol::Null,
@@ -97,8 +98,15 @@ fn check_target(text: &str) {
     let heard = Request::decode(&request.encode(), &Limits::default());
     // Not every visible character may stand in a path.
     if let Ok(heard) = heard {
-        assert_eq!(heard, request);
+        assert_alike(&heard, &request);
     }
+}
+
+/// Whether two requests say the same, in whatever fields and order.
+fn assert_alike(one: &Request, other: &Request) {
+    assert_eq!((&one.host, &one.path), (&other.host, &other.path));
+    assert_eq!((one.key, &one.protocols), (other.key, &other.protocols));
+    assert_eq!(one.origin, other.origin);
 }
 
 /// A place for each field, and copies of those that are kept.
