@@ -84,12 +84,16 @@ fn decode(role: Role, wire: &[u8], pattern: u8) -> Outcome {
     let mut parts = Vec::new();
     let mut out = Vec::new();
     let mut error = None;
+    // Fragments are kept until their message is whole, so what comes out of one call may have gone in before.
+    let (mut taken, mut made) = (0, 0);
     'pieces: for mut piece in crate::pieces(wire, pattern) {
         loop {
             let before = out.len();
             match decoder.decode(piece, &mut out) {
                 Ok((used, control)) => {
-                    assert!(out.len() - before <= most_from(used));
+                    taken += used;
+                    made += out.len() - before;
+                    assert!(made <= most_from(taken));
                     assert!(control.is_some() || used == piece.len(), "input left over");
                     piece = &piece[used..];
                     let Some(control) = control else { break };
