@@ -1,6 +1,6 @@
 //! What the operating system is asked for, as it has it afterwards; and whom it lets in.
 
-use std::{fs, net::SocketAddr, os::fd::OwnedFd, time::Duration};
+use std::{collections::HashSet, fs, net::SocketAddr, os::fd::OwnedFd, time::Duration};
 
 use rustix::process::{PidfdFlags, PidfdGetfdFlags, getpid, pidfd_getfd, pidfd_open};
 use socket2::SockRef;
@@ -11,10 +11,11 @@ use zsocket::{
 
 use crate::support::{PATIENCE, Raw, WIRES, Wire, eventually, wait_for};
 
-/// Copies of the descriptors of this process that are tcp connections from or to this port: of both ends.
+/// Copies of the descriptors of this process that are tcp connections from or to this port: of both ends, each once, since
+/// a copy is a descriptor of this process too.
 fn connections(port: u16) -> Vec<OwnedFd> {
     let process = pidfd_open(getpid(), PidfdFlags::empty()).unwrap();
-    let mut found = Vec::new();
+    let (mut found, mut ends) = (Vec::new(), HashSet::new());
     for entry in fs::read_dir("/proc/self/fd").unwrap() {
         let number = entry.unwrap().file_name().into_string().unwrap();
         // Other tests open and close theirs meanwhile.
@@ -26,12 +27,10 @@ fn connections(port: u16) -> Vec<OwnedFd> {
         let (Ok(local), Ok(peer)) = (socket.local_addr(), socket.peer_addr()) else {
             continue;
         };
-        let has_port = |address: socket2::SockAddr| {
-            address
-                .as_socket()
-                .is_some_and(|address| address.port() == port)
+        let (Some(local), Some(peer)) = (local.as_socket(), peer.as_socket()) else {
+            continue;
         };
-        if has_port(local) || has_port(peer) {
+        if (local.port() == port || peer.port() == port) && ends.insert((local, peer)) {
             found.push(copy);
         }
     }
