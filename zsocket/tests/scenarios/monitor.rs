@@ -43,7 +43,8 @@ fn a_monitor_that_nobody_reads_misses_events_and_holds_nothing_up() {
     let mut seen = 0;
     eventually("each event is seen or counted", || {
         seen += drain(&monitor);
-        seen + lagged() == 2 * TIMES
+        // More, if another test tries to reach a port that it had before.
+        seen + lagged() >= 2 * TIMES
     });
     // Once it is read again it misses nothing.
     let before = lagged();
