@@ -61,18 +61,14 @@ impl<S: State> Core<S> {
         self.process()?;
         let endpoint = given.absolute()?;
         self.check_transport(&endpoint)?;
-        let is_inproc = matches!(endpoint, Endpoint::Inproc(_));
-        if self.state.connects_once() && !is_inproc {
+        if self.state.connects_once() && !matches!(endpoint, Endpoint::Inproc(_)) {
             // One that was given up may have had no link from which the socket would know.
             let reactor = &self.context.reactor;
             self.attachments
                 .forget_connected(&endpoint, |number| !reactor.has_connection(number));
-        }
-        if self.state.connects_once()
-            && !is_inproc
-            && self.attachments.contains(Use::Connected, &endpoint)
-        {
-            return Ok(());
+            if self.attachments.contains(Use::Connected, &endpoint) {
+                return Ok(());
+            }
         }
         let name = self.state.take_name();
         if !self.state.may_connect(name.as_ref()) {

@@ -121,9 +121,6 @@ fn wait(
 ) -> Result<()> {
     let deadline = Instant::now() + PATIENCE;
     loop {
-        // Counting takes time in proportion to the connections, so once for all events of a moment.
-        thread::sleep(BETWEEN_LOOKS);
-        while monitor.try_recv().is_some() {}
         let (count, paused) = counts()?;
         if count >= total {
             return Ok(());
@@ -134,6 +131,11 @@ fn wait(
         let left = deadline.saturating_duration_since(Instant::now());
         if monitor.recv_timeout(left).is_none() && left.is_zero() {
             return Err(format!("{count} connections {what} instead of {total}").into());
+        }
+        if total - count > 1 {
+            // Counting takes time in proportion to the connections, so once for all events of a moment.
+            thread::sleep(BETWEEN_LOOKS);
+            while monitor.try_recv().is_some() {}
         }
     }
 }

@@ -516,18 +516,6 @@ impl IoThread {
             };
             action = match action {
                 Action::None => return,
-                Action::Timer(delay, purpose) => {
-                    let timer = Timer {
-                        key,
-                        purpose,
-                        generation: session.generation(),
-                    };
-                    // A delay beyond the end of the clock is for ever.
-                    if let Some(at) = timers::now().checked_add(delay) {
-                        self.timers.set(at, timer);
-                    }
-                    return;
-                }
                 Action::Timers(both) => {
                     for (delay, purpose) in both.into_iter().flatten() {
                         let timer = Timer {
@@ -535,12 +523,14 @@ impl IoThread {
                             purpose,
                             generation: session.generation(),
                         };
+                        // A delay beyond the end of the clock is for ever.
                         if let Some(at) = timers::now().checked_add(delay) {
                             self.timers.set(at, timer);
                         }
                     }
                     return;
                 }
+                Action::Timer(delay, purpose) => Action::Timers([Some((delay, purpose)), None]),
                 Action::Unset(purpose) => return self.timers.unset(key, purpose),
                 Action::Attempt => session.attempt(&self.registry),
                 Action::Resolve => session.resolve(&self.resolver, &self.commands, &self.registry),
