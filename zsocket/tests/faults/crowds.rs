@@ -11,9 +11,14 @@ use std::{
 };
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use zsocket::{Context, Dealer, Endpoint, Pull, Router};
+use zsocket::{
+    AccessList, Context, Dealer, Endpoint, Pull, Push, ReconnectStop, Router, Security, Socket,
+    curve_keypair,
+};
 
-use crate::support::{PATIENCE, Raw, Task, WIRES, eventually, greeting, message, ready, spawn};
+use crate::support::{
+    PATIENCE, Raw, Task, WIRES, eventually, greeting, loopback, message, ready, spawn,
+};
 
 /// Has room for all of them, at both ends.
 fn raise_descriptor_limit() {
@@ -42,9 +47,7 @@ impl Server {
                 let context = Context::new();
                 let router = context.build_socket::<Router>().backlog(1000);
                 let router = router.build().unwrap();
-                sender
-                    .send(router.bind("tcp://127.0.0.1:*").unwrap())
-                    .unwrap();
+                sender.send(router.bind(loopback()).unwrap()).unwrap();
                 while !is_over.load(Ordering::Relaxed) {
                     if let Ok(request) = router.recv_timeout(Duration::from_millis(10)) {
                         router.send(request).unwrap();
@@ -173,6 +176,78 @@ fn rate_beside_500_handshakes_that_never_end() {
     ratios.sort_by(f64::total_cmp);
     println!("median ratio {:.2}", ratios[2]);
     server.end();
+}
+
+/// Half of them know a wrong key of the server, which finds nothing to read in what they say; half of them have a key of
+/// their own that the server does not know.
+#[test]
+fn a_thousand_clients_with_a_wrong_key_are_refused_beside_one_with_the_right_one() {
+    const STRANGERS: usize = 1000;
+    raise_descriptor_limit();
+    let [server_keys, client_keys, other_keys] = [(); 3].map(|()| curve_keypair().unwrap());
+    let context = Context::new();
+    let access = AccessList::new();
+    access.allow_key(*client_keys.public(), "client");
+    context.set_authenticator(access);
+    let pull = context
+        .build_socket::<Pull>()
+        .security(Security::curve_server(server_keys.clone()))
+        .backlog(1000)
+        .build()
+        .unwrap();
+    let endpoint = pull.bind(loopback()).unwrap();
+    let connect = |context: &Context, security| {
+        let push = context
+            .build_socket::<Push>()
+            .security(security)
+            .linger(Some(Duration::ZERO))
+            // Else those who are not told that they are unknown would come again and again.
+            .reconnect_stop(ReconnectStop {
+                handshake_failed: true,
+                ..ReconnectStop::default()
+            })
+            .build()
+            .unwrap();
+        push.connect(&endpoint).unwrap();
+        push
+    };
+    let contexts = [Context::new(), Context::new()];
+    let right = Security::curve_client(*server_keys.public(), client_keys.clone());
+    let client = connect(&contexts[0], right);
+    client.send("the first").unwrap();
+    assert_eq!(pull.recv_timeout(PATIENCE).unwrap()[0], "the first");
+
+    let mut strangers: Vec<Socket<Push>> = Vec::new();
+    for number in 0..STRANGERS {
+        let (server, own) = if number % 2 == 0 {
+            (&other_keys, client_keys.clone())
+        } else {
+            (&server_keys, other_keys.clone())
+        };
+        let security = Security::curve_client(*server.public(), own);
+        strangers.push(connect(&contexts[1], security));
+        if number % 10 == 0 {
+            client.send("right").unwrap();
+            assert_eq!(pull.recv_timeout(PATIENCE).unwrap()[0], "right");
+        }
+    }
+    let refused = || {
+        let connections = pull.stats().connections;
+        connections.unauthenticated + connections.protocol
+    };
+    eventually("all are refused", || refused() >= STRANGERS as u64);
+    eventually("none of them tries again", || {
+        strangers.iter().all(|push| push.peers() == 0)
+    });
+    assert_eq!(refused(), STRANGERS as u64);
+    let connections = pull.stats().connections;
+    assert_eq!((connections.established, connections.open), (1, 1));
+    assert_eq!(pull.peers(), 1);
+    assert!(strangers.iter().all(|push| push.try_send("wrong").is_err()));
+    drop(strangers);
+    client.send("the last").unwrap();
+    assert_eq!(pull.recv_timeout(PATIENCE).unwrap()[0], "the last");
+    assert!(pull.try_recv().is_err());
 }
 
 /// Handshake and message come byte by byte, from many at a time, while others are as quick as ever.

@@ -12,7 +12,7 @@ use zsocket::{Context, Event, Pull, Push};
 
 use crate::{
     child::{Child, hear, role, say},
-    support::{PATIENCE, wait_for},
+    support::{PATIENCE, loopback, wait_for},
 };
 
 const SOON: Duration = Duration::from_millis(5);
@@ -180,7 +180,7 @@ fn a_name_server_that_never_answers_holds_nobody_up() {
     push.send("for somebody with a name").unwrap();
     let started = Instant::now();
     let pull = context.socket::<Pull>().unwrap();
-    let endpoint = pull.bind("tcp://127.0.0.1:*").unwrap();
+    let endpoint = pull.bind(loopback()).unwrap();
     let other = context.socket::<Push>().unwrap();
     other.connect(&endpoint).unwrap();
     for number in 0..100_u32 {

@@ -13,8 +13,8 @@ use zsocket::{Context, Event, Pull, Push};
 use crate::{
     child::{Child, role, say},
     support::{
-        A_WHILE, PATIENCE, Place, Raw, SMALL_BUFFER, eventually, greeting, message, ready, spawn,
-        wait_for,
+        A_WHILE, PATIENCE, Place, Raw, SMALL_BUFFER, eventually, greeting, loopback, message,
+        ready, spawn, wait_for,
     },
 };
 
@@ -156,7 +156,7 @@ fn the_limit_of_descriptors_is_reached_and_left() {
     let context = Context::new();
     let pull = context.socket::<Pull>().unwrap();
     let monitor = pull.monitor();
-    let endpoint = pull.bind("tcp://127.0.0.1:*").unwrap();
+    let endpoint = pull.bind(loopback()).unwrap();
     let mut before = Raw::connect_as(&endpoint, "PUSH");
     before.send(&[b"before"]);
     assert_eq!(pull.recv_timeout(PATIENCE).unwrap()[0], "before");

@@ -22,8 +22,8 @@ use std::{
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use socket2::{Domain, SockAddr, Socket, Type};
 use support::{
-    A_WHILE, ANYWHERE, COMMAND, MORE, PATIENCE, Raw, Server, WIRES, Wire, eventually, header, ping,
-    spawn, wait_for,
+    A_WHILE, COMMAND, MORE, PATIENCE, Raw, Server, WIRES, Wire, eventually, everywhere, header,
+    ping, spawn, wait_for,
 };
 use zsocket::{Context, Dealer, Event, EventKinds, Message, Pull, Push, Rep, Req, Router};
 
@@ -212,7 +212,7 @@ fn sockets_and_contexts_come_and_go() {
     let _alone = alone();
     let cycle = |count: u32| {
         for _ in 0..count {
-            for anywhere in ANYWHERE {
+            for anywhere in everywhere() {
                 let context = Context::new();
                 let pull = context.socket::<Pull>().unwrap();
                 let push = context.socket::<Push>().unwrap();
@@ -293,7 +293,7 @@ fn a_flood_of_commands_takes_no_memory() {
 #[test]
 fn bursts_do_not_pile_up() {
     let _alone = alone();
-    for anywhere in ANYWHERE {
+    for anywhere in everywhere() {
         let context = Context::new();
         let pull = context.build_socket::<Pull>().recv_hwm(0).build().unwrap();
         let push = context.build_socket::<Push>().send_hwm(0).build().unwrap();
@@ -328,7 +328,7 @@ const PER: u64 = 10;
 #[test]
 fn receiving_into_the_same_message_does_not_allocate() {
     let _alone = alone();
-    for anywhere in ANYWHERE {
+    for anywhere in everywhere() {
         for size in [1, 20, 200, 2000] {
             let context = Context::new();
             let pull = context.socket::<Pull>().unwrap();
@@ -363,7 +363,7 @@ fn receiving_into_the_same_message_does_not_allocate() {
 #[test]
 fn sending_a_slice_does_not_allocate() {
     let _alone = alone();
-    for anywhere in ANYWHERE {
+    for anywhere in everywhere() {
         for size in [1, 20, 200, 2000] {
             let context = Context::new();
             let pull = context.socket::<Pull>().unwrap();
@@ -398,7 +398,7 @@ fn sending_a_slice_does_not_allocate() {
 fn asking_and_answering_does_not_allocate() {
     let _alone = alone();
     // Inline, in a buffer, and larger than a pipe's first chunk.
-    for (anywhere, size) in ANYWHERE
+    for (anywhere, size) in everywhere()
         .into_iter()
         .flat_map(|at| [50, 200, 3000].map(|n| (at, n)))
     {
@@ -440,7 +440,7 @@ fn asking_and_answering_does_not_allocate() {
 #[test]
 fn routing_does_not_allocate() {
     let _alone = alone();
-    for (anywhere, size) in ANYWHERE
+    for (anywhere, size) in everywhere()
         .into_iter()
         .flat_map(|at| [50, 200, 3000].map(|n| (at, n)))
     {

@@ -2,7 +2,7 @@
 
 use zsocket::{AdmissionLimit, Context, Event, Push, Socket};
 
-use crate::support::{PATIENCE, Raw, WIRES, Wire, eventually, wait_for};
+use crate::support::{PATIENCE, Raw, WIRES, Wire, eventually, loopback, wait_for};
 
 fn refused(event: &Event) -> bool {
     matches!(event, Event::AdmissionRefused { .. })
@@ -67,7 +67,7 @@ fn while_strangers_hold_all_slots_clients_try_again_until_there_is_one() {
     let build = context.build_socket::<zsocket::Pull>();
     let pull = build.max_pending_handshakes(Some(2)).build().unwrap();
     let monitor = pull.monitor();
-    let bound = pull.bind("tcp://127.0.0.1:*").unwrap();
+    let bound = pull.bind(loopback()).unwrap();
     let strangers = [(); 2].map(|()| Raw::connect(&bound));
     for _ in &strangers {
         wait_for(&monitor, "a stranger", |e| {

@@ -17,7 +17,7 @@ use zsocket::{
 
 use crate::{
     futures::block_on,
-    support::{ANYWHERE, PATIENCE, eventually},
+    support::{PATIENCE, eventually, everywhere},
 };
 
 type Boxed<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -151,7 +151,7 @@ fn pair(anywhere: &str) -> [AsyncSocket<Pair>; 2] {
 
 #[test]
 fn a_receiver_that_is_dropped_has_received_nothing() {
-    for anywhere in ANYWHERE {
+    for anywhere in everywhere() {
         let [mut receiver, mut sender] = pair(anywhere);
         dropped_receivers(&mut receiver, &mut sender, receives!(AsyncSocket<Pair>));
         let (mut half, _other) = receiver.split();
@@ -211,7 +211,7 @@ fn dropped_senders<S>(
 
 #[test]
 fn a_sender_that_is_dropped_has_sent_all_or_nothing() {
-    for anywhere in ANYWHERE {
+    for anywhere in everywhere() {
         dropped_senders(anywhere, sends!(AsyncSocket<Pair>), |socket| (socket, None));
         dropped_senders(anywhere, sends!(AsyncSender<Pair>), |socket| {
             let (receiver, sender) = socket.split();
@@ -223,7 +223,7 @@ fn a_sender_that_is_dropped_has_sent_all_or_nothing() {
 /// A sink keeps what it has accepted, so dropping the future that flushes it loses nothing.
 #[test]
 fn a_flush_that_is_dropped_loses_nothing() {
-    for anywhere in ANYWHERE {
+    for anywhere in everywhere() {
         all(|polls, at| {
             let context = Context::new();
             let mut sender = context.async_socket::<Pair>().unwrap();
@@ -283,7 +283,7 @@ fn a_dropped_answer_to_a_peer_is_sent_or_not() {
 
 #[test]
 fn a_wait_for_peers_that_is_dropped_leaves_nothing() {
-    for anywhere in ANYWHERE {
+    for anywhere in everywhere() {
         all(|polls, at| {
             let context = Context::new();
             let mut push = context.async_socket::<Push>().unwrap();

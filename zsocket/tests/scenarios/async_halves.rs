@@ -20,7 +20,7 @@ use zsocket::{
 use crate::{
     executors::Executor,
     futures::block_on,
-    support::{ANYWHERE, PATIENCE, spawn},
+    support::{PATIENCE, everywhere, spawn},
 };
 
 fn pair(anywhere: &str) -> [Socket<Pair>; 2] {
@@ -36,7 +36,7 @@ fn pair(anywhere: &str) -> [Socket<Pair>; 2] {
 #[test]
 fn both_ways_at_once() {
     for executor in Executor::ALL {
-        for anywhere in ANYWHERE {
+        for anywhere in everywhere() {
             executor.run(async {
                 let tasks = pair(anywhere).map(|pair| {
                     let (mut receiver, mut sender) = pair.into_async().split();
@@ -69,7 +69,7 @@ fn both_ways_at_once() {
 /// The halves of one socket on two threads, without an executor between them.
 #[test]
 fn halves_on_two_threads() {
-    for anywhere in ANYWHERE {
+    for anywhere in everywhere() {
         let threads = pair(anywhere).map(|pair| {
             let (mut receiver, mut sender) = pair.into_async().split();
             let sends = spawn(move || {

@@ -13,7 +13,7 @@ use zsocket::{
 
 use crate::{
     executors::Executor,
-    support::{ANYWHERE, eventually},
+    support::{eventually, everywhere, loopback},
 };
 
 /// Two sockets that are connected.
@@ -31,7 +31,7 @@ fn connected<A: TypedPattern, B: TypedPattern>(
 #[test]
 fn messages_pass_between_tasks() {
     for executor in Executor::ALL {
-        for anywhere in ANYWHERE {
+        for anywhere in everywhere() {
             executor.run(async {
                 let context = Context::new();
                 let pull = context.build_socket::<Pull>().recv_hwm(3).build().unwrap();
@@ -65,7 +65,7 @@ fn messages_pass_between_tasks() {
 #[test]
 fn requests_and_replies_pass_between_tasks() {
     for executor in Executor::ALL {
-        for anywhere in ANYWHERE {
+        for anywhere in everywhere() {
             executor.run(async {
                 let context = Context::new();
                 let (mut rep, mut req) = connected::<Rep, Req>(&context, anywhere);
@@ -90,7 +90,7 @@ fn requests_and_replies_pass_between_tasks() {
 
 #[test]
 fn a_router_answers_by_peer() {
-    for anywhere in ANYWHERE {
+    for anywhere in everywhere() {
         Executor::Tokio.run(async {
             let context = Context::new();
             let (mut router, mut req) = connected::<Router, Req>(&context, anywhere);
@@ -153,7 +153,7 @@ fn peers_can_be_waited_for() {
         executor.run(async {
             let context = Context::new();
             let mut push = context.async_socket::<Push>().unwrap();
-            let endpoint = push.bind("tcp://127.0.0.1:*").unwrap();
+            let endpoint = push.bind(loopback()).unwrap();
             let waits = executor.spawn(async move {
                 push.connected(2).await.unwrap();
                 push
@@ -237,7 +237,7 @@ fn what_receives_is_a_stream() {
 #[test]
 fn a_sink_keeps_the_order() {
     for executor in Executor::ALL {
-        for anywhere in ANYWHERE {
+        for anywhere in everywhere() {
             executor.run(async {
                 let context = Context::new();
                 let pull = context.build_socket::<Pull>().recv_hwm(2).build().unwrap();

@@ -8,7 +8,9 @@ use zsocket::{
 
 use crate::{
     old::{DIALECTS, Old},
-    support::{A_WHILE, ANYWHERE, MORE, PATIENCE, Place, Raw, RawListener, WIRES, frame},
+    support::{
+        A_WHILE, MORE, PATIENCE, Place, Raw, RawListener, WIRES, everywhere, frame, loopback,
+    },
 };
 
 const SOON: Duration = Duration::from_millis(1);
@@ -118,7 +120,7 @@ fn both_say_hello_over_inproc_whoever_comes_first() {
 
 #[test]
 fn the_end_of_a_client_is_received_behind_its_messages() {
-    for anywhere in ANYWHERE {
+    for anywhere in everywhere() {
         let context = Context::new();
         let (router, endpoint) = hearing(&context, anywhere);
         for disconnects in [false, true] {
@@ -200,7 +202,7 @@ fn a_connection_that_was_made_hiccups_each_time_that_it_is_lost() {
             assert_eq!(next(&dealer), Message::from("hiccup"));
         }
         // A client that goes is none of it.
-        let own = dealer.bind("tcp://127.0.0.1:*").unwrap();
+        let own = dealer.bind(loopback()).unwrap();
         drop(Raw::connect_as(&own, "DEALER"));
         is_silent(&dealer);
     }

@@ -12,7 +12,7 @@ use zsocket::{Context, Dealer, Endpoint, Error, Message, Pair, Router, Socket};
 
 use crate::{
     futures::block_on,
-    support::{ANYWHERE, PATIENCE, spawn},
+    support::{PATIENCE, everywhere, spawn},
 };
 
 const CLIENTS: u32 = 3;
@@ -57,7 +57,7 @@ fn dealer(context: &Context, endpoint: &Endpoint) -> Socket<Dealer> {
 /// must not be missed for that.
 #[test]
 fn a_router_that_waits_is_woken_by_each_client_that_comes() {
-    for anywhere in ANYWHERE {
+    for anywhere in everywhere() {
         for way in WAYS {
             let context = Context::new();
             let router = context.socket::<Router>().unwrap();
@@ -95,7 +95,7 @@ fn a_router_that_waits_is_woken_by_each_client_that_comes() {
 /// The dealer has one connection, which is lost with each router that leaves and made again with the next.
 #[test]
 fn a_dealer_that_waits_to_send_is_woken_by_each_router_that_comes() {
-    for anywhere in ANYWHERE {
+    for anywhere in everywhere() {
         for way in WAYS {
             let context = Context::new();
             let dealer = context.build_socket::<Dealer>().send_hwm(1).immediate(true);
@@ -138,7 +138,7 @@ fn a_dealer_that_waits_to_send_is_woken_by_each_router_that_comes() {
 #[test]
 fn a_router_that_waits_for_one_peer_is_woken_when_that_reads_or_leaves() {
     const LARGE: usize = 300_000;
-    for anywhere in ANYWHERE {
+    for anywhere in everywhere() {
         for way in WAYS {
             let context = Context::new();
             let router = context.build_socket::<Router>().send_hwm(1);

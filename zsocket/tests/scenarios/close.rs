@@ -5,12 +5,12 @@ use std::time::{Duration, Instant};
 use zsocket::{Context, Endpoint, Pub, Pull, Push, Router, SocketType, Sub};
 
 use crate::support::{
-    A_WHILE, ANYWHERE, HUGE, PATIENCE, Raw, RawListener, WIRES, Wire, eventually, spawn,
+    A_WHILE, HUGE, PATIENCE, Raw, RawListener, WIRES, Wire, eventually, everywhere, loopback, spawn,
 };
 
 #[test]
 fn what_arrives_is_reported_as_delivered() {
-    for anywhere in ANYWHERE {
+    for anywhere in everywhere() {
         let (here, there) = (Context::new(), Context::new());
         let pull_context = if anywhere.starts_with("inproc") {
             &here
@@ -131,7 +131,7 @@ fn it_waits_for_a_peer_that_comes_late() {
 fn each_endpoint_is_told_apart() {
     let context = Context::new();
     let publisher = context.socket::<Pub>().unwrap();
-    let tcp = publisher.bind("tcp://127.0.0.1:*").unwrap();
+    let tcp = publisher.bind(loopback()).unwrap();
     let ipc = publisher.bind("ipc://*").unwrap();
     let subscribers = [&tcp, &tcp, &ipc].map(|endpoint| {
         let sub = context.socket::<Sub>().unwrap();
@@ -159,7 +159,7 @@ fn each_endpoint_is_told_apart() {
 fn a_socket_without_peers_closes_at_once() {
     let context = Context::new();
     let router = context.socket::<Router>().unwrap();
-    let endpoint = router.bind("tcp://127.0.0.1:*").unwrap();
+    let endpoint = router.bind(loopback()).unwrap();
     let report = router.close_and_wait(PATIENCE);
     assert!(report.is_complete() && report.endpoints.is_empty());
     // The port is free.
@@ -171,7 +171,7 @@ fn a_socket_without_peers_closes_at_once() {
 fn a_context_that_is_shut_down_can_be_closed_so_too() {
     let context = Context::new();
     let pull = context.socket::<Pull>().unwrap();
-    let endpoint = pull.bind("tcp://127.0.0.1:*").unwrap();
+    let endpoint = pull.bind(loopback()).unwrap();
     let other = Context::new();
     let push = other.socket::<Push>().unwrap();
     push.connect(&endpoint).unwrap();

@@ -10,7 +10,9 @@ use zsocket::{
 use crate::{
     futures::block_on,
     old::{DIALECTS, Old},
-    support::{ANYWHERE, PATIENCE, RawListener, SMALL_BUFFER, WIRES, eventually, spawn, wait_for},
+    support::{
+        PATIENCE, RawListener, SMALL_BUFFER, WIRES, eventually, everywhere, spawn, wait_for,
+    },
 };
 
 /// What a burst is for the operating system and every queue: more than they hold.
@@ -36,7 +38,7 @@ fn read_up_to<P: zsocket::CanReceive>(socket: &Socket<P>, last: u32) -> u64 {
 
 #[test]
 fn an_unread_pull_holds_nobody_up_and_has_the_last() {
-    for endpoint in ANYWHERE {
+    for endpoint in everywhere() {
         let context = Context::new();
         let pull: Socket<Pull> = context.build_socket().conflate(true).build().unwrap();
         let push = context.socket::<Push>().unwrap();
@@ -57,7 +59,7 @@ fn an_unread_pull_holds_nobody_up_and_has_the_last() {
 
 #[test]
 fn every_message_is_received_or_counted_while_both_are_busy() {
-    for endpoint in ANYWHERE {
+    for endpoint in everywhere() {
         let context = Context::new();
         let pull: Socket<Pull> = context.build_socket().conflate(true).build().unwrap();
         let push: Socket<Push> = context.build_socket().conflate(true).build().unwrap();
@@ -129,7 +131,7 @@ fn the_last_is_sent_before_a_closed_socket_is_gone() {
 
 #[test]
 fn what_is_left_when_the_peer_is_gone_is_counted_once() {
-    for endpoint in ANYWHERE {
+    for endpoint in everywhere() {
         let context = Context::new();
         let push: Socket<Push> = context.build_socket().conflate(true).build().unwrap();
         let pull = context.socket::<Pull>().unwrap();
@@ -160,7 +162,7 @@ fn what_is_left_when_the_peer_is_gone_is_counted_once() {
 
 #[test]
 fn what_a_peer_has_left_is_received() {
-    for endpoint in ANYWHERE {
+    for endpoint in everywhere() {
         let context = Context::new();
         let pull: Socket<Pull> = context.build_socket().conflate(true).build().unwrap();
         let endpoint = pull.bind(endpoint).unwrap();
@@ -183,7 +185,7 @@ fn what_a_peer_has_left_is_received() {
 
 #[test]
 fn a_subscriber_that_conflates_has_the_last_of_each_publisher() {
-    for endpoint in ANYWHERE {
+    for endpoint in everywhere() {
         let context = Context::new();
         let publisher = context.socket::<Pub>().unwrap();
         // So that the publisher drops nothing.
@@ -212,7 +214,7 @@ fn a_subscriber_that_conflates_has_the_last_of_each_publisher() {
 
 #[test]
 fn a_publisher_that_conflates_drops_nothing_else() {
-    for endpoint in ANYWHERE {
+    for endpoint in everywhere() {
         let context = Context::new();
         let publisher: Socket<Pub> = context.build_socket().conflate(true).build().unwrap();
         publisher.set_send_hwm(1).unwrap();
@@ -238,7 +240,7 @@ fn a_publisher_that_conflates_drops_nothing_else() {
 
 #[test]
 fn messages_are_replaced_whole() {
-    for endpoint in ANYWHERE {
+    for endpoint in everywhere() {
         let context = Context::new();
         let pull: Socket<Pull> = context.build_socket().conflate(true).build().unwrap();
         let push = context.socket::<Push>().unwrap();
@@ -285,7 +287,7 @@ fn messages_are_replaced_whole() {
 
 #[test]
 fn whoever_waits_is_woken() {
-    for endpoint in ANYWHERE {
+    for endpoint in everywhere() {
         let context = Context::new();
         let pull: Socket<Pull> = context.build_socket().conflate(true).build().unwrap();
         let echo: Socket<Push> = context.build_socket().conflate(true).build().unwrap();
@@ -314,7 +316,7 @@ fn whoever_waits_is_woken() {
 
 #[test]
 fn a_dealer_conflates_both_ways() {
-    for endpoint in ANYWHERE {
+    for endpoint in everywhere() {
         let context = Context::new();
         let router = context.socket::<Router>().unwrap();
         router.set_send_hwm(0).unwrap();
@@ -338,7 +340,7 @@ fn a_dealer_conflates_both_ways() {
 
 #[test]
 fn each_topic_keeps_its_last_message() {
-    for endpoint in ANYWHERE {
+    for endpoint in everywhere() {
         let context = Context::new();
         let pull: Socket<Pull> = (context.build_socket().conflate_by_topic(Some(3)))
             .build()
@@ -367,7 +369,7 @@ fn each_topic_keeps_its_last_message() {
 
 #[test]
 fn a_subscriber_has_the_last_of_each_topic() {
-    for endpoint in ANYWHERE {
+    for endpoint in everywhere() {
         let context = Context::new();
         let publisher = context.socket::<Pub>().unwrap();
         publisher.set_send_hwm(0).unwrap();

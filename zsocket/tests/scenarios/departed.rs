@@ -7,7 +7,7 @@ use zsocket::{Context, Event, Pull, Push, Rep, SocketBuilder};
 use crate::{
     old::{DIALECTS, Old},
     support::{
-        ANYWHERE, COMMAND, PATIENCE, Raw, WIRES, Wire, eventually, frame, header, message, ping,
+        COMMAND, PATIENCE, Raw, WIRES, Wire, eventually, everywhere, frame, header, message, ping,
         wait_for,
     },
 };
@@ -62,8 +62,11 @@ fn come_and_go(
         }
         let received = drain(&pull);
         assert!(received.len() <= KEPT as usize, "{}", received.len());
-        assert!(received.contains(&(CAME - 1)), "the newest is dropped");
         let dropped = pull.stats().dropped.departed;
+        assert!(
+            received.contains(&(CAME - 1)),
+            "the newest is dropped: {wire:?}, {size} B, called: {is_called}, {received:?} of {dropped} more"
+        );
         assert_eq!(dropped + received.len() as u64, CAME);
         assert_eq!(pull.peers(), 0);
     }
@@ -137,7 +140,7 @@ fn a_socket_that_is_never_called_lets_go_of_what_is_too_much() {
 
 #[test]
 fn what_a_single_peer_has_left_is_kept_whole() {
-    for anywhere in ANYWHERE {
+    for anywhere in everywhere() {
         let context = Context::new();
         let pull = context
             .build_socket::<Pull>()

@@ -8,8 +8,8 @@ use zsocket::{
 };
 
 use crate::support::{
-    A_WHILE, ANYWHERE, HUGE, MORE, PATIENCE, Place, Raw, RawListener, WIRES, Wire, eventually,
-    header, wait_for,
+    A_WHILE, HUGE, MORE, PATIENCE, Place, Raw, RawListener, WIRES, Wire, eventually, everywhere,
+    header, loopback, wait_for,
 };
 
 /// Waits until a diagnosis has a finding, and has it say what is wrong and what helps.
@@ -46,7 +46,7 @@ fn is_healthy<P: Pattern>(socket: &Socket<P>) {
 
 #[test]
 fn healthy_sockets_of_each_type_give_no_finding() {
-    for anywhere in ANYWHERE {
+    for anywhere in everywhere() {
         let context = Context::new();
         let named = |name: &str| anywhere.replace("anywhere", name);
 
@@ -222,7 +222,7 @@ fn an_inproc_name_that_nobody_has_bound_in_this_context() {
 
 #[test]
 fn a_bound_socket_to_which_nobody_has_come() {
-    for anywhere in ANYWHERE {
+    for anywhere in everywhere() {
         let rep = Context::new().socket::<Rep>().unwrap();
         let endpoint = rep.bind(anywhere).unwrap();
         finds(
@@ -301,7 +301,7 @@ fn socket_types_that_do_not_go_together() {
 #[test]
 fn another_security_mechanism() {
     let pull = Context::new().socket::<Pull>().unwrap();
-    let endpoint = pull.bind("tcp://127.0.0.1:*").unwrap();
+    let endpoint = pull.bind(loopback()).unwrap();
     let mut raw = Raw::connect(&endpoint);
     let mut greeting = crate::support::greeting();
     greeting[12..17].copy_from_slice(b"PLAIN");
@@ -597,7 +597,7 @@ fn requests_and_replies_out_of_step() {
 fn a_second_peer_of_a_pair() {
     let context = Context::new();
     let pair = context.socket::<Pair>().unwrap();
-    let endpoint = pair.bind("tcp://127.0.0.1:*").unwrap();
+    let endpoint = pair.bind(loopback()).unwrap();
     let first = context.socket::<Pair>().unwrap();
     first.connect(&endpoint).unwrap();
     pair.wait_connected(1, PATIENCE).unwrap();
@@ -651,8 +651,7 @@ fn a_message_that_the_peer_refuses() {
     let push = context.socket::<Push>().unwrap();
     push.set_reconnect_interval(Some(Duration::from_millis(1)))
         .unwrap();
-    push.connect(pull.bind("tcp://127.0.0.1:*").unwrap())
-        .unwrap();
+    push.connect(pull.bind(loopback()).unwrap()).unwrap();
     push.send(vec![0; HUGE]).unwrap();
     finds(
         &push,
@@ -665,7 +664,7 @@ fn a_message_that_the_peer_refuses() {
 #[test]
 fn nonsense() {
     let pull = Context::new().socket::<Pull>().unwrap();
-    let endpoint = pull.bind("tcp://127.0.0.1:*").unwrap();
+    let endpoint = pull.bind(loopback()).unwrap();
     let mut raw = Raw::connect_as(&endpoint, "PUSH");
     raw.write_all(&[0xff; 16]).unwrap();
     raw.expect_close();
@@ -706,7 +705,7 @@ fn more_is_left_behind_than_is_kept() {
         .departed_hwm(1)
         .build()
         .unwrap();
-    let endpoint = pull.bind("tcp://127.0.0.1:*").unwrap();
+    let endpoint = pull.bind(loopback()).unwrap();
     for _ in 0..2 {
         let mut raw = Raw::connect_as(&endpoint, "PUSH");
         raw.send(&[b"a"]);
@@ -824,7 +823,7 @@ fn a_context_that_is_shut_down() {
 #[test]
 fn half_a_message_is_no_trouble() {
     let pull = Context::new().socket::<Pull>().unwrap();
-    let endpoint = pull.bind("tcp://127.0.0.1:*").unwrap();
+    let endpoint = pull.bind(loopback()).unwrap();
     let mut raw = Raw::connect_as(&endpoint, "PUSH");
     raw.write_all(&header(MORE, 10)).unwrap();
     pull.wait_connected(1, PATIENCE).unwrap();

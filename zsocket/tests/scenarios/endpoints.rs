@@ -8,7 +8,9 @@ use std::{
 
 use zsocket::{BindError, Context, Endpoint, Error, Event, Pull, Push, Req};
 
-use crate::support::{PATIENCE, Place, Raw, RawListener, WIRES, Wire, eventually, wait_for};
+use crate::support::{
+    PATIENCE, Place, Raw, RawListener, WIRES, Wire, eventually, loopback, wait_for,
+};
 
 #[test]
 fn a_taken_endpoint_is_an_error_and_stays_as_it_is() {
@@ -166,7 +168,7 @@ fn unbinding_frees_the_endpoint_and_ends_what_came_in() {
         let pull = context.socket::<Pull>().unwrap();
         let monitor = pull.monitor();
         let endpoint = pull.bind(place.endpoint.as_str()).unwrap();
-        let other = pull.bind("tcp://127.0.0.1:*").unwrap();
+        let other = pull.bind(loopback()).unwrap();
         let mut raw = Raw::connect_as(&endpoint, "PUSH");
         raw.send(&[b"before"]);
         let mut half_open = Raw::connect(&endpoint);
@@ -353,7 +355,7 @@ fn ipv6_and_names() {
     let context = Context::new();
     let pull = context.socket::<Pull>().unwrap();
     let push = context.socket::<Push>().unwrap();
-    let endpoint = pull.bind("tcp://127.0.0.1:*").unwrap();
+    let endpoint = pull.bind(loopback()).unwrap();
     let by_name = endpoint.to_string().replace("127.0.0.1", "localhost");
     push.connect(by_name.as_str()).unwrap();
     push.send("by name").unwrap();
@@ -572,7 +574,7 @@ fn errors_quote_the_text_that_was_given() {
         pull.disconnect("ipc://./nobody").unwrap_err(),
         "ipc://./nobody",
     );
-    let taken = pull.bind("tcp://127.0.0.1:*").unwrap().to_string();
+    let taken = pull.bind(loopback()).unwrap().to_string();
     let given = taken.replace("127.0.0.1:", "127.0.0.1:0");
     says(pull.bind(&given).unwrap_err(), &given);
 }

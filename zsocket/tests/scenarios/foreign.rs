@@ -19,7 +19,7 @@ use zsocket::{
     Bytes, Context, Dealer, Error, Frame, Message, Pull, Push, Rep, Req, Router, Socket,
 };
 
-use crate::support::{PATIENCE, Raw, RawListener, WIRES, eventually, spawn};
+use crate::support::{PATIENCE, Raw, RawListener, WIRES, eventually, loopback, spawn};
 
 thread_local! {
     /// What the `Drop` of a [`CallingBody`] does on this thread.
@@ -400,7 +400,7 @@ fn a_waker_may_drop_the_last_context_on_an_io_thread() {
 fn an_io_thread_waits_for_nothing() {
     let context = Context::new();
     let pull = context.socket::<Pull>().unwrap();
-    let endpoint = pull.bind("tcp://127.0.0.1:*").unwrap();
+    let endpoint = pull.bind(loopback()).unwrap();
     let (done, results) = mpsc::channel();
     wait_with(
         &pull,
@@ -422,7 +422,7 @@ fn an_io_thread_waits_for_nothing() {
 fn an_io_thread_does_not_wait_as_long_as_it_is_told_either() {
     let context = Context::new();
     let pull = context.socket::<Pull>().unwrap();
-    let endpoint = pull.bind("tcp://127.0.0.1:*").unwrap();
+    let endpoint = pull.bind(loopback()).unwrap();
     let (done, results) = mpsc::channel();
     wait_with(
         &pull,

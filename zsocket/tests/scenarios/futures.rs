@@ -11,7 +11,7 @@ use std::{
 
 use zsocket::{Context, Error, Message, Pull, Push, Rep, Req};
 
-use crate::support::{ANYWHERE, PATIENCE, Raw, WIRES, eventually, spawn};
+use crate::support::{PATIENCE, Raw, WIRES, eventually, everywhere, spawn};
 
 struct Unpark(Thread);
 
@@ -96,7 +96,7 @@ fn join_two(
 
 #[test]
 fn messages_pass() {
-    for anywhere in ANYWHERE {
+    for anywhere in everywhere() {
         let context = Context::new();
         let pull = context.build_socket::<Pull>().recv_hwm(3).build().unwrap();
         let endpoint = pull.bind(anywhere).unwrap();
@@ -120,7 +120,7 @@ fn messages_pass() {
 
 #[test]
 fn requests_and_replies_pass() {
-    for anywhere in ANYWHERE {
+    for anywhere in everywhere() {
         let context = Context::new();
         let rep = context.socket::<Rep>().unwrap();
         let endpoint = rep.bind(anywhere).unwrap();
@@ -150,7 +150,7 @@ fn requests_and_replies_pass() {
 
 #[test]
 fn a_dropped_receiver_has_taken_nothing() {
-    for anywhere in ANYWHERE {
+    for anywhere in everywhere() {
         let context = Context::new();
         let pull = context.socket::<Pull>().unwrap();
         let endpoint = pull.bind(anywhere).unwrap();
@@ -194,7 +194,7 @@ fn a_dropped_receiver_has_taken_nothing() {
 
 #[test]
 fn a_dropped_sender_has_sent_nothing() {
-    for anywhere in ANYWHERE {
+    for anywhere in everywhere() {
         let context = Context::new();
         let pull = context.build_socket::<Pull>().recv_hwm(1).build().unwrap();
         let endpoint = pull.bind(anywhere).unwrap();

@@ -301,7 +301,7 @@ fn small_messages_stop_somewhere_too_and_all_arrive() {
 
 #[test]
 fn a_blocked_sender_goes_on_when_there_is_room() {
-    for anywhere in crate::support::ANYWHERE {
+    for anywhere in crate::support::everywhere() {
         let context = Context::new();
         let pull = context.build_socket::<Pull>().recv_hwm(1).build().unwrap();
         pull.set_recv_buffer(Some(SMALL_BUFFER)).unwrap();

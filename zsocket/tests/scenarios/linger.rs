@@ -10,8 +10,8 @@ use std::{
 use zsocket::{Context, Endpoint, Event, Pull, Push, SocketType};
 
 use crate::support::{
-    A_WHILE, COMMAND, HUGE, PATIENCE, Raw, RawListener, SMALL_BUFFER, WIRES, Wire, ping, spawn,
-    wait_for,
+    A_WHILE, COMMAND, HUGE, PATIENCE, Raw, RawListener, SMALL_BUFFER, WIRES, Wire, loopback, ping,
+    spawn, wait_for,
 };
 
 /// An endpoint where nobody listens now, though somebody may later.
@@ -291,7 +291,7 @@ fn open_sockets_are_reported() {
     let context = Context::new();
     let pull = context.socket::<Pull>().unwrap();
     let push = context.socket::<Push>().unwrap();
-    let endpoint = pull.bind("tcp://127.0.0.1:*").unwrap();
+    let endpoint = pull.bind(loopback()).unwrap();
     push.connect(&endpoint).unwrap();
     push.send("x").unwrap();
     pull.recv_timeout(PATIENCE).unwrap();

@@ -2,7 +2,7 @@
 
 use zsocket::{CloseReason, Context, Event, EventKinds, Monitor, PeerAddress, PeerId, Pull, Push};
 
-use crate::support::{PATIENCE, Raw, WIRES, eventually, wait_for};
+use crate::support::{PATIENCE, Raw, WIRES, eventually, loopback, wait_for};
 
 fn is_listening(event: &Event) -> bool {
     matches!(event, Event::Listening { .. })
@@ -32,7 +32,7 @@ fn a_monitor_that_nobody_reads_misses_events_and_holds_nothing_up() {
 
     let monitor = pull.monitor();
     for at in 0..TIMES {
-        let endpoint = pull.bind("tcp://127.0.0.1:*").unwrap();
+        let endpoint = pull.bind(loopback()).unwrap();
         pull.unbind(endpoint).unwrap();
         // What the socket is for goes on.
         push.send(&at.to_be_bytes()).unwrap();
@@ -48,7 +48,7 @@ fn a_monitor_that_nobody_reads_misses_events_and_holds_nothing_up() {
     });
     // Once it is read again it misses nothing.
     let before = lagged();
-    pull.bind("tcp://127.0.0.1:*").unwrap();
+    pull.bind(loopback()).unwrap();
     wait_for(&monitor, "a new event", is_listening);
     assert_eq!(lagged(), before);
 }
@@ -58,16 +58,16 @@ fn every_monitor_is_told_what_happens_after_it_began() {
     let context = Context::new();
     let pull = context.socket::<Pull>().unwrap();
     let first = pull.monitor();
-    pull.bind("tcp://127.0.0.1:*").unwrap();
+    pull.bind(loopback()).unwrap();
     wait_for(&first, "the first event", is_listening);
     let second = pull.monitor();
-    let bound = pull.bind("tcp://127.0.0.1:*").unwrap();
+    let bound = pull.bind(loopback()).unwrap();
     for monitor in [&first, &second] {
         let event = wait_for(monitor, "the second event", is_listening);
         assert!(matches!(event, Event::Listening { endpoint, .. } if endpoint == bound));
     }
     drop(first);
-    pull.bind("tcp://127.0.0.1:*").unwrap();
+    pull.bind(loopback()).unwrap();
     wait_for(&second, "the third event", is_listening);
     assert_eq!(pull.stats().monitor_lagged, 0);
 }
@@ -118,12 +118,12 @@ fn what_was_missed_is_told_in_its_place() {
     let pull = context.socket::<Pull>().unwrap();
     let monitor = pull.monitor();
     while pull.stats().monitor_lagged == 0 {
-        let endpoint = pull.bind("tcp://127.0.0.1:*").unwrap();
+        let endpoint = pull.bind(loopback()).unwrap();
         pull.unbind(endpoint).unwrap();
     }
-    let last = pull.bind("tcp://127.0.0.1:*").unwrap();
+    let last = pull.bind(loopback()).unwrap();
     // A call that comes back after the I/O thread has done all that was before.
-    let other = pull.bind("tcp://127.0.0.1:*").unwrap();
+    let other = pull.bind(loopback()).unwrap();
     pull.unbind(other).unwrap();
     let missed_so_far = pull.stats().monitor_lagged;
     let (mut seen, mut told) = (0, 0);
@@ -147,7 +147,7 @@ fn a_monitor_hears_of_what_it_has_asked_for_alone() {
     let pull = context.socket::<Pull>().unwrap();
     let kinds = EventKinds::BIND_FAILED | EventKinds::LISTENER_CLOSED;
     let monitor = pull.monitor_only(kinds);
-    let bound = pull.bind("tcp://127.0.0.1:*").unwrap();
+    let bound = pull.bind(loopback()).unwrap();
     pull.bind(&bound).unwrap_err();
     let failed = monitor.recv_timeout(PATIENCE);
     let Some(Event::BindFailed {

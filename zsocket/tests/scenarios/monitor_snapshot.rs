@@ -6,7 +6,7 @@ use zsocket::{
     Context, Event, EventKinds, FrameVersion, Monitor, Pair, Pull, Push, Socket, ZmqEvent,
 };
 
-use crate::support::{PATIENCE, Raw, WIRES, eventually};
+use crate::support::{PATIENCE, Raw, WIRES, eventually, loopback};
 
 /// Whom a socket is connected with, as one who has only a snapshot and events knows it.
 struct Follower {
@@ -135,7 +135,7 @@ fn a_forwarder_sends_every_event_as_libzmq_would_and_keeps_what_has_no_room() {
     let to = context.build_socket::<Pair>().send_hwm(1).build().unwrap();
     let from = context.build_socket::<Pair>().recv_hwm(1).build().unwrap();
     // Nobody has come yet: nothing is lost.
-    let bound = pull.bind("tcp://127.0.0.1:*").unwrap();
+    let bound = pull.bind(loopback()).unwrap();
     pull.unbind(&bound).unwrap();
     assert_eq!(forwarder.pump(&to).unwrap(), 0);
     to.bind("inproc://monitor").unwrap();

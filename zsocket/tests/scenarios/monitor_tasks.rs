@@ -13,7 +13,7 @@ use std::{
 use futures_util::{StreamExt, stream::FusedStream};
 use zsocket::{Context, Event, EventKinds, Pull};
 
-use crate::support::eventually;
+use crate::support::{eventually, loopback};
 
 /// Counts how often it is woken.
 #[derive(Default)]
@@ -29,7 +29,7 @@ impl Wake for Count {
 fn a_monitor_is_a_stream_that_ends_with_its_socket() {
     let pull = Context::new().socket::<Pull>().unwrap();
     let mut monitor = pull.monitor();
-    pull.bind("tcp://127.0.0.1:*").unwrap();
+    pull.bind(loopback()).unwrap();
     drop(pull);
     let kinds: Vec<_> = smol::block_on(async {
         let events = monitor.by_ref().map(|event| event.kind());
@@ -56,14 +56,14 @@ fn a_wait_that_is_cancelled_has_taken_nothing_and_wakes_nobody() {
         assert!(wait.poll(&mut context).is_pending());
     }
     assert_eq!(Arc::strong_count(&count), 2, "no waker is left behind");
-    pull.bind("tcp://127.0.0.1:*").unwrap();
+    pull.bind(loopback()).unwrap();
     let event = smol::block_on(monitor.recv_async());
     assert!(matches!(event, Some(Event::Listening { .. })));
     assert_eq!(count.0.load(Ordering::Relaxed), 0);
     // One that is not cancelled is woken once, however much happens before it looks.
     let mut wait = Box::pin(monitor.recv_async());
     assert!(wait.as_mut().poll(&mut context).is_pending());
-    let bound = pull.bind("tcp://127.0.0.1:*").unwrap();
+    let bound = pull.bind(loopback()).unwrap();
     pull.unbind(bound).unwrap();
     eventually("it is woken", || count.0.load(Ordering::Relaxed) == 1);
     assert!(matches!(

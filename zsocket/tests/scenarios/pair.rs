@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use zsocket::{Context, Error, Event, Pair};
 
-use crate::support::{ANYWHERE, PATIENCE, Raw, RawListener, WIRES, eventually, spawn, wait_for};
+use crate::support::{PATIENCE, Raw, RawListener, WIRES, eventually, everywhere, spawn, wait_for};
 
 #[test]
 fn a_second_peer_is_sent_away_and_reported() {
@@ -63,7 +63,7 @@ fn the_next_peer_comes_when_all_of_the_last_one_is_received() {
 
 #[test]
 fn a_pair_cannot_connect_twice_until_it_disconnects() {
-    for anywhere in ANYWHERE {
+    for anywhere in everywhere() {
         let context = Context::new();
         let others = [(); 2].map(|()| context.socket::<Pair>().unwrap());
         let endpoints = [0, 1].map(|at| {

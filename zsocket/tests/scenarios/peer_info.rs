@@ -9,12 +9,12 @@ use zsocket::{
 
 use crate::{
     futures::block_on,
-    support::{ANYWHERE, PATIENCE, Place, Raw, WIRES, Wire, eventually, spawn},
+    support::{PATIENCE, Place, Raw, WIRES, Wire, eventually, everywhere, loopback, spawn},
 };
 
 #[test]
 fn each_message_tells_its_peer() {
-    for anywhere in ANYWHERE {
+    for anywhere in everywhere() {
         let context = Context::new();
         let pull = context.socket::<Pull>().unwrap();
         let endpoint = pull.bind(anywhere).unwrap();
@@ -158,7 +158,7 @@ fn over_inproc_whoever_binds_later_becomes_known() {
 
 #[test]
 fn a_router_answers_the_peer_and_not_the_name() {
-    for anywhere in ANYWHERE {
+    for anywhere in everywhere() {
         let context = Context::new();
         let router = context.socket::<Router>().unwrap();
         let endpoint = router.bind(anywhere).unwrap();
@@ -266,7 +266,7 @@ fn requests_replies_publications_and_subscriptions_tell_their_peer() {
     let context = Context::new();
     let rep = context.socket::<Rep>().unwrap();
     let req = context.socket::<Req>().unwrap();
-    req.connect(rep.bind("tcp://127.0.0.1:*").unwrap()).unwrap();
+    req.connect(rep.bind(loopback()).unwrap()).unwrap();
     req.send("question").unwrap();
     let (_, from) = rep.recv_from().unwrap();
     assert_eq!(rep.peer_list()[0].id, from);
@@ -279,8 +279,7 @@ fn requests_replies_publications_and_subscriptions_tell_their_peer() {
     let sub = context.socket::<Sub>().unwrap();
     sub.connect(publisher.bind("inproc://pub").unwrap())
         .unwrap();
-    sub.connect(xpub.bind("tcp://127.0.0.1:*").unwrap())
-        .unwrap();
+    sub.connect(xpub.bind(loopback()).unwrap()).unwrap();
     sub.subscribe("a").unwrap();
     publisher.wait_subscribed("a", 1, PATIENCE).unwrap();
     publisher.send("abc").unwrap();
@@ -341,7 +340,7 @@ fn metadata_is_checked_and_replaced() {
 fn a_peer_says_in_words_who_it_is() {
     let context = Context::new();
     let router = context.socket::<Router>().unwrap();
-    let endpoint = router.bind("tcp://127.0.0.1:*").unwrap();
+    let endpoint = router.bind(loopback()).unwrap();
     let dealer = context.build_socket::<Dealer>();
     let dealer = dealer
         .routing_id(Bytes::from_static(b"me"))

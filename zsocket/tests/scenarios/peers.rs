@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use zsocket::{Context, Error, Pull, Push, Socket};
 
-use crate::support::{ANYWHERE, PATIENCE, Raw, RawListener, WIRES, eventually};
+use crate::support::{PATIENCE, Raw, RawListener, WIRES, eventually, everywhere};
 
 fn text(socket: &Socket<Pull>) -> String {
     let message = socket.recv_timeout(PATIENCE).unwrap();
@@ -13,7 +13,7 @@ fn text(socket: &Socket<Pull>) -> String {
 
 #[test]
 fn a_push_gives_each_peer_its_turn() {
-    for anywhere in ANYWHERE {
+    for anywhere in everywhere() {
         let context = Context::new();
         let push = context.socket::<Push>().unwrap();
         let pulls: Vec<_> = (0..3)

@@ -9,7 +9,7 @@ use std::{
 use zsocket::{Context, Dynamic, Error, Event, Message, Pub, Socket, SocketType, Sub};
 
 use crate::support::{
-    A_WHILE, ANYWHERE, COMMAND, PATIENCE, Place, Raw, RawListener, WIRES, eventually, frame,
+    A_WHILE, COMMAND, PATIENCE, Place, Raw, RawListener, WIRES, eventually, everywhere, frame,
     greeting, ready, wait_for,
 };
 
@@ -43,7 +43,7 @@ fn has_nothing(socket: &Socket<Sub>) {
 
 #[test]
 fn what_begins_with_a_topic_comes_and_nothing_else() {
-    for endpoint in ANYWHERE {
+    for endpoint in everywhere() {
         let context = Context::new();
         let (publisher, subscriber) = pair(&context, endpoint, &["a", "bc"]);
         for body in ["b", "a", "bcd", "c", "", "abc", "bc"] {
@@ -64,7 +64,7 @@ fn what_begins_with_a_topic_comes_and_nothing_else() {
 #[test]
 fn each_of_many_subscribers_gets_each_message_once() {
     const SUBSCRIBERS: usize = 20;
-    for endpoint in ANYWHERE {
+    for endpoint in everywhere() {
         let context = Context::new();
         let publisher = context.socket::<Pub>().unwrap();
         let endpoint = publisher.bind(endpoint).unwrap();
@@ -110,7 +110,7 @@ fn each_of_many_subscribers_gets_each_message_once() {
 
 #[test]
 fn a_topic_counts_until_it_was_cancelled_as_often_as_it_was_subscribed_to() {
-    for endpoint in ANYWHERE {
+    for endpoint in everywhere() {
         let context = Context::new();
         let (publisher, subscriber) = pair(&context, endpoint, &["a", "a"]);
         subscriber.unsubscribe("a").unwrap();
@@ -134,7 +134,7 @@ fn a_topic_counts_until_it_was_cancelled_as_often_as_it_was_subscribed_to() {
 
 #[test]
 fn what_has_come_before_a_topic_was_cancelled_is_not_received_after_that() {
-    for endpoint in ANYWHERE {
+    for endpoint in everywhere() {
         let context = Context::new();
         let (publisher, subscriber) = pair(&context, endpoint, &["a", "b"]);
         publisher.send("a").unwrap();
@@ -176,7 +176,7 @@ fn whoever_connects_or_binds_first() {
 #[test]
 fn any_number_of_subscriptions_arrives() {
     const TOPICS: u32 = 20_000;
-    for endpoint in ANYWHERE {
+    for endpoint in everywhere() {
         let context = Context::new();
         let publisher = context.socket::<Pub>().unwrap();
         let endpoint = publisher.bind(endpoint).unwrap();
@@ -338,7 +338,7 @@ fn a_full_subscriber_loses_messages_and_the_others_do_not() {
 
 #[test]
 fn with_no_drop_the_slowest_sets_the_pace() {
-    for endpoint in ANYWHERE {
+    for endpoint in everywhere() {
         let context = Context::new();
         let publisher = context.build_socket::<Pub>().send_hwm(10).build().unwrap();
         publisher.set_no_drop(true).unwrap();
@@ -472,7 +472,7 @@ fn subscriptions_travel_as_the_peer_knows_them() {
 
 #[test]
 fn matching_can_be_inverted_on_both_sides() {
-    for endpoint in ANYWHERE {
+    for endpoint in everywhere() {
         let context = Context::new();
         let publisher = context.socket::<Pub>().unwrap();
         publisher.set_invert_publishing(true).unwrap();
@@ -545,7 +545,7 @@ fn what_does_not_apply_is_refused() {
 
 #[test]
 fn waiting_for_connections_ends_when_they_stand() {
-    for endpoint in ANYWHERE {
+    for endpoint in everywhere() {
         let context = Context::new();
         let publisher = context.socket::<Pub>().unwrap();
         let endpoint = publisher.bind(endpoint).unwrap();

@@ -7,13 +7,13 @@ use zsocket::{
 };
 
 use crate::support::{
-    A_WHILE, ANYWHERE, HUGE, PATIENCE, Raw, RawListener, SMALL_BUFFER, WIRES, eventually, spawn,
+    A_WHILE, HUGE, PATIENCE, Raw, RawListener, SMALL_BUFFER, WIRES, eventually, everywhere, spawn,
     wait_for,
 };
 
 #[test]
 fn the_wrong_call_is_an_error_and_changes_nothing() {
-    for anywhere in ANYWHERE {
+    for anywhere in everywhere() {
         let context = Context::new();
         let rep = context.socket::<Rep>().unwrap();
         let req = context.socket::<Req>().unwrap();
@@ -58,7 +58,7 @@ fn a_request_that_finds_nobody_comes_back_whole() {
 
 #[test]
 fn a_req_asks_its_peers_in_turn() {
-    for anywhere in ANYWHERE {
+    for anywhere in everywhere() {
         let context = Context::new();
         let req = context.socket::<Req>().unwrap();
         let reps: Vec<_> = (0..3)
@@ -248,7 +248,7 @@ fn a_mandatory_reply_waits_for_room() {
 
 #[test]
 fn a_rep_that_probes_is_heard_of_before_it_has_anything_to_say() {
-    for endpoint in ANYWHERE {
+    for endpoint in everywhere() {
         let context = Context::new();
         let rep = context.socket::<Rep>().unwrap();
         rep.set_probe_router(true).unwrap();
@@ -358,7 +358,7 @@ fn inproc_partners_that_close() {
 
 #[test]
 fn a_disconnected_partner_is_lost() {
-    for anywhere in ANYWHERE {
+    for anywhere in everywhere() {
         let context = Context::new();
         let rep = context.socket::<Rep>().unwrap();
         let endpoint = rep.bind(anywhere).unwrap();
@@ -382,7 +382,7 @@ fn a_disconnected_partner_is_lost() {
 
 #[test]
 fn many_clients_get_their_own_replies() {
-    for anywhere in ANYWHERE {
+    for anywhere in everywhere() {
         let context = Context::new();
         let rep = context.socket::<Rep>().unwrap();
         let endpoint = rep.bind(anywhere).unwrap();

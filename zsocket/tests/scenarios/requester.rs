@@ -17,7 +17,7 @@ use zsocket::{
 use crate::{
     futures::block_on,
     requester_futures::poll_once,
-    support::{ANYWHERE, PATIENCE, Place, eventually, spawn},
+    support::{PATIENCE, Place, eventually, everywhere, loopback, spawn},
 };
 
 pub(crate) const SHORT: Duration = Duration::from_millis(50);
@@ -68,7 +68,7 @@ fn serve_in(context: Context, endpoint: &str) -> (Context, Endpoint, thread::Joi
 #[test]
 fn replies_in_any_order_find_their_requests() {
     const COUNT: u32 = 500;
-    for anywhere in ANYWHERE {
+    for anywhere in everywhere() {
         let (_context, requester, router) = with_router(anywhere);
         let server = spawn(move || {
             let mut requests: Vec<_> = (0..COUNT).map(|_| receive(&router)).collect();
@@ -141,7 +141,7 @@ fn plain_rep_sockets_are_asked_in_turn() {
 
 #[test]
 fn a_request_is_over_at_its_deadline_also_among_others() {
-    for anywhere in ANYWHERE {
+    for anywhere in everywhere() {
         let (_context, requester, router) = with_router(anywhere);
         let begin = Instant::now();
         let long = requester.send("long", PATIENCE).unwrap();
@@ -234,7 +234,7 @@ fn a_request_is_sent_again_when_its_server_has_died() {
 
 #[test]
 fn a_request_notices_the_server_that_comes_while_it_waits() {
-    for anywhere in ANYWHERE {
+    for anywhere in everywhere() {
         let (context, endpoint, server) = serve_in(Context::new(), anywhere);
         for at in 0..100u32 {
             let requester = Requester::new(&context).unwrap();
@@ -326,7 +326,7 @@ fn settings_that_make_no_sense_are_refused() {
 
 #[test]
 fn a_shutdown_ends_every_call_and_request() {
-    for anywhere in ANYWHERE {
+    for anywhere in everywhere() {
         let (context, requester, router) = with_router(anywhere);
         let kept = requester.send("kept", PATIENCE).unwrap();
         let blocked = spawn(move || {
@@ -361,7 +361,7 @@ fn a_full_pipe_holds_requests_up_and_loses_none() {
     const COUNT: u32 = 300;
     let context = Context::new();
     let responder = Responder::new(&context).unwrap();
-    let endpoint = responder.bind("tcp://127.0.0.1:*").unwrap();
+    let endpoint = responder.bind(loopback()).unwrap();
     let server = spawn(move || drop(responder.serve(|request| request)));
     let socket = context
         .build_socket::<Dealer>()
@@ -412,7 +412,7 @@ fn waiting_takes_no_processor_time_whatever_is_waited_for() {
     };
     requester.send("x", PATIENCE).unwrap();
     waits("nobody is there", &requester);
-    let endpoint = router.bind("tcp://127.0.0.1:*").unwrap();
+    let endpoint = router.bind(loopback()).unwrap();
     requester.connect(&endpoint).unwrap();
     waits("a reply", &requester);
     for _ in 0..100 {
@@ -422,7 +422,7 @@ fn waiting_takes_no_processor_time_whatever_is_waited_for() {
     assert!(requester.stats().sent < 100);
 
     let responder = Responder::builder().max_at_work(1).build(&context).unwrap();
-    let endpoint = responder.bind("tcp://127.0.0.1:*").unwrap();
+    let endpoint = responder.bind(loopback()).unwrap();
     let client = Requester::new(&context).unwrap();
     client.connect(&endpoint).unwrap();
     for _ in 0..10 {

@@ -17,7 +17,7 @@ use zsocket::Error;
 use crate::{
     futures::block_on,
     requester::{SHORT, echo, has_no_reply, number, receive, shuffle, with_router},
-    support::{ANYWHERE, PATIENCE, eventually, spawn},
+    support::{PATIENCE, eventually, everywhere, spawn},
 };
 
 struct Flag {
@@ -89,7 +89,7 @@ impl<'a> Tasks<'a> {
 fn many_futures_share_one_socket() {
     const TASKS: u32 = 100;
     const ROUNDS: u32 = 10;
-    for anywhere in ANYWHERE {
+    for anywhere in everywhere() {
         let (_context, requester, router) = with_router(anywhere);
         let server = spawn(move || {
             for _ in 0..ROUNDS {
@@ -121,7 +121,7 @@ fn many_futures_share_one_socket() {
 
 #[test]
 fn a_future_notices_its_deadline_though_nothing_comes() {
-    for anywhere in ANYWHERE {
+    for anywhere in everywhere() {
         let (_context, requester, router) = with_router(anywhere);
         let begin = Instant::now();
         let mut tasks = Tasks::default();
@@ -163,7 +163,7 @@ fn a_future_sends_again_though_nothing_comes() {
 
 #[test]
 fn a_dropped_future_leaves_nothing_behind() {
-    for anywhere in ANYWHERE {
+    for anywhere in everywhere() {
         let (_context, requester, router) = with_router(anywhere);
         for at in 0..10u32 {
             let mut future = Box::pin(requester.request_async(at.to_be_bytes().to_vec(), PATIENCE));
@@ -220,7 +220,7 @@ fn a_dropped_wait_leaves_the_request_in_flight() {
 
 #[test]
 fn a_blocking_call_takes_in_what_futures_wait_for_and_wakes_them() {
-    for anywhere in ANYWHERE {
+    for anywhere in everywhere() {
         let (_context, requester, router) = with_router(anywhere);
         // Blocks first, so that this thread reads the streams itself.
         let warm = spawn(move || {

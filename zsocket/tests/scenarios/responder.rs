@@ -21,7 +21,7 @@ use zsocket::{
 
 use crate::{
     futures::block_on,
-    support::{A_WHILE, ANYWHERE, PATIENCE, Raw, eventually, spawn},
+    support::{A_WHILE, PATIENCE, Raw, eventually, everywhere, loopback, spawn},
 };
 
 fn responder(anywhere: &str) -> (Context, Responder, zsocket::Endpoint) {
@@ -57,7 +57,7 @@ fn a_request_can_go_to_another_thread() {
 fn workers_answer_the_requests_of_all_kinds_of_clients() {
     const WORKERS: usize = 4;
     const ROUNDS: u32 = 50;
-    for anywhere in ANYWHERE {
+    for anywhere in everywhere() {
         let (context, responder, endpoint) = responder(anywhere);
         let (work, workers): (Vec<_>, Vec<_>) = (0..WORKERS)
             .map(|_| {
@@ -146,7 +146,7 @@ fn workers_answer_the_requests_of_all_kinds_of_clients() {
 
 #[test]
 fn an_answer_wakes_a_responder_that_waits_for_requests() {
-    for anywhere in ANYWHERE {
+    for anywhere in everywhere() {
         let (context, responder, endpoint) = responder(anywhere);
         let req = client(&context, &endpoint);
         req.send("question").unwrap();
@@ -162,7 +162,7 @@ fn an_answer_wakes_a_responder_that_waits_for_requests() {
 
 #[test]
 fn requests_at_work_are_bounded_and_an_answer_makes_room() {
-    for anywhere in ANYWHERE {
+    for anywhere in everywhere() {
         let context = Context::new();
         let responder = Responder::builder().max_at_work(2).build(&context).unwrap();
         let endpoint = responder.bind(anywhere).unwrap();
@@ -226,7 +226,7 @@ fn a_full_desk_reaches_back_to_those_who_ask() {
 
 #[test]
 fn what_is_dropped_unanswered_is_counted_and_answered_if_so_set_up() {
-    for anywhere in ANYWHERE {
+    for anywhere in everywhere() {
         let context = Context::new();
         let responder = Responder::builder()
             .answer_abandoned("sorry")
@@ -257,7 +257,7 @@ fn what_is_dropped_unanswered_is_counted_and_answered_if_so_set_up() {
 
 #[test]
 fn what_is_no_request_is_dropped_counted_and_harms_nobody() {
-    for anywhere in ANYWHERE {
+    for anywhere in everywhere() {
         let (context, responder, endpoint) = responder(anywhere);
         let dealer = context.socket::<Dealer>().unwrap();
         dealer.set_probe_router(true).unwrap();
@@ -305,7 +305,7 @@ fn a_flood_of_what_is_no_request_does_not_hold_up_a_deadline() {
 
 #[test]
 fn an_answer_after_the_end_comes_back() {
-    for anywhere in ANYWHERE {
+    for anywhere in everywhere() {
         let (context, responder, endpoint) = responder(anywhere);
         let clients: Vec<_> = (0..2).map(|_| client(&context, &endpoint)).collect();
         for req in &clients {
@@ -328,7 +328,7 @@ fn an_answer_after_the_end_comes_back() {
 
 #[test]
 fn an_answer_to_nobody_is_dropped_and_counted() {
-    for anywhere in ANYWHERE {
+    for anywhere in everywhere() {
         let (context, responder, endpoint) = responder(anywhere);
         let req = client(&context, &endpoint);
         req.send("x").unwrap();
@@ -367,7 +367,7 @@ fn a_shutdown_ends_waiting_and_answers_are_still_taken() {
     for full in [false, true] {
         let context = Context::new();
         let responder = Responder::builder().max_at_work(1).build(&context).unwrap();
-        let endpoint = responder.bind("tcp://127.0.0.1:*").unwrap();
+        let endpoint = responder.bind(loopback()).unwrap();
         let req = client(&context, &endpoint);
         req.send("x").unwrap();
         let request = receive(&responder);
@@ -424,7 +424,7 @@ impl Wake for Flag {
 
 #[test]
 fn a_future_receives_and_sends_what_others_answer() {
-    for anywhere in ANYWHERE {
+    for anywhere in everywhere() {
         let (context, responder, endpoint) = responder(anywhere);
         let server = spawn(move || {
             block_on(async {
@@ -457,7 +457,7 @@ fn a_future_that_waits_for_room_is_woken_by_an_answer() {
     for from_afar in [false, true] {
         let context = Context::new();
         let responder = Responder::builder().max_at_work(1).build(&context).unwrap();
-        let endpoint = responder.bind("tcp://127.0.0.1:*").unwrap();
+        let endpoint = responder.bind(loopback()).unwrap();
         let clients: Vec<_> = (0..2).map(|_| client(&context, &endpoint)).collect();
         for req in &clients {
             req.send("x").unwrap();
@@ -501,7 +501,7 @@ fn a_future_that_waits_for_room_is_woken_by_an_answer() {
 
 #[test]
 fn serve_answers_until_the_context_ends() {
-    for anywhere in ANYWHERE {
+    for anywhere in everywhere() {
         let (context, responder, endpoint) = responder(anywhere);
         let server = spawn(move || {
             let mut served = 0u32;
@@ -534,7 +534,7 @@ fn a_panic_costs_one_request() {
             hook(info);
         }
     }));
-    for anywhere in ANYWHERE {
+    for anywhere in everywhere() {
         let context = Context::new();
         let responder = Responder::builder()
             .answer_abandoned("failed")

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use zsocket::{Context, Dealer, Error, Event, Message, Pull, Router, Socket, SocketType};
 
-use crate::support::{A_WHILE, ANYWHERE, PATIENCE, WIRES, eventually, spawn, wait_for};
+use crate::support::{A_WHILE, PATIENCE, WIRES, eventually, everywhere, spawn, wait_for};
 
 fn dealer(context: &Context, name: &'static str) -> Socket<Dealer> {
     let builder = context.build_socket::<Dealer>();
@@ -19,7 +19,7 @@ fn ends(message: &Message) -> (String, String) {
 
 #[test]
 fn mandatory_tells_that_there_is_no_such_peer() {
-    for anywhere in ANYWHERE {
+    for anywhere in everywhere() {
         let context = Context::new();
         let router = context.socket::<Router>().unwrap();
         let endpoint = router.bind(anywhere).unwrap();
@@ -175,7 +175,7 @@ fn a_name_is_handed_over_to_whoever_comes_last() {
 
 #[test]
 fn a_client_that_starts_again_has_its_name_before_all_it_left_is_read() {
-    for anywhere in ANYWHERE {
+    for anywhere in everywhere() {
         let context = Context::new();
         let router = context.socket::<Router>().unwrap();
         let endpoint = router.bind(anywhere).unwrap();
@@ -207,7 +207,7 @@ fn a_client_that_starts_again_has_its_name_before_all_it_left_is_read() {
 
 #[test]
 fn a_peer_that_is_connected_to_may_be_given_a_name() {
-    for anywhere in ANYWHERE {
+    for anywhere in everywhere() {
         let context = Context::new();
         let dealers = [0, 1].map(|at| {
             let dealer = dealer(&context, "calls itself something else");
@@ -392,7 +392,7 @@ fn what_a_router_cannot_do_is_said() {
 
 #[test]
 fn large_bodies_and_many_frames_pass_through() {
-    for anywhere in ANYWHERE {
+    for anywhere in everywhere() {
         let context = Context::new();
         let router = context.socket::<Router>().unwrap();
         let dealer = dealer(&context, "name");

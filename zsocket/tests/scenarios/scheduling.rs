@@ -9,7 +9,7 @@ use std::{
 
 use zsocket::{Context, Error, Pull, Push, RealTime, Rep, Req, SchedulingError};
 
-use crate::support::{PATIENCE, Raw, eventually, message, spawn};
+use crate::support::{PATIENCE, Raw, eventually, loopback, message, spawn};
 
 /// The threads of this process with names that begin so: their folders in `/proc`.
 fn threads(prefix: &str) -> Vec<std::path::PathBuf> {
@@ -41,15 +41,14 @@ fn a_socket_is_served_by_the_threads_of_its_affinity_or_not_at_all() {
         pull.set_affinity(affinity).unwrap();
         push.set_affinity(affinity).unwrap();
         assert_eq!(pull.affinity(), affinity);
-        push.connect(pull.bind("tcp://127.0.0.1:*").unwrap())
-            .unwrap();
+        push.connect(pull.bind(loopback()).unwrap()).unwrap();
         push.send("hello").unwrap();
         assert_eq!(pull.recv_timeout(PATIENCE).unwrap()[0], "hello");
     }
     for affinity in [4, 1 << 63] {
         let pull = context.socket::<Pull>().unwrap();
         pull.set_affinity(affinity).unwrap();
-        let bound = pull.bind("tcp://127.0.0.1:*");
+        let bound = pull.bind(loopback());
         let connected = pull.connect("tcp://127.0.0.1:1").map(|()| "connected");
         for refused in [bound.map(|_| "bound"), connected] {
             let is_told = matches!(
@@ -188,8 +187,8 @@ fn a_connection_at_full_speed_leaves_others_of_its_thread_their_turn() {
     let context = Context::new();
     let pull = context.socket::<Pull>().unwrap();
     let rep = context.socket::<Rep>().unwrap();
-    let hot = pull.bind("tcp://127.0.0.1:*").unwrap();
-    let calm = rep.bind("tcp://127.0.0.1:*").unwrap();
+    let hot = pull.bind(loopback()).unwrap();
+    let calm = rep.bind(loopback()).unwrap();
     let is_over = std::sync::Arc::new(AtomicBool::new(false));
     let is_over_too = std::sync::Arc::clone(&is_over);
     let flood = spawn(move || {

@@ -16,7 +16,7 @@ use zsocket::{
 };
 
 use crate::support::{
-    COMMAND, PATIENCE, Raw, WIRES, Wire, eventually, frame, greeting, spawn, wait_for,
+    COMMAND, PATIENCE, Raw, WIRES, Wire, eventually, frame, greeting, loopback, spawn, wait_for,
 };
 
 const USER: &str = "alice";
@@ -43,7 +43,7 @@ fn pull(context: &Context, security: Security) -> (Socket<Pull>, Endpoint, Monit
         .build()
         .unwrap();
     let monitor = pull.monitor();
-    let endpoint = pull.bind("tcp://127.0.0.1:*").unwrap();
+    let endpoint = pull.bind(loopback()).unwrap();
     (pull, endpoint, monitor)
 }
 
@@ -315,7 +315,7 @@ fn a_domain_that_is_enforced_has_a_name() {
         let pull = context.socket::<Pull>().unwrap();
         pull.set_security(server.with_enforced_domain(true))
             .unwrap();
-        let error = pull.bind("tcp://127.0.0.1:*").unwrap_err();
+        let error = pull.bind(loopback()).unwrap_err();
         assert!(error.to_string().contains("zap_enforce_domain"), "{error}");
     }
 }
@@ -376,7 +376,7 @@ fn a_size_limit_is_not_for_the_handshake() {
         .max_message_size(Some(5))
         .build()
         .unwrap();
-    let endpoint = pull.bind("tcp://127.0.0.1:*").unwrap();
+    let endpoint = pull.bind(loopback()).unwrap();
     let push = contexts[1]
         .build_socket::<Push>()
         .security(client)
@@ -403,7 +403,7 @@ fn a_mark_of_one_is_enough_for_a_peer_with_a_user_id() {
         .recv_hwm(1)
         .build()
         .unwrap();
-    let endpoint = pull.bind("tcp://127.0.0.1:*").unwrap();
+    let endpoint = pull.bind(loopback()).unwrap();
     let (push, _) = push(&contexts[1], plain_client(PASSWORD), &endpoint);
     for number in 0..10_u8 {
         push.send(vec![number]).unwrap();
@@ -415,10 +415,10 @@ fn a_mark_of_one_is_enough_for_a_peer_with_a_user_id() {
 fn security_is_for_later_endpoints() {
     let contexts = [server_context(&curve_keypair().unwrap()), Context::new()];
     let pull = contexts[0].socket::<Pull>().unwrap();
-    let open = pull.bind("tcp://127.0.0.1:*").unwrap();
+    let open = pull.bind(loopback()).unwrap();
     pull.set_security(Security::plain_server()).unwrap();
     assert_eq!(pull.security(), Security::plain_server());
-    let closed = pull.bind("tcp://127.0.0.1:*").unwrap();
+    let closed = pull.bind(loopback()).unwrap();
     for (endpoint, security) in [(open, Security::null()), (closed, plain_client(PASSWORD))] {
         let (push, _) = push(&contexts[1], security, &endpoint);
         push.send("hello").unwrap();
@@ -570,7 +570,7 @@ fn keys_that_are_missing_or_do_not_match_are_an_error_of_connect_and_bind() {
     let lacks = |expected: &str| {
         for error in [
             socket.connect("tcp://127.0.0.1:1").unwrap_err(),
-            socket.bind("tcp://127.0.0.1:*").unwrap_err(),
+            socket.bind(loopback()).unwrap_err(),
         ] {
             let text = error.to_string();
             assert!(text.contains(expected), "{text}");
@@ -587,7 +587,7 @@ fn keys_that_are_missing_or_do_not_match_are_an_error_of_connect_and_bind() {
     socket
         .set_option("curve_public_key", keys.public().to_z85())
         .unwrap();
-    socket.bind("tcp://127.0.0.1:*").unwrap();
+    socket.bind(loopback()).unwrap();
     let domain = "x".repeat(256);
     assert!(
         socket
@@ -602,7 +602,7 @@ fn what_has_no_handshake_cannot_be_secure() {
     let stream = Context::new().socket::<Stream>().unwrap();
     stream.set_security(Security::plain_server()).unwrap();
     for error in [
-        stream.bind("tcp://127.0.0.1:*").unwrap_err(),
+        stream.bind(loopback()).unwrap_err(),
         stream.connect("tcp://127.0.0.1:1").unwrap_err(),
     ] {
         assert!(matches!(error, zsocket::Error::NotSupported), "{error}");
@@ -626,7 +626,7 @@ fn two_of_the_same_part_give_up_in_time() {
             .build()
             .unwrap();
         let monitor = pull.monitor();
-        let endpoint = pull.bind("tcp://127.0.0.1:*").unwrap();
+        let endpoint = pull.bind(loopback()).unwrap();
         let (_push, _) = push(&contexts[1], security, &endpoint);
         let reason = failure(&monitor);
         assert_eq!(

@@ -2,7 +2,7 @@
 
 use zsocket::{CanReceive, CanSend, Context, Error, Pull, Push, Rep, Req, Socket};
 
-use crate::support::{ANYWHERE, PATIENCE, Task, WIRES, spawn, wait_for};
+use crate::support::{PATIENCE, Task, WIRES, everywhere, spawn, wait_for};
 use crate::{futures::block_on, support::Raw};
 
 fn blocked_recv<P: CanReceive>(socket: Socket<P>) -> Task<Error> {
@@ -69,7 +69,7 @@ fn sockets_without_peers() {
 
 #[test]
 fn sockets_with_peers_that_do_nothing() {
-    for anywhere in ANYWHERE {
+    for anywhere in everywhere() {
         let context = Context::new();
         let named = |name: &str| anywhere.replace("anywhere", name);
         let pull = context.socket::<Pull>().unwrap();

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use zsocket::{Context, Dealer, Error, Pair, PeerStats, Pub, Pull, Push, Router, Socket, Sub};
 
-use crate::support::{A_WHILE, ANYWHERE, PATIENCE, eventually};
+use crate::support::{A_WHILE, PATIENCE, eventually, everywhere, loopback};
 
 fn only<P: zsocket::Pattern>(socket: &Socket<P>) -> PeerStats {
     let mut all = socket.all_peer_stats();
@@ -14,7 +14,7 @@ fn only<P: zsocket::Pattern>(socket: &Socket<P>) -> PeerStats {
 
 #[test]
 fn messages_and_bytes_are_counted_for_the_socket_and_each_peer() {
-    for anywhere in ANYWHERE {
+    for anywhere in everywhere() {
         let context = Context::new();
         let pull = context.socket::<Pull>().unwrap();
         let endpoint = pull.bind(anywhere).unwrap();
@@ -101,8 +101,7 @@ fn over_a_stream_what_the_system_has_taken_does_not_wait() {
     let context = Context::new();
     let pull = context.socket::<Pull>().unwrap();
     let push = context.socket::<Push>().unwrap();
-    push.connect(pull.bind("tcp://127.0.0.1:*").unwrap())
-        .unwrap();
+    push.connect(pull.bind(loopback()).unwrap()).unwrap();
     push.wait_connected(1, PATIENCE).unwrap();
     for _ in 0..7 {
         push.send("x").unwrap();
@@ -190,7 +189,7 @@ fn a_subscriber_that_is_full_is_told_by_name() {
 fn statistics_are_a_report() {
     let context = Context::new();
     let router = context.socket::<Router>().unwrap();
-    let endpoint = router.bind("tcp://127.0.0.1:*").unwrap();
+    let endpoint = router.bind(loopback()).unwrap();
     router.send(["nobody", "x"]).unwrap();
     let dealer = context.socket::<Dealer>().unwrap();
     dealer.connect(&endpoint).unwrap();

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use zsocket::{Context, Error, Event, Monitor, Pull, Push, ReconnectStop, Socket, StopReason};
 
-use crate::support::{PATIENCE, RawListener, WIRES, Wire, eventually, wait_for};
+use crate::support::{PATIENCE, RawListener, WIRES, Wire, eventually, loopback, wait_for};
 
 const SOON: Duration = Duration::from_millis(2);
 
@@ -189,7 +189,7 @@ fn without_a_condition_nothing_is_given_up() {
     let context = Context::new();
     let (push, monitor) = push(&context, ReconnectStop::default());
     let pull = context.socket::<Pull>().unwrap();
-    let endpoint = pull.bind("tcp://127.0.0.1:*").unwrap();
+    let endpoint = pull.bind(loopback()).unwrap();
     pull.unbind(&endpoint).unwrap();
     push.connect("inproc://another").unwrap();
     push.disconnect("inproc://another").unwrap();

@@ -5,7 +5,10 @@ use std::{
     io::{self, ErrorKind, Read, Write},
     net::{Shutdown, TcpListener, TcpStream},
     os::unix::net::{UnixListener, UnixStream},
-    sync::mpsc,
+    sync::{
+        atomic::{AtomicU32, Ordering},
+        mpsc,
+    },
     thread,
     time::{Duration, Instant},
 };
@@ -39,7 +42,7 @@ impl Wire {
     /// An endpoint to bind to.
     pub(crate) fn anywhere(self) -> &'static str {
         match self {
-            Self::Tcp => "tcp://127.0.0.1:*",
+            Self::Tcp => loopback(),
             Self::Ipc => "ipc://*",
         }
     }
@@ -57,7 +60,7 @@ impl Place {
         ["tcp", "ipc", "inproc"].map(|scheme| {
             let directory = tempfile::tempdir().unwrap();
             let endpoint = match scheme {
-                "tcp" => "tcp://127.0.0.1:*".to_owned(),
+                "tcp" => loopback().to_owned(),
                 "ipc" => format!("ipc://{}/socket", directory.path().display()),
                 _ => "inproc://place".to_owned(),
             };
@@ -76,7 +79,23 @@ impl Place {
 }
 
 /// Endpoints to bind to in a fresh context, for all transports.
-pub(crate) const ANYWHERE: [&str; 3] = ["tcp://127.0.0.1:*", "ipc://*", "inproc://anywhere"];
+pub(crate) fn everywhere() -> [&'static str; 3] {
+    [loopback(), "ipc://*", "inproc://anywhere"]
+}
+
+/// A free port at an address that nobody has been given before. The system gives ports again and again, and a socket
+/// of another test that still tries to reach its old one would be a stranger here.
+pub(crate) fn loopback() -> &'static str {
+    static GIVEN: AtomicU32 = AtomicU32::new(0);
+    if !cfg!(target_os = "linux") {
+        // Elsewhere this is the only one.
+        return "tcp://127.0.0.1:*";
+    }
+    let given = GIVEN.fetch_add(1, Ordering::Relaxed) % 0xfffe + 1;
+    let process = std::process::id() % 250 + 1;
+    // They are few and short, and constants for those who use them.
+    format!("tcp://127.{process}.{}.{}:*", given >> 8, given & 0xff).leak()
+}
 
 /// A stream whose bytes are the test's own. Reads and writes that take longer than [`PATIENCE`]
 /// fail.
@@ -273,7 +292,7 @@ pub(crate) enum RawListener {
 impl RawListener {
     pub(crate) fn anywhere(wire: Wire) -> Self {
         match wire {
-            Wire::Tcp => Self::tcp("127.0.0.1:0"),
+            Wire::Tcp => Self::tcp(&loopback()["tcp://".len()..].replace('*', "0")),
             Wire::Ipc => {
                 let directory = tempfile::tempdir().unwrap();
                 let path = directory.path().join("raw");

@@ -9,7 +9,7 @@ use zsocket::{
     SocketBuilder, Stream, Value,
 };
 
-use crate::support::{PATIENCE, Raw, WIRES, Wire, eventually, wait_for};
+use crate::support::{PATIENCE, Raw, WIRES, Wire, eventually, loopback, wait_for};
 
 /// Copies of the descriptors of this process that are tcp connections from or to this port: of both ends, each once, since
 /// a copy is a descriptor of this process too.
@@ -109,7 +109,7 @@ fn an_option_that_the_system_refuses_is_named_at_bind_and_by_an_event_at_connect
         .reconnect_interval(Some(Duration::from_millis(1)))
         .build()
         .unwrap();
-    match socket.bind("tcp://127.0.0.1:*") {
+    match socket.bind(loopback()) {
         Err(Error::Bind(BindError::Option(_, error))) => {
             assert_eq!(error.option(), "bind_to_device");
         }
@@ -117,7 +117,7 @@ fn an_option_that_the_system_refuses_is_named_at_bind_and_by_an_event_at_connect
     }
     let monitor = socket.monitor();
     let pull = context.socket::<Pull>().unwrap();
-    let endpoint = pull.bind("tcp://127.0.0.1:*").unwrap();
+    let endpoint = pull.bind(loopback()).unwrap();
     socket.connect(&endpoint).unwrap();
     for _ in 0..2 {
         wait_for(

@@ -2,7 +2,7 @@
 
 use zsocket::{Context, Error, Message, Pub, Socket, Sub, XPub, XSub};
 
-use crate::support::{ANYWHERE, PATIENCE, Place, Raw, WIRES, eventually, spawn};
+use crate::support::{PATIENCE, Place, Raw, WIRES, eventually, everywhere, spawn};
 
 fn receive(socket: &Socket<XPub>) -> Vec<u8> {
     let message = socket.recv_timeout(PATIENCE).unwrap();
@@ -32,7 +32,7 @@ fn subscriber(context: &Context, endpoint: &zsocket::Endpoint) -> Socket<Sub> {
 
 #[test]
 fn the_first_subscription_and_the_last_cancellation_of_a_topic_are_received() {
-    for endpoint in ANYWHERE {
+    for endpoint in everywhere() {
         let context = Context::new();
         let (publisher, endpoint) = xpub(&context, endpoint);
         let first = subscriber(&context, &endpoint);
@@ -55,7 +55,7 @@ fn the_first_subscription_and_the_last_cancellation_of_a_topic_are_received() {
 
 #[test]
 fn a_verbose_one_receives_each_subscription_and_a_verboser_one_each_cancellation_too() {
-    for (verboser, endpoint) in ANYWHERE.map(|at| [(false, at), (true, at)]).concat() {
+    for (verboser, endpoint) in everywhere().map(|at| [(false, at), (true, at)]).concat() {
         let context = Context::new();
         let (publisher, endpoint) = xpub(&context, endpoint);
         if verboser {
@@ -193,7 +193,7 @@ fn what_peers_have_left_that_are_gone_is_received_when_there_is_room() {
 /// Changes that come faster than they are told: each publisher hears the last word on each topic.
 #[test]
 fn a_verbose_xsub_s_last_word_is_what_counts() {
-    for endpoint in ANYWHERE {
+    for endpoint in everywhere() {
         let context = Context::new();
         let publishers = [
             xpub(&context, endpoint),
@@ -222,7 +222,7 @@ fn a_verbose_xsub_s_last_word_is_what_counts() {
 
 #[test]
 fn messages_of_an_xsub_reach_the_xpub_and_no_pub() {
-    for endpoint in ANYWHERE {
+    for endpoint in everywhere() {
         let context = Context::new();
         let (publisher, endpoint) = xpub(&context, endpoint);
         let xsub = context.socket::<XSub>().unwrap();
@@ -268,7 +268,7 @@ fn only_what_begins_as_a_subscription_is_one_if_that_is_wanted() {
 
 #[test]
 fn subscriptions_among_the_frames_of_an_xsub_count_unless_only_the_first_does() {
-    for endpoint in ANYWHERE {
+    for endpoint in everywhere() {
         for only_first in [false, true] {
             let context = Context::new();
             let (publisher, endpoint) = xpub(&context, endpoint);
@@ -331,7 +331,7 @@ fn subscriptions_among_frames_are_said_again_on_the_next_connection() {
 
 #[test]
 fn a_manual_one_decides_who_gets_what() {
-    for endpoint in ANYWHERE {
+    for endpoint in everywhere() {
         let context = Context::new();
         let (publisher, endpoint) = xpub(&context, endpoint);
         publisher.set_manual(true).unwrap();
@@ -361,7 +361,7 @@ fn a_manual_one_decides_who_gets_what() {
 
 #[test]
 fn the_last_value_goes_to_the_newcomer_alone() {
-    for endpoint in ANYWHERE {
+    for endpoint in everywhere() {
         let context = Context::new();
         let (publisher, endpoint) = xpub(&context, endpoint);
         publisher.set_manual_last_value(true).unwrap();
@@ -385,7 +385,7 @@ fn the_last_value_goes_to_the_newcomer_alone() {
 
 #[test]
 fn an_xsub_tells_each_cancellation_if_it_is_verbose() {
-    for endpoint in ANYWHERE {
+    for endpoint in everywhere() {
         let context = Context::new();
         let (publisher, endpoint) = xpub(&context, endpoint);
         publisher.set_verboser(true).unwrap();
@@ -442,7 +442,7 @@ fn a_blocked_xpub_hears_of_subscriptions() {
 #[test]
 fn a_subscriber_with_very_many_topics_goes_and_each_of_them_ends() {
     const TOPICS: usize = 5000;
-    for endpoint in ANYWHERE {
+    for endpoint in everywhere() {
         let context = Context::new();
         let (publisher, endpoint) = xpub(&context, endpoint);
         let stays = subscriber(&context, &endpoint);
