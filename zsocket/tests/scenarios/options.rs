@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-use crate::support::loopback;
 use zsocket::{
     Access, Bytes, Context, Dealer, Dynamic, Effect, Error, Kind, OptionId, Pub, Pull, Push,
     ReconnectStop, Rep, Req, Router, Socket, SocketBuilder, SocketType, Stream, Sub, Value,
     Version, XPub, XSub,
 };
+
+use crate::support::loopback;
 
 /// An option that is a time, in the three places where it appears.
 type Time = (
