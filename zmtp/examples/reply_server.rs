@@ -1,6 +1,6 @@
 //! A REP server on `zmtp` alone: a blocking TCP socket and one thread per client.
 //!
-//! Run it with `cargo run -p zmtp --example reply_server -- 127.0.0.1:5555` and connect any ØMQ REQ
+//! Run it with `cargo run -p zlayers-zmtp --example reply_server -- 127.0.0.1:5555` and connect any ØMQ REQ
 //! socket to `tcp://127.0.0.1:5555`: each request is answered with its own text in capitals.
 
 use std::io::{self, Read, Write};

@@ -1,7 +1,7 @@
 //! A PULL server over WebSocket that asks for a password, and a PUSH client that knows it: blocking
 //! TCP sockets and `zmtp` alone.
 //!
-//! Run it with `cargo run -p zmtp --example websocket`. Each end is the same loop around a
+//! Run it with `cargo run -p zlayers-zmtp --example websocket`. Each end is the same loop around a
 //! [`zws::Connection`]; the server's also plays the authentication handler.
 
 use std::io::{self, Read, Write};

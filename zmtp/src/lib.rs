@@ -162,3 +162,8 @@ pub use peer::{Peer, Version};
 pub use random::Random;
 pub use scan::Scanner;
 pub use socket_type::{SocketType, UnknownSocketType};
+
+/// The examples of the README are compiled and run.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

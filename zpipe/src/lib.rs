@@ -203,3 +203,8 @@ pub use self::{
     unsent::unacknowledged,
     writer::Writer,
 };
+
+/// The examples of the README are compiled and run.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -95,3 +95,8 @@ pub use self::{
     source::Source,
 };
 pub use zsocket::{Interest, Pollable};
+
+/// The examples of the README are compiled and run.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

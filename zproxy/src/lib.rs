@@ -120,3 +120,8 @@ pub use self::{
     side::Side,
     statistics::{Direction, ProxyStatistics},
 };
+
+/// The examples of the README are compiled and run.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -164,3 +164,8 @@ pub use ztransport::{
         ProcessCredentials,
     },
 };
+
+/// The examples of the README are compiled and run.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
