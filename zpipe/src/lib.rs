@@ -159,6 +159,8 @@ mod chunk;
 mod counter;
 pub mod deferred;
 mod encoded;
+#[cfg(all(target_os = "linux", not(any(loom, miri))))]
+mod futex;
 mod groups;
 mod guarded;
 mod heap;
@@ -201,6 +203,7 @@ pub use self::{
     spin::Spinner,
     transfer::{Transferred, transfer},
     unsent::unacknowledged,
+    wait::Interrupted,
     writer::Writer,
 };
 

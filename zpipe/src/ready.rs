@@ -14,7 +14,7 @@ use std::{io, ops::BitOr, task::Waker, time::Instant};
 
 use crate::{
     sync::{Arc, AtomicPtr, AtomicU32, Ordering, UnsafeCell, or_mutant},
-    wait::{Waiter, block_on_waiter},
+    wait::{Interrupted, Waiter, block_on_waiter, block_on_waiter_interruptibly},
 };
 
 /// What a [`Notifier`] tells its consumer; a small set of bits.
@@ -171,6 +171,17 @@ impl ReadySet {
     /// ```
     pub fn wait(&mut self, deadline: Option<Instant>) -> bool {
         block_on_waiter(&self.inner.waiter, deadline, || !self.acquire_is_empty())
+    }
+
+    /// Like [`wait`](Self::wait), and ends when a signal handler has run in this thread meanwhile, so that a program can do what
+    /// the signal asks for. A handler that runs just before the thread falls asleep goes unnoticed. Linux only; elsewhere it is
+    /// `wait`.
+    ///
+    /// # Errors
+    ///
+    /// [`Interrupted`], if nothing is queued.
+    pub fn wait_interruptible(&mut self, deadline: Option<Instant>) -> Result<bool, Interrupted> {
+        block_on_waiter_interruptibly(&self.inner.waiter, deadline, || !self.acquire_is_empty())
     }
 
     /// Registers a task's `waker` to be woken by the next signal. Returns `true`, without having registered

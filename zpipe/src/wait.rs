@@ -234,6 +234,61 @@ impl Event {
     }
 }
 
+/// A signal handler has run in the thread that waited.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Interrupted;
+
+impl std::fmt::Display for Interrupted {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("a signal handler has run in the thread that waits")
+    }
+}
+
+impl std::error::Error for Interrupted {}
+
+/// Like [`block_on_waiter`], and ends when a signal handler has run in this thread.
+#[cfg(all(target_os = "linux", not(any(loom, miri))))]
+pub(crate) fn block_on_waiter_interruptibly(
+    waiter: &Waiter,
+    deadline: Option<Instant>,
+    has_work: impl Fn() -> bool,
+) -> Result<bool, Interrupted> {
+    use crate::futex::{FutexParker, Parked};
+
+    if has_work() {
+        return Ok(true);
+    }
+    let parker = FutexParker::of_this_thread();
+    loop {
+        waiter.register_direct(parker.waker());
+        if has_work() {
+            waiter.unregister_direct();
+            return Ok(true);
+        }
+        match parker.park(deadline) {
+            Parked::Woken => {}
+            ended => {
+                waiter.unregister_direct();
+                return match ended {
+                    // What has come counts more.
+                    Parked::Interrupted if !has_work() => Err(Interrupted),
+                    _ => Ok(has_work()),
+                };
+            }
+        }
+    }
+}
+
+/// Likewise, where the system does not tell of signals.
+#[cfg(not(all(target_os = "linux", not(any(loom, miri)))))]
+pub(crate) fn block_on_waiter_interruptibly(
+    waiter: &Waiter,
+    deadline: Option<Instant>,
+    has_work: impl Fn() -> bool,
+) -> Result<bool, Interrupted> {
+    Ok(block_on_waiter(waiter, deadline, has_work))
+}
+
 /// Parks this thread until `has_work` or the deadline; says whether there is work.
 pub(crate) fn block_on_waiter(
     waiter: &Waiter,

@@ -11,7 +11,6 @@ use std::{
 use rustix::{
     buffer::spare_capacity,
     event::{Timespec, epoll},
-    io::Errno,
 };
 use zsocket::Interest;
 
@@ -78,7 +77,8 @@ impl<'a> Descriptors<'a> {
         true
     }
 
-    /// Waits until a descriptor is ready or a socket has signalled, at most until the deadline.
+    /// Waits until a descriptor is ready or a socket has signalled, at most until the deadline. Fails with `Interrupted` when
+    /// a signal handler has run.
     pub(crate) fn wait(
         &self,
         deadline: Option<Instant>,
@@ -93,8 +93,6 @@ impl<'a> Descriptors<'a> {
         room.reserve(self.all.len() + 1);
         match epoll::wait(&self.epoll, spare_capacity(&mut room), left.as_ref()) {
             Ok(_) => {}
-            // The caller looks at its clock and comes back.
-            Err(Errno::INTR) => return Ok(()),
             Err(error) => return Err(error.into()),
         }
         use epoll::EventFlags as Flags;

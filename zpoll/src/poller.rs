@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use zpipe::{Notifier, Process, Readiness, ReadySet, Spinner};
+use zpipe::{Interrupted, Notifier, Process, Readiness, ReadySet, Spinner};
 use zsocket::{Error, Interest};
 
 use crate::{AddError, Event, Events, Source, descriptors::Descriptors, streams::Streams};
@@ -64,6 +64,8 @@ pub struct Poller<'a> {
     lent: bool,
     again: Notifier,
     spinner: Spinner,
+    /// A wait ends when a signal handler has run.
+    interruptible: bool,
     /// A forked child shares the descriptors with its parent, whose sleep it must not disturb.
     process: Process,
 }
@@ -101,6 +103,7 @@ impl<'a> Poller<'a> {
             streams: Streams::default(),
             lent: false,
             spinner: Spinner::new(),
+            interruptible: false,
             process: Process::current(),
         }
     }
@@ -235,13 +238,20 @@ impl<'a> Poller<'a> {
 
     // ---- Waiting ----
 
+    /// Whether a [`wait`](Self::wait) that finds nothing ends when a signal handler has run in its thread meanwhile, with
+    /// [`Interrupted`](io::ErrorKind::Interrupted). Default false: it goes on waiting. Linux only.
+    pub fn set_interruptible(&mut self, interruptible: bool) {
+        self.interruptible = interruptible;
+    }
+
     /// Waits until something is ready, the timeout is over (`None` is never) or the [waker](Self::waker) is used, and reports
     /// all that is ready.
     ///
     /// # Errors
     ///
-    /// The system's, if it cannot wait for descriptors; [`Error::Forked`] in a forked child. On an I/O thread, which foreign code may find itself on, the wait is
-    /// over at once.
+    /// The system's, if it cannot wait for descriptors; [`Error::Forked`] in a forked child;
+    /// [`Interrupted`](io::ErrorKind::Interrupted) if that is [wanted](Self::set_interruptible). On an I/O thread, which foreign
+    /// code may find itself on, the wait is over at once.
     pub fn wait(&mut self, events: &mut Events, timeout: Option<Duration>) -> io::Result<()> {
         self.check_process()?;
         // A time beyond the end of the clock is for ever.
@@ -260,11 +270,17 @@ impl<'a> Poller<'a> {
                 && waits
                 && deadline.is_none_or(|deadline| Instant::now() < deadline);
             if is_idle {
-                self.sleep(deadline, events)?;
+                let slept = self.sleep(deadline, events)?;
                 // Sockets that have signalled meanwhile.
                 self.look(events);
+                if slept.is_err() && self.interruptible && !events.has_any() {
+                    return Err(io::ErrorKind::Interrupted.into());
+                }
             } else {
-                self.look_at_descriptors(Some(Instant::now()), events)?;
+                match self.look_at_descriptors(Some(Instant::now()), events) {
+                    Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                    looked => looked?,
+                }
             }
             if !is_idle || events.has_any() {
                 self.announce_rest();
@@ -403,10 +419,14 @@ impl<'a> Poller<'a> {
         }
     }
 
-    fn sleep(&mut self, deadline: Option<Instant>, events: &mut Events) -> io::Result<()> {
+    /// Sleeps; says whether a signal handler has ended that.
+    fn sleep(
+        &mut self,
+        deadline: Option<Instant>,
+        events: &mut Events,
+    ) -> io::Result<Result<(), Interrupted>> {
         if self.reads() {
-            self.sleep_and_read(deadline);
-            return Ok(());
+            return Ok(self.sleep_and_read(deadline));
         }
         let ready = &mut self.ready;
         let found = self.spinner.until(|| !ready.is_empty());
@@ -417,12 +437,20 @@ impl<'a> Poller<'a> {
             } else {
                 deadline
             };
-            return self.look_at_descriptors(deadline, events);
+            return match self.look_at_descriptors(deadline, events) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(Err(Interrupted)),
+                looked => looked.map(Ok),
+            };
         }
-        if !found {
-            self.ready.wait(deadline);
-        }
-        Ok(())
+        let waited = match (found, self.interruptible) {
+            (true, _) => Ok(()),
+            (false, true) => self.ready.wait_interruptible(deadline).map(drop),
+            (false, false) => {
+                self.ready.wait(deadline);
+                Ok(())
+            }
+        };
+        Ok(waited)
     }
 
     // ---- Reading ----
@@ -444,10 +472,11 @@ impl<'a> Poller<'a> {
     }
 
     /// Sleeps until there is input or a signal, and reads.
-    fn sleep_and_read(&mut self, deadline: Option<Instant>) {
+    fn sleep_and_read(&mut self, deadline: Option<Instant>) -> Result<(), Interrupted> {
         let spinner = &mut self.spinner;
-        self.streams.wait(&mut self.ready, spinner, deadline);
+        let waited = self.streams.wait(&mut self.ready, spinner, deadline);
         self.read_streams();
+        waited
     }
 
     /// Looks for input that is left to this thread; whether there is some.

@@ -9,7 +9,7 @@
 
 use std::time::Instant;
 
-use zpipe::{ReadySet, Spinner};
+use zpipe::{Interrupted, ReadySet, Spinner};
 use ztransport::{Arrived, InputPoll};
 
 /// A poller that waits once or twice is not worth what it costs each stream to join.
@@ -62,14 +62,19 @@ impl Streams {
         ready: &mut ReadySet,
         spinner: &mut Spinner,
         deadline: Option<Instant>,
-    ) {
-        let Some(poll) = &mut self.poll else { return };
+    ) -> Result<(), Interrupted> {
+        let Some(poll) = &mut self.poll else {
+            return Ok(());
+        };
         let found = spinner.until(|| poll.look() || !ready.is_empty());
-        if !found {
-            poll.wait_with(ready, deadline);
-        }
+        let waited = if found {
+            Ok(())
+        } else {
+            poll.wait_with(ready, deadline)
+        };
         poll.end_wait();
         self.waits = 0;
+        waited
     }
 
     /// A wait begins, in which the thread may not sleep.

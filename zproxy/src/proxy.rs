@@ -43,6 +43,7 @@ pub fn proxy<F: Pattern, B: Pattern>(
         capture,
         control: None::<&Socket<Pair>>,
         budget: Budget::default(),
+        interruptible: false,
         handle: &ProxyHandle::new(),
     };
     work.run()
@@ -57,6 +58,7 @@ pub struct Proxy<F: Side, B: Side, C: Side = Socket<Pub>, K: Side = Socket<Pair>
     capture: Option<C>,
     control: Option<K>,
     budget: Budget,
+    interruptible: bool,
     handle: ProxyHandle,
 }
 
@@ -70,6 +72,7 @@ impl<F: Side, B: Side> Proxy<F, B> {
             capture: None,
             control: None,
             budget: Budget::default(),
+            interruptible: false,
             handle: ProxyHandle::new(),
         }
     }
@@ -87,6 +90,7 @@ impl<F: Side, B: Side, C: Side, K: Side> Proxy<F, B, C, K> {
             capture: Some(capture),
             control: self.control,
             budget: self.budget,
+            interruptible: self.interruptible,
             handle: self.handle,
         }
     }
@@ -103,6 +107,7 @@ impl<F: Side, B: Side, C: Side, K: Side> Proxy<F, B, C, K> {
             capture: self.capture,
             control: Some(control),
             budget: self.budget,
+            interruptible: self.interruptible,
             handle: self.handle,
         }
     }
@@ -111,6 +116,14 @@ impl<F: Side, B: Side, C: Side, K: Side> Proxy<F, B, C, K> {
     #[must_use]
     pub fn budget(mut self, budget: Budget) -> Self {
         self.budget = budget;
+        self
+    }
+
+    /// Whether the proxy ends when a signal handler has run in its thread while it waited, with [`Error::Wait`] of the kind
+    /// [`Interrupted`](io::ErrorKind::Interrupted); it may be run again then. Default false: it goes on. Linux only.
+    #[must_use]
+    pub fn interruptible(mut self, interruptible: bool) -> Self {
+        self.interruptible = interruptible;
         self
     }
 
@@ -140,6 +153,7 @@ where
             capture: capture.map(|capture| capture.socket() as &dyn Capture),
             control: self.control.as_ref().map(Side::socket),
             budget: self.budget,
+            interruptible: self.interruptible,
             handle: &self.handle,
         };
         work.run()

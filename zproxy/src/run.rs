@@ -28,6 +28,7 @@ pub(crate) struct Work<'a, F: Pattern, B: Pattern, K: Pattern> {
     pub(crate) capture: Option<&'a dyn Capture>,
     pub(crate) control: Option<&'a Socket<K>>,
     pub(crate) budget: Budget,
+    pub(crate) interruptible: bool,
     pub(crate) handle: &'a ProxyHandle,
 }
 
@@ -55,7 +56,8 @@ struct Ways {
 impl<F: Pattern, B: Pattern, K: CanControl> Work<'_, F, B, K> {
     /// Forwards until the end.
     pub(crate) fn run(&self) -> Result<Ended, Error> {
-        let poller = Poller::new();
+        let mut poller = Poller::new();
+        poller.set_interruptible(self.interruptible);
         let _running = self.handle.begin(poller.waker());
         let mut statistics = ProxyStatistics::default();
         let result = self.forward_all(poller, &mut statistics);

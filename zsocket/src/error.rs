@@ -13,6 +13,9 @@ use crate::options::{Access, Kind};
 pub enum Error {
     /// Nothing can be sent or received now, or not within the timeout. `EAGAIN`.
     WouldBlock,
+    /// A signal handler has run in the thread that waited, and the socket is
+    /// [interruptible](crate::Socket::set_interruptible). Call again to wait on. `EINTR`.
+    Interrupted,
     /// The pattern does not allow this call now: a REQ that waits for a reply cannot send, a REP
     /// without a request cannot. `EFSM`.
     WrongState,
@@ -143,6 +146,7 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::WouldBlock => f.write_str("the operation would block, or its timeout is over"),
+            Self::Interrupted => f.write_str("a signal handler has ended the wait: call again"),
             Self::WrongState => {
                 f.write_str("the socket's pattern expects the other operation: send or receive")
             }

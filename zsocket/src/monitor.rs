@@ -86,6 +86,12 @@ impl Monitor {
         self.events.try_recv()
     }
 
+    /// Whether the last event was taken: there will never be another.
+    #[must_use]
+    pub fn is_ended(&self) -> bool {
+        self.events.is_over()
+    }
+
     /// Waits for the next event without blocking the thread, under any executor; `None` after the last one.
     ///
     /// # Cancel safety

@@ -251,6 +251,13 @@ impl EventReceiver {
         self.shared.lock().is_ready()
     }
 
+    /// Whether the last event was taken: there will never be another.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        let queue = self.shared.lock();
+        queue.events.is_empty() && queue.missed == 0 && queue.end == End::Over
+    }
+
     /// Has `by` signalled, with [`READABLE`](Readiness::READABLE), when it is ready and was not before; at once if it is now.
     /// `false`, and nothing has changed, if somebody else is signalled already.
     #[must_use]
@@ -377,7 +384,9 @@ mod tests {
             receiver.recv(),
             Some(Event::ConnectDelayed { .. })
         ));
+        assert!(!receiver.is_over());
         assert!(matches!(receiver.recv(), Some(Event::MonitorStopped)));
+        assert!(receiver.is_over());
         assert!(receiver.recv().is_none());
         assert!(receiver.recv_timeout(Duration::MAX).is_none());
     }

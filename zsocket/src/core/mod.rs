@@ -98,6 +98,12 @@ pub(crate) struct Core<S: State> {
     /// Somebody outside has called since [`take_call`](Self::take_call) was asked.
     called: bool,
     heard: u64,
+    /// A wait ends when a signal handler has run.
+    pub(crate) interruptible: bool,
+    /// The last wait has ended so, and nobody was told.
+    interrupted: bool,
+    /// How often a connection was made or lost, or a peer has come.
+    acquaintances: u64,
     /// Why every call fails from now on.
     ended: Option<Refusal>,
     /// Links without a peer that have messages.
@@ -178,6 +184,9 @@ impl<S: State> Core<S> {
             corked: u64::MAX,
             called: false,
             heard: 0,
+            interruptible: false,
+            interrupted: false,
+            acquaintances: 0,
             ended: None,
             departed: Departed::default(),
             standby: Standby::default(),
@@ -265,6 +274,7 @@ impl<S: State> Core<S> {
         for place in gone {
             self.on_gone(place);
         }
+        self.acquaintances += (lost.len() + named.len()) as u64;
         for place in lost {
             self.links.set_connected(place, false);
         }
@@ -341,9 +351,21 @@ impl<S: State> Core<S> {
     pub(crate) fn error(&mut self, refusal: Refusal) -> Error {
         self.note_refusal(refusal, false);
         match refusal {
+            Refusal::WouldBlock if self.take_interrupted() => Error::Interrupted,
             Refusal::PeerLost => Error::PeerLost(std::mem::take(&mut self.loss)),
             refusal => refusal.into(),
         }
+    }
+
+    /// Whether a signal handler has ended the last wait.
+    #[cold]
+    pub(crate) fn take_interrupted(&mut self) -> bool {
+        std::mem::take(&mut self.interrupted)
+    }
+
+    /// Changes whenever what is known about peers may have changed.
+    pub(crate) fn acquaintances(&self) -> u64 {
+        self.acquaintances
     }
 
     /// How many peers there are with which the handshake is complete.

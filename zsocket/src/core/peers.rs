@@ -38,6 +38,7 @@ impl<S: State> Core<S> {
 
     /// Takes a link in, if the pattern has a use for it.
     pub(super) fn admit(&mut self, link: Link) -> At {
+        self.acquaintances += 1;
         let given = connection_of(&link).and_then(|id| self.given_name(id));
         let name = given.or_else(|| link.peer.as_ref().map(|peer| peer.identity.clone()));
         let id = link.id;

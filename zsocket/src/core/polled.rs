@@ -4,7 +4,7 @@
 //! The ready list forwards that signal to the poller's. What the application itself changes signals nobody, a REQ that has
 //! received its reply for example: so the first call after the announcement tells the poller as well.
 
-use zmtp::Message;
+use zmtp::{Frame, Message};
 use zpipe::{Notifier, Readiness};
 use ztransport::InputPoll;
 
@@ -271,6 +271,31 @@ impl<S: State> Core<S> {
             Err(Refusal::NoRoutingId) => !self.state.is_mandatory() || self.has_room_somewhere(),
             Err(Refusal::WrongState | Refusal::NotSupported) => false,
             Err(_) => true,
+        }
+    }
+
+    /// Whether a message of several frames that begins with this one could be sent now.
+    pub(crate) fn check_send(&mut self, head: &Frame) -> Result<(), Refusal> {
+        self.process()?;
+        if self.state.takes_turns() && self.found.is_some() {
+            return Err(Refusal::WrongState);
+        }
+        let has_room = match self.state.route(Some(head))? {
+            Route::Balanced => self.has_room_somewhere(),
+            Route::One(at, Otherwise::Wait) | Route::Bytes(at, Otherwise::Wait) => {
+                let slot = self.links.at(at);
+                if slot.is_none_or(|slot| slot.link.writer.is_closed()) {
+                    return Err(Refusal::Unroutable);
+                }
+                self.has_room_at(at.place)
+            }
+            // Who gets it is found out with the whole message.
+            _ => true,
+        };
+        if has_room {
+            Ok(())
+        } else {
+            Err(Refusal::WouldBlock)
         }
     }
 

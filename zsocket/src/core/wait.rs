@@ -5,6 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use zpipe::Interrupted;
 use ztransport::{Arrived, InputPoll};
 
 use super::{Core, Then};
@@ -28,7 +29,19 @@ impl<S: State> Core<S> {
         }
         self.give_back_input();
         // An I/O thread, on which foreign code has called, waits for nothing but its poll.
-        !ztransport::is_io_thread() && self.ready.wait(deadline)
+        if ztransport::is_io_thread() {
+            return false;
+        }
+        if !self.interruptible {
+            return self.ready.wait(deadline);
+        }
+        match self.ready.wait_interruptible(deadline) {
+            Ok(signalled) => signalled,
+            Err(Interrupted) => {
+                self.interrupted = true;
+                false
+            }
+        }
     }
 
     /// What the tasks that wait may have waited for has come by another way than a signal: they look again.
@@ -70,11 +83,17 @@ impl<S: State> Core<S> {
         } else {
             self.spinner.until(|| input.look() || !ready.is_empty())
         };
-        if !found {
-            input.wait_with(ready, deadline);
-        }
+        let waited = if found {
+            Ok(())
+        } else {
+            input.wait_with(ready, deadline)
+        };
         input.end_wait();
         self.read_arrived();
+        if waited == Err(Interrupted) && self.interruptible {
+            self.interrupted = true;
+            return false;
+        }
         deadline.is_none_or(|deadline| Instant::now() < deadline)
     }
 

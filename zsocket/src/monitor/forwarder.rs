@@ -50,6 +50,8 @@ pub enum FrameVersion {
 pub struct MonitorForwarder {
     monitor: Monitor,
     version: FrameVersion,
+    /// Which of libzmq's events, as the bits of their numbers.
+    mask: u64,
     /// Two at most: one event of ours may be two of libzmq's.
     unsent: RefCell<VecDeque<Message>>,
 }
@@ -62,8 +64,44 @@ impl MonitorForwarder {
         Self {
             monitor,
             version,
+            mask: u64::MAX,
             unsent: RefCell::default(),
         }
+    }
+
+    /// Only sends events whose numbers, which are the constants of [`ZmqEvent`], are in this mask: the `events` of
+    /// `zmq_socket_monitor`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use zsocket::{Context, FrameVersion, Pub, Pull, ZmqEvent};
+    ///
+    /// let context = Context::new();
+    /// let (pull, to) = (context.socket::<Pull>()?, context.socket::<Pub>()?);
+    /// let forwarder = pull.monitor().forward(FrameVersion::V1).only(ZmqEvent::CLOSED);
+    /// let endpoint = pull.bind("tcp://127.0.0.1:*")?;
+    /// assert_eq!(forwarder.pump(&to)?, 0, "it is bound, which nobody wants to know");
+    /// pull.unbind(&endpoint)?;
+    /// while forwarder.pump(&to)? == 0 {}
+    /// # Ok::<(), zsocket::Error>(())
+    /// ```
+    #[must_use]
+    pub const fn only(mut self, mask: u64) -> Self {
+        self.mask = mask;
+        self
+    }
+
+    /// Whether the monitor has come to its end and everything was sent.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        self.unsent.borrow().is_empty() && self.monitor.is_ended()
+    }
+
+    /// Whether there is a message that the socket had no room for.
+    #[must_use]
+    pub fn has_unsent(&self) -> bool {
+        !self.unsent.borrow().is_empty()
     }
 
     /// The monitor, to be given to a poller.
@@ -105,7 +143,8 @@ impl MonitorForwarder {
                 return unsent;
             }
             let events = self.monitor.try_recv()?.to_zmq();
-            let messages = events.iter().filter_map(|event| self.encode(event));
+            let wanted = events.iter().filter(|event| event.number & self.mask != 0);
+            let messages = wanted.filter_map(|event| self.encode(event));
             self.unsent.borrow_mut().extend(messages);
         }
     }

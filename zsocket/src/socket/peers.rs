@@ -6,6 +6,7 @@ use std::{
 };
 
 use zmtp::Message;
+use zpipe::deferred;
 
 use super::{Socket, deadline};
 use crate::{
@@ -53,6 +54,41 @@ impl<P: CanReceive> Socket<P> {
         self.recv_from_until(deadline(Some(timeout)))
     }
 
+    /// Like [`recv_into`](Self::recv_into), and says which peer the message came from.
+    ///
+    /// # Errors
+    ///
+    /// As for [`recv`](Self::recv).
+    pub fn recv_from_into(&self, message: &mut Message) -> Result<PeerId, Error> {
+        deferred::drop_bodies(message);
+        let received = match self.lend_core(|core| core.try_recv_from(message, Then::Wait)) {
+            Err(Refusal::WouldBlock | Refusal::Again) => {
+                let timeout = self.lend_core(|core| core.options.recv_timeout);
+                self.recv_with(deadline(timeout), |core, then| {
+                    core.try_recv_from(message, then)
+                })
+            }
+            done => done,
+        };
+        self.explain(received)
+    }
+
+    /// Like [`try_recv_into`](Self::try_recv_into), and says which peer the message came from.
+    ///
+    /// # Errors
+    ///
+    /// As for [`recv`](Self::recv).
+    pub fn try_recv_from_into(&self, message: &mut Message) -> Result<PeerId, Error> {
+        deferred::drop_bodies(message);
+        let received = self.lend_core(|core| match core.try_recv_from(message, Then::Return) {
+            Err(Refusal::WouldBlock) if core.look_for_input() => {
+                core.try_recv_from(message, Then::Return)
+            }
+            done => done,
+        });
+        self.explain(received)
+    }
+
     fn recv_from_until(&self, deadline: Option<Instant>) -> Result<(Message, PeerId), Error> {
         let mut message = Message::new();
         let received = self.recv_with(deadline, |core, then| {
@@ -69,16 +105,7 @@ impl<P: CanReceive> Socket<P> {
     /// As for [`recv`](Self::recv).
     pub fn try_recv_from(&self) -> Result<(Message, PeerId), Error> {
         let mut message = Message::new();
-        let received =
-            self.lend_core(
-                |core| match core.try_recv_from(&mut message, Then::Return) {
-                    Err(Refusal::WouldBlock) if core.look_for_input() => {
-                        core.try_recv_from(&mut message, Then::Return)
-                    }
-                    done => done,
-                },
-            );
-        let peer = self.explain(received)?;
+        let peer = self.try_recv_from_into(&mut message)?;
         Ok((message, peer))
     }
 
@@ -117,6 +144,13 @@ impl<P: Pattern> Socket<P> {
             let _ = core.process();
             core.peer_info(peer)
         })
+    }
+
+    /// A number that changes whenever what [`peer_info`](Self::peer_info) says of whatever peer may have changed, apart from the
+    /// time: a connection was made or lost, or a peer has come. Whoever keeps what it said compares.
+    #[must_use]
+    pub fn peer_changes(&self) -> u64 {
+        self.lend_core_unseen(|core| core.acquaintances())
     }
 
     /// The traffic with a peer; `None` if it is gone and all that it has sent was received.

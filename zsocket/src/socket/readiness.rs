@@ -6,6 +6,14 @@ use super::{Socket, deadline};
 use crate::{Error, Pattern, core::Core};
 
 impl<P: Pattern> Socket<P> {
+    /// Whether calls that wait, such as [`recv`](Self::recv) and [`send`](Self::send), end when a signal handler has run in
+    /// their thread meanwhile, with [`Error::Interrupted`], so that a program can do what the signal asks for. What comes in at
+    /// the same moment counts more. A handler that runs just before the thread falls asleep goes unnoticed, as with the system's own
+    /// calls. Default false: they go on waiting. Linux only.
+    pub fn set_interruptible(&self, interruptible: bool) {
+        self.with_core(|core| core.interruptible = interruptible);
+    }
+
     /// Waits until the socket has so many peers with which the handshake is complete, over inproc: who have bound or
     /// connected.
     ///
@@ -60,6 +68,7 @@ impl<P: Pattern> Socket<P> {
                         Err(refusal) => Err(refusal.into()),
                         Ok(()) => match is_so(core) {
                             Ok(true) => Ok(()),
+                            Ok(false) if core.take_interrupted() => Err(Error::Interrupted),
                             Ok(false) => Err(Error::WouldBlock),
                             Err(error) => Err(error),
                         },

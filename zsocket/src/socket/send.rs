@@ -2,13 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use zmtp::Message;
+use zmtp::{Frame, Message};
 
 use super::{Socket, deadline};
-#[cfg(doc)]
-use crate::Error;
 use crate::{
-    CanSend, IntoMessage, SendError,
+    CanSend, Error, IntoMessage, SendError,
     core::{Core, Then},
     error::Refusal,
 };
@@ -118,13 +116,62 @@ impl<P: CanSend> Socket<P> {
         }
     }
 
+    /// Whether a message of several frames that begins with this one could be sent now, for those who are given messages frame
+    /// by frame and have to answer before they have all of them. Nothing is sent. Unless its peer goes meanwhile, the message
+    /// has room as long as nothing else is sent; a publisher that drops nothing knows only with the whole message.
+    ///
+    /// # Errors
+    ///
+    /// As for [`try_send`](Self::try_send).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use zsocket::{Context, Error, Router};
+    ///
+    /// let router = Context::new().socket::<Router>()?;
+    /// router.set_mandatory(true)?;
+    /// assert!(matches!(router.check_send(&"nobody".into()), Err(Error::Unroutable)));
+    /// # Ok::<(), Error>(())
+    /// ```
+    pub fn check_send(&self, first: &Frame) -> Result<(), Error> {
+        let checked = self.lend_core(|core| {
+            core.deferral.begin();
+            core.check_send(first)
+        });
+        checked.map_err(|refusal| self.refused(refusal, Message::new()).error)
+    }
+
+    /// Like [`check_send`](Self::check_send), and waits for room as long as [`set_send_timeout`](Self::set_send_timeout) says.
+    ///
+    /// # Errors
+    ///
+    /// As for [`send`](Self::send).
+    pub fn wait_check_send(&self, first: &Frame) -> Result<(), Error> {
+        let mut checked = self.check_send(first);
+        if matches!(checked, Err(Error::WouldBlock)) {
+            let timeout = self.lend_core(|core| core.options.send_timeout);
+            let waited = self.send_with(deadline(timeout), |core, _| {
+                core.deferral.begin();
+                core.check_send(first)
+            });
+            checked = waited.map_err(|refusal| self.refused(refusal, Message::new()).error);
+        }
+        checked
+    }
+
     /// Gives a message back.
     #[cold]
     pub(super) fn refused(&self, refusal: Refusal, message: Message) -> SendError {
-        self.lend_core(|core| core.note_refusal(refusal, true));
-        SendError {
-            error: refusal.into(),
-            message,
-        }
+        let interrupted = self.lend_core(|core| {
+            core.note_refusal(refusal, true);
+            refusal == Refusal::WouldBlock && core.take_interrupted()
+        });
+        let error = if interrupted {
+            Error::Interrupted
+        } else {
+            refusal.into()
+        };
+        SendError { error, message }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{io, sync::Arc, task::Waker, time::Instant};
 
-use zpipe::ReadySet;
+use zpipe::{Interrupted, ReadySet};
 
 use super::{EVENTS, Inputs};
 use crate::{io::Command, link::Driver, parts::WatchedBy};
@@ -125,32 +125,51 @@ impl InputPoll {
     /// Looks for input; whether there is some.
     pub fn look(&mut self) -> bool {
         self.touch();
-        self.poll(Some(Instant::now()))
+        // Without a wait there is nothing to interrupt.
+        let _ = self.poll(Some(Instant::now()));
+        !self.arrived.is_empty()
     }
 
     /// Blocks until there is input or the waker is used, at most until the deadline, in a wait that has
     /// [begun](Self::begin_wait). It may also return for no reason.
-    pub fn wait(&mut self, deadline: Option<Instant>) {
-        self.poll(deadline);
+    ///
+    /// # Errors
+    ///
+    /// [`Interrupted`] if a signal handler has run in this thread meanwhile. Whoever does not care waits again.
+    pub fn wait(&mut self, deadline: Option<Instant>) -> Result<(), Interrupted> {
+        self.poll(deadline)
     }
 
     /// Likewise, until a list is signalled as well.
-    pub fn wait_with(&mut self, ready: &mut ReadySet, deadline: Option<Instant>) {
-        if !ready.register_direct(&self.waker) {
-            self.poll(deadline);
-            ready.unregister_direct();
+    ///
+    /// # Errors
+    ///
+    /// As for [`wait`](Self::wait).
+    pub fn wait_with(
+        &mut self,
+        ready: &mut ReadySet,
+        deadline: Option<Instant>,
+    ) -> Result<(), Interrupted> {
+        if ready.register_direct(&self.waker) {
+            return Ok(());
         }
+        let waited = self.poll(deadline);
+        ready.unregister_direct();
+        waited
     }
 
-    fn poll(&mut self, deadline: Option<Instant>) -> bool {
+    fn poll(&mut self, deadline: Option<Instant>) -> Result<(), Interrupted> {
         let arrived = &mut self.arrived;
-        let waited = self.inputs.poll.wait::<EVENTS>(deadline, |ready| {
-            arrived.push(Arrived {
-                connection: ready.key,
-                token: 0,
-                hung_up: ready.hung_up,
+        let waited = self
+            .inputs
+            .poll
+            .wait_interruptible::<EVENTS>(deadline, |ready| {
+                arrived.push(Arrived {
+                    connection: ready.key,
+                    token: 0,
+                    hung_up: ready.hung_up,
+                });
             });
-        });
         if let Some(tokens) = self.inputs.tokens.as_ref().filter(|_| !arrived.is_empty()) {
             let tokens = tokens.lock();
             // One that is gone is the I/O thread's again.
@@ -162,11 +181,15 @@ impl InputPoll {
                 None => false,
             });
         }
-        if waited.is_err() {
-            // Out of memory for the wait. The caller comes back, and not at full speed.
-            std::thread::yield_now();
+        match waited {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => Err(Interrupted),
+            Err(_) => {
+                // Out of memory for the wait. The caller comes back, and not at full speed.
+                std::thread::yield_now();
+                Ok(())
+            }
+            Ok(_) => Ok(()),
         }
-        !self.arrived.is_empty()
     }
 
     /// Takes one of the streams that were found to have input.
@@ -350,7 +373,7 @@ mod tests {
         while all.len() < links.len() {
             assert!(Instant::now() < deadline, "only {all:?}");
             assert!(input.begin_wait());
-            input.wait(Some(deadline));
+            input.wait(Some(deadline)).unwrap();
             input.end_wait();
             while let Some(arrived) = input.pop() {
                 all.push(arrived.connection);
@@ -418,7 +441,7 @@ mod tests {
         // What the I/O thread does if the poll was reported to it just before the lease began.
         input.inputs.take(|_| {});
         let begin = Instant::now();
-        input.wait(Some(begin + DEADLINE));
+        input.wait(Some(begin + DEADLINE)).unwrap();
         assert!(begin.elapsed() < DEADLINE, "slept on");
     }
 
