@@ -161,15 +161,14 @@ pub mod deferred;
 mod encoded;
 #[cfg(all(target_os = "linux", not(any(loom, miri))))]
 mod futex;
-mod groups;
 mod guarded;
-mod heap;
 mod ingest;
 mod latest;
 mod mailbox;
 mod owned;
 mod pipe;
-mod process;
+#[cfg(any(zlayers_portable, not(target_os = "linux")))]
+pub mod poller;
 mod reader;
 mod ready;
 mod room;
@@ -178,31 +177,30 @@ mod scan;
 mod spent;
 mod spin;
 mod sync;
+mod system;
 mod transfer;
-mod unsent;
 mod wait;
 mod writer;
 
+#[cfg(unix)]
+pub use self::system::{peer_groups, unacknowledged};
 pub use self::{
     bytes::ByteReader,
     channel::channel,
     counter::Counter,
     encoded::Encoded,
-    groups::peer_groups,
     guarded::{Guard, Guarded},
-    heap::trim_heap,
     ingest::{Filled, Ingest},
     latest::{Keep, LatestReader, LatestWriter, latest},
     mailbox::{Mailbox, Sender, Ticket, mailbox},
     owned::{Driven, Owned},
     pipe::{Limits, SPLICE_MIN, byte_pipe, ingest_pipe, pipe, publish_commits},
-    process::Process,
     reader::{Body, FrameRef, Reader},
     ready::{Notifier, Readiness, ReadySet},
     scan::{FrameLimits, Scan, Scanned},
     spin::Spinner,
+    system::{AsDescriptor, BorrowedDescriptor, Process, RawDescriptor, Signal, trim_heap},
     transfer::{Transferred, transfer},
-    unsent::unacknowledged,
     wait::Interrupted,
     writer::Writer,
 };

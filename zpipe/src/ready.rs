@@ -10,7 +10,7 @@
 //! beyond the number of notifiers and signalling needs no allocation. Signals are level-free
 //! hints: the consumer that gets one looks at the pipe itself.
 
-use std::{io, ops::BitOr, task::Waker, time::Instant};
+use std::{ops::BitOr, task::Waker, time::Instant};
 
 use crate::{
     sync::{Arc, AtomicPtr, AtomicU32, Ordering, UnsafeCell, or_mutant},
@@ -264,11 +264,17 @@ impl ReadySet {
     /// A file descriptor that is readable whenever something is queued, made at the first call. It
     /// is for `poll` and the like only; [`drain`](Self::drain) resets it.
     ///
+    /// # Platform
+    ///
+    /// Unix. Windows has no descriptors of this kind.
+    ///
     /// # Errors
     ///
     /// The operating system's error when no descriptor can be made.
-    pub fn fd(&self) -> io::Result<std::os::fd::BorrowedFd<'_>> {
-        self.inner.waiter.fd(|| !self.acquire_is_empty())
+    #[cfg(unix)]
+    pub fn fd(&self) -> std::io::Result<std::os::fd::BorrowedFd<'_>> {
+        let signal = self.inner.waiter.fd(|| !self.acquire_is_empty())?;
+        Ok(std::os::fd::AsFd::as_fd(signal))
     }
 
     fn acquire_is_empty(&self) -> bool {

@@ -14,18 +14,16 @@
 
 use std::{
     io,
-    os::fd::{AsFd, BorrowedFd, OwnedFd},
     task::{Wake, Waker},
     time::Instant,
 };
-
-use rustix::event::EventfdFlags;
 
 use crate::{
     deferred,
     guarded::Guarded,
     ready::{Notifier, Readiness},
     sync::{AtomicU8, OnceLock, Ordering, or_mutant, publish},
+    system::Signal,
 };
 
 const DIRECT: u8 = 1;
@@ -187,9 +185,10 @@ impl Waiter {
         true
     }
 
-    pub(crate) fn fd(&self, has_work: impl Fn() -> bool) -> io::Result<BorrowedFd<'_>> {
+    #[cfg_attr(windows, expect(dead_code, reason = "it has no such descriptors"))]
+    pub(crate) fn fd(&self, has_work: impl Fn() -> bool) -> io::Result<&Signal> {
         if let Some(event) = self.event.get() {
-            return Ok(event.fd.as_fd());
+            return Ok(&event.fd);
         }
         let event = Event::new()?;
         let event = self.event.get_or_init(|| event);
@@ -197,13 +196,13 @@ impl Waiter {
         if or_mutant!(has_work(), false) {
             event.signal();
         }
-        Ok(event.fd.as_fd())
+        Ok(&event.fd)
     }
 }
 
 /// A descriptor that is readable from `signal` to `clear`.
 struct Event {
-    fd: OwnedFd,
+    fd: Signal,
     /// Shows loom that the order of the system calls matters.
     #[cfg(loom)]
     order: AtomicU8,
@@ -211,9 +210,8 @@ struct Event {
 
 impl Event {
     fn new() -> io::Result<Self> {
-        let flags = EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK;
         Ok(Self {
-            fd: rustix::event::eventfd(0, flags)?,
+            fd: Signal::new()?,
             #[cfg(loom)]
             order: AtomicU8::new(0),
         })
@@ -222,15 +220,13 @@ impl Event {
     fn signal(&self) {
         #[cfg(loom)]
         self.order.fetch_add(1, Ordering::Relaxed);
-        // Fails only when the counter is at its limit, and then the descriptor is readable anyway.
-        let _ = rustix::io::write(&self.fd, &1u64.to_ne_bytes());
+        self.fd.signal();
     }
 
     fn clear(&self) {
         #[cfg(loom)]
         self.order.fetch_add(1, Ordering::Relaxed);
-        // Does not block: an error only says that it was clear already.
-        let _ = rustix::io::read(&self.fd, &mut [0; 8]);
+        self.fd.clear();
     }
 }
 

@@ -5,14 +5,19 @@ use std::sync::{
     atomic::{AtomicU32, Ordering},
 };
 
-use rustix::mm::{Advice, MapFlags, ProtFlags, madvise, mmap_anonymous};
+use super::own::changed_by_fork;
 
 /// The process in which something was made.
 ///
 /// A forked child has a copy of everything, but none of the other threads, and shares every descriptor
-/// with its parent: what it has inherited must not be used. The kernel clears one page in every child,
-/// so asking costs a load and no system call. Where the kernel cannot do that (Linux before 4.14), no
-/// fork is noticed.
+/// with its parent: what it has inherited must not be used. A word changes in every child,
+/// so asking costs a load and no system call.
+///
+/// # Platform
+///
+/// On Linux the kernel clears a page in every child; before 4.14 it cannot do that, and no fork is noticed. On other Unix
+/// systems a handler (`pthread_atfork`) runs in the child, also with `--cfg zlayers_portable`; who calls the kernel's `fork`
+/// without the C library is not noticed. On Windows no process is forked.
 ///
 /// # Examples
 ///
@@ -29,7 +34,7 @@ pub struct Process {
 /// Counts processes from parent to child, since a child inherits it.
 static GENERATIONS: AtomicU32 = AtomicU32::new(0);
 
-/// Used without the page. Never cleared.
+/// Used without such a word. Never changed.
 static NO_PAGE: AtomicU32 = AtomicU32::new(0);
 
 impl Process {
@@ -37,7 +42,7 @@ impl Process {
     #[must_use]
     pub fn current() -> Self {
         static PAGE: OnceLock<&'static AtomicU32> = OnceLock::new();
-        let page = *PAGE.get_or_init(|| wiped_on_fork().unwrap_or(&NO_PAGE));
+        let page = *PAGE.get_or_init(|| changed_by_fork().unwrap_or(&NO_PAGE));
         let mut generation = page.load(Ordering::Relaxed);
         if generation == 0 {
             // The first to ask in this process: one that no ancestor has had.
@@ -56,24 +61,4 @@ impl Process {
     pub fn is_forked(&self) -> bool {
         self.page.load(Ordering::Relaxed) != self.generation
     }
-}
-
-/// A word that is 0 in every child.
-fn wiped_on_fork() -> Option<&'static AtomicU32> {
-    const LENGTH: usize = 4096;
-    // SAFETY: a new mapping at a place of the kernel's choice concerns no other memory.
-    let page = unsafe {
-        mmap_anonymous(
-            std::ptr::null_mut(),
-            LENGTH,
-            ProtFlags::READ | ProtFlags::WRITE,
-            MapFlags::PRIVATE,
-        )
-    }
-    .ok()?;
-    // SAFETY: the mapping was made just above, nothing lies in it yet, and it is this long at least.
-    unsafe { madvise(page, LENGTH, Advice::LinuxWipeOnFork) }.ok()?;
-    // SAFETY: mapped for reading and writing, never unmapped, zeroed, aligned to a page, and used as
-    // nothing but this atomic, of which any content is valid.
-    Some(unsafe { &*page.cast::<AtomicU32>() })
 }

@@ -5,8 +5,12 @@
 /// By itself it gives back only what is free at the end, and one small block that is still in use there
 /// keeps all that is free before it. This looks through everything that is free, and holds the
 /// allocator's locks meanwhile: measured, 4 to 10 ms for 23 MiB in pieces, and 0.1 ms if there is nothing.
-/// So it is for the time after a burst. With other allocators, and on other systems, it does nothing of
-/// use.
+/// So it is for the time after a burst.
+///
+/// # Platform
+///
+/// With other C libraries than glibc, and on other systems than Linux, it does nothing. With another allocator in the
+/// program it does nothing of use.
 ///
 /// # Examples
 ///
