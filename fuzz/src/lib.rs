@@ -20,6 +20,7 @@ pub mod greeting;
 pub mod handshake;
 pub mod metadata;
 pub mod null;
+pub mod pgm;
 pub mod plain;
 pub mod security;
 pub mod traffic;

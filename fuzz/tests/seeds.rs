@@ -5,8 +5,8 @@ use std::path::Path;
 
 use arbitrary::{Arbitrary, Unstructured};
 use zlayers_fuzz::{
-    command, connection, curve, exchange, frame, greeting, metadata, null, plain, traffic, v1, z85,
-    zap, zpl, zws_frame, zws_upgrade,
+    command, connection, curve, exchange, frame, greeting, metadata, null, pgm, plain, traffic, v1,
+    z85, zap, zpl, zws_frame, zws_upgrade,
 };
 
 fn replay(target: &str, check: impl Fn(&[u8])) {
@@ -51,6 +51,11 @@ fn metadata_seeds() {
 #[test]
 fn null_seeds() {
     replay("null", null::check);
+}
+
+#[test]
+fn pgm_seeds() {
+    replay("pgm", pgm::check);
 }
 
 #[test]

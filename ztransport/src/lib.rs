@@ -98,6 +98,7 @@ mod monitor;
 pub mod net;
 mod options;
 mod parts;
+pub mod pgm;
 mod poll;
 mod prefixes;
 mod race;
