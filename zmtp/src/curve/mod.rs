@@ -114,5 +114,7 @@ mod session;
 
 pub use config::{ClientConfig, ServerConfig};
 pub use keys::{KEY_LEN, KeyPair, PublicKey, SecretKey};
-pub(crate) use session::{Opener, Sealer};
+pub(crate) use session::{NAME as MESSAGE, Opener, Sealer};
 pub use session::{Role, Session};
+
+pub use crate::mechanism::curve::Command;

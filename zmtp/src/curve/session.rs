@@ -11,7 +11,7 @@ use crate::header::{self, Flags};
 use crate::{Command, Error};
 
 /// What every body of a MESSAGE begins with.
-const NAME: &[u8; 8] = b"\x07MESSAGE";
+pub(crate) const NAME: &[u8; 8] = b"\x07MESSAGE";
 
 /// Where the box begins: name, short nonce.
 const BOX: usize = NAME.len() + 8;

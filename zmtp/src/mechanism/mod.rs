@@ -127,7 +127,7 @@ impl Mechanism {
         let _ = &random;
         match self {
             Self::Null(null) => null.start(config, out),
-            Self::PlainClient(client) => client.start(out),
+            Self::PlainClient(client) => client.start(out)?,
             #[cfg(feature = "curve")]
             Self::CurveClient(client) => client.start(random, out)?,
             // The client begins.

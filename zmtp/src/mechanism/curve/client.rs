@@ -4,9 +4,9 @@ use zeroize::Zeroizing;
 
 use super::{
     COOKIE_LEN, HELLO, HELLO_LEN, HELLO_NONCE, HELLO_PURPOSE, INITIATE, INITIATE_LEN,
-    INITIATE_NONCE, INITIATE_PURPOSE, PADDING, READY, READY_LEN, READY_PURPOSE, VERSION, VOUCH_LEN,
-    VOUCH_PURPOSE, WELCOME, WELCOME_LEN, WELCOME_PURPOSE, cryptographic, field, long_nonce,
-    malformed, push_head, short_nonce,
+    INITIATE_NONCE, INITIATE_PURPOSE, PADDING, READY, READY_PURPOSE, VERSION, VOUCH_LEN,
+    VOUCH_PURPOSE, WELCOME, WELCOME_PURPOSE, cryptographic, field, long_nonce, push_head,
+    short_nonce,
 };
 use crate::command::CommandName;
 use crate::curve::boxes::BoxKey;
@@ -130,11 +130,11 @@ impl CurveClient {
     ) -> Result<BoxKey, Error> {
         // A WELCOME of another length is for libzmq one whose box does not open, and is here.
         const FORGED: Error = cryptographic(CommandName::Welcome);
-        if body.len() != WELCOME_LEN {
+        let Ok(super::Command::Welcome { nonce, sealed }) = super::Command::decode(body) else {
             return Err(FORGED);
-        }
-        let nonce = long_nonce(WELCOME_PURPOSE, field(body, 8));
-        let mut sealed: [u8; WELCOME_LEN - 24] = *field(body, 24);
+        };
+        let nonce = long_nonce(WELCOME_PURPOSE, nonce);
+        let mut sealed = *sealed;
         let welcome = key.open(&nonce, &mut sealed).map_err(|_| FORGED)?;
         let server = PublicKey::from_bytes(*field(welcome, 0));
         let cookie: &[u8; COOKIE_LEN] = field(welcome, 32);
@@ -173,17 +173,16 @@ fn on_ready(
     key: &BoxKey,
     config: &HandshakeConfig,
 ) -> Result<(Session, Metadata), Error> {
-    if body.len() < READY_LEN {
-        return Err(malformed(CommandName::Ready));
-    }
-    let number = *field(body, 6);
-    let mut sealed = Zeroizing::new(body[14..].to_vec());
+    let super::Command::Ready { number, sealed } = super::Command::decode(body)? else {
+        return Err(unexpected(body));
+    };
+    let mut sealed = Zeroizing::new(sealed.to_vec());
+    let nonce = short_nonce(READY_PURPOSE, number.to_be_bytes());
     let metadata = key
-        .open(&short_nonce(READY_PURPOSE, number), &mut sealed)
+        .open(&nonce, &mut sealed)
         .map_err(|_| cryptographic(CommandName::Ready))?;
     let metadata = peer_metadata(metadata, config)?;
-    let received = u64::from_be_bytes(number);
-    let session = Session::from_key(Role::Client, key, INITIATE_NONCE, received);
+    let session = Session::from_key(Role::Client, key, INITIATE_NONCE, number);
     Ok((session, metadata))
 }
 

@@ -1,6 +1,7 @@
 //! The handshake of CURVE, as [`crate::curve`] explains it.
 
 mod client;
+mod command;
 #[cfg(test)]
 mod cost;
 mod server;
@@ -8,6 +9,7 @@ mod server;
 mod tests;
 
 pub(crate) use client::CurveClient;
+pub use command::Command;
 pub(crate) use server::CurveServer;
 
 use crate::Error;

@@ -4,10 +4,9 @@ use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
 use super::{
-    COOKIE_LEN, COOKIE_PURPOSE, HELLO, HELLO_LEN, HELLO_PURPOSE, INITIATE, INITIATE_LEN,
-    INITIATE_PURPOSE, PADDING, READY, READY_LEN, READY_NONCE, READY_PURPOSE, STRANGER_MAX, VERSION,
-    VOUCH_LEN, VOUCH_PURPOSE, WELCOME, WELCOME_LEN, WELCOME_PURPOSE, cryptographic, field,
-    long_nonce, malformed, push_head, short_nonce,
+    COOKIE_LEN, COOKIE_PURPOSE, HELLO, HELLO_PURPOSE, INITIATE, INITIATE_PURPOSE, READY, READY_LEN,
+    READY_NONCE, READY_PURPOSE, STRANGER_MAX, VOUCH_LEN, VOUCH_PURPOSE, WELCOME, WELCOME_LEN,
+    WELCOME_PURPOSE, cryptographic, field, long_nonce, malformed, push_head, short_nonce,
 };
 use crate::command::CommandName;
 use crate::curve::boxes::BoxKey;
@@ -202,22 +201,22 @@ impl CurveServer {
         random: &mut Random,
         out: &mut Vec<u8>,
     ) -> Result<Secret<32>, Error> {
-        const MALFORMED: Error = malformed(CommandName::Hello);
         const FORGED: Error = cryptographic(CommandName::Hello);
-        if body.len() != HELLO_LEN
-            || *field(body, HELLO.len()) != VERSION
-            || *field(body, 8) != [0; PADDING]
-        {
-            return Err(MALFORMED);
-        }
-        let client = PublicKey::from_bytes(*field(body, 80));
+        let super::Command::Hello {
+            client,
+            number,
+            sealed,
+        } = super::Command::decode(body)?
+        else {
+            return Err(unexpected(body));
+        };
         // The one agreement that a stranger can have for nothing; WELCOME uses it too.
         let key = BoxKey::agree(self.config.keys().secret(), &client).ok_or(FORGED)?;
-        let nonce = short_nonce(HELLO_PURPOSE, *field(body, 112));
-        let mut sealed: [u8; 80] = *field(body, 120);
+        let nonce = short_nonce(HELLO_PURPOSE, number.to_be_bytes());
+        let mut sealed = *sealed;
         let zeros = key.open(&nonce, &mut sealed).map_err(|_| FORGED)?;
         if *zeros != [0; 64] {
-            return Err(MALFORMED);
+            return Err(malformed(CommandName::Hello));
         }
 
         let transient = KeyPair::generate(random)?;
@@ -240,17 +239,19 @@ impl CurveServer {
     /// the client has c', and the owner of c vouches for C' to this server.
     fn on_initiate(&self, body: &[u8], cookie_key: &[u8; 32]) -> Result<Initiated, Error> {
         const FORGED: Error = cryptographic(CommandName::Initiate);
-        if body.len() < INITIATE_LEN {
-            return Err(malformed(CommandName::Initiate));
-        }
-        let (client_transient, transient) =
-            Cookie(*field(body, 9)).open(cookie_key).ok_or(FORGED)?;
+        let super::Command::Initiate {
+            cookie,
+            number,
+            sealed,
+        } = super::Command::decode(body)?
+        else {
+            return Err(unexpected(body));
+        };
+        let (client_transient, transient) = Cookie(*cookie).open(cookie_key).ok_or(FORGED)?;
         let key = BoxKey::agree(&transient, &client_transient).ok_or(FORGED)?;
-        let number = *field(body, 9 + COOKIE_LEN);
-        let mut sealed = Zeroizing::new(body[113..].to_vec());
-        let text = key
-            .open(&short_nonce(INITIATE_PURPOSE, number), &mut sealed)
-            .map_err(|_| FORGED)?;
+        let mut sealed = Zeroizing::new(sealed.to_vec());
+        let nonce = short_nonce(INITIATE_PURPOSE, number.to_be_bytes());
+        let text = key.open(&nonce, &mut sealed).map_err(|_| FORGED)?;
 
         let client = PublicKey::from_bytes(*field(text, 0));
         let mut vouch: [u8; VOUCH_LEN] = *field(text, 48);
@@ -267,7 +268,7 @@ impl CurveServer {
             client,
             asked: false,
             key,
-            received: u64::from_be_bytes(number),
+            received: number,
             metadata: text[128..].to_vec(),
         })
     }

@@ -1,6 +1,6 @@
 //! The end that presents credentials.
 
-use super::{ClientConfig, ERROR, HELLO, INITIATE, MISSPELT_ERROR, READY, WELCOME, push_command};
+use super::{ClientConfig, Command};
 use crate::command::CommandName;
 use crate::handshake::HandshakeConfig;
 use crate::mechanism::{local_metadata, peer_metadata, refused, unexpected};
@@ -30,15 +30,15 @@ impl PlainClient {
         }
     }
 
-    pub(crate) fn start(&mut self, out: &mut Vec<u8>) {
-        let (username, password) = (&self.config.username[..], self.config.password.as_bytes());
+    pub(crate) fn start(&mut self, out: &mut Vec<u8>) -> Result<(), Error> {
+        let hello = Command::Hello {
+            username: &self.config.username,
+            password: self.config.password.as_bytes(),
+        };
         // The configuration vouches for the lengths.
-        let (username_len, password_len) = ([username.len() as u8], [password.len() as u8]);
-        push_command(
-            &[HELLO, &username_len, username, &password_len, password],
-            out,
-        );
+        hello.encode(out)?;
         self.state = State::AwaitingWelcome;
+        Ok(())
     }
 
     pub(crate) fn on_command(
@@ -47,31 +47,26 @@ impl PlainClient {
         config: &HandshakeConfig,
         out: &mut Vec<u8>,
     ) -> Result<(), Error> {
-        if let State::AwaitingWelcome | State::AwaitingReady = self.state {
-            for prefix in [ERROR, MISSPELT_ERROR] {
-                if let Some(data) = body.strip_prefix(prefix) {
-                    return Err(read_error(data));
-                }
+        let command = Command::decode(body);
+        match (&self.state, command) {
+            (State::Greeting | State::Done(_), _) => Err(unexpected(body)),
+            (_, Ok(Command::Error { reason })) => Err(refused(reason)),
+            (State::AwaitingWelcome, Ok(Command::Welcome)) => {
+                let metadata = &local_metadata(config);
+                Command::Initiate { metadata }.encode(out)?;
+                self.state = State::AwaitingReady;
+                Ok(())
             }
-        }
-        match self.state {
-            State::AwaitingWelcome => match body.strip_prefix(WELCOME) {
-                Some([]) => {
-                    push_command(&[INITIATE, &local_metadata(config)], out);
-                    self.state = State::AwaitingReady;
-                    Ok(())
-                }
-                Some(_) => Err(Error::MalformedCommand {
-                    command: CommandName::Welcome,
-                }),
-                None => Err(unexpected(body)),
-            },
-            State::AwaitingReady => {
-                let metadata = body.strip_prefix(READY).ok_or_else(|| unexpected(body))?;
+            (State::AwaitingReady, Ok(Command::Ready { metadata })) => {
                 self.state = State::Done(Some(peer_metadata(metadata, config)?));
                 Ok(())
             }
-            State::Greeting | State::Done(_) => Err(unexpected(body)),
+            // Only what is due, or may come in its place, is judged by what is in it.
+            (State::AwaitingWelcome, Err(error)) if is_malformed(&error, CommandName::Welcome) => {
+                Err(error)
+            }
+            (_, Err(error)) if is_malformed(&error, CommandName::Error) => Err(error),
+            _ => Err(unexpected(body)),
         }
     }
 
@@ -83,22 +78,15 @@ impl PlainClient {
     }
 }
 
-/// What follows the name, however it is spelt. Bytes after the reason do no harm.
-fn read_error(data: &[u8]) -> Error {
-    data.split_first()
-        .and_then(|(len, rest)| rest.get(..usize::from(*len)))
-        .map_or(
-            Error::MalformedCommand {
-                command: CommandName::Error,
-            },
-            refused,
-        )
+fn is_malformed(error: &Error, name: CommandName) -> bool {
+    matches!(error, Error::MalformedCommand { command } if *command == name)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::SocketType;
+    use crate::mechanism::plain::{HELLO, WELCOME};
 
     const WELCOME_READY: [&[u8]; 2] = [WELCOME, b"\x05READY\x0bSocket-Type\0\0\0\x06ROUTER"];
 
@@ -110,7 +98,7 @@ mod tests {
 
     fn client() -> PlainClient {
         let mut client = PlainClient::new(ClientConfig::new("admin", "secret").unwrap());
-        client.start(&mut Vec::new());
+        client.start(&mut Vec::new()).unwrap();
         client
     }
 
@@ -128,13 +116,13 @@ mod tests {
     fn starts_with_hello() {
         let mut client = PlainClient::new(ClientConfig::new("admin", "secret").unwrap());
         let mut out = Vec::new();
-        client.start(&mut out);
+        client.start(&mut out).unwrap();
         assert_eq!(out, b"\x04\x13\x05HELLO\x05admin\x06secret");
 
         let longest = vec![b'x'; 255];
         let mut client = PlainClient::new(ClientConfig::new(longest.clone(), longest).unwrap());
         let mut out = Vec::new();
-        client.start(&mut out);
+        client.start(&mut out).unwrap();
         assert_eq!(out[..9], [6, 0, 0, 0, 0, 0, 0, 2, 6]);
         assert_eq!(out.len(), 9 + 518);
     }

@@ -48,11 +48,13 @@
 //! Sections followed: RFC 24, "Specification"; RFC 37, "The PLAIN Security Mechanism".
 
 mod client;
+mod command;
 mod server;
 
 use bytes::Bytes;
 
 pub(crate) use client::PlainClient;
+pub use command::Command;
 pub(crate) use server::PlainServer;
 
 use crate::Error;

@@ -2,14 +2,14 @@
 
 use bytes::Bytes;
 
-use super::{HELLO, INITIATE, READY, ServerConfig, WELCOME, push_command};
+use super::{Command, HELLO, INITIATE, ServerConfig, push_command};
 use crate::command::CommandName;
 use crate::error::printable;
 use crate::greeting::MechanismName;
 use crate::handshake::HandshakeConfig;
 use crate::mechanism::{local_metadata, peer_metadata, unexpected};
 use crate::zap::{self, Credentials, Password, Verdict};
-use crate::{Command, Error, Metadata};
+use crate::{Error, Metadata};
 
 /// The state of a PLAIN server.
 #[derive(Debug)]
@@ -46,19 +46,26 @@ impl PlainServer {
     ) -> Result<(), Error> {
         match &self.state {
             State::AwaitingHello => {
-                let data = expect(HELLO, body)?;
-                self.state = State::AwaitingAnswer(Some(read_hello(data)?));
+                expect(HELLO, body)?;
+                let Command::Hello { username, password } = Command::decode(body)? else {
+                    return Err(unexpected(body));
+                };
+                self.state = State::AwaitingAnswer(Some(Credentials::Plain {
+                    username: Bytes::copy_from_slice(username),
+                    password: Password::from(password),
+                }));
                 Ok(())
             }
             State::AwaitingInitiate => {
                 let metadata = peer_metadata(expect(INITIATE, body)?, config)?;
-                push_command(&[READY, &local_metadata(config)], out);
+                let own = &local_metadata(config);
+                Command::Ready { metadata: own }.encode(out)?;
                 self.state = State::Done(Some(metadata));
                 Ok(())
             }
             // A client that does not wait for WELCOME takes the answer for granted.
             State::AwaitingAnswer(_) => Err(Error::PrematureCommand {
-                name: Command::decode(body)
+                name: crate::Command::decode(body)
                     .map_or_else(|_| "".into(), |command| printable(command.name())),
             }),
             State::Refused(status) => Err(Error::AuthenticationFailed { status: *status }),
@@ -103,7 +110,7 @@ impl PlainServer {
         };
         match answer.verdict(policy, MechanismName::PLAIN)? {
             Verdict::Accept => {
-                push_command(&[WELCOME], out);
+                Command::Welcome.encode(out)?;
                 self.state = State::AwaitingInitiate;
             }
             Verdict::Refuse(status) => {
@@ -146,27 +153,6 @@ fn expect<'a>(prefix: &[u8], body: &'a [u8]) -> Result<&'a [u8], Error> {
         }),
         _ => body.strip_prefix(prefix).ok_or_else(|| unexpected(body)),
     }
-}
-
-fn read_hello(data: &[u8]) -> Result<Credentials, Error> {
-    let fields = take_field(data)
-        .and_then(|(username, rest)| Some((username, take_field(rest)?)))
-        .filter(|(_, (_, rest))| rest.is_empty());
-    let Some((username, (password, _))) = fields else {
-        return Err(Error::MalformedCommand {
-            command: CommandName::Hello,
-        });
-    };
-    Ok(Credentials::Plain {
-        username: Bytes::copy_from_slice(username),
-        password: Password::from(password),
-    })
-}
-
-/// Splits off a length byte and as many bytes.
-fn take_field(data: &[u8]) -> Option<(&[u8], &[u8])> {
-    let (len, rest) = data.split_first()?;
-    rest.split_at_checked(usize::from(*len))
 }
 
 #[cfg(test)]
