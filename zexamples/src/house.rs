@@ -112,7 +112,7 @@ impl House {
                 ));
                 Ok(true)
             }
-            Err(Error::WouldBlock) => {
+            Err(Error::WouldBlock(_)) => {
                 client.diagnose().iter().for_each(say);
                 Ok(false)
             }

@@ -156,8 +156,8 @@ impl Peer for Socket<Dynamic> {
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         match error {
-            Error::WouldBlock => Self::WouldBlock,
-            Error::WrongState => Self::WrongState,
+            Error::WouldBlock(_) => Self::WouldBlock,
+            Error::WrongState(_) => Self::WrongState,
             Error::PeerLost(_) => Self::PeerLost,
             Error::NotSupported => Self::NotSupported,
             Error::Unroutable => Self::Unroutable,

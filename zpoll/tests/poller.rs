@@ -248,7 +248,7 @@ fn what_a_subscriber_does_not_want_is_nothing_to_receive() {
     let mut poller = Poller::new();
     poller.add(&sub, 0, Interest::RECV).unwrap();
     assert_eq!(now(&mut poller), []);
-    assert!(matches!(sub.try_recv(), Err(Error::WouldBlock)));
+    assert!(matches!(sub.try_recv(), Err(Error::WouldBlock(_))));
     publisher.send("b1").unwrap();
     assert_eq!(found(&mut poller, PATIENCE), [(0, Interest::RECV)]);
     assert_eq!(sub.try_recv().unwrap()[0], "b1");
@@ -271,13 +271,13 @@ fn those_that_take_turns_are_ready_in_their_turn() {
             assert_eq!(found(&mut poller, PATIENCE), [(1, Interest::RECV)]);
             // What was found and not received is no request to reply to.
             let refused = rep.send("too early").unwrap_err();
-            assert!(matches!(refused.error, Error::WrongState));
+            assert!(matches!(refused.error, Error::WrongState(_)));
             assert_eq!(rep.recv().unwrap()[0], "question");
             assert_eq!(now(&mut poller), [(1, Interest::SEND)]);
             rep.send("answer").unwrap();
             assert_eq!(found(&mut poller, PATIENCE), [(0, Interest::RECV)]);
             let refused = req.send("too early").unwrap_err();
-            assert!(matches!(refused.error, Error::WrongState));
+            assert!(matches!(refused.error, Error::WrongState(_)));
             assert_eq!(req.recv().unwrap()[0], "answer");
         }
     }
@@ -793,7 +793,7 @@ fn a_relaxed_req_that_cannot_send_keeps_the_reply_that_was_found() {
     drop(rep);
     assert!(matches!(
         req.try_send("again").unwrap_err().error,
-        Error::WouldBlock
+        Error::WouldBlock(_)
     ));
     assert_eq!(req.recv().unwrap()[0], "answer");
 }
@@ -813,7 +813,7 @@ fn what_was_found_is_not_received_once_its_topic_is_cancelled() {
     assert_eq!(found(&mut poller, PATIENCE), [(0, Interest::RECV)]);
     sub.unsubscribe("a").unwrap();
     assert_eq!(now(&mut poller), []);
-    assert!(matches!(sub.try_recv(), Err(Error::WouldBlock)));
+    assert!(matches!(sub.try_recv(), Err(Error::WouldBlock(_))));
     assert_eq!(sub.stats().dropped.not_subscribed, 1);
 }
 

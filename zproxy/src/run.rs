@@ -198,7 +198,7 @@ impl<F: Pattern, B: Pattern, K: CanControl> Work<'_, F, B, K> {
             let command = match control.try_recv() {
                 Ok(message) => Command::new(&message),
                 // A REP that was lent to the proxy with a request that is not answered.
-                Err(zsocket::Error::WouldBlock | zsocket::Error::WrongState) => return Ok(()),
+                Err(zsocket::Error::WouldBlock(_) | zsocket::Error::WrongState(_)) => return Ok(()),
                 Err(error) => return Err(stopped(Role::Control, error)),
             };
             match command {

@@ -11,8 +11,8 @@ use zpipe::{Process, ReadySet};
 use ztransport::{Authority, IoThreads, Reactor, RealTime, SocketHandle};
 
 use crate::{
-    AsyncSocket, Authenticator, Dynamic, Error, Leader, Pattern, Socket, SocketBuilder, TermReport,
-    TypedPattern,
+    AsyncSocket, Authenticator, Blocked, Dynamic, Error, InvalidOption, Leader, Pattern, Socket,
+    SocketBuilder, TermReport, TypedPattern,
     authenticator::Asked,
     core::{Core, MAIL_TOKEN},
     options::SocketOptions,
@@ -123,15 +123,15 @@ impl ContextBuilder {
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidOption`] for too many threads, a name that is too long or has a zero byte, a priority or a nice value
+    /// [`InvalidOption::Value`](crate::InvalidOption::Value) for too many threads, a name that is too long or has a zero byte, a priority or a nice value
     /// out of range. [`Error::Scheduling`] when the system refuses what the threads are to have. [`Error::Io`] when the system has no threads or
     /// descriptors left; those that have been made are given back by then.
     pub fn build(self) -> Result<Context, Error> {
         if self.io_threads > Reactor::MAX_IO_THREADS {
-            return Err(Error::InvalidOption {
+            return Err(Error::from(InvalidOption::Value {
                 option: "io_threads",
                 expected: "at most 1024",
-            });
+            }));
         }
         let max_sockets = self.max_sockets;
         let threads = self.threads()?;
@@ -146,7 +146,7 @@ impl ContextBuilder {
     }
 
     fn threads(self) -> Result<IoThreads, Error> {
-        let invalid = |option, expected| Error::InvalidOption { option, expected };
+        let invalid = |option, expected| Error::from(InvalidOption::Value { option, expected });
         let mut threads = IoThreads::new(self.io_threads);
         if let Some(prefix) = self.name_prefix {
             threads.name_prefix = prefix;
@@ -354,7 +354,9 @@ impl Context {
             return Err(Error::Forked);
         }
         self.shutdown();
-        self.shared.wait(None).map_err(|_| Error::WouldBlock)
+        self.shared
+            .wait(None)
+            .map_err(|_| Error::WouldBlock(Blocked::TimeOut))
     }
 
     /// Like [`term`](Self::term), but gives up after a while; on an I/O thread at once. It may be called again.

@@ -1,24 +1,38 @@
 //! What a call on a context or socket may fail with.
 
+mod errno;
+mod loss;
+mod option;
+mod refusal;
+mod send;
+mod state;
+
 use std::{fmt, io};
 
-use zmtp::{Message, SocketType};
-use ztransport::{CloseReason, Endpoint, EndpointError, SchedulingError, net::BindError};
+use zmtp::SocketType;
+use ztransport::{Endpoint, EndpointError, SchedulingError, net::BindError};
 
-use crate::options::{Access, Kind};
+pub(crate) use self::refusal::Refusal;
+pub use self::{
+    loss::PeerLoss,
+    option::InvalidOption,
+    send::SendError,
+    state::{Blocked, Turn, WrongState},
+};
 
-/// Why a call failed. Each variant names the errno that libzmq uses for it.
-#[derive(Debug)]
+/// Why a call failed. Each variant names the errno that libzmq uses for it, which [`errno`](Self::errno) returns.
+///
+/// It takes two words: what is rare, and large, has a box.
 #[non_exhaustive]
 pub enum Error {
-    /// Nothing can be sent or received now, or not within the timeout. `EAGAIN`.
-    WouldBlock,
+    /// Nothing can be sent or received now, or not within the timeout, and why. `EAGAIN`.
+    WouldBlock(Blocked),
     /// A signal handler has run in the thread that waited, and the socket is
     /// [interruptible](crate::Socket::set_interruptible). Call again to wait on. `EINTR`.
     Interrupted,
     /// The pattern does not allow this call now: a REQ that waits for a reply cannot send, a REP
-    /// without a request cannot. `EFSM`.
-    WrongState,
+    /// without a request cannot. It says which call comes first. `EFSM`.
+    WrongState(WrongState),
     /// The context was shut down. Close the socket. `ETERM`.
     Terminated,
     /// This socket type does not send, does not receive, or does not go over this transport. `ENOTSUP`.
@@ -29,7 +43,7 @@ pub enum Error {
     HasPeer,
     /// The reply to the request will not come, for this reason; the socket may send again. libzmq
     /// waits for ever instead.
-    PeerLost(PeerLoss),
+    PeerLost(Box<PeerLoss>),
     /// A message for a ROUTER or STREAM to send has to begin with a frame that is the routing id of the peer, and needs at least
     /// one more. libzmq drops it without a word.
     NoRoutingId,
@@ -42,60 +56,25 @@ pub enum Error {
         limit: usize,
     },
     /// The endpoint is in use. `EADDRINUSE`.
-    AddressInUse(Endpoint),
+    AddressInUse(Box<Endpoint>),
     /// The endpoint cannot be bound, for another reason that the source tells. `EADDRNOTAVAIL`,
     /// `ENODEV`, `EACCES`, `EMFILE`, …
-    Bind(BindError),
+    Bind(Box<BindError>),
     /// The text is no endpoint, or not one for this call. `EINVAL`, `EPROTONOSUPPORT`.
     InvalidEndpoint(EndpointError),
+    /// The socket that is bound to the inproc name is of a type that cannot talk to this one, as a PULL and a REQ. `EINVAL`. Over
+    /// other transports that is found in the handshake, with an [`Event::HandshakeFailed`](crate::Event::HandshakeFailed).
+    /// libzmq connects them over inproc, and nothing arrives.
+    Incompatible {
+        /// The type of this socket.
+        ours: SocketType,
+        /// The type of the one that is bound.
+        peer: SocketType,
+    },
     /// The socket is neither bound nor connected there. `ENOENT`.
-    NoSuchEndpoint(Endpoint),
-    /// The value is not one that the option takes. `EINVAL`.
-    InvalidOption {
-        /// The option's name.
-        option: &'static str,
-        /// What it takes.
-        expected: &'static str,
-    },
-    /// The option takes another kind of value. `EINVAL`.
-    OptionKind {
-        /// The option's name.
-        option: &'static str,
-        /// What it takes.
-        expected: Kind,
-        /// Whether it takes [`Value::None`](crate::Value::None) as well.
-        or_none: bool,
-    },
-    /// There is no option of this name, or with this number. `EINVAL`.
-    UnknownOption {
-        /// What was asked for.
-        option: String,
-        /// The name of one that may be meant.
-        similar: Option<&'static str>,
-        /// Why there is no such option, if libzmq has it.
-        reason: Option<&'static str>,
-    },
-    /// Sockets of this type do not have the option. `EINVAL`.
-    OptionNotOfType {
-        /// The option's name.
-        option: &'static str,
-        /// The type of the socket.
-        socket_type: SocketType,
-        /// The types that have it.
-        types: &'static [SocketType],
-    },
-    /// The option is settled since the socket was bound or connected for the first time: set it before. `EINVAL`.
-    OptionTooLate {
-        /// The option's name.
-        option: &'static str,
-    },
-    /// The option can only be read, or only be set. `EINVAL`.
-    OptionAccess {
-        /// The option's name.
-        option: &'static str,
-        /// What can be done with it.
-        access: Access,
-    },
+    NoSuchEndpoint(Box<Endpoint>),
+    /// An option is not there, or cannot be set or read so. `EINVAL`.
+    Option(Box<InvalidOption>),
     /// The context has as many sockets as it may have. `EMFILE`.
     TooManySockets {
         /// How many that is.
@@ -109,10 +88,10 @@ pub enum Error {
         /// Which may serve it.
         affinity: u64,
         /// How many there are.
-        io_threads: usize,
+        io_threads: u32,
     },
     /// The operating system does not run the context's I/O threads as it was asked to. libzmq says nothing, or aborts.
-    Scheduling(SchedulingError),
+    Scheduling(Box<SchedulingError>),
     /// An I/O thread that served this socket has ended because of a defect of this library. Close the
     /// socket, make a new context, and report what the thread has printed. libzmq aborts the process.
     IoThreadLost,
@@ -142,14 +121,81 @@ pub enum Error {
     Io(io::Error),
 }
 
+impl Error {
+    /// Whether the same call may succeed a little later: nothing was there, or no room, or no peer.
+    #[must_use]
+    pub fn is_would_block(&self) -> bool {
+        matches!(self, Self::WouldBlock(_))
+    }
+
+    /// Whether no call of this kind will ever succeed on the socket again.
+    pub(crate) fn is_final(&self) -> bool {
+        matches!(
+            self,
+            Self::Terminated | Self::IoThreadLost | Self::Forked | Self::NotSupported
+        )
+    }
+
+    /// What is wrong with an option, if it is about one.
+    #[must_use]
+    pub fn option(&self) -> Option<&InvalidOption> {
+        match self {
+            Self::Option(error) => Some(error),
+            _ => None,
+        }
+    }
+
+    /// The variant's.
+    const fn name(&self) -> &'static str {
+        match self {
+            Self::WouldBlock(_) => "WouldBlock",
+            Self::Interrupted => "Interrupted",
+            Self::WrongState(_) => "WrongState",
+            Self::Terminated => "Terminated",
+            Self::NotSupported => "NotSupported",
+            Self::HasPeer => "HasPeer",
+            Self::PeerLost(_) => "PeerLost",
+            Self::NoRoutingId => "NoRoutingId",
+            Self::Unroutable => "Unroutable",
+            Self::TopicTooLong { .. } => "TopicTooLong",
+            Self::AddressInUse(_) => "AddressInUse",
+            Self::Bind(_) => "Bind",
+            Self::InvalidEndpoint(_) => "InvalidEndpoint",
+            Self::Incompatible { .. } => "Incompatible",
+            Self::NoSuchEndpoint(_) => "NoSuchEndpoint",
+            Self::Option(_) => "Option",
+            Self::TooManySockets { .. } => "TooManySockets",
+            Self::NoIoThread => "NoIoThread",
+            Self::NoSuchIoThread { .. } => "NoSuchIoThread",
+            Self::Scheduling(_) => "Scheduling",
+            Self::IoThreadLost => "IoThreadLost",
+            Self::Forked => "Forked",
+            Self::Watched => "Watched",
+            Self::Led => "Led",
+            Self::TooManyInFlight { .. } => "TooManyInFlight",
+            Self::NoReply { .. } => "NoReply",
+            Self::NotInFlight => "NotInFlight",
+            Self::ResponderClosed => "ResponderClosed",
+            Self::Io(_) => "Io",
+        }
+    }
+}
+
+/// For a person: a `main` that returns an error shows it so.
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {self}", self.name())
+    }
+}
+
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::WouldBlock => f.write_str("the operation would block, or its timeout is over"),
-            Self::Interrupted => f.write_str("a signal handler has ended the wait: call again"),
-            Self::WrongState => {
-                f.write_str("the socket's pattern expects the other operation: send or receive")
+            Self::WouldBlock(blocked) => {
+                write!(f, "the operation would block, or its timeout is over: {blocked}")
             }
+            Self::Interrupted => f.write_str("a signal handler has ended the wait: call again"),
+            Self::WrongState(state) => state.fmt(f),
             Self::Terminated => f.write_str("the context was shut down: close the socket"),
             Self::NotSupported => f.write_str("this socket type does not support the operation"),
             Self::NoRoutingId => f.write_str(
@@ -173,63 +219,25 @@ impl fmt::Display for Error {
                 let at = at.as_written();
                 write!(f, "the socket is neither bound nor connected to {at}")
             }
-            Self::InvalidOption { option, expected } => {
-                write!(f, "invalid value for {option}: expected {expected}")
-            }
-            Self::OptionKind {
-                option,
-                expected,
-                or_none,
-            } => {
-                let or_none = if *or_none { ", or none" } else { "" };
-                write!(f, "{option} takes {}{or_none}", expected.written())
-            }
-            Self::UnknownOption {
-                option,
-                similar,
-                reason,
-            } => {
-                write!(f, "there is no option {option:?}")?;
-                if let Some(reason) = reason {
-                    write!(f, ": {reason}")?;
-                }
-                if let Some(similar) = similar {
-                    write!(f, ": did you mean {similar}?")?;
-                }
-                Ok(())
-            }
-            Self::OptionNotOfType {
-                option,
-                socket_type,
-                types,
-            } => {
-                let types: Vec<_> = types.iter().map(|socket_type| socket_type.name()).collect();
-                let (name, types) = (socket_type.name(), types.join(", "));
-                write!(f, "{option} is no option of {name}: it is one of {types}")
-            }
-            Self::OptionTooLate { option } => write!(
-                f,
-                "{option} cannot be changed any more: set it before the socket binds or connects"
-            ),
-            Self::OptionAccess { option, access } => match access {
-                Access::ReadOnly => write!(f, "{option} can only be read"),
-                _ => write!(f, "{option} can only be set"),
-            },
+            Self::Option(error) => error.fmt(f),
             Self::TooManySockets { limit } => {
                 write!(
                     f,
                     "the context has {limit} sockets already: close some or raise its limit"
                 )
             }
+            Self::Incompatible { ours, peer } => {
+                let (ours, peer) = (*ours, *peer);
+                ztransport::Error::Incompatible { ours, peer }.fmt(f)
+            }
             Self::NoIoThread => ztransport::Error::NoIoThread.fmt(f),
             Self::NoSuchIoThread {
                 affinity,
                 io_threads,
             } => {
-                let (affinity, io_threads) = (*affinity, *io_threads);
                 let error = ztransport::Error::NoSuchIoThread {
-                    affinity,
-                    io_threads,
+                    affinity: *affinity,
+                    io_threads: *io_threads as usize,
                 };
                 error.fmt(f)
             }
@@ -264,46 +272,13 @@ impl fmt::Display for Error {
     }
 }
 
-/// Why the reply to a request will not come.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum PeerLoss {
-    /// The connection to the peer that had the request ended, for this reason.
-    Disconnected(CloseReason),
-    /// The request was given up: the peer ended one connection after the other while it was being sent,
-    /// the last one for this reason. It may be too large for the peer, or have too many frames. See
-    /// [`set_max_refusals`](crate::Socket::set_max_refusals).
-    Refused(CloseReason),
-    /// The peer closed its socket, or this socket let go of it.
-    #[default]
-    Gone,
-}
-
-impl fmt::Display for PeerLoss {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Disconnected(reason) => write!(
-                f,
-                "the connection of the peer that had the request ended ({reason}): send the request again"
-            ),
-            Self::Refused(reason) => write!(
-                f,
-                "the peer refuses the request, it ended every connection while the request was being sent \
-                 ({reason}): send a smaller one, or raise the peer's limits"
-            ),
-            Self::Gone => {
-                f.write_str("the peer that had the request is gone: send the request again")
-            }
-        }
-    }
-}
-
 impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            Self::Bind(error) => Some(error),
+            Self::Bind(error) => Some(&**error),
             Self::InvalidEndpoint(error) => Some(error),
-            Self::Scheduling(error) => Some(error),
+            Self::Scheduling(error) => Some(&**error),
+            Self::Option(error) => Some(&**error),
             Self::Io(error) => Some(error),
             _ => None,
         }
@@ -314,21 +289,24 @@ impl From<ztransport::Error> for Error {
     fn from(error: ztransport::Error) -> Self {
         match error {
             ztransport::Error::Endpoint(error) => Self::InvalidEndpoint(error),
-            ztransport::Error::Bind(BindError::AddressInUse(at)) => Self::AddressInUse(at),
+            ztransport::Error::Bind(BindError::AddressInUse(at)) => {
+                Self::AddressInUse(Box::new(at))
+            }
             ztransport::Error::Bind(BindError::InvalidEndpoint(error)) => {
                 Self::InvalidEndpoint(error)
             }
+            ztransport::Error::Incompatible { ours, peer } => Self::Incompatible { ours, peer },
             ztransport::Error::NoIoThread => Self::NoIoThread,
             ztransport::Error::NoSuchIoThread {
                 affinity,
                 io_threads,
             } => Self::NoSuchIoThread {
                 affinity,
-                io_threads,
+                io_threads: u32::try_from(io_threads).unwrap_or(u32::MAX),
             },
-            ztransport::Error::Scheduling(error) => Self::Scheduling(error),
+            ztransport::Error::Scheduling(error) => Self::Scheduling(Box::new(error)),
             ztransport::Error::IoThreadLost => Self::IoThreadLost,
-            ztransport::Error::Bind(error) => Self::Bind(error),
+            ztransport::Error::Bind(error) => Self::Bind(Box::new(error)),
             ztransport::Error::Led => Self::Led,
             ztransport::Error::Io(error) => Self::Io(error),
             other => Self::Io(io::Error::other(other)),
@@ -348,90 +326,24 @@ impl From<io::Error> for Error {
     }
 }
 
-/// The causes that the data path knows, in one byte: a `Result` with an [`Error`] in it is large, and
-/// returning it costs more than a small message.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Refusal {
-    /// Nothing to receive, or no room to send.
-    WouldBlock,
-    /// Not this call in this state.
-    WrongState,
-    /// The context is shut down.
-    Terminated,
-    /// Not this call on this type.
-    NotSupported,
-    /// The peer is gone from which something was to come.
-    PeerLost,
-    /// The message names no peer.
-    NoRoutingId,
-    /// The peer that the message names is not there.
-    Unroutable,
-    /// No publisher would take a subscription to so long a topic.
-    TopicTooLong,
-    /// An I/O thread is gone.
-    IoThreadLost,
-    /// This is a forked child.
-    Forked,
-    /// Not a refusal to the caller: there is more to look at, but a look at the clock first.
-    Again,
-    /// Not a refusal to the caller: the body is too large to be copied, make a message of it.
-    TooLargeToCopy,
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-impl From<Refusal> for Error {
-    #[cold]
-    fn from(refusal: Refusal) -> Self {
-        match refusal {
-            Refusal::WouldBlock => Self::WouldBlock,
-            Refusal::WrongState => Self::WrongState,
-            Refusal::Terminated => Self::Terminated,
-            Refusal::NotSupported => Self::NotSupported,
-            // The core knows better, where it matters.
-            Refusal::Forked => Self::Forked,
-            Refusal::IoThreadLost => Self::IoThreadLost,
-            Refusal::NoRoutingId => Self::NoRoutingId,
-            Refusal::Unroutable => Self::Unroutable,
-            Refusal::TopicTooLong => Self::TopicTooLong {
-                limit: crate::pattern::MAX_TOPIC,
-            },
-            Refusal::PeerLost => Self::PeerLost(PeerLoss::Gone),
-            // Handled where they arise; as an answer they would mean: try again.
-            Refusal::Again | Refusal::TooLargeToCopy => Self::WouldBlock,
-        }
+    #[test]
+    fn errors_are_small() {
+        assert!(size_of::<Error>() <= 16);
+        assert!(size_of::<SendError>() <= 88);
     }
-}
 
-/// Why a message was not sent, together with the message, so that nothing is lost.
-pub struct SendError {
-    /// The cause.
-    pub error: Error,
-    /// The message, as it was given.
-    pub message: Message,
-}
-
-impl fmt::Debug for SendError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SendError")
-            .field("error", &self.error)
-            .finish_non_exhaustive()
-    }
-}
-
-impl fmt::Display for SendError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.error.fmt(f)
-    }
-}
-
-impl std::error::Error for SendError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        self.error.source()
-    }
-}
-
-impl From<SendError> for Error {
-    /// Drops the message.
-    fn from(error: SendError) -> Self {
-        error.error
+    #[test]
+    fn an_error_that_ends_main_is_read_by_a_person() {
+        let error = Error::WouldBlock(Blocked::NoPeer);
+        let shown = format!("{error:?}");
+        assert!(
+            shown.starts_with("WouldBlock: the operation would block"),
+            "{shown}"
+        );
+        assert!(shown.contains("no peer is connected yet"), "{shown}");
     }
 }

@@ -12,7 +12,7 @@ use zmtp::{
     zap::{Password, Policy},
 };
 
-use crate::Error;
+use crate::{Error, InvalidOption};
 
 /// How a socket protects its connections over tcp and ipc: set as a whole by
 /// [`Socket::set_security`](crate::Socket::set_security) or [`SocketBuilder::security`](crate::SocketBuilder::security).
@@ -139,7 +139,7 @@ impl Security {
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidOption`] when one of them is longer than 255 bytes.
+    /// [`InvalidOption::Value`](crate::InvalidOption::Value) when one of them is longer than 255 bytes.
     pub fn plain_client(
         username: impl Into<Bytes>,
         password: impl Into<Password>,
@@ -199,7 +199,7 @@ impl Security {
     /// Sets whether peers are refused when there is a domain and nobody to ask. Default false. `ZMQ_ZAP_ENFORCE_DOMAIN`.
     ///
     /// A server that is to enforce a domain and has none does not bind and connect: that is an error
-    /// ([`Error::InvalidOption`]). In libzmq such a CURVE server asks nobody, and lets everybody in.
+    /// ([`InvalidOption::Value`](crate::InvalidOption::Value)). In libzmq such a CURVE server asks nobody, and lets everybody in.
     #[must_use]
     pub const fn with_enforced_domain(mut self, enforced: bool) -> Self {
         self.enforces_domain = enforced;
@@ -240,16 +240,18 @@ impl Security {
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidOption`] about the part.
+    /// [`InvalidOption::Value`](crate::InvalidOption::Value) about the part.
     pub(crate) fn mechanism(&self) -> Result<MechanismConfig, Error> {
         Ok(match (self.mechanism, self.is_server) {
             (Mechanism::Null, _) => MechanismConfig::Null,
             (Mechanism::Plain, true) => MechanismConfig::PlainServer(plain::ServerConfig::new()),
             (Mechanism::Plain, false) => {
                 let config = plain::ClientConfig::new(self.username.clone(), self.password.clone());
-                let config = config.map_err(|_| Error::InvalidOption {
-                    option: "security",
-                    expected: "a user name and a password of at most 255 bytes each",
+                let config = config.map_err(|_| {
+                    Error::from(InvalidOption::Value {
+                        option: "security",
+                        expected: "a user name and a password of at most 255 bytes each",
+                    })
                 })?;
                 MechanismConfig::PlainClient(config)
             }
@@ -257,28 +259,28 @@ impl Security {
                 MechanismConfig::CurveServer(curve::ServerConfig::new(self.curve_keys()?))
             }
             (Mechanism::Curve, false) => {
-                let server = self.server_key.ok_or(Error::InvalidOption {
+                let server = self.server_key.ok_or(Error::from(InvalidOption::Value {
                     option: "curve_server_key",
                     expected: "the public key of the server",
-                })?;
+                }))?;
                 MechanismConfig::CurveClient(curve::ClientConfig::new(server, self.curve_keys()?))
             }
         })
     }
 
     fn curve_keys(&self) -> Result<Arc<KeyPair>, Error> {
-        let keys = self.keys.as_ref().ok_or(Error::InvalidOption {
+        let keys = self.keys.as_ref().ok_or(Error::from(InvalidOption::Value {
             option: "curve_secret_key",
             expected: "a secret key, which CURVE cannot do without",
-        })?;
+        }))?;
         if self
             .public_key
             .is_some_and(|public| public != *keys.public())
         {
-            return Err(Error::InvalidOption {
+            return Err(Error::from(InvalidOption::Value {
                 option: "curve_public_key",
                 expected: "the public key that belongs to the secret key",
-            });
+            }));
         }
         Ok(Arc::clone(keys))
     }
@@ -287,7 +289,7 @@ impl Security {
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidOption`] when a server is to enforce a domain that it has not got.
+    /// [`InvalidOption::Value`](crate::InvalidOption::Value) when a server is to enforce a domain that it has not got.
     pub(crate) fn policy(&self) -> Result<Option<Policy>, Error> {
         let is_asked = match self.mechanism {
             Mechanism::Null => !self.domain.is_empty(),
@@ -297,9 +299,11 @@ impl Security {
             return Ok(None);
         }
         let policy = Policy::new(self.domain.clone()).with_enforced_domain(self.enforces_domain);
-        policy.map(Some).map_err(|_| Error::InvalidOption {
-            option: "zap_enforce_domain",
-            expected: "a domain to enforce, which zap_domain sets",
+        policy.map(Some).map_err(|_| {
+            Error::from(InvalidOption::Value {
+                option: "zap_enforce_domain",
+                expected: "a domain to enforce, which zap_domain sets",
+            })
         })
     }
 }
@@ -406,7 +410,10 @@ mod tests {
     #[test]
     fn keys_that_are_missing_or_do_not_match_are_named() {
         let lacking = |security: &Security| match security.mechanism() {
-            Err(Error::InvalidOption { option, .. }) => option,
+            Err(Error::Option(error)) => match *error {
+                InvalidOption::Value { option, .. } => option,
+                other => panic!("{other:?}"),
+            },
             other => panic!("{other:?}"),
         };
         let mut server = Security::curve_server(keys());

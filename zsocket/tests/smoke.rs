@@ -32,7 +32,7 @@ fn push_pull_in_order() {
             assert_eq!(message.frames()[0], n.to_be_bytes(), "{endpoint}");
         }
         sender.join().unwrap();
-        assert!(matches!(pull.try_recv(), Err(Error::WouldBlock)));
+        assert!(matches!(pull.try_recv(), Err(Error::WouldBlock(_))));
     }
 }
 
@@ -54,13 +54,13 @@ fn request_reply() {
             req.send([n.to_string(), "second".to_owned()]).unwrap();
             assert!(matches!(
                 req.send("too early").unwrap_err().error,
-                Error::WrongState
+                Error::WrongState(_)
             ));
             let reply = req.recv_timeout(PATIENCE).unwrap();
             assert_eq!(reply.len(), 2);
             assert_eq!(reply[0], n.to_string().as_str());
         }
-        assert!(matches!(req.recv(), Err(Error::WrongState)));
+        assert!(matches!(req.recv(), Err(Error::WrongState(_))));
         server.join().unwrap();
     }
 }

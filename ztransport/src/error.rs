@@ -13,6 +13,14 @@ pub enum Error {
     Endpoint(EndpointError),
     /// Binding failed. libzmq: `EADDRINUSE`, `EADDRNOTAVAIL`, `ENODEV`, `EACCES`, `EMFILE`, …
     Bind(BindError),
+    /// The socket that is bound to the inproc name is of a type that cannot talk to this one. libzmq connects them, and
+    /// nothing arrives.
+    Incompatible {
+        /// The type of the socket that connects.
+        ours: zmtp::SocketType,
+        /// The type of the one that is bound.
+        peer: zmtp::SocketType,
+    },
     /// The context has no I/O threads, so only inproc works. libzmq: `EMTHREAD`.
     NoIoThread,
     /// None of the I/O threads that the socket may be served by is there. libzmq: `EMTHREAD`.
@@ -52,6 +60,9 @@ impl fmt::Display for Error {
                 "none of the {io_threads} I/O threads is in the affinity mask {affinity:#x}: set one of its lowest \
                  {io_threads} bits, or 0 for all"
             ),
+            Self::Incompatible { ours, peer } => {
+                zmtp::Error::IncompatibleSocketType { ours: *ours, peer: *peer }.fmt(f)
+            }
             Self::NoIoThread => f.write_str(
                 "the context has no I/O threads: give it at least one, or use inproc endpoints",
             ),
@@ -66,7 +77,11 @@ impl std::error::Error for Error {
             Self::Bind(error) => Some(error),
             Self::Io(error) => Some(error),
             Self::Scheduling(error) => Some(error),
-            Self::NoIoThread | Self::NoSuchIoThread { .. } | Self::IoThreadLost | Self::Led => None,
+            Self::Incompatible { .. }
+            | Self::NoIoThread
+            | Self::NoSuchIoThread { .. }
+            | Self::IoThreadLost
+            | Self::Led => None,
         }
     }
 }

@@ -27,9 +27,11 @@ use zpipe::{
 use crate::{
     conflate::{Inlet, Outlet, Receiving, Sending},
     endpoint::{Endpoint, InprocName},
-    event::{self, Letter, SocketHandle},
+    error::Error,
+    event::{self, CloseReason, ConnectionInfo, Event, Letter, SocketHandle},
     ids::next_id,
     link::Link,
+    net::PeerAddress,
     options::Options,
 };
 
@@ -54,13 +56,27 @@ struct Names {
 }
 
 impl Names {
-    /// Takes out whoever waits for a name.
-    fn take_waiting(&mut self, name: &InprocName) -> BTreeMap<u64, Pending> {
+    /// Takes out whoever waits for a name and may talk to a socket of this type. Others wait on, for another socket may come.
+    fn take_waiting(&mut self, name: &InprocName, binder: SocketType) -> BTreeMap<u64, Pending> {
         let waiting = self.waiting.remove(name).unwrap_or_default();
-        for link in waiting.keys() {
+        let (fit, rest): (BTreeMap<_, _>, BTreeMap<_, _>) = (waiting.into_iter())
+            .partition(|(_, pending)| pending.options.socket_type.accepts(binder));
+        for link in fit.keys() {
             self.awaited.remove(link);
         }
-        waiting
+        if !rest.is_empty() {
+            self.waiting.insert(name.clone(), rest);
+        }
+        fit
+    }
+
+    /// Those who wait on, with the numbers of their links and their types.
+    fn waiting(&self, name: &InprocName) -> Vec<(u64, SocketHandle, SocketType)> {
+        let waiting = self.waiting.get(name).into_iter().flatten();
+        let who = |(id, pending): (&u64, &Pending)| {
+            (*id, pending.handle.clone(), pending.options.socket_type)
+        };
+        waiting.map(who).collect()
     }
 }
 
@@ -76,6 +92,8 @@ struct Binding {
 #[derive(Debug)]
 struct Pending {
     options: Arc<Options>,
+    /// Of the socket that connects, which is told if somebody has bound who does not fit.
+    handle: SocketHandle,
     sending: Sending,
     receiving: Receiving,
     far: Arc<Guarded<FarState>>,
@@ -224,13 +242,19 @@ impl Inproc {
             options,
             handle,
         };
-        for pending in names.take_waiting(name).into_values() {
+        for pending in names.take_waiting(name, binding.options.socket_type).into_values() {
             let connector = pending.connector.clone();
             deliver(&binding, name, pending);
             connector.notify(Readiness::MAIL);
         }
+        let others = names.waiting(name);
+        let socket_type = binding.options.socket_type;
         names.name_of.insert(key, name.clone());
         names.bound.insert(name.clone(), binding);
+        drop(names);
+        for (id, handle, ours) in others {
+            tell_refused(&handle, id, name, ours, socket_type);
+        }
         true
     }
 
@@ -255,15 +279,26 @@ impl Inproc {
         Some((key, connect_in(&mut names, id, name, options, handle)))
     }
 
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Incompatible`] if the socket that has bound the name is of a type that does not fit.
     pub(crate) fn connect(
         &self,
         id: u64,
         name: &InprocName,
         options: &Arc<Options>,
         handle: &SocketHandle,
-    ) -> Link {
+    ) -> Result<Link, Error> {
         let _scope = Scope::open();
-        connect_in(&mut self.names.lock(), id, name, options, handle)
+        let mut names = self.names.lock();
+        if let Some(binding) = names.bound.get(name) {
+            let (ours, peer) = (options.socket_type, binding.options.socket_type);
+            if !ours.accepts(peer) {
+                return Err(Error::Incompatible { ours, peer });
+            }
+        }
+        Ok(connect_in(&mut names, id, name, options, handle))
     }
 
     /// Frees a name. Connections stay.
@@ -289,6 +324,31 @@ impl Inproc {
             }
         }
     }
+}
+
+/// Tells a socket that waits for a name that whoever has bound it is not for it.
+fn tell_refused(
+    handle: &SocketHandle,
+    id: u64,
+    name: &InprocName,
+    ours: SocketType,
+    peer: SocketType,
+) {
+    let endpoint = Endpoint::Inproc(name.clone());
+    let reason = CloseReason::from(zmtp::Error::IncompatibleSocketType { ours, peer });
+    handle.counters().closed(&reason);
+    handle.note_end(&endpoint, true, &PeerAddress::Unknown, false, &reason);
+    handle.emit(|| Event::HandshakeFailed {
+        endpoint,
+        address: PeerAddress::Unknown,
+        reason,
+        connection: ConnectionInfo {
+            id,
+            outgoing: true,
+            local: PeerAddress::Unknown,
+            descriptor: -1,
+        },
+    });
 }
 
 /// Makes both ends of a connection, of which the far one goes to whoever has bound the name, or waits here for that.
@@ -318,6 +378,7 @@ fn connect_in(
     let (far_sending, near_receiving) = direction(back, Limits::default(), None, Some(notifier));
     let pending = Pending {
         options: Arc::clone(options),
+        handle: handle.clone(),
         sending: far_sending,
         receiving: far_receiving,
         far: Arc::clone(&far.state),
@@ -362,6 +423,7 @@ fn deliver(binding: &Binding, name: &InprocName, connector: Pending) {
         far,
         ends,
         connector: notifier,
+        handle: _,
     } = connector;
     if sending.outlet.is_none() {
         let marks = both(binding.options.send_hwm, connector.recv_hwm);

@@ -264,6 +264,7 @@ impl Reactor {
     ///
     /// [`Error::Endpoint`] if the endpoint cannot be connected to whatever happens,
     /// [`Error::NoIoThread`] without threads for a stream transport,
+    /// [`Error::Incompatible`] over inproc,
     /// [`Error::IoThreadLost`].
     pub fn connect(
         &self,
@@ -275,7 +276,7 @@ impl Reactor {
         let endpoint = &endpoint.absolute()?;
         let id = next_id();
         if let Endpoint::Inproc(name) = endpoint {
-            return Ok((id, Some(self.inproc.connect(id, name, options, handle))));
+            return Ok((id, Some(self.inproc.connect(id, name, options, handle)?)));
         }
         let (_, thread) = self.least_loaded(options)?;
         let parts = Parts {

@@ -198,7 +198,7 @@ fn req_out_of_step() -> Result<()> {
     req.connect(rep.bind("tcp://127.0.0.1:*")?)?;
     req.send("first")?;
     let refused = req.send("second");
-    assert!(matches!(refused, Err(error) if matches!(error.error, Error::WrongState)));
+    assert!(matches!(refused, Err(error) if matches!(error.error, Error::WrongState(_))));
     diagnose(&req, |finding| {
         matches!(finding, Finding::OutOfStep { sending: true, .. })
     })?;
@@ -214,7 +214,7 @@ fn rep_out_of_step() -> Result<()> {
     req.connect(rep.bind("tcp://127.0.0.1:*")?)?;
     req.send("question")?;
     rep.recv_timeout(PATIENCE)?;
-    assert!(matches!(rep.try_recv(), Err(Error::WrongState)));
+    assert!(matches!(rep.try_recv(), Err(Error::WrongState(_))));
     diagnose(&rep, |finding| {
         matches!(finding, Finding::OutOfStep { sending: false, .. })
     })?;
@@ -316,7 +316,7 @@ fn slow_receiver() -> Result<()> {
     publisher.set_no_drop(true)?;
     let refused = publisher.try_send("news").map_err(Error::from);
     match refused {
-        Err(Error::WouldBlock) => then("with no_drop the publisher waits"),
+        Err(Error::WouldBlock(_)) => then("with no_drop the publisher waits"),
         other => return Err(format!("it does not wait: {other:?}").into()),
     }
     received(&subscriber)

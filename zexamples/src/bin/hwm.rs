@@ -58,7 +58,7 @@ fn fill(mut send: impl FnMut() -> Result<(), Error>) -> Result<u32> {
     for sent in 0.. {
         match send() {
             Ok(()) => {}
-            Err(Error::WouldBlock) => return Ok(sent),
+            Err(Error::WouldBlock(_)) => return Ok(sent),
             Err(error) => return Err(error.into()),
         }
     }
@@ -180,7 +180,7 @@ fn count(mut receive: impl FnMut() -> Result<(), Error>) -> Result<u32> {
     while start.elapsed() < PATIENCE {
         match receive() {
             Ok(()) => received += 1,
-            Err(Error::WouldBlock) => return Ok(received),
+            Err(Error::WouldBlock(_)) => return Ok(received),
             Err(error) => return Err(error.into()),
         }
     }

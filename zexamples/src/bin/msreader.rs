@@ -66,7 +66,7 @@ fn read() -> Result<()> {
 fn next(socket: &Socket<impl CanReceive>) -> Result<Option<Message>> {
     match socket.try_recv() {
         Ok(message) => Ok(Some(message)),
-        Err(Error::WouldBlock) => Ok(None),
+        Err(Error::WouldBlock(_)) => Ok(None),
         Err(error) => Err(error.into()),
     }
 }

@@ -57,7 +57,7 @@ fn publish() -> Result<()> {
                 service.send("")?;
                 present += 1;
             }
-            Err(Error::WouldBlock) => {}
+            Err(Error::WouldBlock(_)) => {}
             Err(error) => return Err(error.into()),
         }
     }

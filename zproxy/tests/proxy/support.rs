@@ -68,7 +68,7 @@ pub(crate) fn fill<P: zsocket::CanSend>(socket: &Socket<P>, body: &[u8]) -> u64 
 
 /// Nothing comes in for a while.
 pub(crate) fn is_silent<P: zsocket::CanReceive>(socket: &Socket<P>) -> bool {
-    matches!(socket.recv_timeout(A_WHILE), Err(Error::WouldBlock))
+    matches!(socket.recv_timeout(A_WHILE), Err(Error::WouldBlock(_)))
 }
 
 /// Messages that have gone through to the backend.

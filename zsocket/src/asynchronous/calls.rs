@@ -6,7 +6,7 @@ use zmtp::Message;
 use zpipe::deferred;
 
 use crate::{
-    Error, IntoMessage, PeerId, SendError,
+    Blocked, Error, IntoMessage, PeerId, SendError,
     core::{Core, Then},
     error::Refusal,
     pattern::State,
@@ -81,10 +81,7 @@ impl Receiving {
         }
         let mut message = Message::new();
         let received = ready!(self.poll_into(lender, cx, &mut message));
-        self.is_over = matches!(
-            received,
-            Err(Error::Terminated | Error::IoThreadLost | Error::Forked | Error::NotSupported)
-        );
+        self.is_over = received.as_ref().is_err_and(Error::is_final);
         Poll::Ready(Some(received.map(|()| message)))
     }
 }
@@ -102,7 +99,7 @@ pub(super) fn try_recv<S: State, T>(
 #[inline]
 fn explain<S: State, T>(lender: &impl Lend<S>, received: Result<T, Refusal>) -> Result<T, Error> {
     received.map_err(|refusal| {
-        let explained = lender.lend(|core| core.error(refusal));
+        let explained = lender.lend(|core| core.error(refusal, false));
         explained.unwrap_or_else(Error::from)
     })
 }
@@ -216,7 +213,7 @@ impl Sending {
     ) -> Result<(), SendError> {
         match self.try_send(lender, message, Then::Wait, Core::try_send) {
             Err(SendError {
-                error: Error::WouldBlock,
+                error: Error::WouldBlock(Blocked::TimeOut),
                 message,
             }) if self.unsent.is_none() => {
                 self.unsent = Some(message);
@@ -281,9 +278,8 @@ impl Sending {
 /// Notes that a message goes back, and says why.
 #[cold]
 fn refuse<S: State>(lender: &impl Lend<S>, refusal: Refusal) -> Error {
-    // A forked child's notes are nobody's business.
-    let _ = lender.lend(|core| core.note_refusal(refusal, true));
-    refusal.into()
+    let explained = lender.lend(|core| core.error(refusal, true));
+    explained.unwrap_or_else(Error::from)
 }
 
 /// A future's call. It leaves no waker behind, also when it is dropped before it is ready.

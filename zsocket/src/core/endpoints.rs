@@ -109,7 +109,7 @@ impl<S: State> Core<S> {
             found = self.bound_at_name(&endpoint);
         }
         if found.is_empty() {
-            return Err(Error::NoSuchEndpoint(endpoint));
+            return Err(Error::NoSuchEndpoint(Box::new(endpoint)));
         }
         if used == Use::Connected {
             self.handle.note_disconnect();

@@ -53,12 +53,12 @@ use self::{
 };
 pub(crate) use self::{attachments::Use, forward::Given};
 use crate::{
-    Error, PeerLoss,
+    Blocked, Error, PeerLoss, SocketType, Turn, WrongState,
     context::Shared,
     error::Refusal,
     links::{Links, Slot},
     options::SocketOptions,
-    pattern::{At, State},
+    pattern::{At, Route, Source, State},
     stats::SocketStats,
     tasks::Tasks,
 };
@@ -342,19 +342,47 @@ impl<S: State> Core<S> {
         }
     }
 
-    pub(crate) fn socket_type(&self) -> zmtp::SocketType {
+    pub(crate) fn socket_type(&self) -> SocketType {
         self.state.socket_type()
     }
 
     /// A refusal as an error that tells all that is known.
     #[cold]
-    pub(crate) fn error(&mut self, refusal: Refusal) -> Error {
-        self.note_refusal(refusal, false);
+    pub(crate) fn error(&mut self, refusal: Refusal, sending: bool) -> Error {
+        self.note_refusal(refusal, sending);
         match refusal {
             Refusal::WouldBlock if self.take_interrupted() => Error::Interrupted,
-            Refusal::PeerLost => Error::PeerLost(std::mem::take(&mut self.loss)),
+            Refusal::WouldBlock if self.connected() == 0 => Error::WouldBlock(Blocked::NoPeer),
+            Refusal::WouldBlock if sending => Error::WouldBlock(Blocked::NoRoom),
+            Refusal::WouldBlock => Error::WouldBlock(Blocked::NoMessage),
+            Refusal::WrongState => Error::WrongState(self.misstep(sending)),
+            Refusal::PeerLost => Error::PeerLost(Box::new(std::mem::take(&mut self.loss))),
             refusal => refusal.into(),
         }
+    }
+
+    /// Which call the socket waits for instead of this one.
+    fn misstep(&mut self, sending: bool) -> WrongState {
+        let socket_type = self.socket_type();
+        let (turn, peer) = match (socket_type, sending) {
+            (SocketType::Req, true) => match self.state.source() {
+                Ok(Source::Only(at)) => (Turn::ReceiveReply, Some(at)),
+                _ => (Turn::ReceiveReply, None),
+            },
+            (SocketType::Req, false) => (Turn::SendRequest, None),
+            (SocketType::Rep, true) => (Turn::ReceiveRequest, None),
+            (SocketType::Rep, false) => match self.state.route(None) {
+                Ok(Route::One(at, _)) => (Turn::SendReply, Some(at)),
+                _ => (Turn::SendReply, None),
+            },
+            _ => return WrongState::default(),
+        };
+        let slot = peer.and_then(|at| self.links.at(at));
+        WrongState::new(
+            socket_type,
+            turn,
+            slot.map(|slot| slot.link.endpoint.clone()),
+        )
     }
 
     /// Whether a signal handler has ended the last wait.

@@ -127,7 +127,7 @@ impl MonitorForwarder {
                 Err(refused) => {
                     self.unsent.borrow_mut().push_front(refused.message);
                     match refused.error {
-                        Error::WouldBlock => break,
+                        Error::WouldBlock(_) => break,
                         error => return Err(error),
                     }
                 }

@@ -6,7 +6,7 @@ use super::{
     value::{Kind, Typed, Value},
 };
 use crate::{
-    Bytes, Error, OptionId, SocketType,
+    Bytes, Error, OptionId, SocketType, Turn, WrongState,
     pattern::{Publisher, Settings},
 };
 
@@ -166,13 +166,17 @@ fn manual(publisher: &mut dyn Publisher) -> Result<&mut dyn Publisher, Error> {
     if publisher.rules().manual {
         Ok(publisher)
     } else {
-        Err(Error::WrongState)
+        Err(Error::WrongState(WrongState::new(
+            SocketType::XPub,
+            Turn::Manual,
+            None,
+        )))
     }
 }
 
 /// Nobody gets here: access is checked before.
 fn read_only(_: Target<'_>, _: Value) -> Result<(), Error> {
-    Err(Error::WrongState)
+    Err(Error::WrongState(WrongState::default()))
 }
 
 impl OptionId {

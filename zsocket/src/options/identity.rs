@@ -57,7 +57,7 @@ impl<P: crate::Pattern> crate::Socket<P> {
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidOption`] if a name or value is not allowed or there are too many, and nothing has changed then.
+    /// [`InvalidOption::Value`](crate::InvalidOption::Value) if a name or value is not allowed or there are too many, and nothing has changed then.
     pub fn set_metadata(&self, name: &str, value: impl AsRef<[u8]>) -> Result<(), Error> {
         let value = value.as_ref();
         self.with_core(|core| {

@@ -115,7 +115,7 @@ macro_rules! common {
                 ///
                 /// # Errors
                 ///
-                /// [`Error::InvalidOption`](crate::Error::InvalidOption) if the value is not allowed, and nothing has
+                /// [`InvalidOption::Value`](crate::InvalidOption::Value) if the value is not allowed, and nothing has
                 /// changed then.
                 $(
                     ///
@@ -253,7 +253,7 @@ macro_rules! special {
                 /// # Errors
                 ///
                 $(#[doc = $errors])?
-                /// [`Error::OptionNotOfType`](crate::Error::OptionNotOfType) if the type has no such option.
+                /// [`InvalidOption::NotOfType`](crate::InvalidOption::NotOfType) if the type has no such option.
                 pub fn $setter(&self, $($arg: $arg_type),+) -> Result<(), crate::Error> {
                     let value = argument!($($arg),+ $(=> $convert)?);
                     self.with_core(|core| core.set_option(&$name::ENTRY, |to| $name::write(to, value)))
@@ -263,7 +263,7 @@ macro_rules! special {
                 ///
                 /// # Errors
                 ///
-                /// [`Error::OptionNotOfType`](crate::Error::OptionNotOfType) if the type has no such option.
+                /// [`InvalidOption::NotOfType`](crate::InvalidOption::NotOfType) if the type has no such option.
                 pub fn $getter(&self) -> Result<$type, crate::Error> {
                     self.with_core(|core| core.read_option(&$name::ENTRY, $name::read))
                 }

@@ -117,7 +117,7 @@ impl SocketOptions {
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidOption`] if something is missing that the security mechanism needs.
+    /// [`InvalidOption::Value`](crate::InvalidOption::Value) if something is missing that the security mechanism needs.
     pub(crate) fn transport(&self) -> Result<Options, Error> {
         Ok(Options {
             mechanism: self.security.mechanism()?,

@@ -11,7 +11,7 @@ use crate::pattern::Settings;
 
 special! {
     /// What becomes of a message for a peer that is not there. On a [`Dynamic`](crate::Dynamic) socket of another
-    /// type it is [`Error::OptionNotOfType`](crate::Error::OptionNotOfType).
+    /// type it is [`InvalidOption::NotOfType`](crate::InvalidOption::NotOfType).
     MANDATORY for CanInsist {
         /// Whether a message for a peer that is not there is an error
         /// ([`Error::Unroutable`](crate::Error::Unroutable)), and one for a peer whose pipe is full waits. Otherwise,
@@ -31,7 +31,7 @@ special! {
 
 special! {
     /// Options of a ROUTER. On a [`Dynamic`](crate::Dynamic) socket of another type each is
-    /// [`Error::OptionNotOfType`](crate::Error::OptionNotOfType).
+    /// [`InvalidOption::NotOfType`](crate::InvalidOption::NotOfType).
     ROUTER for CanRoute {
         /// Whether a peer that comes with the routing id of another one takes it over, and the other one is sent away.
         /// Otherwise, by default, it is the newcomer who is sent away, and may come again. Either is counted and
@@ -82,13 +82,13 @@ special! {
         of Router,
         when BeforeEndpoints,
         part |pattern| pattern.router().map(|router| &mut router.raw),
-        errors " [`Error::OptionTooLate`](crate::Error::OptionTooLate) once the socket is bound or connected.";
+        errors " [`InvalidOption::TooLate`](crate::InvalidOption::TooLate) once the socket is bound or connected.";
     }
 }
 
 special! {
     /// An option of those whose peers have names. On a [`Dynamic`](crate::Dynamic) socket of another type it is
-    /// [`Error::OptionNotOfType`](crate::Error::OptionNotOfType).
+    /// [`InvalidOption::NotOfType`](crate::InvalidOption::NotOfType).
     NAMES for CanName {
         /// The routing id that the peer gets to which this socket connects next, whatever it calls itself: up to 255
         /// bytes, the first of them not zero. Messages can be sent to it at once. `None`, the default, and again when
@@ -107,13 +107,13 @@ special! {
         store |id| copied(id.as_deref()),
         check |value| value.as_ref().is_none_or(|id| !id.is_empty() && is_routing_id(id))
             => "1 to 255 bytes, the first of them not zero",
-        errors " [`Error::InvalidOption`](crate::Error::InvalidOption) for an id that is empty or not allowed.";
+        errors " [`InvalidOption::Value`](crate::InvalidOption::Value) for an id that is empty or not allowed.";
     }
 }
 
 special! {
     /// An option of a STREAM. On a [`Dynamic`](crate::Dynamic) socket of another type it is
-    /// [`Error::OptionNotOfType`](crate::Error::OptionNotOfType).
+    /// [`InvalidOption::NotOfType`](crate::InvalidOption::NotOfType).
     STREAM for CanStream {
         /// Whether a message of the routing id and an empty frame is received when a connection is established,
         /// before what the peer sends, and another one when it has ended, behind all that was received. They come for
@@ -131,7 +131,7 @@ special! {
 
 special! {
     /// Options of a REQ. On a [`Dynamic`](crate::Dynamic) socket of another type each is
-    /// [`Error::OptionNotOfType`](crate::Error::OptionNotOfType).
+    /// [`InvalidOption::NotOfType`](crate::InvalidOption::NotOfType).
     REQ for CanRequest {
         /// Whether a request may be sent before the reply to the last one has come, which is given up then: the way
         /// on when a reply is late. Use it with [`set_correlate`](crate::Socket::set_correlate), or a late reply
@@ -151,13 +151,13 @@ special! {
         when AtOnce,
         get |pattern| pattern.req().map(|req| req.correlate),
         set |pattern, value| pattern.req().map(|req| req.set_correlate(value).map_err(Error::from)),
-        errors " [`Error::WrongState`](crate::Error::WrongState) while a reply is awaited.";
+        errors " [`Error::WrongState(_)`](crate::Error::WrongState(_)) while a reply is awaited.";
     }
 }
 
 special! {
     /// An option of those who can greet their peers. On a [`Dynamic`](crate::Dynamic) socket of another type it is
-    /// [`Error::OptionNotOfType`](crate::Error::OptionNotOfType).
+    /// [`InvalidOption::NotOfType`](crate::InvalidOption::NotOfType).
     GREETING for CanGreet {
         /// What each peer is sent, as one frame, before everything else: on each connection that is established, also
         /// when one is made again, ahead of what was queued for it; so that a peer which keeps state for a connection
@@ -179,7 +179,7 @@ special! {
 
 special! {
     /// An option of those who hear that a connection of theirs was lost. On a [`Dynamic`](crate::Dynamic) socket of
-    /// another type it is [`Error::OptionNotOfType`](crate::Error::OptionNotOfType).
+    /// another type it is [`InvalidOption::NotOfType`](crate::InvalidOption::NotOfType).
     HICCUP for CanHiccup {
         /// What is received, as one frame, when an established connection that this socket has made is lost, behind
         /// all that came from there. Not over inproc. One that is lost while its pipe is full is noticed when that
@@ -199,7 +199,7 @@ special! {
 
 special! {
     /// An option of those who can make themselves known to a ROUTER. On a [`Dynamic`](crate::Dynamic) socket of another
-    /// type it is [`Error::OptionNotOfType`](crate::Error::OptionNotOfType).
+    /// type it is [`InvalidOption::NotOfType`](crate::InvalidOption::NotOfType).
     PROBE for CanProbe {
         /// Whether each new peer is sent an empty message before all others, so that a ROUTER hears of this socket
         /// before that has anything to say. A REQ as a peer drops it as no reply, and libzmq's ends the connection.

@@ -11,7 +11,7 @@ use crate::pattern::Settings;
 
 special! {
     /// Options of a publisher. On a [`Dynamic`](crate::Dynamic) socket of another type each is
-    /// [`Error::OptionNotOfType`](crate::Error::OptionNotOfType).
+    /// [`InvalidOption::NotOfType`](crate::InvalidOption::NotOfType).
     PUBLISHER for CanPublish {
         /// Whether a message waits until all who should get it have room for it, or is refused where nothing waits:
         /// nobody loses one, and the slowest peer sets the pace. Default false. From now on. `ZMQ_XPUB_NODROP`.
@@ -90,7 +90,7 @@ special! {
 
 special! {
     /// An option of those that match messages with subscriptions. On a [`Dynamic`](crate::Dynamic) socket of another
-    /// type it is [`Error::OptionNotOfType`](crate::Error::OptionNotOfType).
+    /// type it is [`InvalidOption::NotOfType`](crate::InvalidOption::NotOfType).
     MATCHING for CanMatch {
         /// Whether messages go to the peers that have *not* subscribed to them, or a SUB receives those that match
         /// *none* of its subscriptions. It is for both sides: a SUB has to be told as its publishers are. An XSUB has
@@ -109,7 +109,7 @@ special! {
 
 special! {
     /// An option of those to whom subscriptions are messages. On a [`Dynamic`](crate::Dynamic) socket of another type
-    /// it is [`Error::OptionNotOfType`](crate::Error::OptionNotOfType).
+    /// it is [`InvalidOption::NotOfType`](crate::InvalidOption::NotOfType).
     ONLY_FIRST for CanPassSubscriptions {
         /// Whether all frames of a message are a user's if its first one is. Otherwise, by default, each frame that
         /// begins with 01 or 00 is a subscription or a cancellation, wherever it stands: at a publisher in what comes
@@ -130,7 +130,7 @@ special! {
 
 special! {
     /// An option of an XSUB. On a [`Dynamic`](crate::Dynamic) socket of another type, and on a SUB, it is
-    /// [`Error::OptionNotOfType`](crate::Error::OptionNotOfType).
+    /// [`InvalidOption::NotOfType`](crate::InvalidOption::NotOfType).
     XSUB for CanSubscribe {
         /// Whether an XSUB passes each cancellation on, also if it has subscribed to the topic more often or not at
         /// all. The peer ends its subscription at the first one. Default false. From now on. Not for a SUB.

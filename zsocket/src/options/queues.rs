@@ -65,7 +65,7 @@ common! {
 
 common! {
     /// An option of PUSH, PULL, PUB, SUB and DEALER. On a [`Dynamic`](crate::Dynamic) socket of another type it is
-    /// [`Error::OptionNotOfType`](crate::Error::OptionNotOfType).
+    /// [`InvalidOption::NotOfType`](crate::InvalidOption::NotOfType).
     CONFLATE for CanConflate CONFLATING {
         /// Whether only the latest message waits: for each connection, and each direction in which the socket moves
         /// messages, one that was not sent or not received yet is replaced by the next. That is counted
@@ -111,7 +111,7 @@ common! {
 
 common! {
     /// An option of PULL and SUB. On a [`Dynamic`](crate::Dynamic) socket of another type it is
-    /// [`Error::OptionNotOfType`](crate::Error::OptionNotOfType).
+    /// [`InvalidOption::NotOfType`](crate::InvalidOption::NotOfType).
     CONFLATE_BY_TOPIC for CanConflateByTopic CONFLATING_BY_TOPIC {
         /// Whether only the latest message of each topic waits to be received, for each connection; a message's topic
         /// is its first frame, all of it. With this, topics are received in the order in which they came, each with

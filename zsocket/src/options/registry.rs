@@ -13,7 +13,7 @@ use super::{
     value::{Kind, Typed, Unfit, Value},
 };
 use crate::{
-    Error, SocketType,
+    Error, InvalidOption, SocketType,
     pattern::{Any, Settings, State},
 };
 
@@ -132,7 +132,7 @@ impl Entry {
             return Err(self.no_access());
         }
         if self.effect == Effect::BeforeEndpoints && has_endpoints {
-            return Err(Error::OptionTooLate { option: self.name });
+            return Err(Error::from(InvalidOption::TooLate { option: self.name }));
         }
         Ok(())
     }
@@ -148,25 +148,25 @@ impl Entry {
 
     #[cold]
     pub(super) fn not_of(&'static self, socket_type: SocketType) -> Error {
-        Error::OptionNotOfType {
+        Error::from(InvalidOption::NotOfType {
             option: self.name,
             socket_type,
             types: self.types,
-        }
+        })
     }
 
     pub(super) fn no_access(&'static self) -> Error {
-        Error::OptionAccess {
+        Error::from(InvalidOption::Access {
             option: self.name,
             access: self.access,
-        }
+        })
     }
 
     pub(super) fn out_of_range(&'static self) -> Error {
-        Error::InvalidOption {
+        Error::from(InvalidOption::Value {
             option: self.name,
             expected: self.range,
-        }
+        })
     }
 
     /// A value as the option's type.
@@ -174,11 +174,11 @@ impl Entry {
         let none = self.zmq.as_ref().and_then(|zmq| zmq.none);
         T::read(value, none).map_err(|unfit| match unfit {
             Unfit::Range => self.out_of_range(),
-            Unfit::Kind => Error::OptionKind {
+            Unfit::Kind => Error::from(InvalidOption::Kind {
                 option: self.name,
                 expected: self.kind,
                 or_none: self.is_optional,
-            },
+            }),
         })
     }
 }
@@ -361,7 +361,7 @@ pub trait IntoOptionId {
     ///
     /// # Errors
     ///
-    /// [`Error::UnknownOption`] if there is none of this name or number.
+    /// [`InvalidOption::Unknown`](crate::InvalidOption::Unknown) if there is none of this name or number.
     fn into_option_id(self) -> Result<OptionId, Error>;
 }
 
@@ -385,10 +385,12 @@ impl IntoOptionId for &String {
 
 impl IntoOptionId for i32 {
     fn into_option_id(self) -> Result<OptionId, Error> {
-        OptionId::from_zmq_number(self).ok_or_else(|| Error::UnknownOption {
-            option: self.to_string(),
-            similar: None,
-            reason: absent::reason_by_number(self),
+        OptionId::from_zmq_number(self).ok_or_else(|| {
+            Error::from(InvalidOption::Unknown {
+                option: self.to_string(),
+                similar: None,
+                reason: absent::reason_by_number(self),
+            })
         })
     }
 }
@@ -408,12 +410,12 @@ fn unknown(name: &str) -> Error {
     let names = names.chain(OptionId::all().map(OptionId::name));
     let alike = names.map(|other| (likeness(other), other));
     let best = alike.max_by(|a, b| a.0.total_cmp(&b.0));
-    Error::UnknownOption {
+    Error::from(InvalidOption::Unknown {
         // Whatever it is, it fits on a line.
         option: name.chars().take(64).collect(),
         similar: best
             .filter(|(likeness, _)| *likeness >= ALIKE && reason.is_none())
             .map(|(_, name)| name),
         reason,
-    }
+    })
 }

@@ -342,7 +342,7 @@ impl<P: crate::Pattern> crate::Socket<P> {
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidOption`] if the domain is longer than 255 bytes, and nothing has changed then.
+    /// [`InvalidOption::Value`](crate::InvalidOption::Value) if the domain is longer than 255 bytes, and nothing has changed then.
     pub fn set_security(&self, security: Security) -> Result<(), Error> {
         self.with_core(|core| core.set_option(&ZAP_DOMAIN, |to| write(to, security)))
     }

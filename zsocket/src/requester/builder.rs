@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{Requester, exchange::Retries};
-use crate::{Context, Dealer, Error, Socket};
+use crate::{Context, Dealer, Error, InvalidOption, Socket};
 
 /// Sets up a [`Requester`]; made by [`Requester::builder`].
 ///
@@ -61,7 +61,7 @@ impl RequesterBuilder {
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidOption`] for a setting that is not allowed; otherwise as for [`Context::socket`].
+    /// [`InvalidOption::Value`](crate::InvalidOption::Value) for a setting that is not allowed; otherwise as for [`Context::socket`].
     pub fn build(self, context: &Context) -> Result<Requester, Error> {
         self.over(context.build_socket::<Dealer>().immediate(true).build()?)
     }
@@ -70,15 +70,15 @@ impl RequesterBuilder {
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidOption`] for a setting that is not allowed.
+    /// [`InvalidOption::Value`](crate::InvalidOption::Value) for a setting that is not allowed.
     pub fn over(self, socket: Socket<Dealer>) -> Result<Requester, Error> {
         let (times, after) = self.retries;
         let retries = check_retries(times, after)?;
         if self.max_in_flight == 0 {
-            return Err(Error::InvalidOption {
+            return Err(Error::from(InvalidOption::Value {
                 option: "max_in_flight",
                 expected: "at least 1",
-            });
+            }));
         }
         Ok(Requester::from_parts(socket, self.max_in_flight, retries))
     }
@@ -86,10 +86,10 @@ impl RequesterBuilder {
 
 pub(super) fn check_retries(times: u32, after: Duration) -> Result<Retries, Error> {
     if times > 0 && after.is_zero() {
-        return Err(Error::InvalidOption {
+        return Err(Error::from(InvalidOption::Value {
             option: "retries",
             expected: "more than zero time between them",
-        });
+        }));
     }
     Ok(Retries { times, after })
 }

@@ -298,7 +298,7 @@ impl Requester {
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidOption`] if requests are to be sent again without any time in between.
+    /// [`InvalidOption::Value`](crate::InvalidOption::Value) if requests are to be sent again without any time in between.
     pub fn set_retries(&self, times: u32, after: Duration) -> Result<(), Error> {
         self.retries.set(builder::check_retries(times, after)?);
         Ok(())

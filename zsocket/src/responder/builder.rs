@@ -3,7 +3,7 @@
 use zmtp::Frame;
 
 use super::{Responder, desk::Desk};
-use crate::{Context, Error, Router, Socket};
+use crate::{Context, Error, InvalidOption, Router, Socket};
 
 /// Sets up a [`Responder`]; made by [`Responder::builder`].
 ///
@@ -56,7 +56,7 @@ impl ResponderBuilder {
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidOption`] for a setting that is not allowed; otherwise as for [`Context::socket`].
+    /// [`InvalidOption::Value`](crate::InvalidOption::Value) for a setting that is not allowed; otherwise as for [`Context::socket`].
     pub fn build(self, context: &Context) -> Result<Responder, Error> {
         self.over(context.socket::<Router>()?)
     }
@@ -66,13 +66,13 @@ impl ResponderBuilder {
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidOption`] for a setting that is not allowed.
+    /// [`InvalidOption::Value`](crate::InvalidOption::Value) for a setting that is not allowed.
     pub fn over(self, socket: Socket<Router>) -> Result<Responder, Error> {
         if self.max_at_work == 0 {
-            return Err(Error::InvalidOption {
+            return Err(Error::from(InvalidOption::Value {
                 option: "max_at_work",
                 expected: "at least 1",
-            });
+            }));
         }
         socket.set_mandatory(false)?;
         let desk = Desk::new(self.max_at_work, self.excuse);

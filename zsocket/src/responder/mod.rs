@@ -163,7 +163,7 @@ impl Responder {
     /// [`Error::WouldBlock`] when the time is over, and at once on an I/O thread, which never waits;
     /// [`Error::Terminated`], [`Error::IoThreadLost`].
     pub fn recv(&self) -> Result<Request, Error> {
-        self.recv_until(self.socket.recv_deadline())
+        self.recv_until(self.socket.deadline_of_recv())
     }
 
     /// Like [`recv`](Self::recv), but waits no longer than `timeout`.

@@ -90,8 +90,8 @@ impl<P: Pattern> SocketBuilder<P> {
     ///
     /// # Errors
     ///
-    /// What is wrong with the first option that cannot be set so: [`Error::InvalidOption`], [`Error::OptionNotOfType`],
-    /// [`Error::OptionKind`], [`Error::UnknownOption`], [`Error::OptionAccess`]. As for [`Context::socket`] otherwise.
+    /// What is wrong with the first option that cannot be set so: [`InvalidOption::Value`](crate::InvalidOption::Value), [`InvalidOption::NotOfType`](crate::InvalidOption::NotOfType),
+    /// [`InvalidOption::Kind`](crate::InvalidOption::Kind), [`InvalidOption::Unknown`](crate::InvalidOption::Unknown), [`InvalidOption::Access`](crate::InvalidOption::Access). As for [`Context::socket`] otherwise.
     pub fn build(self) -> Result<Socket<P>, Error> {
         self.context
             .open(self.socket_type, self.state?, self.options)

@@ -81,7 +81,7 @@ impl<P: Pattern> Socket<P> {
     }
 
     /// When a call that begins now ends, by the option for receiving.
-    pub(crate) fn recv_deadline(&self) -> Option<Instant> {
+    pub(crate) fn deadline_of_recv(&self) -> Option<Instant> {
         deadline(self.with_core(|core| core.options.recv_timeout))
     }
 }

@@ -138,7 +138,7 @@ impl<P: Pattern> Socket<P> {
         };
         if done.received.messages == 0 {
             let error = match at {
-                ForwardSide::Source => self.lend_core(|core| core.error(refusal)),
+                ForwardSide::Source => self.lend_core(|core| core.error(refusal, false)),
                 _ => refusal.into(),
             };
             return Err(ForwardError { at, error });

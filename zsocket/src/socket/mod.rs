@@ -30,7 +30,7 @@ pub(crate) use self::{
     polled::Sealed,
     turn::Turn,
 };
-pub use self::{builder::SocketBuilder, forward::Capture, polled::Pollable};
+pub use self::{builder::SocketBuilder, forward::Capture, polled::Pollable, recv::Messages};
 use crate::{
     CloseReport, Error, Pattern, SocketStats,
     core::{Core, Use},
@@ -363,7 +363,10 @@ mod tests {
         deferred::drop_body(vec![0].into());
         let begin = now();
         let timeout = Duration::from_millis(200);
-        assert!(matches!(pull.recv_timeout(timeout), Err(Error::WouldBlock)));
+        assert!(matches!(
+            pull.recv_timeout(timeout),
+            Err(Error::WouldBlock(_))
+        ));
         assert!(now() - begin < timeout / 10, "{:?}", now() - begin);
         outer.close();
     }

@@ -12,9 +12,9 @@ impl<P: Pattern> Socket<P> {
     ///
     /// # Errors
     ///
-    /// [`Error::UnknownOption`], with a name that may be meant, or why an option of libzmq is none here;
-    /// [`Error::OptionNotOfType`], with the types that have it; [`Error::OptionKind`] and [`Error::InvalidOption`],
-    /// with what it takes; [`Error::OptionTooLate`]; [`Error::OptionAccess`]; and as for its own setter. Nothing has
+    /// [`InvalidOption::Unknown`](crate::InvalidOption::Unknown), with a name that may be meant, or why an option of libzmq is none here;
+    /// [`InvalidOption::NotOfType`](crate::InvalidOption::NotOfType), with the types that have it; [`InvalidOption::Kind`](crate::InvalidOption::Kind) and [`InvalidOption::Value`](crate::InvalidOption::Value),
+    /// with what it takes; [`InvalidOption::TooLate`](crate::InvalidOption::TooLate); [`InvalidOption::Access`](crate::InvalidOption::Access); and as for its own setter. Nothing has
     /// changed then.
     ///
     /// # Examples
@@ -50,7 +50,7 @@ impl<P: Pattern> Socket<P> {
     ///
     /// # Errors
     ///
-    /// [`Error::UnknownOption`], [`Error::OptionNotOfType`]; [`Error::OptionAccess`] for what can only be set.
+    /// [`InvalidOption::Unknown`](crate::InvalidOption::Unknown), [`InvalidOption::NotOfType`](crate::InvalidOption::NotOfType); [`InvalidOption::Access`](crate::InvalidOption::Access) for what can only be set.
     pub fn option(&self, option: impl IntoOptionId) -> Result<Value, Error> {
         let entry = option.into_option_id()?.entry();
         self.with_core(|core| core.read_option(entry, entry.read))

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{Socket, deadline};
 use crate::{
-    CanPublish, CanSubscribe, Error, OptionId,
+    CanPublish, CanSubscribe, Error, OptionId, SocketType, Turn, WrongState,
     core::Core,
     pattern::{Publisher, State, Subscriber},
 };
@@ -163,7 +163,11 @@ impl<P: CanPublish> Socket<P> {
     fn manually(&self, f: impl FnOnce(&mut dyn Publisher) -> bool) -> Result<bool, Error> {
         self.with_publisher(|publisher| {
             if !publisher.rules().manual {
-                return Err(Error::WrongState);
+                return Err(Error::WrongState(WrongState::new(
+                    SocketType::XPub,
+                    Turn::Manual,
+                    None,
+                )));
             }
             Ok(f(publisher))
         })?
@@ -173,7 +177,7 @@ impl<P: CanPublish> Socket<P> {
     ///
     /// # Errors
     ///
-    /// [`Error::OptionNotOfType`].
+    /// [`InvalidOption::NotOfType`](crate::InvalidOption::NotOfType).
     pub fn set_invert_publishing(&self, invert: bool) -> Result<(), Error> {
         self.set_option(OptionId::INVERT_MATCHING, invert)
     }

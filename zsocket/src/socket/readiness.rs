@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::{Socket, deadline};
-use crate::{Error, Pattern, core::Core};
+use crate::{Blocked, Error, Pattern, core::Core};
 
 impl<P: Pattern> Socket<P> {
     /// Whether calls that wait, such as [`recv`](Self::recv) and [`send`](Self::send), end when a signal handler has run in
@@ -61,7 +61,7 @@ impl<P: Pattern> Socket<P> {
                     Ok(false) if core.has_more_to_take_in() => core
                         .has_time(deadline)
                         .then_some(())
-                        .map_or(Some(Err(Error::WouldBlock)), |()| None),
+                        .map_or(Some(Err(Error::WouldBlock(Blocked::TimeOut))), |()| None),
                     Ok(false) if core.wait(deadline) && core.has_time(deadline) => None,
                     // The last of what was waited for may have come with the deadline.
                     Ok(false) => Some(match core.process() {
@@ -69,7 +69,7 @@ impl<P: Pattern> Socket<P> {
                         Ok(()) => match is_so(core) {
                             Ok(true) => Ok(()),
                             Ok(false) if core.take_interrupted() => Err(Error::Interrupted),
-                            Ok(false) => Err(Error::WouldBlock),
+                            Ok(false) => Err(Error::WouldBlock(Blocked::TimeOut)),
                             Err(error) => Err(error),
                         },
                     }),

@@ -1,6 +1,9 @@
 //! Receiving, and waiting for messages.
 
-use std::time::{Duration, Instant};
+use std::{
+    iter::FusedIterator,
+    time::{Duration, Instant},
+};
 
 use zmtp::Message;
 use zpipe::deferred;
@@ -48,6 +51,44 @@ impl<P: CanReceive> Socket<P> {
         let received = self.recv_until(&mut message, deadline(Some(timeout)));
         self.explain(received)?;
         Ok(message)
+    }
+
+    /// Receives a message, waiting for one until `deadline`: for a call that is one of several which share a time.
+    ///
+    /// # Errors
+    ///
+    /// As for [`recv`](Self::recv).
+    pub fn recv_deadline(&self, deadline: Instant) -> Result<Message, Error> {
+        let mut message = Message::new();
+        let received = self.recv_until(&mut message, Some(deadline));
+        self.explain(received)?;
+        Ok(message)
+    }
+
+    /// The messages as an iterator, each as [`recv`](Self::recv) returns it. It ends after the error that says that nothing
+    /// more will ever come: [`Error::Terminated`], [`Error::IoThreadLost`], [`Error::Forked`] or [`Error::NotSupported`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use zsocket::{Context, Pull, Push};
+    ///
+    /// let context = Context::new();
+    /// let (pull, push) = (context.socket::<Pull>()?, context.socket::<Push>()?);
+    /// push.connect(pull.bind("inproc://numbers")?)?;
+    /// for number in 0..3_u8 {
+    ///     push.send([number])?;
+    /// }
+    /// for (message, number) in pull.iter().zip(0..3_u8) {
+    ///     assert_eq!(message?[0], [number]);
+    /// }
+    /// # Ok::<(), zsocket::Error>(())
+    /// ```
+    pub fn iter(&self) -> Messages<'_, P> {
+        Messages {
+            socket: self,
+            is_over: false,
+        }
     }
 
     /// Like [`recv`](Self::recv), into a message whose buffers are used again: a loop that receives
@@ -122,6 +163,37 @@ impl<P: CanReceive> Socket<P> {
     /// Says more about a refusal than the data path knows.
     #[inline]
     pub(super) fn explain<T>(&self, received: Result<T, Refusal>) -> Result<T, Error> {
-        received.map_err(|refusal| self.lend_core(|core| core.error(refusal)))
+        received.map_err(|refusal| self.lend_core(|core| core.error(refusal, false)))
+    }
+}
+
+/// The messages of a socket: see [`Socket::iter`].
+#[derive(Debug)]
+pub struct Messages<'a, P: CanReceive> {
+    socket: &'a Socket<P>,
+    is_over: bool,
+}
+
+impl<P: CanReceive> Iterator for Messages<'_, P> {
+    type Item = Result<Message, Error>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.is_over {
+            return None;
+        }
+        let received = self.socket.recv();
+        self.is_over = received.as_ref().is_err_and(Error::is_final);
+        Some(received)
+    }
+}
+
+impl<P: CanReceive> FusedIterator for Messages<'_, P> {}
+
+impl<'a, P: CanReceive> IntoIterator for &'a Socket<P> {
+    type Item = Result<Message, Error>;
+    type IntoIter = Messages<'a, P>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter()
     }
 }

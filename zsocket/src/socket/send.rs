@@ -149,7 +149,7 @@ impl<P: CanSend> Socket<P> {
     /// As for [`send`](Self::send).
     pub fn wait_check_send(&self, first: &Frame) -> Result<(), Error> {
         let mut checked = self.check_send(first);
-        if matches!(checked, Err(Error::WouldBlock)) {
+        if matches!(checked, Err(Error::WouldBlock(_))) {
             let timeout = self.lend_core(|core| core.options.send_timeout);
             let waited = self.send_with(deadline(timeout), |core, _| {
                 core.deferral.begin();
@@ -163,15 +163,7 @@ impl<P: CanSend> Socket<P> {
     /// Gives a message back.
     #[cold]
     pub(super) fn refused(&self, refusal: Refusal, message: Message) -> SendError {
-        let interrupted = self.lend_core(|core| {
-            core.note_refusal(refusal, true);
-            refusal == Refusal::WouldBlock && core.take_interrupted()
-        });
-        let error = if interrupted {
-            Error::Interrupted
-        } else {
-            refusal.into()
-        };
+        let error = self.lend_core(|core| core.error(refusal, true));
         SendError { error, message }
     }
 }

@@ -3,7 +3,8 @@
 use std::{io::Write, time::Duration};
 
 use zsocket::{
-    CanReceive, Context, Dealer, Dynamic, Endpoint, Error, Message, Router, Socket, SocketType,
+    Blocked, CanReceive, Context, Dealer, Dynamic, Endpoint, Error, InvalidOption, Message, Router,
+    Socket, SocketType,
 };
 
 use crate::{
@@ -22,7 +23,7 @@ fn next<P: CanReceive>(socket: &Socket<P>) -> Message {
 fn is_silent<P: CanReceive>(socket: &Socket<P>) {
     assert!(matches!(
         socket.recv_timeout(A_WHILE),
-        Err(Error::WouldBlock)
+        Err(Error::WouldBlock(Blocked::TimeOut))
     ));
 }
 
@@ -218,7 +219,9 @@ fn who_has_no_such_message_says_so() {
         pull.set_disconnect_message(body()),
         pull.set_hiccup_message(body()),
     ] {
-        assert!(matches!(refused, Err(Error::OptionNotOfType { .. })));
+        assert!(
+            matches!(refused, Err(Error::Option(error)) if matches!(*error, InvalidOption::NotOfType { .. }))
+        );
     }
     let router: Socket<Dynamic> = context.dynamic(SocketType::Router).unwrap();
     router.set_hello_message(body()).unwrap();

@@ -555,7 +555,7 @@ fn requests_and_replies_out_of_step() {
     );
     req.connect(rep.bind("inproc://steps").unwrap()).unwrap();
     let is_misstep = |finding: &Finding| matches!(finding, Finding::OutOfStep { .. });
-    assert!(matches!(req.recv().unwrap_err(), Error::WrongState));
+    assert!(matches!(req.recv().unwrap_err(), Error::WrongState(_)));
     finds(
         &req,
         "no request",
@@ -564,7 +564,7 @@ fn requests_and_replies_out_of_step() {
     );
     assert!(matches!(
         rep.send("x").unwrap_err().error,
-        Error::WrongState
+        Error::WrongState(_)
     ));
     finds(
         &rep,
@@ -576,7 +576,7 @@ fn requests_and_replies_out_of_step() {
     is_healthy(&req);
     assert!(matches!(
         req.send("x").unwrap_err().error,
-        Error::WrongState
+        Error::WrongState(_)
     ));
     finds(
         &req,
@@ -585,7 +585,7 @@ fn requests_and_replies_out_of_step() {
         is_misstep,
     );
     rep.recv().unwrap();
-    assert!(matches!(rep.recv().unwrap_err(), Error::WrongState));
+    assert!(matches!(rep.recv().unwrap_err(), Error::WrongState(_)));
     finds(&rep, "no reply", &["REP", "recv", "Responder"], is_misstep);
     rep.send("x").unwrap();
     req.recv().unwrap();

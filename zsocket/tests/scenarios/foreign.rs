@@ -171,7 +171,7 @@ fn a_discarded_body_may_call_its_own_socket() {
     for _ in 0..3 {
         push.send(bodies.body(LARGE)).unwrap();
     }
-    assert!(matches!(rep.try_recv(), Err(Error::WouldBlock)));
+    assert!(matches!(rep.try_recv(), Err(Error::WouldBlock(_))));
     assert_eq!((bodies.calls(), rep.stats().dropped.unexpected), (3, 3));
 }
 
@@ -189,7 +189,7 @@ fn a_discarded_reply_may_call_its_own_socket() {
     req.send("request").unwrap();
     assert_eq!(bodies.calls(), 1);
     push.send(bodies.body(LARGE)).unwrap();
-    assert!(matches!(req.try_recv(), Err(Error::WouldBlock)));
+    assert!(matches!(req.try_recv(), Err(Error::WouldBlock(_))));
     assert_eq!((bodies.calls(), req.stats().dropped.unexpected), (2, 2));
 }
 
@@ -407,9 +407,12 @@ fn an_io_thread_waits_for_nothing() {
         &waker(move || {
             let idle = context.socket::<Pull>().unwrap();
             let full = context.socket::<Push>().unwrap();
-            let received = matches!(idle.recv(), Err(Error::WouldBlock));
-            let sent = matches!(full.send("x").map_err(|e| e.error), Err(Error::WouldBlock));
-            let ended = matches!(context.term(), Err(Error::WouldBlock));
+            let received = matches!(idle.recv(), Err(Error::WouldBlock(_)));
+            let sent = matches!(
+                full.send("x").map_err(|e| e.error),
+                Err(Error::WouldBlock(_))
+            );
+            let ended = matches!(context.term(), Err(Error::WouldBlock(_)));
             done.send((received, sent, ended)).unwrap();
         }),
     );
@@ -429,9 +432,9 @@ fn an_io_thread_does_not_wait_as_long_as_it_is_told_either() {
         &waker(move || {
             let idle = context.socket::<Pull>().unwrap();
             let full = context.socket::<Push>().unwrap();
-            let received = matches!(idle.recv_timeout(Duration::MAX), Err(Error::WouldBlock));
+            let received = matches!(idle.recv_timeout(Duration::MAX), Err(Error::WouldBlock(_)));
             let sent = full.send_timeout("x", Duration::MAX).map_err(|e| e.error);
-            let sent = matches!(sent, Err(Error::WouldBlock));
+            let sent = matches!(sent, Err(Error::WouldBlock(_)));
             // Whoever waited for this thread to free a port would wait in vain, each time for seconds.
             for anywhere in ["tcp://127.0.0.1:*", "ipc://*"].repeat(6) {
                 idle.unbind(idle.bind(anywhere).unwrap()).unwrap();

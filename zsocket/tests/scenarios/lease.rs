@@ -62,7 +62,7 @@ fn every_mix_of_ways_to_receive() {
                     assert_eq!(message[0], next.to_be_bytes());
                     next += 1;
                 }
-                Err(error) => assert!(matches!(error, Error::WouldBlock), "{error:?}"),
+                Err(error) => assert!(matches!(error, Error::WouldBlock(_)), "{error:?}"),
             }
         }
         sender.join();
@@ -298,7 +298,7 @@ fn a_rep_that_waits_and_replies_in_every_way() {
                     1 => block_on(req.recv_async()),
                     _ => loop {
                         match req.try_recv() {
-                            Err(Error::WouldBlock) => std::thread::yield_now(),
+                            Err(Error::WouldBlock(_)) => std::thread::yield_now(),
                             done => break done,
                         }
                     },

@@ -5,9 +5,12 @@ use std::{
     time::Duration,
 };
 
-use zsocket::{Context, Dealer, Dynamic, Endpoint, Error, Message, Router, Socket, SocketType};
+use zsocket::{
+    Blocked, Context, Dealer, Dynamic, Endpoint, Error, InvalidOption, Message, Router, Socket,
+    SocketType,
+};
 
-use crate::support::{A_WHILE, PATIENCE, Raw, RawListener, WIRES, frame};
+use crate::support::{A_WHILE, PATIENCE, Raw, RawListener, WIRES, frame, invalid};
 
 const SOON: Duration = Duration::from_millis(1);
 
@@ -33,7 +36,7 @@ fn next(router: &Socket<Router>) -> Message {
 fn is_silent(router: &Socket<Router>) {
     assert!(matches!(
         router.recv_timeout(A_WHILE),
-        Err(Error::WouldBlock)
+        Err(Error::WouldBlock(Blocked::TimeOut))
     ));
 }
 
@@ -160,10 +163,10 @@ fn a_raw_router_is_a_stream() {
         router.set_router_raw(true).unwrap();
         let endpoint = router.bind(wire.anywhere()).unwrap();
         assert!(matches!(
-            router.set_router_raw(false),
-            Err(Error::OptionTooLate {
+            invalid(router.set_router_raw(false)),
+            InvalidOption::TooLate {
                 option: "router_raw"
-            })
+            }
         ));
         assert!(matches!(
             router.bind("inproc://raw"),
@@ -192,6 +195,8 @@ fn a_raw_router_is_a_stream() {
         dealer.set_router_raw(true),
         dealer.set_router_notify(true, true),
     ] {
-        assert!(matches!(refused, Err(Error::OptionNotOfType { .. })));
+        assert!(
+            matches!(refused, Err(Error::Option(error)) if matches!(*error, InvalidOption::NotOfType { .. }))
+        );
     }
 }

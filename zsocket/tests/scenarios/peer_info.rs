@@ -3,8 +3,8 @@
 use std::{collections::HashSet, time::Duration};
 
 use zsocket::{
-    Bytes, Context, Dealer, Error, PeerAddress, Pub, Pull, Push, Rep, Req, Router, SocketType, Sub,
-    Version, XPub,
+    Blocked, Bytes, Context, Dealer, Error, InvalidOption, PeerAddress, Pub, Pull, Push, Rep, Req,
+    Router, SocketType, Sub, Version, XPub,
 };
 
 use crate::{
@@ -66,10 +66,10 @@ fn each_message_tells_its_peer() {
         assert_eq!(seen.len(), 3, "a peer keeps its id");
         let listed: HashSet<_> = pull.peer_list().iter().map(|info| info.id).collect();
         assert_eq!(listed, seen);
-        assert!(matches!(pull.try_recv_from(), Err(Error::WouldBlock)));
+        assert!(matches!(pull.try_recv_from(), Err(Error::WouldBlock(_))));
         assert!(matches!(
             pull.recv_from_timeout(Duration::from_millis(1)),
-            Err(Error::WouldBlock)
+            Err(Error::WouldBlock(Blocked::TimeOut))
         ));
     }
 }
@@ -225,13 +225,13 @@ fn sending_to_a_peer_waits_for_room() {
         router.try_send_to(peer, &[n]).unwrap();
     }
     let full = router.try_send_to(peer, "more").unwrap_err();
-    assert!(matches!(full.error, Error::WouldBlock));
+    assert!(matches!(full.error, Error::WouldBlock(_)));
     assert_eq!(full.message[0], "more");
     router
         .set_send_timeout(Some(Duration::from_millis(1)))
         .unwrap();
     let full = router.send_to(peer, "more").unwrap_err();
-    assert!(matches!(full.error, Error::WouldBlock));
+    assert!(matches!(full.error, Error::WouldBlock(_)));
     router.set_send_timeout(None).unwrap();
     let sender = spawn(move || {
         router.send_to(peer, "more").unwrap();
@@ -305,11 +305,11 @@ fn metadata_is_checked_and_replaced() {
         let refused = push.set_metadata(name, "v").unwrap_err();
         assert!(
             matches!(
-                refused,
-                Error::InvalidOption {
+                refused.option(),
+                Some(InvalidOption::Value {
                     option: "metadata",
                     ..
-                }
+                })
             ),
             "{name}"
         );

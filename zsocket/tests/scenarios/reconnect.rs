@@ -387,7 +387,10 @@ fn a_request_that_nobody_took_waits_for_a_peer() {
         let raw = listener.accept();
         req.send("question").unwrap();
         drop(raw);
-        assert!(matches!(req.recv_timeout(A_WHILE), Err(Error::WouldBlock)));
+        assert!(matches!(
+            req.recv_timeout(A_WHILE),
+            Err(Error::WouldBlock(_))
+        ));
         let mut raw = listener.accept_as("REP");
         assert_eq!(raw.read_message(), [b"".to_vec(), b"question".to_vec()]);
         raw.send(&[b"", b"answer"]);

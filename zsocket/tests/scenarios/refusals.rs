@@ -180,10 +180,11 @@ fn a_request_that_is_refused_is_an_error_that_says_so() {
         let error = req.recv_timeout(PATIENCE).unwrap_err();
         assert!(
             matches!(
-                error,
-                Error::PeerLost(PeerLoss::Refused(
-                    CloseReason::PeerClosed | CloseReason::Io(_)
-                ))
+                &error,
+                Error::PeerLost(loss) if matches!(
+                    **loss,
+                    PeerLoss::Refused(CloseReason::PeerClosed | CloseReason::Io(_))
+                )
             ),
             "{error:?}"
         );
@@ -210,7 +211,7 @@ fn a_request_whose_peer_goes_away_is_lost_for_that_reason() {
     let error = req.recv_timeout(PATIENCE).unwrap_err();
     let expected = PeerLoss::Disconnected(CloseReason::PeerClosed);
     assert!(
-        matches!(&error, Error::PeerLost(loss) if *loss == expected),
+        matches!(&error, Error::PeerLost(loss) if **loss == expected),
         "{error:?}"
     );
 }

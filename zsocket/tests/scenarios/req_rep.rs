@@ -19,26 +19,29 @@ fn the_wrong_call_is_an_error_and_changes_nothing() {
         let req = context.socket::<Req>().unwrap();
         req.connect(rep.bind(anywhere).unwrap()).unwrap();
 
-        assert!(matches!(req.recv(), Err(Error::WrongState)));
-        assert!(matches!(req.try_recv(), Err(Error::WrongState)));
+        assert!(matches!(req.recv(), Err(Error::WrongState(_))));
+        assert!(matches!(req.try_recv(), Err(Error::WrongState(_))));
         let refused = rep.send("no request yet").unwrap_err();
-        assert!(matches!(refused.error, Error::WrongState));
+        assert!(matches!(refused.error, Error::WrongState(_)));
         assert_eq!(refused.message, Message::from("no request yet"));
 
         req.send("request").unwrap();
         let refused = req.send(["one", "two"]).unwrap_err();
-        assert!(matches!(refused.error, Error::WrongState));
+        assert!(matches!(refused.error, Error::WrongState(_)));
         assert_eq!(refused.message, Message::from(["one", "two"]));
 
         assert_eq!(rep.recv_timeout(PATIENCE).unwrap()[0], "request");
-        assert!(matches!(rep.recv(), Err(Error::WrongState)));
-        assert!(matches!(rep.recv_timeout(PATIENCE), Err(Error::WrongState)));
+        assert!(matches!(rep.recv(), Err(Error::WrongState(_))));
+        assert!(matches!(
+            rep.recv_timeout(PATIENCE),
+            Err(Error::WrongState(_))
+        ));
         rep.send("reply").unwrap();
         let refused = rep.send("twice").unwrap_err();
-        assert!(matches!(refused.error, Error::WrongState));
+        assert!(matches!(refused.error, Error::WrongState(_)));
 
         assert_eq!(req.recv_timeout(PATIENCE).unwrap()[0], "reply");
-        assert!(matches!(req.recv(), Err(Error::WrongState)));
+        assert!(matches!(req.recv(), Err(Error::WrongState(_))));
     }
 }
 
@@ -50,10 +53,10 @@ fn a_request_that_finds_nobody_comes_back_whole() {
         req.try_send(["a", "b"]).unwrap_err(),
         req.send_timeout(["a", "b"], A_WHILE).unwrap_err(),
     ] {
-        assert!(matches!(refused.error, Error::WouldBlock));
+        assert!(matches!(refused.error, Error::WouldBlock(_)));
         assert_eq!(refused.message, Message::from(["a", "b"]));
     }
-    assert!(matches!(req.try_recv(), Err(Error::WrongState)));
+    assert!(matches!(req.try_recv(), Err(Error::WrongState(_))));
 }
 
 #[test]
@@ -96,7 +99,10 @@ fn only_the_one_who_was_asked_may_reply() {
         req.send("question").unwrap();
         raws[1].send(&[b"", b"not asked"]);
         assert_eq!(raws[0].read_message(), [b"".to_vec(), b"question".to_vec()]);
-        assert!(matches!(req.recv_timeout(A_WHILE), Err(Error::WouldBlock)));
+        assert!(matches!(
+            req.recv_timeout(A_WHILE),
+            Err(Error::WouldBlock(_))
+        ));
         raws[0].send(&[b"", b"asked"]);
         assert_eq!(req.recv_timeout(PATIENCE).unwrap()[0], "asked");
         // The second one's answer is none to the question that it gets now.
@@ -208,12 +214,12 @@ fn a_reply_to_somebody_who_is_gone_is_an_error_if_it_is_mandatory() {
             assert_eq!(refused.message, Message::from("answer"));
         }
         assert_eq!(rep.stats().dropped.no_peer, 0);
-        assert!(matches!(rep.try_recv(), Err(Error::WouldBlock)));
+        assert!(matches!(rep.try_recv(), Err(Error::WouldBlock(_))));
         // It serves the next one.
         let mut raw = Raw::connect_as(&endpoint, "REQ");
         raw.send(&[b"", b"next"]);
         assert_eq!(rep.recv_timeout(PATIENCE).unwrap()[0], "next");
-        assert!(matches!(rep.try_recv(), Err(Error::WrongState)));
+        assert!(matches!(rep.try_recv(), Err(Error::WrongState(_))));
         rep.send("answer").unwrap();
         assert_eq!(raw.read_message(), [b"".to_vec(), b"answer".to_vec()]);
     }
@@ -237,7 +243,7 @@ fn a_mandatory_reply_waits_for_room() {
     }
     let request = rep.recv_timeout(PATIENCE).unwrap();
     let refused = rep.try_send(request).unwrap_err();
-    assert!(matches!(refused.error, Error::WouldBlock));
+    assert!(matches!(refused.error, Error::WouldBlock(_)));
     assert_eq!(dealer.recv_timeout(PATIENCE).unwrap()[1], [0]);
     rep.send(refused.message).unwrap();
     for number in [1, 2] {
@@ -281,7 +287,7 @@ fn a_request_of_somebody_who_is_gone_is_still_served() {
         assert_eq!(rep.recv_timeout(PATIENCE).unwrap()[0], "question");
         rep.send("answer").unwrap();
         assert_eq!(rep.stats().dropped.no_peer, 1);
-        assert!(matches!(rep.try_recv(), Err(Error::WouldBlock)));
+        assert!(matches!(rep.try_recv(), Err(Error::WouldBlock(_))));
         assert_eq!(rep.peers(), 0);
     }
 }
@@ -319,7 +325,7 @@ fn a_req_that_is_bound_hears_of_a_peer_that_is_lost() {
             req.recv_timeout(PATIENCE),
             Err(Error::PeerLost(_))
         ));
-        assert!(matches!(req.try_recv(), Err(Error::WrongState)));
+        assert!(matches!(req.try_recv(), Err(Error::WrongState(_))));
         let mut raw = Raw::connect_as(&endpoint, "REP");
         req.send_timeout("again", PATIENCE).unwrap();
         assert_eq!(raw.read_message(), [b"".to_vec(), b"again".to_vec()]);
@@ -458,8 +464,8 @@ fn inproc_peers_that_do_not_fit() {
     pull.bind("inproc://odd").unwrap();
     let rep = context.socket::<Rep>().unwrap();
     rep.connect("inproc://odd").unwrap();
-    assert!(matches!(rep.try_recv(), Err(Error::WouldBlock)));
-    assert!(matches!(pull.try_recv(), Err(Error::WouldBlock)));
+    assert!(matches!(rep.try_recv(), Err(Error::WouldBlock(_))));
+    assert!(matches!(pull.try_recv(), Err(Error::WouldBlock(_))));
     let push = context.socket::<Push>().unwrap();
     push.connect("inproc://odd").unwrap();
     push.send("fits").unwrap();

@@ -11,13 +11,14 @@ use std::{
 
 use rustix::time::{ClockId, clock_gettime};
 use zsocket::{
-    Bytes, Context, Dealer, Endpoint, Error, Message, Rep, Requester, Responder, Router, Socket,
+    Blocked, Bytes, Context, Dealer, Endpoint, Error, InvalidOption, Message, Rep, Requester,
+    Responder, Router, Socket,
 };
 
 use crate::{
     futures::block_on,
     requester_futures::poll_once,
-    support::{PATIENCE, Place, eventually, everywhere, loopback, spawn},
+    support::{PATIENCE, Place, eventually, everywhere, invalid, loopback, spawn},
 };
 
 pub(crate) const SHORT: Duration = Duration::from_millis(50);
@@ -152,10 +153,13 @@ fn a_request_is_over_at_its_deadline_also_among_others() {
         let (ticket, reply) = requester.recv().unwrap();
         assert_eq!((ticket, has_no_reply(reply)), (short, 1));
         assert!(begin.elapsed() >= SHORT && begin.elapsed() < PATIENCE);
-        assert!(matches!(requester.try_wait(long), Err(Error::WouldBlock)));
-        assert!(matches!(requester.try_recv(), Err(Error::WouldBlock)));
+        assert!(matches!(
+            requester.try_wait(long),
+            Err(Error::WouldBlock(_))
+        ));
+        assert!(matches!(requester.try_recv(), Err(Error::WouldBlock(_))));
         let timed = requester.recv_timeout(Duration::from_millis(1));
-        assert!(matches!(timed, Err(Error::WouldBlock)));
+        assert!(matches!(timed, Err(Error::WouldBlock(_))));
         // Answered in the end, all three, of which two are late.
         for _ in 0..3 {
             echo(&router);
@@ -308,8 +312,8 @@ fn requests_in_flight_are_bounded_and_a_refused_one_comes_back() {
 #[test]
 fn settings_that_make_no_sense_are_refused() {
     let context = Context::new();
-    let option = |result: Result<Requester, Error>| match result {
-        Err(Error::InvalidOption { option, .. }) => option,
+    let option = |result: Result<Requester, Error>| match invalid(result) {
+        InvalidOption::Value { option, .. } => option,
         other => panic!("{other:?}"),
     };
     let builder = Requester::builder();
@@ -405,7 +409,7 @@ fn waiting_takes_no_processor_time_whatever_is_waited_for() {
         let begin = now();
         assert!(matches!(
             requester.recv_timeout(WAIT),
-            Err(Error::WouldBlock)
+            Err(Error::WouldBlock(Blocked::TimeOut))
         ));
         let spent = now() - begin;
         assert!(spent < WAIT / 4, "{what}: {spent:?}");
@@ -436,7 +440,7 @@ fn waiting_takes_no_processor_time_whatever_is_waited_for() {
     });
     let begin = now();
     let waited = responder.recv_timeout(WAIT);
-    assert!(matches!(waited, Err(Error::WouldBlock)));
+    assert!(matches!(waited, Err(Error::WouldBlock(_))));
     let spent = now() - begin;
     assert!(spent < WAIT / 4, "an answer: {spent:?}");
 }

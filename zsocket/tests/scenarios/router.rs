@@ -2,9 +2,12 @@
 
 use std::time::Duration;
 
-use zsocket::{Context, Dealer, Error, Event, Message, Pull, Router, Socket, SocketType};
+use zsocket::{
+    Blocked, Context, Dealer, Error, Event, InvalidOption, Message, Pull, Router, Socket,
+    SocketType,
+};
 
-use crate::support::{A_WHILE, PATIENCE, WIRES, eventually, everywhere, spawn, wait_for};
+use crate::support::{A_WHILE, PATIENCE, WIRES, eventually, everywhere, invalid, spawn, wait_for};
 
 fn dealer(context: &Context, name: &'static str) -> Socket<Dealer> {
     let builder = context.build_socket::<Dealer>();
@@ -72,10 +75,10 @@ fn mandatory_waits_for_a_peer_that_is_full() {
     }
     assert!(matches!(
         router.try_send(to("slow", 4)).unwrap_err().error,
-        Error::WouldBlock
+        Error::WouldBlock(_)
     ));
     let late = router.send_timeout(to("slow", 4), A_WHILE).unwrap_err();
-    assert!(matches!(late.error, Error::WouldBlock));
+    assert!(matches!(late.error, Error::WouldBlock(_)));
     assert_eq!(late.message, to("slow", 4));
     // It costs the others nothing.
     router.send(to("quick", 0)).unwrap();
@@ -323,7 +326,7 @@ fn a_peer_that_is_connected_to_waits_until_its_name_is_free() {
         assert_eq!(first.recv_timeout(PATIENCE).unwrap()[0], "to the first");
         assert!(matches!(
             router.recv_timeout(A_WHILE),
-            Err(Error::WouldBlock)
+            Err(Error::WouldBlock(Blocked::TimeOut))
         ));
         drop(first);
         assert_eq!(
@@ -375,12 +378,15 @@ fn what_a_router_cannot_do_is_said() {
     assert_eq!(lonely.message, Message::from("no peer named"));
     for id in ["", "\0reserved"] {
         let error = router.set_connect_routing_id(id).unwrap_err();
-        assert!(matches!(error, Error::InvalidOption { .. }), "{error}");
+        assert!(
+            matches!(error.option(), Some(InvalidOption::Value { .. })),
+            "{error}"
+        );
     }
     let other = context.dynamic(SocketType::Dealer).unwrap();
     assert!(matches!(
-        other.set_mandatory(true),
-        Err(Error::OptionNotOfType { .. })
+        invalid(other.set_mandatory(true)),
+        InvalidOption::NotOfType { .. }
     ));
     context
         .dynamic(SocketType::Router)

@@ -7,9 +7,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use zsocket::{Context, Error, Pull, Push, RealTime, Rep, Req, SchedulingError};
+use zsocket::{Context, Error, InvalidOption, Pull, Push, RealTime, Rep, Req, SchedulingError};
 
-use crate::support::{PATIENCE, Raw, eventually, loopback, message, spawn};
+use crate::support::{PATIENCE, Raw, eventually, invalid, loopback, message, spawn};
 
 /// The threads of this process with names that begin so: their folders in `/proc`.
 fn threads(prefix: &str) -> Vec<std::path::PathBuf> {
@@ -74,11 +74,11 @@ fn threads_have_the_names_that_they_are_given() {
     for bad in ["a name of many bytes", "zero\0"] {
         let made = Context::builder().thread_name_prefix(bad).build();
         let is_told = matches!(
-            made,
-            Err(Error::InvalidOption {
+            invalid(made),
+            InvalidOption::Value {
                 option: "thread_name_prefix",
                 ..
-            })
+            }
         );
         assert!(is_told, "{bad}");
     }
@@ -118,7 +118,7 @@ fn threads_run_on_the_processors_that_they_are_given() {
     for absent in [1000, 1 << 20] {
         let made = builder.clone().thread_cpus([absent]).build();
         assert!(
-            matches!(made, Err(Error::Scheduling(SchedulingError::Cpus(_)))),
+            matches!(made, Err(Error::Scheduling(ref error)) if matches!(**error, SchedulingError::Cpus(_))),
             "{made:?}"
         );
     }
@@ -135,11 +135,11 @@ fn threads_have_the_nice_value_that_they_are_given() {
     for bad in [-21, 20, i32::MAX] {
         let made = builder.clone().thread_nice(bad).build();
         let is_told = matches!(
-            made,
-            Err(Error::InvalidOption {
+            invalid(made),
+            InvalidOption::Value {
                 option: "thread_nice",
                 ..
-            })
+            }
         );
         assert!(is_told, "{bad}");
     }
@@ -161,9 +161,12 @@ fn threads_have_the_real_time_policy_or_the_context_is_not_made() {
                 assert_eq!(stat(task, 41), number);
                 assert_eq!(stat(task, 40), 1);
             }
-            Err(Error::Scheduling(SchedulingError::RealTime(error))) => {
-                assert_eq!(error.kind(), std::io::ErrorKind::PermissionDenied);
-            }
+            Err(Error::Scheduling(error)) => match *error {
+                SchedulingError::RealTime(error) => {
+                    assert_eq!(error.kind(), std::io::ErrorKind::PermissionDenied);
+                }
+                other => panic!("{other}"),
+            },
             Err(other) => panic!("{other}"),
         }
     }
@@ -171,11 +174,11 @@ fn threads_have_the_real_time_policy_or_the_context_is_not_made() {
         let policy = RealTime::Fifo { priority };
         let made = Context::builder().thread_real_time(policy).build();
         let is_told = matches!(
-            made,
-            Err(Error::InvalidOption {
+            invalid(made),
+            InvalidOption::Value {
                 option: "thread_real_time",
                 ..
-            })
+            }
         );
         assert!(is_told, "{priority}");
     }

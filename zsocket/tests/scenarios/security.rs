@@ -11,8 +11,8 @@ use std::{
 
 use zsocket::{
     AccessList, Authentication, CloseReason, Context, Credentials, Dealer, Endpoint, Event,
-    KeyPair, Metadata, Monitor, OptionId, PublicKey, Pull, Push, Rep, Req, Router, Security,
-    Socket, Stream, Value, curve_keypair,
+    InvalidOption, KeyPair, Metadata, Monitor, OptionId, PublicKey, Pull, Push, Rep, Req, Router,
+    Security, Socket, Stream, Value, curve_keypair,
 };
 
 use crate::support::{
@@ -541,7 +541,7 @@ fn the_options_of_libzmq_choose_mechanism_and_part() {
     for option in [OptionId::PLAIN_PASSWORD, OptionId::CURVE_SECRET_KEY] {
         let error = socket.option(option).unwrap_err();
         assert!(
-            matches!(error, zsocket::Error::OptionAccess { .. }),
+            matches!(error.option(), Some(InvalidOption::Access { .. })),
             "{error}"
         );
     }
@@ -557,7 +557,7 @@ fn the_options_of_libzmq_choose_mechanism_and_part() {
         let before = socket.security();
         let error = socket.set_option(option, value).unwrap_err();
         assert!(
-            matches!(error, zsocket::Error::InvalidOption { .. }),
+            matches!(error.option(), Some(InvalidOption::Value { .. })),
             "{option}: {error}"
         );
         assert_eq!(socket.security(), before, "{option}");

@@ -130,13 +130,13 @@ fn the_time_in_which_a_peer_is_full_is_taken() {
     );
     assert!(matches!(
         push.try_send("x").unwrap_err().error,
-        Error::WouldBlock
+        Error::WouldBlock(_)
     ));
     let stats = only(&push);
     assert!(stats.is_muted && stats.mutes == 1 && stats.most_queued_out == 10);
     assert!(matches!(
         push.send_timeout("x", A_WHILE).unwrap_err().error,
-        Error::WouldBlock
+        Error::WouldBlock(_)
     ));
     let stats = push.stats();
     assert!(stats.muted >= A_WHILE, "{:?}", stats.muted);

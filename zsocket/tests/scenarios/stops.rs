@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use zsocket::{Context, Error, Event, Monitor, Pull, Push, ReconnectStop, Socket, StopReason};
+use zsocket::{
+    Blocked, Context, Error, Event, Monitor, Pull, Push, ReconnectStop, Socket, StopReason,
+};
 
 use crate::support::{PATIENCE, RawListener, WIRES, Wire, eventually, loopback, wait_for};
 
@@ -77,7 +79,7 @@ fn an_endpoint_where_nobody_listens_is_given_up() {
         eventually("nothing is queued for it any more", || {
             matches!(
                 push.try_send("nobody").map_err(|refused| refused.error),
-                Err(Error::WouldBlock)
+                Err(Error::WouldBlock(Blocked::TimeOut))
             )
         });
         assert_eq!(push.stats().connections.connect_stopped, 1);

@@ -14,7 +14,18 @@ use std::{
 };
 
 use socket2::SockRef;
-use zsocket::{Context, Endpoint, Event, Monitor, Pull, Push, Socket, SocketBuilder};
+use zsocket::{
+    Context, Endpoint, Error, Event, InvalidOption, Monitor, Pull, Push, Socket, SocketBuilder,
+};
+
+/// What is wrong with an option, of a call that has failed for that.
+pub(crate) fn invalid<T>(result: Result<T, Error>) -> InvalidOption {
+    match result {
+        Err(Error::Option(error)) => *error,
+        Err(other) => panic!("{other:?}"),
+        Ok(_) => panic!("it was accepted"),
+    }
+}
 
 /// Long enough for a loaded machine; never waited for when all is well.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);

@@ -129,7 +129,7 @@ fn run(anywhere: &str, pushers: u32, pullers: u32, messages: u32, seed: u64) {
                             silent = Instant::now();
                         }
                         Err(error) => {
-                            assert!(matches!(error, Error::WouldBlock));
+                            assert!(matches!(error, Error::WouldBlock(_)));
                             assert!(silent.elapsed() < PATIENCE, "messages are missing");
                         }
                     }
@@ -202,7 +202,7 @@ fn a_connecting_sender_over_a_line_that_is_cut() {
                 while !enough.load(Ordering::Acquire) {
                     match push.send_timeout(make(7, number), Duration::from_millis(20)) {
                         Ok(()) => number += 1,
-                        Err(refused) => assert!(matches!(refused.error, Error::WouldBlock)),
+                        Err(refused) => assert!(matches!(refused.error, Error::WouldBlock(_))),
                     }
                 }
                 push.set_linger(Some(Duration::ZERO)).unwrap();
@@ -255,7 +255,7 @@ fn a_connecting_receiver_over_a_line_that_is_cut() {
                 while !enough.load(Ordering::Acquire) {
                     match push.send_timeout(make(9, number), Duration::from_millis(20)) {
                         Ok(()) => number += 1,
-                        Err(refused) => assert!(matches!(refused.error, Error::WouldBlock)),
+                        Err(refused) => assert!(matches!(refused.error, Error::WouldBlock(_))),
                     }
                 }
                 push.set_linger(Some(Duration::ZERO)).unwrap();
@@ -355,7 +355,7 @@ fn receivers_that_come_and_go() {
             while !stopped.load(Ordering::Acquire) {
                 match push.send_timeout(make(1, number), Duration::from_millis(5)) {
                     Ok(()) => number += 1,
-                    Err(refused) => assert!(matches!(refused.error, Error::WouldBlock)),
+                    Err(refused) => assert!(matches!(refused.error, Error::WouldBlock(_))),
                 }
             }
             push.set_linger(Some(Duration::ZERO)).unwrap();

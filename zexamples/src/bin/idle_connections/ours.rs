@@ -79,7 +79,7 @@ impl End for Ours {
     fn attend(&self) -> Result<()> {
         match self.pull.try_recv() {
             Ok(message) => Err(format!("a message that nobody sent: {message:?}").into()),
-            Err(Error::WouldBlock) => Ok(()),
+            Err(Error::WouldBlock(_)) => Ok(()),
             Err(error) => Err(error.into()),
         }
     }

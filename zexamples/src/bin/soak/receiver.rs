@@ -88,7 +88,7 @@ pub(crate) fn run(
                 record(lane, number, &message, &mut totals);
                 pause(&mut rng);
             }
-            Err(Error::WouldBlock) => {
+            Err(Error::WouldBlock(_)) => {
                 let (known, complete) = lane.complete();
                 // One too many would come right behind the others, before this silence.
                 if complete || (known && quiet.too_long(lane)) {

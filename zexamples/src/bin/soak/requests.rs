@@ -28,7 +28,7 @@ pub(crate) fn respond(lane: &Lane, rep: &Socket<Rep>) -> Result<()> {
     while !lane.served() {
         match rep.recv() {
             Ok(request) => rep.send(request).map_err(Error::from)?,
-            Err(Error::WouldBlock) => {}
+            Err(Error::WouldBlock(_)) => {}
             Err(error) => return Err(error.into()),
         }
     }

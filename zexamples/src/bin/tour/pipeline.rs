@@ -92,7 +92,7 @@ fn gather(sink: &Socket<Pull>, messages: u64, progress: &Progress) -> Result<(Le
     let mut started = None;
     while ledger.received() < messages {
         match sink.recv_into(&mut message) {
-            Err(Error::WouldBlock) => break,
+            Err(Error::WouldBlock(_)) => break,
             result => result?,
         }
         started.get_or_insert_with(Instant::now);

@@ -105,7 +105,7 @@ fn ask(
     for seq in 0..round_trips {
         let start = Instant::now();
         let reply = match round_trip(&req, Body::new(id, seq)) {
-            Err(Error::WouldBlock) => break,
+            Err(Error::WouldBlock(_)) => break,
             reply => reply?,
         };
         samples.push(start.elapsed());

@@ -105,7 +105,7 @@ fn gather(subscribers: &[Socket<Sub>], messages: u64, progress: &Progress) -> Re
         for event in &events {
             for _ in 0..BATCH {
                 match subscribers[event.key].try_recv_into(&mut message) {
-                    Err(Error::WouldBlock) => break,
+                    Err(Error::WouldBlock(_)) => break,
                     result => result?,
                 }
                 enter(&mut ledger, event.key, &message)?;

@@ -145,7 +145,7 @@ impl<'a> Chat<'a> {
             None => self.socket.wait_connected(peers, timeout),
         };
         waited.map_err(|error| match error {
-            Error::WouldBlock => {
+            Error::WouldBlock(_) => {
                 let what = if publishes {
                     "subscribers of the first message"
                 } else {
@@ -289,7 +289,7 @@ impl<'a> Chat<'a> {
             }
             match self.socket.try_recv_into(&mut message) {
                 Ok(()) => {}
-                Err(Error::WouldBlock) => break,
+                Err(Error::WouldBlock(_)) => break,
                 Err(error) => return Err(format!("receiving: {error}").into()),
             }
             self.tally.has_received(&message);
@@ -322,7 +322,7 @@ impl<'a> Chat<'a> {
             let bytes = message.byte_len();
             match self.socket.try_send(message) {
                 Ok(()) => self.tally.has_sent(bytes),
-                Err(refused) if matches!(refused.error, Error::WouldBlock) => {
+                Err(refused) if matches!(refused.error, Error::WouldBlock(_)) => {
                     self.pending = Some(refused.message);
                     return Ok(());
                 }

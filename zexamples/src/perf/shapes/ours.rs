@@ -137,7 +137,7 @@ impl<P: CanSend> Sends for Socket<P> {
     fn offer(&self, body: &[u8]) -> Result<bool> {
         match self.try_send(body).map_err(Error::from) {
             Ok(()) => Ok(true),
-            Err(Error::WouldBlock) => Ok(false),
+            Err(Error::WouldBlock(_)) => Ok(false),
             Err(error) => Err(error.into()),
         }
     }

@@ -259,7 +259,7 @@ impl<T, E: Into<Error>> Explain<T> for Result<T, E> {
 pub(super) fn glance<P: CanReceive>(socket: &Socket<P>) -> Result<Option<Message>> {
     match socket.recv_timeout(GLANCE) {
         Ok(message) => Ok(Some(message)),
-        Err(Error::WouldBlock) => Ok(None),
+        Err(Error::WouldBlock(_)) => Ok(None),
         Err(error) => Err(error).explain("receiving", socket),
     }
 }

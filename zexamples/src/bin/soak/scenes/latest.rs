@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 use fastrand::Rng;
 use zexamples::Result;
 use zsocket::{
-    CanConflate, CanReceive, CanSend, Dealer, Error, Message, Pub, Pull, Push, Socket, Sub,
-    TypedPattern,
+    Blocked, CanConflate, CanReceive, CanSend, Dealer, Error, Message, Pub, Pull, Push, Socket,
+    Sub, TypedPattern,
 };
 
 use super::books::Books;
@@ -225,7 +225,7 @@ impl Set<'_> {
                     .iter()
                     .filter(|(stream, last)| newest.get(stream) != Some(last))
                     .collect();
-                return Err(Error::WouldBlock)
+                return Err(Error::WouldBlock(Blocked::TimeOut))
                     .explain(&format!("the last ones do not come: {missing:?}"), socket);
             }
         }
@@ -280,7 +280,7 @@ impl Set<'_> {
             return Ok(());
         }
         let sent = self.books.total_sent();
-        Err(Error::WouldBlock).explain(
+        Err(Error::WouldBlock(Blocked::TimeOut)).explain(
             &format!(
                 "of {sent} messages {received} came, {missing} are missing and {counted} counted"
             ),

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use fastrand::Rng;
 use zexamples::Result;
-use zsocket::{CanReceive, CanSubscribe, Error, Message, Socket, Sub, TypedPattern, XSub};
+use zsocket::{Blocked, CanReceive, CanSubscribe, Error, Message, Socket, Sub, TypedPattern, XSub};
 
 use super::kit::{Explain, Quiet, glance, lifetime};
 use super::publish::{Leaves, Rule, Set, TOPICS, WELCOME};
@@ -62,7 +62,8 @@ pub(super) fn listen<S: Listener>(set: &Set<'_>, number: usize, mut rng: Rng) ->
                 set.gone.fetch_add(1, Ordering::Release);
                 return Ok(());
             } else if quiet.too_long() && scene.over() {
-                return Err(Error::WouldBlock).explain("waiting for the rest", &life.socket);
+                return Err(Error::WouldBlock(Blocked::TimeOut))
+                    .explain("waiting for the rest", &life.socket);
             }
             if life.stays || scene.over() {
                 continue;
@@ -199,7 +200,7 @@ impl<S: Listener> Life<S> {
             return Err(format!(
                 "{once} publishers have said welcome {welcomes} times"
             ))
-            .or_else(|what: String| Err(Error::WouldBlock).explain(&what, &self.socket));
+            .or_else(|what: String| Err(Error::WouldBlock(_)).explain(&what, &self.socket));
         }
         Ok(())
     }

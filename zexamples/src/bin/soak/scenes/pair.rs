@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use fastrand::Rng;
 use zexamples::Result;
-use zsocket::{Error, Message, Pair, Socket};
+use zsocket::{Blocked, Error, Message, Pair, Socket};
 
 use super::books::Books;
 use super::kit::{Explain, Quiet, Scene, glance, lifetime, part};
@@ -92,7 +92,8 @@ impl Couple<'_> {
                 break;
             }
             if quiet.too_long() && scene.over() {
-                return Err(Error::WouldBlock).explain("waiting for the rest", &pair);
+                return Err(Error::WouldBlock(Blocked::TimeOut))
+                    .explain("waiting for the rest", &pair);
             }
         }
         self.leave(pair)
@@ -126,7 +127,8 @@ impl Couple<'_> {
                     return self.leave(pair);
                 }
                 if quiet.too_long() && scene.over() {
-                    return Err(Error::WouldBlock).explain("waiting for the rest", &pair);
+                    return Err(Error::WouldBlock(Blocked::TimeOut))
+                        .explain("waiting for the rest", &pair);
                 }
                 if self.leaves && !scene.over() && Instant::now() > end {
                     break;
@@ -211,7 +213,7 @@ impl Talk {
         }
         match pair.try_recv() {
             Ok(message) => Ok(Some(message)),
-            Err(Error::WouldBlock) => Ok(None),
+            Err(Error::WouldBlock(_)) => Ok(None),
             Err(error) => Err(error).explain("receiving", pair),
         }
     }
@@ -237,7 +239,7 @@ impl Talk {
             }
             Err(refused) => {
                 books.refused(self.stream);
-                if !matches!(refused.error, Error::WouldBlock) {
+                if !matches!(refused.error, Error::WouldBlock(_)) {
                     return Err(refused.error).explain("sending", pair);
                 }
                 self.unsaid = Some(refused.message);

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use fastrand::Rng;
 use zexamples::Result;
-use zsocket::{Error, Pull, Push, Socket};
+use zsocket::{Blocked, Error, Pull, Push, Socket};
 
 use super::books::Books;
 use super::kit::{Explain, Part, Quiet, Scene, WAIT, glance, lifetime, part};
@@ -204,7 +204,8 @@ impl Pipeline<'_> {
         let quiet = Quiet::now();
         while self.staying.load(Ordering::Acquire) < self.receivers && !self.scene.failed() {
             if quiet.too_long() && self.scene.over() {
-                return Err(Error::WouldBlock).explain("waiting for the receivers", push);
+                return Err(Error::WouldBlock(Blocked::TimeOut))
+                    .explain("waiting for the receivers", push);
             }
             thread::sleep(Duration::from_millis(1));
         }
@@ -249,7 +250,8 @@ impl Pipeline<'_> {
                     None if scene.failed() => return Ok(()),
                     None if scene.all_done() && self.has_all(&quiet) => return Ok(()),
                     None if quiet.too_long() => {
-                        return Err(Error::WouldBlock).explain("waiting for the rest", &pull);
+                        return Err(Error::WouldBlock(Blocked::TimeOut))
+                            .explain("waiting for the rest", &pull);
                     }
                     None => {}
                 }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use fastrand::Rng;
 use zexamples::Result;
-use zsocket::{CanPublish, CanSend, Error, Message, Pub, Socket, TypedPattern, XPub};
+use zsocket::{Blocked, CanPublish, CanSend, Error, Message, Pub, Socket, TypedPattern, XPub};
 
 use super::kit::{Explain, WAIT, lifetime};
 use super::publish::{Leaves, Rule, Set, TOPICS, WELCOME};
@@ -52,7 +52,7 @@ impl Publisher for XPub {
     fn hear(socket: &Socket<Self>) -> Result<Option<Message>> {
         match socket.try_recv() {
             Ok(message) => Ok(Some(message)),
-            Err(Error::WouldBlock) => Ok(None),
+            Err(Error::WouldBlock(_)) => Ok(None),
             Err(error) => Err(error).explain("hearing of subscriptions", socket),
         }
     }
@@ -154,7 +154,7 @@ fn await_subscribers<P: Publisher>(
                 return Err("somebody else failed".into());
             }
             if Instant::now() > deadline {
-                return Err(Error::WouldBlock)
+                return Err(Error::WouldBlock(Blocked::TimeOut))
                     .explain(&format!("waiting for subscriber {subscriber}"), socket);
             }
             thread::sleep(Duration::from_millis(1));
@@ -197,7 +197,7 @@ fn see_them_off<P: Publisher>(set: &Set<'_>, socket: &Socket<P>, heard: &mut Hea
         }
         if Instant::now() > deadline {
             let topics = socket.published_topics()?;
-            return Err(Error::WouldBlock).explain(
+            return Err(Error::WouldBlock(Blocked::TimeOut)).explain(
                 &format!(
                     "waiting for the end of {topics} topics, heard: {:?}",
                     heard.open

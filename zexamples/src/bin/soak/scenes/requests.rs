@@ -147,7 +147,7 @@ impl Set<'_> {
                 let (was, is) = (wire::check(request), wire::check(&reply));
                 Err(format!("the reply to {was:?} is {is:?}, then {seen:?}").into())
             }
-            Err(Error::WouldBlock) if impatient => {
+            Err(Error::WouldBlock(_)) if impatient => {
                 self.scene.missing.fetch_add(1, Ordering::Relaxed);
                 Ok(())
             }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use fastrand::Rng;
 use zexamples::Result;
-use zsocket::{Bytes, CanReceive, Dealer, Error, Frame, Message, PeerId, Router, Socket};
+use zsocket::{Blocked, Bytes, CanReceive, Dealer, Error, Frame, Message, PeerId, Router, Socket};
 
 use super::books::Books;
 use super::kit::{Explain, GLANCE, Part, Quiet, Scene, WAIT, lifetime, part};
@@ -211,7 +211,8 @@ impl Set<'_> {
                     return self.remain(&router);
                 }
                 if quiet.too_long() && scene.over() {
-                    return Err(Error::WouldBlock).explain("waiting for the rest", &router);
+                    return Err(Error::WouldBlock(Blocked::TimeOut))
+                        .explain("waiting for the rest", &router);
                 }
                 if self.options.leaves == Leaves::Routers && !scene.over() && Instant::now() > end {
                     break;
@@ -255,7 +256,7 @@ impl Set<'_> {
         self.back.refused(answers);
         match refused.error {
             // The dealer does not read fast enough, or has left.
-            Error::WouldBlock if self.options.mandatory => Ok(()),
+            Error::WouldBlock(_) if self.options.mandatory => Ok(()),
             Error::Unroutable
                 if self.options.mandatory && self.options.leaves != Leaves::Nobody =>
             {
@@ -298,7 +299,7 @@ impl Set<'_> {
                         }
                         Err(refused) => {
                             self.there.refused(stream);
-                            if !matches!(refused.error, Error::WouldBlock) {
+                            if !matches!(refused.error, Error::WouldBlock(_)) {
                                 return Err(refused.error).explain("sending", &dealer);
                             }
                             unsent = Some(refused.message);
@@ -326,7 +327,8 @@ impl Set<'_> {
                     return Ok(());
                 }
                 if quiet.too_long() && scene.over() {
-                    return Err(Error::WouldBlock).explain("waiting for answers", &dealer);
+                    return Err(Error::WouldBlock(Blocked::TimeOut))
+                        .explain("waiting for answers", &dealer);
                 }
                 if self.options.leaves == Leaves::Dealers && !scene.over() && Instant::now() > end {
                     break;
@@ -379,7 +381,7 @@ impl Set<'_> {
 fn glance_from<P: CanReceive>(socket: &Socket<P>) -> Result<Option<(Message, PeerId)>> {
     match socket.recv_from_timeout(GLANCE) {
         Ok(received) => Ok(Some(received)),
-        Err(Error::WouldBlock) => Ok(None),
+        Err(Error::WouldBlock(_)) => Ok(None),
         Err(error) => Err(error).explain("receiving", socket),
     }
 }

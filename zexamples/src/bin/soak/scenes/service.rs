@@ -209,7 +209,7 @@ impl Set<'_> {
                         }
                         pause(rng);
                     }
-                    Err(Error::WouldBlock) => {}
+                    Err(Error::WouldBlock(_)) => {}
                     Err(error) => return Err(format!("{error}, {:?}", responder.stats()).into()),
                 }
                 // As soon as it pleases, but not later than when there is nothing else to do.
@@ -289,7 +289,7 @@ impl Set<'_> {
                     self.check(&request, reply)
                         .map_err(|error| format!("{error}, {}", tell(&requester)))?;
                 }
-                Err(Error::WouldBlock) if !is_over => {}
+                Err(Error::WouldBlock(_)) if !is_over => {}
                 Err(error) => {
                     let left = open.len();
                     return Err(format!("{left} are open, {error}, {}", tell(&requester)).into());

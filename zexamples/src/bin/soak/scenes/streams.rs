@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use fastrand::Rng;
 use zexamples::{Result, Transport};
-use zsocket::{CanReceive, CanSend, Error, Frame, Message, Router, Socket, Stream};
+use zsocket::{Blocked, CanReceive, CanSend, Error, Frame, Message, Router, Socket, Stream};
 
 use super::kit::{Explain, Part, Quiet, Scene, WAIT, glance, part};
 use crate::sender::pause;
@@ -101,7 +101,7 @@ impl Set<'_> {
                     return Ok(());
                 }
                 if quiet.too_long() {
-                    return Err(Error::WouldBlock)
+                    return Err(Error::WouldBlock(Blocked::TimeOut))
                         .explain(&format!("{} connections do not end", open.len()), server);
                 }
                 continue;

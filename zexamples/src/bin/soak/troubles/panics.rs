@@ -181,7 +181,7 @@ fn receive(stage: &Stage, pull: Socket<Pull>, shared: &Shared, mut rng: Rng) -> 
                 });
             }
             None => last = Instant::now(),
-            Some(Err(Error::WouldBlock)) => {
+            Some(Err(Error::WouldBlock(_))) => {
                 shared.idle.store(true, Ordering::Relaxed);
                 if shared.over.load(Ordering::Relaxed) {
                     break;

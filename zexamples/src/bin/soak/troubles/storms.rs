@@ -113,7 +113,7 @@ fn come_and_go(
         while !lane.stopping() && Instant::now() < unbind_at {
             match rep.recv_timeout(Duration::from_millis(20)) {
                 Ok(request) => rep.send(request).map_err(Error::from)?,
-                Err(Error::WouldBlock) => {}
+                Err(Error::WouldBlock(_)) => {}
                 Err(error) => return Err(error.into()),
             }
         }

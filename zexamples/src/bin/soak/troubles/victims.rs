@@ -85,8 +85,8 @@ fn ask_for_floods(stage: &Stage, endpoint: &str) -> Result<()> {
                     stage.log.count("flooded REQ: lost peers");
                     break;
                 }
-                Err(Error::WouldBlock) if stage.stopping() => return Ok(()),
-                Err(Error::WouldBlock) if asked.elapsed() < crate::PATIENCE => {}
+                Err(Error::WouldBlock(_)) if stage.stopping() => return Ok(()),
+                Err(Error::WouldBlock(_)) if asked.elapsed() < crate::PATIENCE => {}
                 Err(error) => return Err(error.into()),
             }
         }
