@@ -5,6 +5,7 @@
 
 use std::hint::black_box;
 
+use bytes::Bytes;
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use zmtp::curve::{ClientConfig, KeyPair, ServerConfig};
 use zmtp::header::{self, Flags};
@@ -158,6 +159,19 @@ fn decode(c: &mut Criterion) {
             });
         });
     }
+    for size in SIZES {
+        let wire = wire(&mut Encoder::new(Version::V3_1), size);
+        group.bench_function(format!("borrowed, {size} B"), |b| {
+            let mut decoder = Decoder::new(&Limits::default());
+            b.iter(|| {
+                let mut rest = black_box(&wire[..]);
+                while let Ok((used, Some(item))) = decoder.decode_borrowed(rest) {
+                    black_box(&item);
+                    rest = &rest[used..];
+                }
+            });
+        });
+    }
     let [mut client, mut server] = curve();
     group.bench_function("CURVE, 64 B", |b| {
         // What was opened once is not opened again.
@@ -166,6 +180,23 @@ fn decode(c: &mut Criterion) {
             |wire| assert_eq!(decode_all(&mut server.decoder, &wire), FRAMES),
             BatchSize::LargeInput,
         );
+    });
+    group.finish();
+}
+
+/// One large body: copied out of the input, and shared with it.
+fn decode_large(c: &mut Criterion) {
+    let mut group = c.benchmark_group("decode large");
+    let mut wire = Vec::new();
+    encode_message(&Message::from(vec![7; 1 << 20]), &mut wire);
+    let wire = Bytes::from(wire);
+    group.bench_function("copied, 1 MiB", |b| {
+        let mut decoder = Decoder::new(&Limits::default());
+        b.iter(|| black_box(decoder.decode(&wire)).is_ok());
+    });
+    group.bench_function("shared, 1 MiB", |b| {
+        let mut decoder = Decoder::new(&Limits::default());
+        b.iter(|| black_box(decoder.decode_shared(&mut wire.clone())).is_ok());
     });
     group.finish();
 }
@@ -205,5 +236,5 @@ fn receive(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, hop, encode, decode, receive);
+criterion_group!(benches, hop, encode, decode, decode_large, receive);
 criterion_main!(benches);

@@ -14,7 +14,8 @@
 //!
 //! Sections followed: RFC 37, "Commands", "Connection Heartbeating"; RFC 48 for JOIN and LEAVE.
 
-use std::fmt;
+use alloc::vec::Vec;
+use core::fmt;
 
 use crate::header::{self, Flags};
 use crate::{Error, Frame};

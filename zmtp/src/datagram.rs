@@ -1,5 +1,6 @@
 //! Messages of RADIO and DISH sockets in UDP datagrams.
 
+use alloc::vec::Vec;
 /// A message to a group, as RADIO sends it to `udp://` and DISH receives it.
 ///
 /// There is no greeting and no handshake: each datagram is one message.

@@ -1,15 +1,23 @@
 //! Takes traffic apart: bytes in, messages and commands out.
 
+use alloc::boxed::Box;
+use alloc::vec::Vec;
 use bytes::{Buf, Bytes};
 
 use crate::curve::Opener;
 use crate::framing::{Framing, MAX_HEADER_LEN};
-use crate::header::FrameHeader;
+use crate::header::{Flags, FrameHeader};
 use crate::scan::{FrameKind, Scanner};
 use crate::{Error, Frame, Limits, Message, Version};
 
 /// The least capacity, in bytes, that a body gets which arrives in pieces.
 const MIN_BODY_CAPACITY: usize = 4096;
+
+/// The length of a short header, in bytes: flags and size.
+const SHORT_HEADER: usize = 2;
+
+/// The bits among the flags that have a meaning.
+const FLAGS: u8 = Flags::MORE.with(Flags::LONG).with(Flags::COMMAND).bits();
 
 /// Bodies of up to this length, in bytes, are copied out of the buffer in which they were decrypted,
 /// so that it can be used again.
@@ -32,6 +40,15 @@ pub enum Decoded {
     /// The body of a command frame, for [`Command::decode`](crate::Command::decode). The place for a
     /// message is as it was.
     Command(Frame),
+}
+
+/// What [`Decoder::decode_borrowed`] took out of the traffic.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Borrowed<'a> {
+    /// A whole message of one frame, with this body, which lies in the input.
+    Single(&'a [u8]),
+    /// Anything else: a message of several frames, one that came in pieces or encrypted, or a command.
+    Item(Item),
 }
 
 /// Decodes traffic that arrives in pieces of any size.
@@ -70,6 +87,10 @@ pub struct Decoder {
     opener: Option<Opener>,
     /// Why nothing can be decoded any more.
     failed: Option<Box<Error>>,
+    /// Whether a short frame that is a whole message would pass here, in the clear, in the frames of
+    /// ZMTP 2.0 to 3.1. One such frame after another changes nothing, so this is found out only behind
+    /// what is decoded otherwise.
+    is_quick: bool,
 }
 
 impl Decoder {
@@ -82,7 +103,7 @@ impl Decoder {
     /// Makes a decoder for a peer of this version, without encryption.
     #[must_use]
     pub fn for_version(version: Version, limits: &Limits) -> Self {
-        Self {
+        let mut decoder = Self {
             framing: Framing::of(version),
             scanner: Scanner::new(limits),
             head: [0; MAX_HEADER_LEN],
@@ -92,13 +113,17 @@ impl Decoder {
             message: Message::new(),
             opener: None,
             failed: None,
-        }
+            is_quick: false,
+        };
+        decoder.update_is_quick();
+        decoder
     }
 
     /// Expects everything encrypted from now on.
     #[cfg(feature = "curve")]
     pub(crate) fn with_opener(mut self, opener: Opener) -> Self {
         self.opener = Some(opener);
+        self.update_is_quick();
         self
     }
 
@@ -112,6 +137,14 @@ impl Decoder {
     /// When a header breaks the protocol or a limit, or a box does not open. The position in the
     /// traffic is lost then: each further call returns the same error.
     pub fn decode(&mut self, input: &[u8]) -> Result<(usize, Option<Item>), Error> {
+        if let Some(body) = self.quick_frame(input) {
+            let item = Item::Message(Message::from(body));
+            return Ok((SHORT_HEADER + body.len(), Some(item)));
+        }
+        self.decode_slowly(input)
+    }
+
+    fn decode_slowly(&mut self, input: &[u8]) -> Result<(usize, Option<Item>), Error> {
         if let Some(error) = &self.failed {
             return Err(Error::clone(error));
         }
@@ -119,6 +152,7 @@ impl Decoder {
         if let Err(error) = &result {
             self.failed = Some(Box::new(error.clone()));
         }
+        self.update_is_quick();
         result
     }
 
@@ -146,7 +180,23 @@ impl Decoder {
     /// }
     /// # Ok::<(), zmtp::Error>(())
     /// ```
+    #[inline]
     pub fn decode_into(
+        &mut self,
+        input: &[u8],
+        message: &mut Message,
+    ) -> Result<(usize, Option<Decoded>), Error> {
+        if let Some(body) = self.quick_frame(input) {
+            match message.frames_mut() {
+                [frame] => frame.assign(body),
+                _ => *message = Message::from(body),
+            }
+            return Ok((SHORT_HEADER + body.len(), Some(Decoded::Message)));
+        }
+        self.decode_into_slowly(input, message)
+    }
+
+    fn decode_into_slowly(
         &mut self,
         input: &[u8],
         message: &mut Message,
@@ -160,7 +210,7 @@ impl Decoder {
             }
             return Ok((end, Some(Decoded::Message)));
         }
-        let (used, item) = self.decode(input)?;
+        let (used, item) = self.decode_slowly(input)?;
         let decoded = item.map(|item| match item {
             Item::Message(decoded) => {
                 *message = decoded;
@@ -169,6 +219,50 @@ impl Decoder {
             Item::Command(body) => Decoded::Command(body),
         });
         Ok((used, decoded))
+    }
+
+    /// Like [`decode`](Self::decode), but the body of a message of one frame that is whole in the input is
+    /// shown where it lies: whoever puts it elsewhere anyway copies it once, and who only looks at it not
+    /// at all.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`decode`](Self::decode).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use zmtp::{Borrowed, Decoder, Limits};
+    ///
+    /// let mut decoder = Decoder::new(&Limits::default());
+    /// let wire = b"\x00\x05hello";
+    /// let (used, item) = decoder.decode_borrowed(wire)?;
+    /// assert_eq!((used, item), (wire.len(), Some(Borrowed::Single(b"hello"))));
+    /// # Ok::<(), zmtp::Error>(())
+    /// ```
+    #[inline]
+    pub fn decode_borrowed<'a>(
+        &mut self,
+        input: &'a [u8],
+    ) -> Result<(usize, Option<Borrowed<'a>>), Error> {
+        if let Some(body) = self.quick_frame(input) {
+            let item = Borrowed::Single(body);
+            return Ok((SHORT_HEADER + body.len(), Some(item)));
+        }
+        self.decode_borrowed_slowly(input)
+    }
+
+    fn decode_borrowed_slowly<'a>(
+        &mut self,
+        input: &'a [u8],
+    ) -> Result<(usize, Option<Borrowed<'a>>), Error> {
+        if self.is_at_start()
+            && let Ok(Some((body, end))) = self.single_frame(input)
+        {
+            return Ok((end, Some(Borrowed::Single(&input[body..end]))));
+        }
+        let (used, item) = self.decode_slowly(input)?;
+        Ok((used, item.map(Borrowed::Item)))
     }
 
     /// Like [`decode`](Self::decode), with input that can be shared: the body of a message of one
@@ -194,6 +288,23 @@ impl Decoder {
         let (used, item) = self.decode(input)?;
         input.advance(used);
         Ok(item)
+    }
+
+    /// The body of the next frame, if that is short, whole, a message of its own and fine.
+    #[inline]
+    fn quick_frame<'a>(&self, input: &'a [u8]) -> Option<&'a [u8]> {
+        let [flags, size, rest @ ..] = input else {
+            return None;
+        };
+        if !self.is_quick || *flags & FLAGS != 0 {
+            return None;
+        }
+        rest.get(..usize::from(*size))
+    }
+
+    fn update_is_quick(&mut self) {
+        self.is_quick =
+            self.framing != Framing::V1 && self.is_at_start() && self.scanner.short_is_fine();
     }
 
     /// Whether a message may begin here that is taken as it stands.
@@ -228,7 +339,7 @@ impl Decoder {
                 FrameKind::More => self.message.push_back(frame),
                 FrameKind::Last => {
                     self.message.push_back(frame);
-                    let message = std::mem::take(&mut self.message);
+                    let message = core::mem::take(&mut self.message);
                     return Ok((used, Some(Item::Message(message))));
                 }
             }
@@ -276,10 +387,6 @@ impl Decoder {
                     return Ok((used, None));
                 };
                 let kind = self.scanner.accept(header)?;
-                // What no buffer can hold is refused at once. With 64 bits no header announces that.
-                if isize::try_from(header.size).is_err() {
-                    return Err(Error::FrameSizeOutOfRange { size: header.size });
-                }
                 (header, kind)
             }
         };
@@ -296,7 +403,7 @@ impl Decoder {
             Frame::copy_from_slice(&rest[..missing])
         } else {
             self.extend_body(&rest[..missing], header.size);
-            Frame::from(std::mem::take(&mut self.body))
+            Frame::from(core::mem::take(&mut self.body))
         };
         self.current = None;
         Ok((used + missing, Some((frame, kind))))
@@ -339,7 +446,7 @@ impl Decoder {
             self.body.clear();
             frame
         } else {
-            Frame::from(Bytes::from(std::mem::take(&mut self.body)).slice(text))
+            Frame::from(Bytes::from(core::mem::take(&mut self.body)).slice(text))
         };
         Ok((used + missing, Some((frame, kind))))
     }
@@ -504,7 +611,7 @@ mod tests {
     fn memory_follows_what_arrived_not_what_was_announced() {
         let mut decoder = Decoder::new(&Limits::default());
         let mut header = [0; header::MAX_LEN];
-        header::encode(header::Flags::NONE, 1 << 62, &mut header);
+        header::encode(Flags::NONE, 1 << 62, &mut header);
         assert_eq!(decoder.decode(&header).unwrap(), (9, None));
         assert_eq!(decoder.body.capacity(), 0);
         decoder.decode(&[0; 100]).unwrap();

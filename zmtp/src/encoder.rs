@@ -4,6 +4,7 @@ use crate::curve::Sealer;
 use crate::framing::{Framing, MAX_HEADER_LEN};
 use crate::header::{self, Flags};
 use crate::{Command, Message, Version};
+use alloc::vec::Vec;
 
 /// Appends a message to `out` as it travels in ZMTP 2.0 to 3.1. A message without frames becomes
 /// one empty frame.
@@ -199,6 +200,7 @@ impl Encoder {
 #[cfg(test)]
 mod tests {
     use super::*;
+    #[cfg(feature = "curve")]
     use crate::curve::{Role, Session, boxes::BoxKey};
 
     fn encoded(version: Version, encode: impl Fn(&mut Encoder, &mut Vec<u8>)) -> Vec<u8> {
@@ -305,6 +307,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg(feature = "curve")]
     fn nothing_is_encoded_without_a_nonce() {
         let key = BoxKey::new(&[3; 32]);
         let (sealer, _) = Session::from_key(Role::Client, &key, u64::MAX - 2, 0).into_halves();

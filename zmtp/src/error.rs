@@ -1,12 +1,16 @@
 //! What can go wrong on a connection: by cause, and by whose fault it is.
 
-use std::fmt;
+use alloc::boxed::Box;
+use alloc::string::String;
+use core::fmt;
 
 use crate::command::CommandName;
 use crate::greeting::MechanismName;
+#[cfg(feature = "zap")]
+use crate::zap;
 #[cfg(feature = "ws")]
 use crate::zws;
-use crate::{SocketType, Version, zap};
+use crate::{SocketType, Version};
 
 /// Why a connection failed, or a call was refused.
 ///
@@ -94,11 +98,13 @@ pub enum Error {
         reason: Box<str>,
     },
     /// The handler that was asked about the peer did not let it in.
+    #[cfg(feature = "zap")]
     AuthenticationFailed {
         /// What it said.
         status: zap::Status,
     },
     /// The handler that was asked about the peer sent something that is no valid reply.
+    #[cfg(feature = "zap")]
     InvalidZapReply {
         /// What is wrong with it.
         cause: zap::ReplyError,
@@ -259,9 +265,11 @@ impl Error {
             Self::WebSocket { cause } => cause.blame(),
             Self::ClosedByPeer { .. } => Blame::Closed,
             Self::Refused { .. } => Blame::Refused,
-            Self::AuthenticationFailed { .. }
-            | Self::InvalidZapReply { .. }
-            | Self::NoZapHandler => Blame::Unauthenticated,
+            #[cfg(feature = "zap")]
+            Self::AuthenticationFailed { .. } | Self::InvalidZapReply { .. } => {
+                Blame::Unauthenticated
+            }
+            Self::NoZapHandler => Blame::Unauthenticated,
             Self::MetadataTooLarge { .. }
             | Self::SubscriptionTooLong { .. }
             | Self::TooManyProperties { .. }
@@ -317,6 +325,7 @@ impl Error {
             Self::KeyExchange => 0x1000_0003,
             Self::Cryptographic { .. } => 0x1100_0001,
             Self::MechanismMismatch { .. } => 0x1100_0002,
+            #[cfg(feature = "zap")]
             Self::InvalidZapReply { cause } => cause.protocol_event_code(),
             #[cfg(feature = "ws")]
             Self::Upgrade { .. } | Self::WebSocket { .. } => 0x3000_0000,
@@ -335,6 +344,7 @@ impl Error {
                 "500" => Some(500),
                 _ => None,
             },
+            #[cfg(feature = "zap")]
             Self::AuthenticationFailed { status } => Some(u32::from(status.code())),
             _ => None,
         }
@@ -414,9 +424,11 @@ impl fmt::Display for Error {
             ),
             Self::UnexpectedZapAnswer => f.write_str("nothing was asked that ZAP could answer"),
             Self::Refused { reason } => write!(f, "peer refused the connection: {reason}"),
+            #[cfg(feature = "zap")]
             Self::AuthenticationFailed { status } => {
                 write!(f, "peer was refused by the authentication handler: {status}")
             }
+            #[cfg(feature = "zap")]
             Self::InvalidZapReply { cause } => {
                 write!(f, "peer was refused, the authentication handler is broken: {cause}")
             }
@@ -489,7 +501,7 @@ impl fmt::Display for Error {
     }
 }
 
-impl std::error::Error for Error {}
+impl core::error::Error for Error {}
 
 /// Text from a peer in a form fit for errors and logs: no more than 64 bytes of it, without control
 /// characters, lossy.
@@ -512,6 +524,7 @@ mod tests {
     // spec: WIRE-B/protocol-events: causes map to libzmq's values of HANDSHAKE_FAILED_PROTOCOL
     // spec: WIRE-B/auth-events: 300, 400 and 500 map to HANDSHAKE_FAILED_AUTH, other reasons to nothing
     #[test]
+    #[cfg(feature = "zap")]
     fn event_codes_are_those_of_libzmq() {
         let malformed = |command| Error::MalformedCommand { command };
         let name = || "".into();

@@ -1,11 +1,13 @@
 //! One frame: a body of bytes, kept where it is cheapest.
 
-use std::borrow::Borrow;
-use std::cmp::Ordering;
-use std::fmt;
-use std::hash::{Hash, Hasher};
-use std::ops::Deref;
-use std::str::Utf8Error;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::borrow::Borrow;
+use core::cmp::Ordering;
+use core::fmt;
+use core::hash::{Hash, Hasher};
+use core::ops::Deref;
+use core::str::Utf8Error;
 
 use bytes::Bytes;
 
@@ -121,7 +123,7 @@ impl Frame {
     /// The body for writing; a shared body is copied first unless this is its only handle.
     pub fn make_mut(&mut self) -> &mut [u8] {
         if let Repr::Shared(body) = &mut self.0 {
-            self.0 = Repr::Owned(Vec::from(std::mem::take(body)));
+            self.0 = Repr::Owned(Vec::from(core::mem::take(body)));
         }
         match &mut self.0 {
             Repr::Inline { len, buf } => &mut buf[..usize::from(*len).min(Self::INLINE_CAPACITY)],
@@ -172,7 +174,7 @@ impl Frame {
         match &mut self.0 {
             Repr::Inline { len, buf } => Bytes::copy_from_slice(&buf[..usize::from(*len)]),
             Repr::Owned(body) => {
-                let shared = Bytes::from(std::mem::take(body));
+                let shared = Bytes::from(core::mem::take(body));
                 self.0 = Repr::Shared(shared.clone());
                 shared
             }

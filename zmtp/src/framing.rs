@@ -1,6 +1,7 @@
 //! Which frames a connection uses.
 
-use std::fmt;
+use alloc::vec::Vec;
+use core::fmt;
 
 use crate::header::{self, Flags, FrameHeader};
 use crate::secret::WipedBuf;

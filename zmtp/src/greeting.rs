@@ -19,7 +19,7 @@
 //! Sections followed: RFC 15, "Backwards Interoperability", "Greeting"; RFC 23 and RFC 37, "Greeting",
 //! "Version Negotiation".
 
-use std::fmt;
+use core::fmt;
 
 use crate::Version;
 

@@ -11,7 +11,7 @@
 //! These functions run once per frame on both sides of every connection, so they are small, branch
 //! once on the common path, and are inlined. Sections followed: RFC 23 and RFC 37, "Framing".
 
-use std::fmt;
+use core::fmt;
 
 use crate::Error;
 

@@ -26,13 +26,16 @@
 //!                to ZAP  ▼  │                 │               ▼
 //! ```
 //!
-//! [`Connection`] is one end of a connection, whole. It is the place to start.
+//! [`Connection`] is one end of a connection, whole. It is the place to start. What owns the socket is
+//! written once for it and for [`zws::Connection`], over [`SansIo`].
 //!
 //! The parts it is made of are there for programs that keep traffic in buffers of their own:
 //! [`Handshake`] consumes exactly the bytes of the handshake, [`Scanner`] finds message boundaries
 //! in place without copying, [`header`] and [`v1`] encode and decode single frame headers,
 //! [`Encoder`] and [`Decoder`] turn messages into bytes and back as the peer's version and the
-//! mechanism demand, [`Heartbeat`] keeps the timers.
+//! mechanism demand, [`Heartbeat`] keeps the timers. [`scan::Tally`] is the one rule by which all of
+//! them, and engines of other crates, count and bound the frames of a message. For those who look on,
+//! [`Command`], [`plain::Command`] and [`curve::Command`] show what the two ends say beside messages.
 //!
 //! # Example
 //!
@@ -95,10 +98,20 @@
 //!
 //! # Features
 //!
-//! `curve` and `ws`, both on by default, add CURVE and WebSocket. Without them no elliptic curve, no
-//! vector instructions, no SHA-1 and no HTTP parser are compiled; PLAIN and ZAP cost no dependency.
-//! The crate needs `std` for nothing but [`Instant`](std::time::Instant), in which heartbeats and the
-//! handshake's deadline are told the time, and for the system's randomness.
+//! All of them are on by default. Without any, the crate depends on `bytes` and `zeroize` alone.
+//!
+//! | feature | what it adds | what is compiled for it |
+//! |---|---|---|
+//! | `curve` | the mechanism CURVE ([`curve`]) | an elliptic curve, vector instructions, randomness |
+//! | `plain` | the mechanism PLAIN ([`plain`]), and `zap` | |
+//! | `ws` | WebSocket ([`zws`]) | SHA-1, base64, an HTTP parser, randomness |
+//! | `zap` | questions to an authentication handler ([`zap`]) | randomness, comparisons in constant time |
+//! | `std` | [`Connection`], [`Heartbeat`] and [`SansIo`]; `curve` and `ws` have it on | the standard library |
+//!
+//! Without `std` the crate needs `alloc` only. [`Instant`](std::time::Instant) is all that stands in the
+//! way of the rest: connections and heartbeats are told the time. What has no clock is there: handshakes,
+//! encoders, decoders, scanners, commands and messages. ZAP needs random ids, for which `getrandom` has
+//! to know a source.
 //!
 //! # Peers are not trusted
 //!
@@ -108,8 +121,12 @@
 //! libzmq's monitor would call it ([`Error::protocol_event_code`]).
 
 #![forbid(unsafe_code)]
+#![cfg_attr(not(any(feature = "std", test)), no_std)]
+
+extern crate alloc;
 
 pub mod command;
+#[cfg(feature = "std")]
 mod connection;
 #[cfg(feature = "curve")]
 pub mod curve;
@@ -125,41 +142,60 @@ mod framing;
 pub mod greeting;
 mod handshake;
 pub mod header;
+#[cfg(feature = "std")]
 mod heartbeat;
 mod limits;
 mod mechanism;
 mod message;
 pub mod metadata;
+#[cfg(feature = "std")]
 mod outbound;
 mod peer;
+#[cfg(feature = "_random")]
 mod random;
+#[cfg(not(feature = "_random"))]
+#[path = "no_random.rs"]
+mod random;
+mod rules;
+#[cfg(feature = "std")]
+mod sans_io;
 pub mod scan;
 mod secret;
 mod socket_type;
 pub mod v1;
 pub mod z85;
+#[cfg(feature = "zap")]
 pub mod zap;
 pub mod zpl;
 #[cfg(feature = "ws")]
 pub mod zws;
 
 pub use command::Command;
+#[cfg(feature = "std")]
 pub use connection::{Connection, ConnectionConfig, Event, SendError};
 pub use datagram::Datagram;
-pub use decoder::{Decoded, Decoder, Item};
+pub use decoder::{Borrowed, Decoded, Decoder, Item};
 pub use encoder::{Encoder, encode_frame, encode_message};
 pub use error::{Blame, Error};
 pub use frame::Frame;
 pub use greeting::{Greeting, GreetingParser};
 pub use handshake::{Established, Handshake, HandshakeConfig};
 pub use header::{Flags, FrameHeader};
+#[cfg(feature = "std")]
 pub use heartbeat::{Heartbeat, HeartbeatConfig};
 pub use limits::Limits;
-pub use mechanism::{MechanismConfig, plain};
+pub use mechanism::MechanismConfig;
+#[cfg(feature = "plain")]
+pub use mechanism::plain;
 pub use message::{IntoIter, Message};
 pub use metadata::Metadata;
 pub use peer::{Peer, Version};
+#[cfg(feature = "_random")]
 pub use random::Random;
+#[cfg(not(feature = "_random"))]
+use random::Random;
+#[cfg(feature = "std")]
+pub use sans_io::SansIo;
 pub use scan::Scanner;
 pub use socket_type::{SocketType, UnknownSocketType};
 

@@ -26,9 +26,11 @@ pub struct Limits {
     /// handshake fail. Here the handshake has a limit of its own,
     /// [`max_handshake_command_size`](Self::max_handshake_command_size).
     pub max_frame_size: Option<u64>,
-    /// The longest message, all its frames together, in bytes. Default: none.
+    /// The longest message, all its frames together and commands that come between them, in bytes.
+    /// Default: none.
     pub max_message_size: Option<u64>,
-    /// The largest number of frames in one message. Default: 65,536.
+    /// The largest number of frames in one message, commands that come between them included.
+    /// Default: 65,536; 0 counts as 1.
     pub max_frames: u32,
     /// The longest command after the handshake, in bytes. Default: 1 MiB.
     pub max_command_size: u64,

@@ -1,10 +1,13 @@
 //! A message: one or more frames that travel together.
 
-use std::fmt;
-use std::hash::{Hash, Hasher};
-use std::iter::FusedIterator;
-use std::ops::{Index, IndexMut};
-use std::{array, slice, vec};
+use alloc::string::String;
+use alloc::vec;
+use alloc::vec::Vec;
+use core::fmt;
+use core::hash::{Hash, Hasher};
+use core::iter::FusedIterator;
+use core::ops::{Index, IndexMut};
+use core::{array, slice};
 
 use bytes::Bytes;
 
@@ -317,7 +320,7 @@ impl Message {
 
     /// Takes the only frame, leaving none.
     fn take_only(&mut self) -> Option<Frame> {
-        std::mem::take(self).into_single().ok()
+        core::mem::take(self).into_single().ok()
     }
 
     /// Moves the only frame into a vector, to be joined by another.

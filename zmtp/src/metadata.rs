@@ -8,7 +8,8 @@
 //!
 //! Sections followed: RFC 23 and RFC 37, "Connection Metadata".
 
-use std::fmt;
+use alloc::vec::Vec;
+use core::fmt;
 
 use bytes::Bytes;
 

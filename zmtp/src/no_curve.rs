@@ -1,7 +1,8 @@
 //! What stands in for CURVE where it is left out: types of which there is nothing, so that the rest of the
 //! crate needs no second form.
 
-use std::ops::Range;
+use alloc::vec::Vec;
+use core::ops::Range;
 
 use crate::{Error, Flags};
 

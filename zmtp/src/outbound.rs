@@ -1,7 +1,7 @@
 //! Bytes on their way out.
 
-use std::collections::VecDeque;
-use std::fmt;
+use alloc::collections::VecDeque;
+use core::fmt;
 
 use bytes::{Buf, Bytes, BytesMut};
 
@@ -49,7 +49,7 @@ impl Outbound {
 
     /// Appends what `encode` makes.
     pub(crate) fn push_encoded(&mut self, encode: impl FnOnce(&mut Vec<u8>)) {
-        let mut scratch = std::mem::take(&mut self.scratch);
+        let mut scratch = core::mem::take(&mut self.scratch);
         encode(&mut scratch);
         if scratch.len() <= COPY_MAX {
             self.tail.extend_from_slice(&scratch);

@@ -1,6 +1,6 @@
 //! What the handshake tells about the other end.
 
-use std::fmt;
+use core::fmt;
 
 use bytes::Bytes;
 

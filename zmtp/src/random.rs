@@ -1,6 +1,7 @@
 //! Where random bytes come from.
 
-use std::fmt;
+use alloc::boxed::Box;
+use core::fmt;
 
 use getrandom::SysRng;
 use rand_core::{CryptoRng, TryRng};
@@ -69,6 +70,7 @@ impl Random {
     }
 
     /// So many fresh bytes.
+    #[cfg(any(feature = "curve", feature = "zap"))]
     pub(crate) fn bytes<const N: usize>(&mut self) -> Result<[u8; N], Error> {
         let mut bytes = [0; N];
         self.fill(&mut bytes)?;
@@ -135,7 +137,7 @@ pub(crate) mod script {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, any(feature = "curve", feature = "zap")))]
 mod tests {
     use super::*;
 

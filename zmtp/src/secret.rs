@@ -5,13 +5,17 @@
 //! place on the heap for all of its life, of which only the pointer moves, and a buffer that may hold
 //! a secret wipes the old place whenever it grows.
 
-use std::fmt;
-use std::ops::Deref;
+use alloc::vec::Vec;
+use core::fmt;
+use core::ops::Deref;
 #[cfg(feature = "curve")]
-use std::ops::DerefMut;
+use core::ops::DerefMut;
 
+#[cfg(feature = "std")]
 use bytes::Bytes;
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::Zeroize;
+#[cfg(feature = "std")]
+use zeroize::Zeroizing;
 
 /// Secret bytes at one place, overwritten when dropped.
 #[cfg(feature = "curve")]
@@ -75,7 +79,7 @@ impl WipedBuf {
         if needed > self.0.capacity() {
             let mut grown = Vec::with_capacity(needed.max(2 * self.0.capacity()));
             grown.extend_from_slice(&self.0);
-            std::mem::replace(&mut self.0, grown).zeroize();
+            core::mem::replace(&mut self.0, grown).zeroize();
         }
         self.0.extend_from_slice(bytes);
     }
@@ -107,6 +111,7 @@ impl fmt::Debug for WipedBuf {
 }
 
 /// A handle to bytes that are wiped when the last clone of it is dropped.
+#[cfg(feature = "std")]
 pub(crate) fn wiped_bytes(bytes: Vec<u8>) -> Bytes {
     Bytes::from_owner(Zeroizing::new(bytes))
 }

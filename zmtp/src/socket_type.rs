@@ -1,7 +1,7 @@
 //! Socket types: their names on the wire, and who may talk to whom.
 
-use std::fmt;
-use std::str::FromStr;
+use core::fmt;
+use core::str::FromStr;
 
 /// The type of a socket, as both ends announce it in the handshake.
 ///
@@ -197,7 +197,7 @@ impl fmt::Display for UnknownSocketType {
     }
 }
 
-impl std::error::Error for UnknownSocketType {}
+impl core::error::Error for UnknownSocketType {}
 
 impl FromStr for SocketType {
     type Err = UnknownSocketType;

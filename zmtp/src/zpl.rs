@@ -30,7 +30,7 @@
 //! # Ok::<(), zpl::Error>(())
 //! ```
 
-use std::fmt;
+use core::fmt;
 
 /// The spaces of each level.
 const INDENT: usize = 4;
@@ -174,7 +174,7 @@ impl fmt::Display for Problem {
     }
 }
 
-impl std::error::Error for Problem {}
+impl core::error::Error for Problem {}
 
 /// Why a text is no ZPL.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -203,7 +203,7 @@ impl fmt::Display for Error {
     }
 }
 
-impl std::error::Error for Error {}
+impl core::error::Error for Error {}
 
 /// Reads a text, property by property, in their order. After the first error nothing more comes.
 ///
@@ -308,7 +308,7 @@ impl<'a> Iterator for Properties<'a> {
     }
 }
 
-impl std::iter::FusedIterator for Properties<'_> {}
+impl core::iter::FusedIterator for Properties<'_> {}
 
 /// What stands after `=` and blanks.
 fn value_of(text: &str) -> Result<&str, Problem> {

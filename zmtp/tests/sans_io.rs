@@ -23,15 +23,13 @@ const FORBIDDEN: [&str; 14] = [
     "extern \"C\"",
 ];
 
-const TEST: &str = "#[cfg(test)]";
-
 /// The code of a file, line by line with numbers, without comments and tests. Names of modules that are
 /// tests, in files of their own, go into `tests`.
 fn code<'a>(text: &'a str, tests: &mut HashSet<String>) -> Vec<(usize, &'a str)> {
     let mut lines = (1..).zip(text.lines());
     let mut code = Vec::new();
     while let Some((number, line)) = lines.next() {
-        if line == TEST {
+        if is_test(line) {
             let (_, item) = lines.next().unwrap();
             match item
                 .strip_prefix("mod ")
@@ -47,6 +45,11 @@ fn code<'a>(text: &'a str, tests: &mut HashSet<String>) -> Vec<(usize, &'a str)>
         }
     }
     code
+}
+
+/// Whether what follows is compiled for tests only.
+fn is_test(line: &str) -> bool {
+    line == "#[cfg(test)]" || line.starts_with("#[cfg(all(test")
 }
 
 /// What is forbidden in these files, with its place.

@@ -38,7 +38,8 @@ names is the subject: 1 greeting, 2 framing, 3 commands and metadata, 4 mechanis
 This page is made from the citations above the tests by `zmtp/tests/spec_coverage.rs`, which fails when it is out of date; `UPDATE_DOCS=1` in the \
 environment makes it write the page.
 
-Not implemented: GSSAPI (RFC 38), and the property `Resource`, which no implementation has. What sockets do with messages (RFCs 28 to 31, 41 and most of 48) is \
+Not implemented: GSSAPI (RFC 38), and the property `Resource`, which no implementation has; of RFC 6455 extensions, and what is not for a WebSocket to \
+do but for whoever opens its stream: TLS, proxies, redirections and HTTP authentication. What sockets do with messages (RFCs 28 to 31, 41 and most of 48) is \
 `zsocket`'s business.
 ";
 

@@ -166,6 +166,7 @@ fn recorded_client(name: &str, config: HandshakeConfig) -> Connection {
 }
 
 // spec: RFC45/vectors: both ends of recorded connections, byte for byte, with injected key and masks
+// spec: RFC6455/4.1-request: a client asks with GET of HTTP/1.1, Host, Upgrade, Connection, a random key, version 13 and its protocols
 #[test]
 fn both_ends_of_the_request_reply_recording_are_reproduced() {
     let name = "ws-null-router-dealer.hex";
@@ -433,6 +434,7 @@ fn without_a_mechanism_there_is_no_way_around_zap() {
 }
 
 // spec: RFC6455/5.5.2-ping: a ping is answered by a pong with the same payload
+// spec: RFC6455/5.5.3-unsolicited: a pong that nobody has asked for is no fault
 #[test]
 fn pings_are_echoed() {
     let (_, mut server) = open(config(SocketType::Pair), config(SocketType::Pair));
@@ -528,6 +530,7 @@ fn a_close_is_echoed_and_ends_the_connection() {
     }
 }
 
+// spec: RFC6455/5.5.1-after-close: behind its CLOSE an end sends nothing, and it takes what still comes until the other has closed too
 #[test]
 fn closing_comes_behind_what_was_sent_and_waits_for_the_peer() {
     let (mut client, mut server) = open(config(SocketType::Pair), config(SocketType::Pair));
@@ -563,6 +566,9 @@ fn closing_comes_behind_what_was_sent_and_waits_for_the_peer() {
 }
 
 // spec: WIRE-7.2/violations: what makes libzmq hang closes the connection, with a reason
+// spec: RFC6455/7.1.7-fail: whoever breaks the rules is sent a CLOSE with the code that says how
+// spec: RFC6455/7.4.1-unsupported: data of a kind that has no meaning here is answered by CLOSE 1003
+// spec: RFC6455/8.1-utf8: text that is no UTF-8 is answered by CLOSE 1007
 #[test]
 fn violations_are_answered_by_close() {
     let web_socket = |cause| Error::WebSocket { cause };
@@ -666,7 +672,7 @@ fn request_of_a_page(origin: &str) -> Vec<u8> {
     request.replace("Host: h\r\n", &fields).into_bytes()
 }
 
-// spec: RFC6455/10.2-origin: a request of a web page is refused with 403, unless its origin is allowed
+// spec: RFC6455/10.2-origin: a request with an unwelcome origin is refused with 403; our own rule: all are unwelcome that are not allowed
 #[test]
 fn web_pages_come_in_by_permission_only() {
     let page = "https://example.com";

@@ -17,7 +17,7 @@
 
 use std::mem::MaybeUninit;
 
-use zmtp::{Message, header::Flags};
+use zmtp::{Message, header::Flags, scan::Tally};
 
 use crate::{
     SPLICE_MIN,
@@ -81,9 +81,8 @@ pub(crate) struct Input {
     /// Bytes from `parsed` to the end of the frame that begins there, as far as known and as far as
     /// it has to lie in the rope.
     pub(crate) need: usize,
-    /// Frames of the open message, and what their bodies add up to.
-    pub(crate) frames: u32,
-    pub(crate) size: u64,
+    /// What has come of the open message.
+    pub(crate) tally: Tally,
     /// A large body that is being received.
     pub(crate) body: Option<LargeBody>,
     /// The largest body this connection has delivered: what the next one may have at once.
@@ -107,7 +106,7 @@ impl LargeBody {
 impl Input {
     /// Whether a message has begun.
     fn is_open(&self) -> bool {
-        self.frames > 0 || self.body.is_some()
+        self.tally.is_open() || self.body.is_some()
     }
 }
 
@@ -399,7 +398,7 @@ impl Ingest {
     /// Takes commands out of the rope that nothing but commands separates from the last commit, so
     /// that a peer which sends no messages does not fill the memory.
     pub(crate) fn drop_commands(&mut self) {
-        if self.input.frames > 0 {
+        if self.input.tally.is_open() {
             return;
         }
         let floor = self.rope.committed_in_head();
@@ -425,7 +424,7 @@ impl Ingest {
             tail_len + least <= Mark::MAX_CAPACITY,
             "too much input lies here unscanned"
         );
-        let only_commands = self.input.frames == 0;
+        let only_commands = !self.input.tally.is_open();
         self.rope.off = if only_commands {
             self.rope.committed_in_head()
         } else {

@@ -2,13 +2,14 @@
 
 use zmtp::{
     Command, Error,
-    header::{self, Flags, FrameHeader},
+    header::{self, Flags},
+    scan::FrameRules,
 };
 
 use crate::{
     SPLICE_MIN,
     chunk::SPLICE_ENTRY,
-    ingest::{Ingest, Input, LargeBody, MIN_ROOM, TRUST},
+    ingest::{Ingest, LargeBody, MIN_ROOM, TRUST},
 };
 
 /// What a peer may send; bounds that [`Ingest::scan`] enforces.
@@ -58,33 +59,14 @@ pub enum Scan<'a> {
 }
 
 impl FrameLimits {
-    /// The largest body that the next frame of a message may have whose bodies so far are of `size`
-    /// bytes together.
+    /// The rule that all of ØMQ's traffic is judged by, with these limits.
     #[inline(always)]
-    fn room(&self, size: u64) -> u64 {
-        self.frame_size
-            .min(self.message_size.saturating_sub(size))
-            .min(MAX_BODY)
-    }
-
-    /// Which of the limits a frame exceeds that does not fit.
-    #[cold]
-    fn exceeded(&self, header: FrameHeader, message_size: u64) -> Error {
-        let size = header.size;
-        let command_size = self.command_size.min(MAX_COMMAND);
-        if size > self.frame_size {
-            let limit = self.frame_size;
-            Error::FrameTooLarge { size, limit }
-        } else if header.flags.is_command() && size > command_size {
-            let limit = command_size;
-            Error::CommandTooLarge { size, limit }
-        } else if size > MAX_BODY {
-            Error::FrameSizeOutOfRange { size }
-        } else {
-            Error::MessageTooLarge {
-                size: message_size.saturating_add(size),
-                limit: self.message_size,
-            }
+    fn rules(&self) -> FrameRules {
+        FrameRules {
+            frame_size: self.frame_size,
+            message_size: self.message_size,
+            command_size: self.command_size.min(MAX_COMMAND),
+            frames: self.frames,
         }
     }
 }
@@ -104,9 +86,6 @@ pub struct Scanned<'a> {
 /// The largest command, in bytes: it must lie in one chunk.
 const MAX_COMMAND: u64 = 8 << 20;
 
-/// The largest body that can be counted and held, in bytes.
-const MAX_BODY: u64 = usize::MAX as u64 / 2;
-
 impl Ingest {
     /// Looks through the input: commits whole messages, as many as the high-water mark allows, and
     /// stops at the first thing that the caller has to deal with.
@@ -116,6 +95,7 @@ impl Ingest {
     pub fn scan(&mut self, limits: &FrameLimits) -> Scanned<'_> {
         // Once per batch: the reader may have lowered the limits.
         self.rope.refresh_room();
+        let rules = limits.rules();
         let mut messages = 0;
         let mut stop = Stop::Full;
         // What the reader releases meanwhile is room too, so this ends only with the pipe full.
@@ -128,11 +108,11 @@ impl Ingest {
                 whole: (0, self.rope.splices),
                 whole_bytes: 0,
             };
-            stop = match self.finish_body(limits, &mut run) {
+            stop = match self.finish_body(&rules, &mut run) {
                 Some(stop) => stop,
                 // Its header is still at the front, and nothing can come after it.
                 None if self.input.body.is_some() => Stop::NeedInput,
-                None => self.scan_run(limits, &mut run),
+                None => self.scan_run(&rules, limits.topic_size, &mut run),
             };
             self.rope.open_bytes = run.bytes;
             if run.messages > 0 {
@@ -161,11 +141,10 @@ impl Ingest {
     }
 
     /// Scans up to what the caller has to deal with.
-    fn scan_run(&mut self, limits: &FrameLimits, run: &mut Run) -> Stop {
+    fn scan_run(&mut self, rules: &FrameRules, topic_size: Option<u64>, run: &mut Run) -> Stop {
         loop {
-            let stop = self.scan_frames(limits, run);
-            let (Stop::Command { frame, body, len }, Some(most)) = (&stop, limits.topic_size)
-            else {
+            let stop = self.scan_frames(rules, run);
+            let (Stop::Command { frame, body, len }, Some(most)) = (&stop, topic_size) else {
                 return stop;
             };
             match self.subscribe(*frame, *body, *len, most) {
@@ -199,7 +178,7 @@ impl Ingest {
             let (len, limit) = (topic as u64, most);
             return Err(Error::SubscriptionTooLong { len, limit });
         }
-        if self.input.frames > 0 {
+        if self.input.tally.is_open() {
             // RFC 37, "Traffic": nothing comes between the frames of a message.
             let name = if flag == 1 { "SUBSCRIBE" } else { "CANCEL" };
             return Err(Error::UnexpectedCommand { name: name.into() });
@@ -217,13 +196,13 @@ impl Ingest {
         Ok(true)
     }
 
-    fn scan_frames(&mut self, limits: &FrameLimits, run: &mut Run) -> Stop {
+    fn scan_frames(&mut self, rules: &FrameRules, run: &mut Run) -> Stop {
         // SAFETY: the writer looks at its own bytes, which nobody changes meanwhile.
         let bytes = unsafe { self.rope.head.as_ref().bytes(0, self.rope.off) };
         let input = &mut self.input;
         input.need = 0;
         let mut at = input.parsed;
-        let mut room = limits.room(input.size);
+        let mut room = input.tally.room(rules);
         let stop = loop {
             let (header, header_len) = match header::decode(&bytes[at..]) {
                 Ok(Some(decoded)) => decoded,
@@ -235,12 +214,12 @@ impl Ingest {
             };
             let command = header.flags.is_command();
             let most = if command {
-                room.min(limits.command_size).min(MAX_COMMAND)
+                room.min(rules.command_size)
             } else {
                 room
             };
             if header.size > most {
-                break Stop::Invalid(limits.exceeded(header, input.size));
+                break Stop::Invalid(input.tally.exceeded(header, rules));
             }
             let total = header_len + header.size as usize;
             if total > self.rope.off - at {
@@ -256,8 +235,8 @@ impl Ingest {
             run.bytes += total as u64;
             if command {
                 input.parsed = at;
-                if input.frames > 0
-                    && let Some(error) = input.one_more_frame(header.size, limits)
+                if input.tally.is_open()
+                    && let Some(error) = input.tally.add(header.size, rules)
                 {
                     return Stop::Invalid(error);
                 }
@@ -269,15 +248,15 @@ impl Ingest {
                 };
             }
             if header.flags.is_more() {
-                if let Some(error) = input.one_more_frame(header.size, limits) {
+                if let Some(error) = input.tally.add(header.size, rules) {
                     break Stop::Invalid(error);
                 }
-                room = limits.room(input.size);
+                room = input.tally.room(rules);
                 continue;
             }
-            if input.frames > 0 {
-                input.end_of_message();
-                room = limits.room(0);
+            if input.tally.is_open() {
+                input.tally.end();
+                room = input.tally.room(rules);
             }
             if run.end_of_message((at, self.rope.splices)) {
                 break Stop::Full;
@@ -318,7 +297,7 @@ impl Ingest {
     }
 
     /// Splices a body in that has arrived in full.
-    fn finish_body(&mut self, limits: &FrameLimits, run: &mut Run) -> Option<Stop> {
+    fn finish_body(&mut self, rules: &FrameRules, run: &mut Run) -> Option<Stop> {
         let body = self.input.body.take_if(|body| body.missing() == 0)?;
         self.input.trust = self.input.trust.max(body.size);
         run.bytes += (body.header_len + body.size) as u64;
@@ -329,27 +308,11 @@ impl Ingest {
         self.input.need = 0;
         if body.flags.is_more() {
             let size = body.size as u64;
-            return self.input.one_more_frame(size, limits).map(Stop::Invalid);
+            return self.input.tally.add(size, rules).map(Stop::Invalid);
         }
-        self.input.end_of_message();
+        self.input.tally.end();
         run.end_of_message((at, self.rope.splices))
             .then_some(Stop::Full)
-    }
-}
-
-impl Input {
-    /// Counts a frame that is not the last of its message; an error when there are too many of them.
-    #[inline(always)]
-    fn one_more_frame(&mut self, size: u64, limits: &FrameLimits) -> Option<Error> {
-        self.frames = self.frames.saturating_add(1);
-        self.size = self.size.saturating_add(size);
-        let limit = limits.frames;
-        (self.frames >= limit).then_some(Error::TooManyFrames { limit })
-    }
-
-    fn end_of_message(&mut self) {
-        self.frames = 0;
-        self.size = 0;
     }
 }
 

@@ -1,6 +1,6 @@
 //! How a connection behaves.
 
-use std::time::Duration;
+use core::time::Duration;
 
 #[cfg(doc)]
 use crate::Connection;

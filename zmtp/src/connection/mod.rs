@@ -2,26 +2,28 @@
 //! clock.
 
 mod config;
-#[cfg(test)]
+#[cfg(all(test, feature = "curve"))]
 mod tests;
 
-use std::collections::VecDeque;
-use std::fmt;
+use alloc::collections::VecDeque;
+use core::fmt;
 use std::time::Instant;
 
 use bytes::Bytes;
 pub use config::ConnectionConfig;
 
-#[cfg(any(feature = "ws", test))]
+#[cfg(any(feature = "ws", all(test, feature = "curve")))]
 use crate::Version;
 use crate::command::MAX_SAFE_TTL;
 use crate::decoder::{Decoder, Item};
 use crate::header::Flags;
 use crate::heartbeat::{Heartbeat, HeartbeatConfig};
 use crate::outbound::Outbound;
+#[cfg(feature = "zap")]
 use crate::zap;
 use crate::{
-    Command, Encoder, Error, Established, Frame, Handshake, Message, Peer, Random, SocketType,
+    Command, Encoder, Error, Established, Frame, Handshake, Message, Peer, Random, SansIo,
+    SocketType,
 };
 
 /// How many PONGs may wait to be sent. A peer that sends PINGs and reads nothing gets no more
@@ -38,6 +40,7 @@ pub(crate) const MAX_EVENTS: usize = 256;
 pub enum Event {
     /// The peer has shown what it has, and a ZAP handler is to be asked about it. The handshake goes
     /// on with [`Connection::handle_zap`].
+    #[cfg(feature = "zap")]
     Authenticate(Box<zap::Request>),
     /// The handshake is complete.
     Connected(Peer),
@@ -152,14 +155,18 @@ impl Connection {
     /// Starts a connection at `now`. It does not matter which end connected and which one accepted.
     #[must_use]
     pub fn new(config: impl Into<ConnectionConfig>, now: Instant) -> Self {
-        Self::with_random(config, Random::system(), now)
+        Self::start(config.into(), Random::system(), now)
     }
 
     /// Starts a connection that takes its keys and nonces from `random`; only CURVE needs any.
+    #[cfg(feature = "_random")]
     #[must_use]
     pub fn with_random(config: impl Into<ConnectionConfig>, random: Random, now: Instant) -> Self {
-        let config = config.into();
-        let handshake = Handshake::with_random(config.handshake, random);
+        Self::start(config.into(), random, now)
+    }
+
+    fn start(config: ConnectionConfig, random: Random, now: Instant) -> Self {
+        let handshake = Handshake::start(config.handshake, random);
         let mut connection = Self {
             state: State::Handshake(Box::new(handshake)),
             heartbeat_config: config.heartbeat,
@@ -177,7 +184,7 @@ impl Connection {
     /// send until then. Its input and output begin behind the greeting.
     #[cfg(feature = "ws")]
     pub(crate) fn without_greeting(config: ConnectionConfig, random: Random, now: Instant) -> Self {
-        let mut connection = Self::with_random(config, random, now);
+        let mut connection = Self::start(config, random, now);
         connection.out = Outbound::default();
         connection
     }
@@ -263,6 +270,7 @@ impl Connection {
     /// Why the peer is refused, which ends the connection as an error of
     /// [`handle_input`](Self::handle_input) does. [`Error::UnexpectedZapAnswer`] when nothing was
     /// asked, [`Error::Closed`] when the connection had failed before; both change nothing.
+    #[cfg(feature = "zap")]
     pub fn handle_zap(&mut self, answer: zap::Answer, now: Instant) -> Result<(), Error> {
         let handshake = match &mut self.state {
             State::Handshake(handshake) => handshake,
@@ -342,18 +350,7 @@ impl Connection {
     /// Copies the next bytes to be written to the peer into `buffer`, as many as fit, and returns how
     /// many these are. They count as sent.
     pub fn transmit_into(&mut self, buffer: &mut [u8]) -> usize {
-        let mut copied = 0;
-        while copied < buffer.len() {
-            let mut next = [&[][..]];
-            if self.out.slices(&mut next) == 0 {
-                break;
-            }
-            let len = next[0].len().min(buffer.len() - copied);
-            buffer[copied..copied + len].copy_from_slice(&next[0][..len]);
-            self.advance_transmit(len);
-            copied += len;
-        }
-        copied
+        SansIo::transmit_into(self, buffer)
     }
 
     /// Tells that the first `len` bytes that [`transmit_slices`](Self::transmit_slices) showed are
@@ -402,7 +399,7 @@ impl Connection {
     /// Takes the messages that are still waiting for the handshake, in order. After a handshake
     /// that failed, these are the ones that never left.
     pub fn take_unsent(&mut self) -> Vec<Message> {
-        let waiting = std::mem::take(&mut self.waiting);
+        let waiting = core::mem::take(&mut self.waiting);
         let (messages, others): (VecDeque<_>, _) = waiting
             .into_iter()
             .partition(|outgoing| matches!(outgoing, Outgoing::Message(_)));
@@ -496,6 +493,7 @@ impl Connection {
         let mut used = 0;
         if let State::Handshake(handshake) = &mut self.state {
             used = handshake.handle_input(input)?;
+            #[cfg(feature = "zap")]
             if let Some(request) = handshake.poll_zap() {
                 self.events
                     .push_back(Event::Authenticate(Box::new(request)));
@@ -568,7 +566,7 @@ impl Connection {
             return;
         }
         // `Closed` stands in only while the handshake is taken out by value.
-        let state = std::mem::replace(&mut self.state, State::Closed(Error::Closed));
+        let state = core::mem::replace(&mut self.state, State::Closed(Error::Closed));
         let State::Handshake(handshake) = state else {
             self.state = state;
             return;
@@ -603,7 +601,7 @@ impl Connection {
             max_subscription_len,
             is_publisher: matches!(own_type, SocketType::Pub | SocketType::XPub),
         }));
-        for outgoing in std::mem::take(&mut self.waiting) {
+        for outgoing in core::mem::take(&mut self.waiting) {
             self.dispatch(outgoing);
         }
     }
@@ -695,8 +693,8 @@ impl fmt::Display for SendError {
     }
 }
 
-impl std::error::Error for SendError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+impl core::error::Error for SendError {
+    fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
         Some(&self.error)
     }
 }

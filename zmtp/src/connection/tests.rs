@@ -38,7 +38,7 @@ fn nothing_is_sent_without_a_nonce() {
     connection
         .send_command(Command::Pong { context: b"" })
         .unwrap();
-    assert!(std::iter::from_fn(|| connection.poll_transmit()).count() > 0);
+    assert!(core::iter::from_fn(|| connection.poll_transmit()).count() > 0);
     for _ in 0..2 {
         let refused = connection.send("too late").unwrap_err();
         assert_eq!(refused.error, Error::NonceExhausted);

@@ -6,9 +6,9 @@
 //! specification; tests hold the two against each other.
 
 #[cfg(target_arch = "x86")]
-use std::arch::x86::*;
+use core::arch::x86::*;
 #[cfg(target_arch = "x86_64")]
-use std::arch::x86_64::*;
+use core::arch::x86_64::*;
 
 use fearless_simd::prelude::*;
 use fearless_simd::{Avx2, kernel, u8x32};
@@ -94,12 +94,12 @@ fn xor_blocks<const N: usize>(
         half_round(&mut states);
         for [_, b, c, d] in &mut states {
             (*b, *c, *d) = (turn::<0x93>(*b), turn::<0x4E>(*c), turn::<0x39>(*d));
-            std::mem::swap(b, d);
+            core::mem::swap(b, d);
         }
         half_round(&mut states);
         for [_, b, c, d] in &mut states {
             (*b, *c, *d) = (turn::<0x93>(*b), turn::<0x4E>(*c), turn::<0x39>(*d));
-            std::mem::swap(b, d);
+            core::mem::swap(b, d);
         }
     }
     for ((piece, state), start) in pieces.iter_mut().zip(states).zip(starts) {

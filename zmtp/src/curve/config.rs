@@ -1,6 +1,6 @@
 //! What each side has to know beforehand.
 
-use std::sync::Arc;
+use alloc::sync::Arc;
 
 use super::{KeyPair, PublicKey};
 

@@ -1,7 +1,7 @@
 //! Typed keys.
 
-use std::fmt;
-use std::str::FromStr;
+use core::fmt;
+use core::str::FromStr;
 
 use subtle::ConstantTimeEq;
 use x25519_dalek::StaticSecret;

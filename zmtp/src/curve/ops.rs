@@ -25,7 +25,7 @@ pub(super) fn count_base() {
 }
 
 /// The agreements and public keys that `f` computes on this thread.
-#[cfg(test)]
+#[cfg(all(test, feature = "zap"))]
 pub(crate) fn counted<T>(f: impl FnOnce() -> T) -> (T, u32, u32) {
     let before = (AGREEMENTS.get(), BASES.get());
     let value = f();

@@ -1,7 +1,7 @@
 //! Traffic under CURVE: MESSAGE commands.
 
-use std::fmt;
-use std::ops::Range;
+use core::fmt;
+use core::ops::Range;
 
 use super::boxes::{BoxKey, StreamKey};
 use super::{PublicKey, SecretKey};

@@ -5,7 +5,9 @@ use bytes::Bytes;
 #[cfg(doc)]
 use crate::Handshake;
 use crate::peer::is_valid_identity;
-use crate::{Error, Limits, MechanismConfig, Metadata, SocketType, Version, zap};
+#[cfg(feature = "zap")]
+use crate::zap;
+use crate::{Error, Limits, MechanismConfig, Metadata, SocketType, Version};
 
 /// What this end says about itself in a handshake, and what it demands of the other.
 ///
@@ -28,6 +30,7 @@ pub struct HandshakeConfig {
     properties: Metadata,
     limits: Limits,
     oldest_version: Version,
+    #[cfg(feature = "zap")]
     zap: Option<zap::Policy>,
     peer_address: Bytes,
 }
@@ -44,6 +47,7 @@ impl HandshakeConfig {
             properties: Metadata::new(),
             limits: Limits::default(),
             oldest_version: Version::V1_0,
+            #[cfg(feature = "zap")]
             zap: None,
             peer_address: Bytes::new(),
         }
@@ -111,6 +115,7 @@ impl HandshakeConfig {
     /// server asks even then, and a CURVE server has to be told that it may take
     /// [any client](crate::curve::ServerConfig::allow_any_client). Clients never ask, so they have no
     /// policy: see [`check`](Self::check).
+    #[cfg(feature = "zap")]
     #[must_use]
     pub fn with_zap(mut self, policy: zap::Policy) -> Self {
         self.zap = Some(policy);
@@ -162,6 +167,7 @@ impl HandshakeConfig {
     }
 
     /// What is told to a ZAP handler, and what happens without one.
+    #[cfg(feature = "zap")]
     #[must_use]
     pub const fn zap(&self) -> Option<&zap::Policy> {
         self.zap.as_ref()
@@ -184,10 +190,16 @@ impl HandshakeConfig {
     /// a CURVE server has no policy and was not told to
     /// [allow any client](crate::curve::ServerConfig::allow_any_client).
     pub fn check(&self) -> Result<(), Error> {
-        match (&self.mechanism, &self.zap) {
-            (_, Some(_)) if !self.asks_zap() => Err(Error::UnusedZapPolicy),
+        #[cfg(feature = "zap")]
+        if self.zap.is_some() {
+            return match self.asks_zap() {
+                true => Ok(()),
+                false => Err(Error::UnusedZapPolicy),
+            };
+        }
+        match &self.mechanism {
             #[cfg(feature = "curve")]
-            (MechanismConfig::CurveServer(server), None) if !server.allows_any_client() => {
+            MechanismConfig::CurveServer(server) if !server.allows_any_client() => {
                 Err(Error::NoZapPolicy)
             }
             _ => Ok(()),
@@ -195,8 +207,15 @@ impl HandshakeConfig {
     }
 
     /// Whether this end asks ZAP about the peer once it knows its credentials.
+    #[cfg(feature = "zap")]
     pub(crate) fn asks_zap(&self) -> bool {
         self.mechanism.asks_zap(self.zap.as_ref())
+    }
+
+    /// Nobody is there to be asked.
+    #[cfg(not(feature = "zap"))]
+    pub(crate) const fn asks_zap(&self) -> bool {
+        false
     }
 
     /// Whether a version may be spoken; called as soon as it is known.

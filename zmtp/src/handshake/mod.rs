@@ -4,7 +4,8 @@ mod config;
 #[cfg(test)]
 mod tests;
 
-use std::fmt;
+use alloc::vec::Vec;
+use core::fmt;
 
 use bytes::Bytes;
 pub use config::HandshakeConfig;
@@ -15,11 +16,9 @@ use crate::greeting::{self, Greeting, GreetingParser, Progress};
 use crate::mechanism::Mechanism;
 use crate::peer::check_identity;
 use crate::secret::WipedBuf;
+#[cfg(feature = "zap")]
 use crate::zap::{self, Answer};
-use crate::{
-    Command, Decoder, Encoder, Error, Flags, Limits, MechanismConfig, Metadata, Peer, Random,
-    SocketType, Version,
-};
+use crate::{Command, Decoder, Encoder, Error, Flags, Limits, Peer, Random, SocketType, Version};
 
 /// The handshake of one connection as a state machine without I/O.
 ///
@@ -66,8 +65,10 @@ pub struct Handshake {
     random: Random,
     /// The frame that is arriving.
     frame: FrameBuffer,
+    #[cfg(feature = "zap")]
     zap: Zap,
     /// The id of the question to ZAP, if one will be asked.
+    #[cfg(feature = "zap")]
     zap_id: Bytes,
     /// Bytes for the peer, among which may be a password; those before `sent` are gone.
     out: WipedBuf,
@@ -91,6 +92,7 @@ enum State {
 }
 
 /// How far the question to ZAP has come.
+#[cfg(feature = "zap")]
 #[derive(Debug)]
 enum Zap {
     NotAsked,
@@ -98,7 +100,7 @@ enum Zap {
     /// Who the peer is, and what else the handler said.
     Accepted {
         user_id: Bytes,
-        metadata: Metadata,
+        metadata: crate::Metadata,
     },
 }
 
@@ -124,13 +126,18 @@ impl Handshake {
     /// failed already: it sends nothing, and [`handle_input`](Self::handle_input) returns the cause.
     #[must_use]
     pub fn new(config: HandshakeConfig) -> Self {
-        Self::with_random(config, Random::system())
+        Self::start(config, Random::system())
     }
 
     /// Starts a handshake that takes its keys and nonces, and the id of its question to ZAP, from
     /// `random`; without CURVE and ZAP it needs none.
+    #[cfg(feature = "_random")]
     #[must_use]
     pub fn with_random(config: HandshakeConfig, random: Random) -> Self {
+        Self::start(config, random)
+    }
+
+    pub(crate) fn start(config: HandshakeConfig, random: Random) -> Self {
         let mut out = WipedBuf::new();
         let state = match config.check() {
             Ok(()) => {
@@ -144,7 +151,9 @@ impl Handshake {
             mechanism: Mechanism::new(config.mechanism()),
             frame: FrameBuffer::new(Framing::V2),
             random,
+            #[cfg(feature = "zap")]
             zap: Zap::NotAsked,
+            #[cfg(feature = "zap")]
             zap_id: Bytes::new(),
             out,
             sent: 0,
@@ -164,12 +173,7 @@ impl Handshake {
             self.send_identity(version, None);
             return Ok(());
         }
-        self.state = State::Mechanism { version };
-        if self.config.asks_zap() {
-            let id = u64::from_be_bytes(self.random.bytes()?);
-            self.zap_id = format!("{id:016x}").into();
-        }
-        self.say(|this, out| this.mechanism.start(&this.config, &mut this.random, out))
+        self.begin_mechanism(version)
     }
 
     /// Takes bytes from the peer and returns how many of them belong to the handshake.
@@ -212,6 +216,7 @@ impl Handshake {
     ///
     /// The peer waits until [`handle_zap`](Self::handle_zap) gets the answer. The request's identity
     /// is that of this end, as in libzmq, because the peer's is not known yet.
+    #[cfg(feature = "zap")]
     pub fn poll_zap(&mut self) -> Option<zap::Request> {
         if !matches!(self.state, State::Mechanism { .. }) {
             return None;
@@ -239,6 +244,7 @@ impl Handshake {
     ///
     /// Why the peer is refused; see [`handle_input`](Self::handle_input). When nothing was asked,
     /// [`Error::UnexpectedZapAnswer`], and nothing has changed.
+    #[cfg(feature = "zap")]
     pub fn handle_zap(&mut self, answer: Answer) -> Result<(), Error> {
         match (&self.state, &self.zap) {
             (State::Mechanism { .. }, Zap::Asked) => {}
@@ -323,10 +329,12 @@ impl Handshake {
     }
 
     /// Whether what this end says may be a secret.
+    #[cfg(feature = "std")]
     pub(crate) const fn tells_secrets(&self) -> bool {
-        matches!(self.config.mechanism(), MechanismConfig::PlainClient(_))
+        self.config.mechanism().tells_secrets()
     }
 
+    #[cfg(feature = "std")]
     pub(crate) const fn is_failed(&self) -> bool {
         matches!(self.state, State::Failed(_))
     }
@@ -453,10 +461,15 @@ impl Handshake {
                 peer: theirs.mechanism,
             });
         }
+        self.begin_mechanism(version)
+    }
+
+    fn begin_mechanism(&mut self, version: Version) -> Result<(), Error> {
         self.state = State::Mechanism { version };
+        #[cfg(feature = "zap")]
         if self.config.asks_zap() {
             let id = u64::from_be_bytes(self.random.bytes()?);
-            self.zap_id = format!("{id:016x}").into();
+            self.zap_id = alloc::format!("{id:016x}").into();
         }
         self.say(|this, out| this.mechanism.start(&this.config, &mut this.random, out))
     }
@@ -530,14 +543,23 @@ impl Handshake {
         let Some(metadata) = self.mechanism.take_peer_metadata() else {
             return Ok(());
         };
-        let mut peer = Peer::from_metadata(self.config.socket_type(), version, metadata)?;
-        if let Zap::Accepted { user_id, metadata } = std::mem::replace(&mut self.zap, Zap::NotAsked)
+        let peer = Peer::from_metadata(self.config.socket_type(), version, metadata)?;
+        #[cfg(feature = "zap")]
+        let peer = self.known_to_zap(peer);
+        self.state = State::Complete(peer);
+        Ok(())
+    }
+
+    /// Adds what the ZAP handler has said about the peer.
+    #[cfg(feature = "zap")]
+    fn known_to_zap(&mut self, mut peer: Peer) -> Peer {
+        if let Zap::Accepted { user_id, metadata } =
+            core::mem::replace(&mut self.zap, Zap::NotAsked)
         {
             peer.user_id = user_id;
             peer.trusted = metadata;
         }
-        self.state = State::Complete(peer);
-        Ok(())
+        peer
     }
 
     /// Gives up, and tells the peer where the RFCs recommend it.
@@ -564,11 +586,14 @@ impl Handshake {
 impl fmt::Debug for Handshake {
     /// Shows how much there is to send and not what, which may be a password.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Handshake")
+        let mut shown = f.debug_struct("Handshake");
+        shown
             .field("config", &self.config)
             .field("state", &self.state)
-            .field("mechanism", &self.mechanism)
-            .field("zap", &self.zap)
+            .field("mechanism", &self.mechanism);
+        #[cfg(feature = "zap")]
+        shown.field("zap", &self.zap);
+        shown
             .field("unsent", &self.transmit().len())
             .finish_non_exhaustive()
     }

@@ -1,6 +1,7 @@
 //! What a handshake says and takes, step by step.
 
 use super::*;
+#[cfg(feature = "plain")]
 use crate::MechanismConfig;
 
 const READY_PULL: &[u8] = b"\x04\x1a\x05READY\x0bSocket-Type\0\0\0\x04PULL";
@@ -228,6 +229,7 @@ fn peers_older_than_the_oldest_accepted_are_refused_at_the_first_byte_that_tells
 
 // spec: WIRE-1.2/security-and-old-peers: 1.0 and 2.0 are refused with a mechanism or a ZAP domain
 #[test]
+#[cfg(feature = "plain")]
 fn old_peers_are_refused_where_security_is_wanted() {
     let push = || HandshakeConfig::new(SocketType::Push);
     let plain = MechanismConfig::PlainServer(crate::plain::ServerConfig::new());

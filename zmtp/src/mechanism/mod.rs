@@ -8,6 +8,7 @@
 #[cfg(feature = "curve")]
 pub(crate) mod curve;
 mod null;
+#[cfg(feature = "plain")]
 pub mod plain;
 
 #[cfg(feature = "curve")]
@@ -16,7 +17,10 @@ use crate::error::printable;
 use crate::greeting::MechanismName;
 use crate::handshake::HandshakeConfig;
 use crate::peer::Peer;
-use crate::{Command, Error, Metadata, Random, Version, metadata, zap};
+#[cfg(feature = "zap")]
+use crate::zap;
+use crate::{Command, Error, Metadata, Random, Version, metadata};
+use alloc::vec::Vec;
 
 /// Which security mechanism this end uses, with its part in it and its credentials.
 ///
@@ -28,8 +32,10 @@ pub enum MechanismConfig {
     #[default]
     Null,
     /// User name and password in the clear, as the end that presents them.
+    #[cfg(feature = "plain")]
     PlainClient(plain::ClientConfig),
     /// User name and password in the clear, as the end that has them checked.
+    #[cfg(feature = "plain")]
     PlainServer(plain::ServerConfig),
     /// Encryption and keys that prove who both ends are, as the end that knows the other's key.
     #[cfg(feature = "curve")]
@@ -45,6 +51,7 @@ impl MechanismConfig {
     pub const fn name(&self) -> MechanismName {
         match self {
             Self::Null => MechanismName::NULL,
+            #[cfg(feature = "plain")]
             Self::PlainClient(_) | Self::PlainServer(_) => MechanismName::PLAIN,
             #[cfg(feature = "curve")]
             Self::CurveClient(_) | Self::CurveServer(_) => MechanismName::CURVE,
@@ -55,7 +62,10 @@ impl MechanismConfig {
     #[must_use]
     pub const fn as_server(&self) -> bool {
         match self {
-            Self::Null | Self::PlainClient(_) => false,
+            Self::Null => false,
+            #[cfg(feature = "plain")]
+            Self::PlainClient(_) => false,
+            #[cfg(feature = "plain")]
             Self::PlainServer(_) => true,
             #[cfg(feature = "curve")]
             Self::CurveClient(_) => false,
@@ -66,10 +76,23 @@ impl MechanismConfig {
 }
 
 impl MechanismConfig {
+    /// Whether what this end says in the handshake may be a secret.
+    #[cfg(feature = "std")]
+    pub(crate) const fn tells_secrets(&self) -> bool {
+        match self {
+            #[cfg(feature = "plain")]
+            Self::PlainClient(_) => true,
+            _ => false,
+        }
+    }
+
     /// Whether this end asks ZAP about its peers.
+    #[cfg(feature = "zap")]
     pub(crate) fn asks_zap(&self, policy: Option<&zap::Policy>) -> bool {
         match self {
+            #[cfg(feature = "plain")]
             Self::PlainServer(_) => true,
+            #[cfg(feature = "plain")]
             Self::PlainClient(_) => false,
             Self::Null => policy.is_some_and(|policy| policy.consults(self.name())),
             #[cfg(feature = "curve")]
@@ -87,7 +110,9 @@ impl MechanismConfig {
 #[derive(Debug)]
 pub(crate) enum Mechanism {
     Null(null::Null),
+    #[cfg(feature = "plain")]
     PlainClient(plain::PlainClient),
+    #[cfg(feature = "plain")]
     PlainServer(plain::PlainServer),
     #[cfg(feature = "curve")]
     CurveClient(Box<curve::CurveClient>),
@@ -99,10 +124,16 @@ impl Mechanism {
     pub(crate) fn new(config: &MechanismConfig) -> Self {
         match config {
             MechanismConfig::Null => Self::Null(null::Null::new()),
-            MechanismConfig::PlainClient(config) => {
+            #[cfg(feature = "plain")]
+            MechanismConfig::PlainClient(config) =>
+            {
+                #[cfg(feature = "plain")]
                 Self::PlainClient(plain::PlainClient::new(config.clone()))
             }
-            MechanismConfig::PlainServer(config) => {
+            #[cfg(feature = "plain")]
+            MechanismConfig::PlainServer(config) =>
+            {
+                #[cfg(feature = "plain")]
                 Self::PlainServer(plain::PlainServer::new(*config))
             }
             #[cfg(feature = "curve")]
@@ -127,10 +158,12 @@ impl Mechanism {
         let _ = &random;
         match self {
             Self::Null(null) => null.start(config, out),
+            #[cfg(feature = "plain")]
             Self::PlainClient(client) => client.start(out)?,
             #[cfg(feature = "curve")]
             Self::CurveClient(client) => client.start(random, out)?,
             // The client begins.
+            #[cfg(feature = "plain")]
             Self::PlainServer(_) => {}
             #[cfg(feature = "curve")]
             Self::CurveServer(_) => {}
@@ -147,11 +180,13 @@ impl Mechanism {
         random: &mut Random,
         out: &mut Vec<u8>,
     ) -> Result<(), Error> {
-        // For CURVE.
-        let _ = &random;
+        // For the others.
+        let _ = (&random, &out);
         match self {
             Self::Null(null) => null.on_command(body, config),
+            #[cfg(feature = "plain")]
             Self::PlainClient(client) => client.on_command(body, config, out),
+            #[cfg(feature = "plain")]
             Self::PlainServer(server) => server.on_command(body, config, out),
             #[cfg(feature = "curve")]
             Self::CurveClient(client) => client.on_command(body, config, random, out),
@@ -166,6 +201,7 @@ impl Mechanism {
         match self {
             #[cfg(feature = "curve")]
             Self::CurveServer(server) => server.prefix_limit(),
+            #[cfg(feature = "plain")]
             Self::PlainServer(server) => server.prefix_limit(),
             _ => usize::MAX,
         }
@@ -178,18 +214,22 @@ impl Mechanism {
         match self {
             #[cfg(feature = "curve")]
             Self::CurveServer(server) => server.on_prefix(body),
+            #[cfg(feature = "plain")]
             Self::PlainServer(server) => server.on_prefix(body),
             _ => Ok(()),
         }
     }
 
     /// What ZAP has to be asked about the peer; once, when it is time.
+    #[cfg(feature = "zap")]
     pub(crate) fn poll_zap(&mut self) -> Option<zap::Credentials> {
         match self {
             Self::Null(null) => null.poll_zap(),
+            #[cfg(feature = "plain")]
             Self::PlainServer(server) => server.poll_zap(),
             #[cfg(feature = "curve")]
             Self::CurveServer(server) => server.poll_zap(),
+            #[cfg(feature = "plain")]
             Self::PlainClient(_) => None,
             #[cfg(feature = "curve")]
             Self::CurveClient(_) => None,
@@ -201,9 +241,12 @@ impl Mechanism {
     pub(crate) const fn holds_input(&self) -> bool {
         match self {
             Self::Null(null) => null.holds_input(),
-            #[cfg(feature = "curve")]
+            #[cfg(all(feature = "curve", feature = "zap"))]
             Self::CurveServer(server) => server.holds_input(),
+            #[cfg(all(feature = "curve", not(feature = "zap")))]
+            Self::CurveServer(_) => false,
             // Its client has to wait for WELCOME.
+            #[cfg(feature = "plain")]
             Self::PlainServer(_) | Self::PlainClient(_) => false,
             #[cfg(feature = "curve")]
             Self::CurveClient(_) => false,
@@ -211,6 +254,7 @@ impl Mechanism {
     }
 
     /// ZAP was asked: appends what follows from the answer.
+    #[cfg(feature = "zap")]
     pub(crate) fn on_zap(
         &mut self,
         answer: &zap::Answer,
@@ -221,9 +265,11 @@ impl Mechanism {
         let policy = config.zap().unwrap_or(&unset);
         match self {
             Self::Null(null) => null.on_zap(answer, policy, config, out),
+            #[cfg(feature = "plain")]
             Self::PlainServer(server) => server.on_zap(answer, policy, out),
             #[cfg(feature = "curve")]
             Self::CurveServer(server) => server.on_zap(answer, policy, config, out),
+            #[cfg(feature = "plain")]
             Self::PlainClient(_) => Err(Error::UnexpectedZapAnswer),
             #[cfg(feature = "curve")]
             Self::CurveClient(_) => Err(Error::UnexpectedZapAnswer),
@@ -231,12 +277,15 @@ impl Mechanism {
     }
 
     /// The status with which ZAP refused the peer, once ERROR tells it so.
+    #[cfg(feature = "zap")]
     pub(crate) const fn refusal(&self) -> Option<zap::Status> {
         match self {
             Self::Null(null) => null.refusal(),
+            #[cfg(feature = "plain")]
             Self::PlainServer(server) => server.refusal(),
             #[cfg(feature = "curve")]
             Self::CurveServer(server) => server.refusal(),
+            #[cfg(feature = "plain")]
             Self::PlainClient(_) => None,
             #[cfg(feature = "curve")]
             Self::CurveClient(_) => None,
@@ -247,7 +296,9 @@ impl Mechanism {
     pub(crate) fn take_peer_metadata(&mut self) -> Option<Metadata> {
         match self {
             Self::Null(null) => null.take_peer_metadata(),
+            #[cfg(feature = "plain")]
             Self::PlainClient(client) => client.take_peer_metadata(),
+            #[cfg(feature = "plain")]
             Self::PlainServer(server) => server.take_peer_metadata(),
             #[cfg(feature = "curve")]
             Self::CurveClient(client) => client.take_peer_metadata(),
@@ -262,16 +313,21 @@ impl Mechanism {
         match self {
             Self::CurveClient(client) => client.into_session(),
             Self::CurveServer(server) => server.into_session(),
-            Self::Null(_) | Self::PlainClient(_) | Self::PlainServer(_) => None,
+            Self::Null(_) => None,
+            #[cfg(feature = "plain")]
+            Self::PlainClient(_) | Self::PlainServer(_) => None,
         }
     }
 
     /// Whether this end may send ERROR: in NULL both may, elsewhere only the server.
     pub(crate) const fn may_refuse(&self) -> bool {
         match self {
-            Self::Null(_) | Self::PlainServer(_) => true,
+            Self::Null(_) => true,
+            #[cfg(feature = "plain")]
+            Self::PlainServer(_) => true,
             #[cfg(feature = "curve")]
             Self::CurveServer(_) => true,
+            #[cfg(feature = "plain")]
             Self::PlainClient(_) => false,
             #[cfg(feature = "curve")]
             Self::CurveClient(_) => false,

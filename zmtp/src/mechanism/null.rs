@@ -6,18 +6,23 @@
 
 use super::{local_metadata, peer_metadata, refused, unexpected};
 use crate::command::CommandName;
+#[cfg(feature = "zap")]
 use crate::greeting::MechanismName;
 use crate::handshake::HandshakeConfig;
+#[cfg(feature = "zap")]
 use crate::zap::{Answer, Credentials, Policy, Status, Verdict};
 use crate::{Command, Error, Metadata};
+use alloc::vec::Vec;
 
 /// The state of a NULL handshake.
 #[derive(Debug)]
 pub(crate) struct Null {
     /// Whether ZAP has to be asked, and has not been yet.
+    #[cfg(feature = "zap")]
     asks_zap: bool,
     ready_sent: bool,
     ready_received: bool,
+    #[cfg(feature = "zap")]
     refusal: Option<Status>,
     peer: Option<Metadata>,
 }
@@ -25,20 +30,23 @@ pub(crate) struct Null {
 impl Null {
     pub(super) const fn new() -> Self {
         Self {
+            #[cfg(feature = "zap")]
             asks_zap: false,
             ready_sent: false,
             ready_received: false,
+            #[cfg(feature = "zap")]
             refusal: None,
             peer: None,
         }
     }
 
     pub(super) fn start(&mut self, config: &HandshakeConfig, out: &mut Vec<u8>) {
+        #[cfg(feature = "zap")]
         if config.asks_zap() {
             self.asks_zap = true;
-        } else {
-            self.send_ready(config, out);
+            return;
         }
+        self.send_ready(config, out);
     }
 
     pub(super) fn on_command(
@@ -62,10 +70,12 @@ impl Null {
         }
     }
 
+    #[cfg(feature = "zap")]
     pub(super) fn poll_zap(&mut self) -> Option<Credentials> {
-        std::mem::take(&mut self.asks_zap).then_some(Credentials::Null)
+        core::mem::take(&mut self.asks_zap).then_some(Credentials::Null)
     }
 
+    #[cfg(feature = "zap")]
     pub(super) fn on_zap(
         &mut self,
         answer: &Answer,
@@ -86,9 +96,14 @@ impl Null {
 
     /// READY has come, and this end says nothing to it before the handler has spoken.
     pub(super) const fn holds_input(&self) -> bool {
-        self.ready_received && !self.ready_sent && self.refusal.is_none()
+        #[cfg(feature = "zap")]
+        if self.refusal.is_some() {
+            return false;
+        }
+        self.ready_received && !self.ready_sent
     }
 
+    #[cfg(feature = "zap")]
     pub(super) const fn refusal(&self) -> Option<Status> {
         self.refusal
     }
@@ -111,7 +126,7 @@ impl Null {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "zap"))]
 mod tests {
     use super::*;
     use crate::greeting::Greeting;

@@ -1,6 +1,8 @@
 //! A password in memory.
 
-use std::fmt;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::fmt;
 
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;

@@ -1,6 +1,7 @@
 //! What a handler answers.
 
-use std::fmt;
+use alloc::vec::Vec;
+use core::fmt;
 
 use bytes::Bytes;
 
@@ -297,7 +298,7 @@ impl fmt::Display for ReplyError {
     }
 }
 
-impl std::error::Error for ReplyError {}
+impl core::error::Error for ReplyError {}
 
 #[cfg(test)]
 mod tests {

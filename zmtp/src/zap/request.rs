@@ -1,6 +1,7 @@
 //! What a server asks.
 
-use std::fmt;
+use alloc::vec::Vec;
+use core::fmt;
 
 use bytes::Bytes;
 
@@ -264,7 +265,7 @@ impl fmt::Display for RequestError {
     }
 }
 
-impl std::error::Error for RequestError {}
+impl core::error::Error for RequestError {}
 
 pub(super) fn bytes(frame: &Frame) -> Bytes {
     Bytes::copy_from_slice(frame)

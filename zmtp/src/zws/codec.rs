@@ -4,7 +4,7 @@
 //! size. Everything else about a frame is the same, so the two forms are turned into each other and
 //! all that deals with ZMTP frames works over WebSocket.
 
-use std::fmt;
+use core::fmt;
 
 use bytes::Bytes;
 
@@ -228,7 +228,7 @@ impl Decoder {
     }
 
     fn take_control(&mut self, opcode: Opcode) -> Result<Control, Violation> {
-        let payload = Bytes::from(std::mem::take(&mut self.control));
+        let payload = Bytes::from(core::mem::take(&mut self.control));
         match opcode {
             Opcode::Ping => Ok(Control::Ping(payload)),
             Opcode::Pong => Ok(Control::Pong(payload)),
@@ -425,6 +425,7 @@ mod tests {
 
     // spec: RFC45/frame: a ZMTP frame is one binary message of flags byte and body
     // spec: RFC45/masking: frames from the client are masked, those from the server are not
+    // spec: RFC6455/5.2-framing: frames in pieces of any size, with and without masks, are understood
     #[test]
     fn frames_pass_through_both_ways() {
         let mut frames = b"\x00\x00\x01\x02hi\x04\x03\x02ab".to_vec();
@@ -516,6 +517,7 @@ mod tests {
         }
     }
 
+    // spec: RFC6455/10.4-limits: frames, and messages in fragments, have a largest size
     #[test]
     fn fragments_have_a_bound_together() {
         let mut decoder = Decoder::new(Role::Client);
@@ -549,6 +551,9 @@ mod tests {
     }
 
     // spec: RFC45/violations: text, empty messages and the wrong masking end the connection
+    // spec: RFC6455/5.1-masking: a client that does not mask, and a server that does, fail the connection
+    // spec: RFC6455/5.4-order: fragments of two messages are not mixed, and a continuation continues something
+    // spec: RFC6455/5.5.1-half-code: a CLOSE has no payload, or at least the two bytes of a code
     #[test]
     fn says_how_the_rules_are_broken() {
         let client = [
@@ -583,6 +588,7 @@ mod tests {
         assert!(wire.capacity() < 100);
     }
 
+    // spec: RFC6455/5.3-fresh-mask: each frame of a client has a mask of its own, from a source that nobody can predict
     #[test]
     fn each_frame_has_a_mask_of_its_own() {
         let script: Vec<u8> = (0..2 * MASK_BATCH).map(|n| n as u8).collect();

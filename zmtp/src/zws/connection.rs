@@ -1,10 +1,10 @@
 //! One WebSocket connection, whole.
 
-use std::collections::VecDeque;
-use std::fmt;
+use alloc::collections::VecDeque;
+use core::fmt;
 use std::time::Instant;
 
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 use zeroize::Zeroize;
 
 use super::error::{CLOSE_NORMAL, CLOSE_PROTOCOL_ERROR, CLOSE_TOO_BIG};
@@ -15,11 +15,14 @@ use super::{
 };
 use super::{Gate, Violation};
 use crate::connection::MAX_EVENTS;
+use crate::header;
 use crate::heartbeat::Heartbeat;
 use crate::secret::wiped_bytes;
+#[cfg(feature = "zap")]
+use crate::zap;
 use crate::{
     Blame, Command, ConnectionConfig, Error, Event, HandshakeConfig, HeartbeatConfig, Limits,
-    MechanismConfig, Message, Peer, Random, SendError, Version, zap,
+    Message, Peer, Random, SansIo, SendError, Version,
 };
 
 /// How much input is turned into ZMTP frames at a time, in bytes.
@@ -40,7 +43,8 @@ const MAX_QUEUED_PONGS: usize = 1024;
 
 /// One end of a WebSocket connection as a state machine without I/O and without a clock.
 ///
-/// It is driven like [`zmtp::Connection`](crate::Connection), and yields the same events:
+/// It is driven like [`zmtp::Connection`](crate::Connection), and yields the same events; what drives
+/// both is written over [`SansIo`]:
 ///
 /// 1. Write what [`poll_transmit`](Self::poll_transmit) returns to the peer, until it returns
 ///    `None`.
@@ -96,7 +100,9 @@ pub struct Connection {
     /// There is one once the handshake is complete.
     heartbeat: Option<Heartbeat>,
     limits: Limits,
+    /// Frames for the peer; those bytes before `sent` are gone.
     out: Vec<u8>,
+    sent: usize,
     queued_pongs: usize,
     /// Whether CLOSE went out, after which nothing may follow.
     close_sent: bool,
@@ -255,11 +261,8 @@ impl Connection {
         now: Instant,
     ) -> Self {
         let limits = *config.handshake.limits();
-        let tells_secrets = matches!(
-            config.handshake.mechanism(),
-            MechanismConfig::PlainClient(_)
-        );
-        let heartbeat_config = std::mem::replace(&mut config.heartbeat, HeartbeatConfig::off());
+        let tells_secrets = config.handshake.mechanism().tells_secrets();
+        let heartbeat_config = core::mem::replace(&mut config.heartbeat, HeartbeatConfig::off());
         Self {
             upgrade,
             decoder: Decoder::new(role),
@@ -269,6 +272,7 @@ impl Connection {
             heartbeat: None,
             limits,
             out: Vec::new(),
+            sent: 0,
             queued_pongs: 0,
             close_sent: false,
             events: VecDeque::new(),
@@ -316,6 +320,7 @@ impl Connection {
     /// # Errors
     ///
     /// As [`zmtp::Connection::handle_zap`](crate::Connection::handle_zap).
+    #[cfg(feature = "zap")]
     pub fn handle_zap(&mut self, answer: zap::Answer, now: Instant) -> Result<(), Error> {
         let result = self.inner.handle_zap(answer, now);
         self.after_inner(now);
@@ -347,13 +352,68 @@ impl Connection {
     /// be made.
     #[must_use]
     pub fn unsent_bytes(&self) -> usize {
-        self.out.len() + self.inner.unsent_bytes()
+        let inner = if self.close_sent {
+            0
+        } else {
+            self.inner.unsent_bytes()
+        };
+        self.out.len() - self.sent + inner
     }
 
     /// Whether there is anything to be written to the peer.
     #[must_use]
     pub fn wants_write(&self) -> bool {
-        !self.out.is_empty() || (!self.close_sent && self.inner.wants_write())
+        self.unsent_bytes() > 0
+    }
+
+    /// Shows the next bytes to be written to the peer, in pieces for a vectored write, and returns how
+    /// many of `slices` are filled. What was written is taken by
+    /// [`advance_transmit`](Self::advance_transmit).
+    ///
+    /// All of it lies in one piece, since each frame has been put into one of WebSocket.
+    pub fn transmit_slices<'a>(&'a mut self, slices: &mut [&'a [u8]]) -> usize {
+        self.pump();
+        let unsent = &self.out[self.sent..];
+        match slices.first_mut() {
+            Some(first) if !unsent.is_empty() => {
+                *first = unsent;
+                1
+            }
+            _ => 0,
+        }
+    }
+
+    /// Copies the next bytes to be written to the peer into `buffer`, as many as fit, and returns how
+    /// many these are. They count as sent.
+    pub fn transmit_into(&mut self, buffer: &mut [u8]) -> usize {
+        SansIo::transmit_into(self, buffer)
+    }
+
+    /// Tells that the first `len` bytes that [`transmit_slices`](Self::transmit_slices) showed are
+    /// written.
+    ///
+    /// # Panics
+    ///
+    /// When there were not so many.
+    pub fn advance_transmit(&mut self, len: usize) {
+        assert!(
+            len <= self.out.len() - self.sent,
+            "advanced beyond what there is to send"
+        );
+        self.sent += len;
+        if self.sent < self.out.len() {
+            return;
+        }
+        self.sent = 0;
+        self.queued_pongs = 0;
+        if self.tells_secrets {
+            self.out.zeroize();
+            self.tells_secrets = self.inner.peer().is_none();
+        }
+        self.out.clear();
+        if self.out.capacity() > KEPT {
+            self.out = Vec::new();
+        }
     }
 
     /// Takes the next event.
@@ -365,15 +425,19 @@ impl Connection {
     pub fn poll_transmit(&mut self) -> Option<Bytes> {
         self.pump();
         self.queued_pongs = 0;
-        let out = std::mem::take(&mut self.out);
+        let out = core::mem::take(&mut self.out);
+        let sent = core::mem::take(&mut self.sent);
         if out.is_empty() {
             return None;
         }
-        if !self.tells_secrets {
-            return Some(out.into());
-        }
-        self.tells_secrets = self.inner.peer().is_none();
-        Some(wiped_bytes(out))
+        let mut bytes = if self.tells_secrets {
+            self.tells_secrets = self.inner.peer().is_none();
+            wiped_bytes(out)
+        } else {
+            Bytes::from(out)
+        };
+        bytes.advance(sent);
+        Some(bytes)
     }
 
     /// Sends a message. One that is sent before the handshake is complete waits, without limit,
@@ -515,7 +579,7 @@ impl Connection {
             }
             Upgrade::Awaited(head, accepted, gate) => {
                 let request = Request::decode(head.head(), &self.limits)?;
-                std::mem::take(gate).pass(&request)?;
+                core::mem::take(gate).pass(&request)?;
                 let protocol = request.choose(accepted)?;
                 self.out = Response::new(&request, protocol).encode();
                 Ok(protocol)
@@ -567,7 +631,7 @@ impl Connection {
     /// Passes on the frames that were taken out of the input. Returns whether that were all: a ZAP
     /// handler may have to speak before.
     fn pass_frames(&mut self, now: Instant) -> Result<bool, Error> {
-        let mut frames = std::mem::take(&mut self.frames);
+        let mut frames = core::mem::take(&mut self.frames);
         let mut passed = 0;
         while passed < frames.len() {
             let is_stranger = self.heartbeat.is_none();
@@ -621,7 +685,7 @@ impl Connection {
     /// Takes over what the inner connection has to tell.
     fn after_inner(&mut self, now: Instant) {
         self.events
-            .extend(std::iter::from_fn(|| self.inner.poll_event()));
+            .extend(core::iter::from_fn(|| self.inner.poll_event()));
         if self.heartbeat.is_none() && self.inner.peer().is_some() {
             self.heartbeat = Some(Heartbeat::new(self.heartbeat_config, now));
             self.decoder.set_stepwise(false);
@@ -637,11 +701,14 @@ impl Connection {
 
     /// Turns all that the inner connection has to send into WebSocket frames.
     fn pump(&mut self) {
-        let pieces: Vec<_> = std::iter::from_fn(|| self.inner.poll_transmit()).collect();
+        let pieces: Vec<_> = core::iter::from_fn(|| self.inner.poll_transmit()).collect();
         if pieces.is_empty() {
             return;
         }
         let mut frames = pieces.concat();
+        if self.tells_secrets {
+            self.make_room_for(&frames);
+        }
         // After CLOSE nothing may follow.
         if !self.close_sent
             && let Err(error) = self.encoder.encode(&frames, &mut self.out)
@@ -650,6 +717,23 @@ impl Connection {
         }
         if self.tells_secrets {
             frames.zeroize();
+        }
+    }
+
+    /// Makes room for these frames in those of WebSocket, so that what goes out does not grow and leave
+    /// a secret where it was.
+    fn make_room_for(&mut self, frames: &[u8]) {
+        let mut count = 0;
+        let mut rest = frames;
+        while let Ok(Some((header, len))) = header::decode(rest) {
+            rest = rest.get(len + header.size as usize..).unwrap_or_default();
+            count += 1;
+        }
+        let needed = self.out.len() + frames.len() + count * MAX_HEADER_LEN;
+        if needed > self.out.capacity() {
+            let mut grown = Vec::with_capacity(needed);
+            grown.extend_from_slice(&self.out);
+            core::mem::replace(&mut self.out, grown).zeroize();
         }
     }
 
@@ -688,6 +772,7 @@ impl Connection {
         match error {
             Error::Upgrade { cause } if matches!(self.upgrade, Upgrade::Awaited(..)) => {
                 self.out = cause.response().to_vec();
+                self.sent = 0;
             }
             _ => {
                 let code = match (error, error.blame()) {

@@ -1,6 +1,6 @@
 //! What a WebSocket peer can do wrong.
 
-use std::fmt;
+use core::fmt;
 
 use crate::Blame;
 
@@ -185,7 +185,7 @@ impl fmt::Display for UpgradeError {
     }
 }
 
-impl std::error::Error for UpgradeError {}
+impl core::error::Error for UpgradeError {}
 
 /// How a peer broke the rules of WebSocket, or of ØMQ over it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -293,4 +293,4 @@ impl fmt::Display for Violation {
     }
 }
 
-impl std::error::Error for Violation {}
+impl core::error::Error for Violation {}

@@ -1,6 +1,6 @@
 //! Who may ask a server for the upgrade.
 
-use std::fmt;
+use core::fmt;
 
 use super::{Rejection, Request, UpgradeError};
 

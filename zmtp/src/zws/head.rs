@@ -120,6 +120,7 @@ mod tests {
 
     const HEAD: &[u8] = b"GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\n\r\n";
 
+    // spec: RFC6455/10.4-head: a request or response has a largest size, however it is cut
     #[test]
     fn the_head_is_found_at_any_seam_and_bounded() {
         let limits = Limits::default();

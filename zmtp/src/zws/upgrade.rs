@@ -73,6 +73,7 @@ impl Protocol {
     pub const fn accepted_for(mechanism: &MechanismConfig) -> &'static [Self] {
         match mechanism {
             MechanismConfig::Null => &[Self::Null, Self::NullToken, Self::Bare],
+            #[cfg(feature = "plain")]
             MechanismConfig::PlainClient(_) | MechanismConfig::PlainServer(_) => {
                 &[Self::Plain, Self::PlainToken]
             }
@@ -88,6 +89,7 @@ impl Protocol {
     pub const fn for_mechanism(mechanism: &MechanismConfig) -> &'static [Self] {
         match mechanism {
             MechanismConfig::Null => &[Self::Null, Self::Bare],
+            #[cfg(feature = "plain")]
             MechanismConfig::PlainClient(_) | MechanismConfig::PlainServer(_) => &[Self::Plain],
             #[cfg(feature = "curve")]
             MechanismConfig::CurveClient(_) | MechanismConfig::CurveServer(_) => &[Self::Curve],
@@ -542,7 +544,7 @@ mod tests {
         assert_eq!(heard.field("ORIGIN"), Some(&b"http://example.com"[..]));
     }
 
-    // spec: RFC6455/4.2.1-body: a request with a body or a transfer encoding is refused
+    // spec: RFC6455/4.2.1-body: our own rule: a request with a body or a transfer encoding is refused
     #[test]
     fn a_request_has_no_body() {
         for (field, expected) in [
@@ -563,6 +565,8 @@ mod tests {
     }
 
     /// Browsers throw at names with a slash, which no token has.
+    // spec: RFC6455/4.1-token: the name of a subprotocol is a token; those of RFC 45 with a mechanism are none, so there are others
+    // spec: RFC6455/4.2.2-protocol: the response names exactly one protocol, of those that the client offered
     #[test]
     fn there_are_names_that_a_browser_can_send() {
         let is_token = |name: &str| {
@@ -584,7 +588,31 @@ mod tests {
         assert!(text.contains("Sec-WebSocket-Protocol: ZWS2.0.NULL\r\n"));
     }
 
+    // spec: RFC6455/4.4-version: a client of another version is told by status 426 that this one is 13
+    #[test]
+    fn a_client_of_another_version_learns_which_one_to_speak() {
+        let old = REQUEST.replace("Version: 13", "Version: 8");
+        let answer = decode(&old).unwrap_err().response();
+        let answer = str::from_utf8(answer).unwrap();
+        assert!(answer.starts_with("HTTP/1.1 426 "), "{answer}");
+        assert!(
+            answer.contains("\r\nSec-WebSocket-Version: 13\r\n"),
+            "{answer}"
+        );
+    }
+
+    // spec: RFC6455/9.1-extensions: a server answers no extension, so that none is in use
+    #[test]
+    fn an_offered_extension_is_not_taken_up() {
+        let offer = "Sec-WebSocket-Extensions: permessage-deflate\r\nOrigin:";
+        let request = decode(&REQUEST.replace("Origin:", offer)).unwrap();
+        let response = Response::new(&request, Protocol::Null).encode();
+        let response = String::from_utf8(response).unwrap().to_lowercase();
+        assert!(!response.contains("extension"), "{response}");
+    }
+
     // spec: RFC6455/4.1-response: the client checks status, upgrade, accept value, protocol and extensions
+    // spec: RFC6455/9.1-unasked-extension: a server that uses an extension which the client has not offered fails the connection
     #[test]
     fn a_client_checks_all_of_the_response() {
         let check =
@@ -632,6 +660,7 @@ mod tests {
         assert_eq!(with(limit + 1), Err(UpgradeError::TooManyHeaders { limit }));
     }
 
+    // spec: RFC6455/3-resource: what a client asks for is a host and a path of the characters that these may have
     #[test]
     fn host_and_path_cannot_smuggle() {
         assert!(Target::new("[::1]:80", "/a?b=c").is_ok());

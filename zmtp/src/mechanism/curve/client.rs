@@ -186,9 +186,9 @@ fn on_ready(
     Ok((session, metadata))
 }
 
-impl std::fmt::Debug for State {
+impl core::fmt::Debug for State {
     /// Shows none of the keys.
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.write_str(match self {
             Self::Greeting => "Greeting",
             Self::AwaitingWelcome { .. } => "AwaitingWelcome",

@@ -1,6 +1,6 @@
 //! The commands of CURVE, taken apart as far as that is possible without a key.
 
-use std::fmt;
+use core::fmt;
 
 use super::{
     COOKIE_LEN, HELLO, HELLO_LEN, INITIATE, INITIATE_LEN, PADDING, READY, READY_LEN, VERSION,

@@ -2,10 +2,10 @@
 
 mod client;
 mod command;
-#[cfg(test)]
+#[cfg(all(test, feature = "zap"))]
 mod cost;
 mod server;
-#[cfg(test)]
+#[cfg(all(test, feature = "zap"))]
 mod tests;
 
 pub(crate) use client::CurveClient;

@@ -11,12 +11,14 @@ use super::{
 use crate::command::CommandName;
 use crate::curve::boxes::BoxKey;
 use crate::curve::{KeyPair, PublicKey, Role, SecretKey, ServerConfig, Session};
+#[cfg(feature = "zap")]
 use crate::greeting::MechanismName;
 use crate::handshake::HandshakeConfig;
 use crate::mechanism::{local_metadata, peer_metadata, unexpected};
 use crate::secret::Secret;
+#[cfg(feature = "zap")]
 use crate::zap::{self, Credentials, Verdict};
-use crate::{Command, Error, Metadata, Random};
+use crate::{Error, Metadata, Random};
 
 /// The state of a CURVE server.
 #[derive(Debug)]
@@ -35,16 +37,20 @@ enum State {
         is_returned: bool,
     },
     /// The handler has to be asked, or has been.
+    #[cfg(feature = "zap")]
     AwaitingAnswer(Box<Initiated>),
     Done(Box<(Session, Option<Metadata>)>),
     /// ERROR is on its way, and the client has to close.
+    #[cfg(feature = "zap")]
     Refused(zap::Status),
 }
 
 /// A client that is who it says it is.
 struct Initiated {
     /// C.
+    #[cfg(feature = "zap")]
     client: PublicKey,
+    #[cfg(feature = "zap")]
     asked: bool,
     /// For boxes between s' and C'.
     key: BoxKey,
@@ -83,13 +89,15 @@ impl CurveServer {
             }
             State::AwaitingInitiate { cookie_key, .. } if body.starts_with(INITIATE) => {
                 let initiated = self.on_initiate(body, cookie_key)?;
-                self.state = if config.asks_zap() {
-                    State::AwaitingAnswer(Box::new(initiated))
-                } else {
-                    accept(&initiated, config, out)?
-                };
+                #[cfg(feature = "zap")]
+                if config.asks_zap() {
+                    self.state = State::AwaitingAnswer(Box::new(initiated));
+                    return Ok(());
+                }
+                self.state = accept(&initiated, config, out)?;
                 Ok(())
             }
+            #[cfg(feature = "zap")]
             State::Refused(status) => Err(Error::AuthenticationFailed { status: *status }),
             _ => Err(unexpected(body)),
         }
@@ -126,6 +134,7 @@ impl CurveServer {
     }
 
     /// The key by which the client wants to be let in, once.
+    #[cfg(feature = "zap")]
     pub(crate) fn poll_zap(&mut self) -> Option<Credentials> {
         match &mut self.state {
             State::AwaitingAnswer(initiated) if !initiated.asked => {
@@ -138,6 +147,7 @@ impl CurveServer {
         }
     }
 
+    #[cfg(feature = "zap")]
     pub(crate) fn on_zap(
         &mut self,
         answer: &zap::Answer,
@@ -158,7 +168,7 @@ impl CurveServer {
             }
             Verdict::Refuse(status) => {
                 let reason = status.as_str().as_bytes();
-                Command::Error { reason }.encode(out);
+                crate::Command::Error { reason }.encode(out);
                 self.state = State::Refused(status);
                 Ok(())
             }
@@ -166,11 +176,13 @@ impl CurveServer {
     }
 
     /// INITIATE has come, and nothing is looked at before the handler has spoken.
+    #[cfg(feature = "zap")]
     pub(crate) const fn holds_input(&self) -> bool {
         matches!(self.state, State::AwaitingAnswer(_))
     }
 
     /// The status with which the peer was refused, if it was.
+    #[cfg(feature = "zap")]
     pub(crate) const fn refusal(&self) -> Option<zap::Status> {
         match self.state {
             State::Refused(status) => Some(status),
@@ -265,7 +277,9 @@ impl CurveServer {
             return Err(Error::KeyExchange);
         }
         Ok(Initiated {
+            #[cfg(feature = "zap")]
             client,
+            #[cfg(feature = "zap")]
             asked: false,
             key,
             received: number,
@@ -322,14 +336,16 @@ fn is_command(body: &[u8]) -> bool {
     body.len() > 1 && usize::from(body[0]) < body.len()
 }
 
-impl std::fmt::Debug for State {
+impl core::fmt::Debug for State {
     /// Shows none of the keys.
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         match self {
             Self::AwaitingHello => f.write_str("AwaitingHello"),
             Self::AwaitingInitiate { .. } => f.write_str("AwaitingInitiate"),
+            #[cfg(feature = "zap")]
             Self::AwaitingAnswer(initiated) => write!(f, "AwaitingAnswer({})", initiated.client),
             Self::Done(_) => f.write_str("Done"),
+            #[cfg(feature = "zap")]
             Self::Refused(status) => write!(f, "Refused({status})"),
         }
     }

@@ -1,6 +1,6 @@
 //! Recorded connections, replayed, and everything that a peer can do wrong.
 
-use std::fmt::Write as _;
+use core::fmt::Write as _;
 
 use proptest::prelude::*;
 
@@ -181,7 +181,7 @@ fn items(frames: &[(u8, Vec<u8>)]) -> Vec<Item> {
         }
         message.push_back(body);
         if flags & 1 == 0 {
-            items.push(Item::Message(std::mem::take(&mut message)));
+            items.push(Item::Message(core::mem::take(&mut message)));
         }
     }
     items

@@ -5,6 +5,7 @@ use crate::command::CommandName;
 use crate::handshake::HandshakeConfig;
 use crate::mechanism::{local_metadata, peer_metadata, refused, unexpected};
 use crate::{Error, Metadata};
+use alloc::vec::Vec;
 
 /// The state of a PLAIN client.
 #[derive(Debug)]

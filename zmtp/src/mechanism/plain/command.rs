@@ -1,6 +1,7 @@
 //! The commands of PLAIN, taken apart.
 
-use std::fmt;
+use alloc::vec::Vec;
+use core::fmt;
 
 use super::{ClientConfig, ERROR, HELLO, INITIATE, MISSPELT_ERROR, READY, WELCOME, push_command};
 use crate::command::CommandName;
@@ -67,12 +68,12 @@ impl<'a> Command<'a> {
         let malformed = |command| Error::MalformedCommand { command };
         for prefix in [ERROR, MISSPELT_ERROR] {
             if let Some(data) = body.strip_prefix(prefix) {
-                let (reason, _) = take_field(data).ok_or(malformed(CommandName::Error))?;
+                let (reason, _) = take_field(data).ok_or_else(|| malformed(CommandName::Error))?;
                 return Ok(Self::Error { reason });
             }
         }
         if let Some(data) = body.strip_prefix(HELLO) {
-            return read_hello(data).ok_or(malformed(CommandName::Hello));
+            return read_hello(data).ok_or_else(|| malformed(CommandName::Hello));
         }
         if let Some(data) = body.strip_prefix(WELCOME) {
             return match data {

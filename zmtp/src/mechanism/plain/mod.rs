@@ -51,6 +51,7 @@ mod client;
 mod command;
 mod server;
 
+use alloc::vec::Vec;
 use bytes::Bytes;
 
 pub(crate) use client::PlainClient;

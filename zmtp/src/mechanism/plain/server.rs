@@ -1,5 +1,6 @@
 //! The end that asks who the other one is.
 
+use alloc::vec::Vec;
 use bytes::Bytes;
 
 use super::{Command, HELLO, INITIATE, ServerConfig, push_command};
