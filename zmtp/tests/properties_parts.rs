@@ -8,6 +8,7 @@ use std::time::Instant;
 use allocation_counter::measure;
 use proptest::collection::vec;
 use proptest::prelude::*;
+use zmtp::command::CommandName;
 use zmtp::curve::{self, KeyPair, SecretKey};
 use zmtp::greeting::{GREETING_LEN, Greeting, GreetingParser, Progress};
 use zmtp::header::{self, Flags};
@@ -295,6 +296,34 @@ proptest! {
             prop_assert_eq!(Command::decode(&wire[len..]), Ok(command));
             // Nothing is dropped but a context that is too long, and what follows a reason.
             prop_assert!(body.starts_with(&wire[len..]));
+        }
+    }
+
+    #[test]
+    fn any_body_is_a_command_of_a_mechanism_or_an_error(
+        name in prop::sample::select(vec![
+            &b""[..], b"\x05HELLO", b"\x05HELLO\x01\0", b"\x07WELCOME", b"\x08INITIATE", b"\x05READY", b"\x05ERROR",
+            b"\x5eRROR", b"\x07MESSAGE",
+        ]),
+        zeros in prop_oneof![Just(0_usize), Just(72)],
+        rest in prop_oneof![bytes(), vec(any::<u8>(), 100..300)],
+    ) {
+        let body = [name, &vec![0; zeros], &rest].concat();
+        if let Ok(command) = plain::Command::decode(&body) {
+            let shown = format!("{command:?}");
+            prop_assert!(!shown.is_empty());
+            let mut wire = Vec::new();
+            command.encode(&mut wire).unwrap();
+            let (_, len) = header::decode(&wire).unwrap().unwrap();
+            // But for what is ignored behind the reason of an ERROR, and for its other spelling.
+            if command.name() != CommandName::Error {
+                prop_assert_eq!(&wire[len..], &body);
+            }
+        }
+        if let Ok(command) = curve::Command::decode(&body) {
+            let shown = format!("{command:?}");
+            prop_assert!(!shown.is_empty());
+            prop_assert!(body[1..].starts_with(command.name().as_str().as_bytes()));
         }
     }
 

@@ -44,6 +44,20 @@ impl Default for FrameLimits {
     }
 }
 
+impl From<&zmtp::Limits> for FrameLimits {
+    /// The limits of the wire layer, without subscriptions.
+    fn from(limits: &zmtp::Limits) -> Self {
+        let rules = FrameRules::from(limits);
+        Self {
+            frame_size: rules.frame_size,
+            message_size: rules.message_size,
+            command_size: rules.command_size,
+            frames: rules.frames,
+            topic_size: None,
+        }
+    }
+}
+
 /// What [`Ingest::scan`] came upon.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Scan<'a> {

@@ -221,11 +221,8 @@ impl Options {
         }
         let limits = self.limits();
         FrameLimits {
-            frame_size: limits.max_frame_size.unwrap_or(u64::MAX),
-            message_size: limits.max_message_size.unwrap_or(u64::MAX),
-            command_size: limits.max_command_size,
-            frames: limits.max_frames,
             topic_size: self.is_publisher().then_some(limits.max_subscription_len),
+            ..FrameLimits::from(&limits)
         }
     }
 
