@@ -337,7 +337,7 @@ fn nothing_secret_is_left_in_freed_memory() {
             (Some(64), "in part"),
         ] {
             check(&format!("Connection, {way}"), &|| {
-                connections(ends(), piece)
+                connections(ends(), piece);
             });
             check(&format!("WebSocket, {way}"), &|| web_sockets(ends(), piece));
         }
