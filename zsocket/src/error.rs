@@ -75,6 +75,11 @@ pub enum Error {
     NoSuchEndpoint(Box<Endpoint>),
     /// An option is not there, or cannot be set or read so. `EINVAL`.
     Option(Box<InvalidOption>),
+    /// The message is larger than all that can be sent again of what went to one of the socket's multicast endpoints, so nobody who
+    /// loses a part of it could get it: raise [`multicast_rate`](crate::Socket::set_multicast_rate) or
+    /// [`multicast_recovery`](crate::Socket::set_multicast_recovery) before the endpoint, or send less at a time. libzmq sends
+    /// it. `EMSGSIZE`.
+    MessageTooLarge,
     /// The context has as many sockets as it may have. `EMFILE`.
     TooManySockets {
         /// How many that is.
@@ -164,6 +169,7 @@ impl Error {
             Self::Incompatible { .. } => "Incompatible",
             Self::NoSuchEndpoint(_) => "NoSuchEndpoint",
             Self::Option(_) => "Option",
+            Self::MessageTooLarge => "MessageTooLarge",
             Self::TooManySockets { .. } => "TooManySockets",
             Self::NoIoThread => "NoIoThread",
             Self::NoSuchIoThread { .. } => "NoSuchIoThread",
@@ -204,6 +210,9 @@ impl fmt::Display for Error {
             Self::TopicTooLong { limit } => {
                 write!(f, "a topic has at most {limit} bytes: subscribe to a shorter prefix")
             }
+            Self::MessageTooLarge => f.write_str(
+                "the message is larger than what a multicast endpoint can repair: raise multicast_rate or multicast_recovery",
+            ),
             Self::Unroutable => f.write_str("the peer that the message is for is not connected"),
             Self::HasPeer => f.write_str(
                 "the socket has its peer, or one of this routing id: disconnect that first",

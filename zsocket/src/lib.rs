@@ -140,7 +140,7 @@ pub use self::{
     responder::{Request, Responder, ResponderBuilder, ResponderStats, Stopped},
     security::{Security, curve_keypair},
     socket::{Capture, Messages, Pollable, Socket, SocketBuilder},
-    stats::{Connections, Dropped, SocketStats},
+    stats::{Connections, Dropped, Multicast, SocketStats},
     term_report::TermReport,
     types::{
         CanConflate, CanConflateByTopic, CanGreet, CanHiccup, CanInsist, CanMatch, CanName,

@@ -34,10 +34,42 @@ pub struct SocketStats {
     pub dropped: Dropped,
     /// Connections of stream transports, by what became of them.
     pub connections: Connections,
+    /// Packets of multicast endpoints.
+    pub multicast: Multicast,
     /// Events that the monitor missed because it was full.
     pub monitor_lagged: u64,
     /// Panics of foreign code that the socket caught: in wakers of tasks, and in the `Drop` of bodies.
     pub foreign_panics: u64,
+}
+
+/// What happened to the packets of multicast endpoints.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Multicast {
+    /// A publisher's packets of data, each counted once.
+    pub packets_sent: u64,
+    /// Packets that it has sent again.
+    pub repairs_sent: u64,
+    /// Times that subscribers have asked it for packets.
+    pub naks_received: u64,
+    /// Packets that it was asked for when it did not keep them any more.
+    pub asked_too_late: u64,
+    /// Packets of data that a subscriber has received, each once.
+    pub packets_received: u64,
+    /// Those of them that had to be sent again.
+    pub repairs_received: u64,
+    /// Packets that came once more.
+    pub duplicates: u64,
+    /// Times that it has asked for packets.
+    pub naks_sent: u64,
+    /// Packets that are lost for good, and the messages with them that they have a part of.
+    pub lost: u64,
+    /// Packets that were not kept because the application receives too slowly, and that are asked for again.
+    pub overrun: u64,
+    /// Packets of publishers that were too many.
+    pub strangers: u64,
+    /// Packets that were none, or had no messages in them.
+    pub malformed: u64,
 }
 
 /// Why messages were dropped.
@@ -289,6 +321,21 @@ impl SocketStats {
         self.dropped.crowded_out += counters.crowded_out.value();
         self.monitor_lagged = counters.monitor_lagged.value();
         self.foreign_panics = counters.foreign_panics.value();
+        let multicast = &counters.multicast;
+        self.multicast = Multicast {
+            packets_sent: multicast.packets_sent.value(),
+            repairs_sent: multicast.repairs_sent.value(),
+            naks_received: multicast.naks_received.value(),
+            asked_too_late: multicast.asked_too_late.value(),
+            packets_received: multicast.packets_received.value(),
+            repairs_received: multicast.repairs_received.value(),
+            duplicates: multicast.duplicates.value(),
+            naks_sent: multicast.naks_sent.value(),
+            lost: multicast.lost.value(),
+            overrun: multicast.overrun.value(),
+            strangers: multicast.strangers.value(),
+            malformed: multicast.malformed.value(),
+        };
         self.connections = Connections {
             open: counters.open.value(),
             refused: self.connections.refused,

@@ -4,6 +4,7 @@
 //! tcp://host:port             ipc:///path/to/socket       inproc://any name
 //! tcp://*:*                   ipc://@abstract-name
 //! tcp://source:port;host:port ipc://*
+//! epgm://interface;group:port pgm://interface;group:port
 //! ```
 //!
 //! Text is parsed once into an [`Endpoint`]; everything behind it works with the typed form.
@@ -11,6 +12,7 @@
 
 mod error;
 mod ipc;
+mod multicast;
 mod spelling;
 mod tcp;
 
@@ -22,6 +24,7 @@ use std::sync::Arc;
 
 pub use error::{EndpointError, EndpointErrorKind};
 pub use ipc::{IpcEndpoint, MAX_IPC_PATH};
+pub use multicast::{MAX_GROUPS, MulticastEndpoint, MulticastInterface};
 pub use tcp::{TcpEndpoint, TcpHost};
 
 use EndpointErrorKind as Kind;
@@ -57,6 +60,8 @@ pub enum Endpoint {
     Ipc(IpcEndpoint),
     /// `inproc://name`: between sockets of one context.
     Inproc(InprocName),
+    /// `pgm://interface;group:port` and `epgm://interface;group:port`: multicast.
+    Multicast(MulticastEndpoint),
 }
 
 impl Endpoint {
@@ -79,7 +84,7 @@ impl Endpoint {
         };
         let start = scheme_end + "://".len();
         let scheme = &text[..scheme_end];
-        if !matches!(scheme, "tcp" | "ipc" | "inproc") {
+        if !matches!(scheme, "tcp" | "ipc" | "inproc" | "pgm" | "epgm") {
             let kind = Kind::UnknownScheme;
             return Err(EndpointError::new(text, kind, 0..scheme_end));
         }
@@ -89,6 +94,9 @@ impl Endpoint {
         let mut endpoint = match scheme {
             "tcp" => Self::Tcp(TcpEndpoint::parse(text, start)?),
             "ipc" => Self::Ipc(IpcEndpoint::parse(text, start)?),
+            "pgm" | "epgm" => {
+                Self::Multicast(MulticastEndpoint::parse(text, start, scheme == "epgm")?)
+            }
             _ => Self::Inproc(InprocName(text[start..].into())),
         };
         if let Self::Tcp(tcp) = &mut endpoint
@@ -117,7 +125,7 @@ impl Endpoint {
         let spelling = match self {
             Self::Tcp(tcp) => &tcp.spelling,
             Self::Ipc(ipc) => &ipc.spelling,
-            Self::Inproc(_) => &Spelling::CANONICAL,
+            Self::Inproc(_) | Self::Multicast(_) => &Spelling::CANONICAL,
         };
         match spelling.text() {
             Some(text) => Cow::Borrowed(text),
@@ -139,13 +147,15 @@ impl Endpoint {
         }
     }
 
-    /// The scheme: `tcp`, `ipc` or `inproc`.
+    /// The scheme: `tcp`, `ipc`, `inproc`, `pgm` or `epgm`.
     #[must_use]
     pub fn scheme(&self) -> &'static str {
         match self {
             Self::Tcp(_) => "tcp",
             Self::Ipc(_) => "ipc",
             Self::Inproc(_) => "inproc",
+            Self::Multicast(multicast) if multicast.is_encapsulated() => "epgm",
+            Self::Multicast(_) => "pgm",
         }
     }
 
@@ -213,6 +223,7 @@ impl fmt::Display for Endpoint {
             Self::Tcp(tcp) => write!(f, "tcp://{tcp}"),
             Self::Ipc(ipc) => write!(f, "ipc://{ipc}"),
             Self::Inproc(name) => write!(f, "inproc://{name}"),
+            Self::Multicast(multicast) => write!(f, "{}://{multicast}", self.scheme()),
         }
     }
 }

@@ -9,7 +9,7 @@ mod standing;
 mod stop_reason;
 mod zmq;
 
-use std::{os::fd::RawFd, time::Duration};
+use std::{net::IpAddr, os::fd::RawFd, time::Duration};
 
 use zmtp::Peer;
 
@@ -17,14 +17,14 @@ pub(crate) use self::handle::retract;
 pub(crate) use self::standing::{Change, Standing};
 pub use self::{
     close_reason::CloseReason,
-    counters::Counters,
+    counters::{Counters, MulticastCounters},
     handle::{Letter, SocketHandle},
     kinds::EventKinds,
     standing::{Snapshot, StandingPeer},
     stop_reason::StopReason,
     zmq::ZmqEvent,
 };
-use crate::{endpoint::Endpoint, net::PeerAddress};
+use crate::{endpoint::Endpoint, net::PeerAddress, pgm::Tsi};
 
 /// Something a monitor wants to know. Events of one connection come in the order in which they
 /// happened.
@@ -208,6 +208,31 @@ pub enum Event {
         queued_out: u64,
         /// Messages that wait to be received from it.
         queued_in: u64,
+    },
+    /// A publisher that was not heard before sends to a multicast endpoint.
+    MulticastJoined {
+        /// The endpoint.
+        endpoint: Endpoint,
+        /// Its session.
+        session: Tsi,
+        /// Where it is.
+        address: IpAddr,
+    },
+    /// Packets of a publisher are lost for good, and the messages with them that they have a part of.
+    MulticastLost {
+        /// The endpoint.
+        endpoint: Endpoint,
+        /// The publisher's session.
+        session: Tsi,
+        /// How many packets.
+        packets: u64,
+    },
+    /// A publisher has not been heard for so long that it is forgotten.
+    MulticastLeft {
+        /// The endpoint.
+        endpoint: Endpoint,
+        /// Its session.
+        session: Tsi,
     },
     /// In the place of events that were not kept, because this monitor was full.
     Lagged {

@@ -1,4 +1,4 @@
-//! I/O threads, engines and the tcp, ipc and inproc transports of zlayers.
+//! I/O threads, engines and the tcp, ipc, inproc, pgm and epgm transports of zlayers.
 //!
 //! This crate moves messages between pipes ([`zpipe`]) and peers. It knows connections: how they are made,
 //! made again, and ended; what the handshake says; where the limits are. It does not know messaging
@@ -117,8 +117,8 @@ pub use self::{
     endpoint::{Endpoint, EndpointError, IntoEndpoint},
     error::Error,
     event::{
-        AdmissionLimit, CloseReason, ConnectionInfo, Counters, Event, EventKinds, Letter, Snapshot,
-        SocketHandle, StandingPeer, StopReason, ZmqEvent,
+        AdmissionLimit, CloseReason, ConnectionInfo, Counters, Event, EventKinds, Letter,
+        MulticastCounters, Snapshot, SocketHandle, StandingPeer, StopReason, ZmqEvent,
     },
     inputs::{Arrived, InputJoiner, InputPoll},
     io::{Alarm, Dispatched, Ended, Holding, Leader, is_io_thread},

@@ -54,6 +54,10 @@ pub(crate) struct Interest {
 }
 
 impl Interest {
+    pub(crate) const NOTHING: Self = Self {
+        input: false,
+        output: false,
+    };
     pub(crate) const INPUT: Self = Self {
         input: true,
         output: false,
@@ -339,11 +343,6 @@ mod tests {
 
     use super::*;
 
-    const NOTHING: Interest = Interest {
-        input: false,
-        output: false,
-    };
-
     /// What is reported now: keys, and whether readable, writable and hung up.
     fn reported(poll: &Poll) -> Vec<(u64, [bool; 3])> {
         let mut seen = Vec::new();
@@ -357,7 +356,7 @@ mod tests {
 
     #[test]
     fn the_end_is_reported_whatever_is_watched() {
-        for interest in [NOTHING, Interest::INPUT, Interest::BOTH] {
+        for interest in [Interest::NOTHING, Interest::INPUT, Interest::BOTH] {
             let (poll, registry) = Poll::new().unwrap();
             let (ours, mut theirs) = UnixStream::pair().unwrap();
             registry.add(ours.as_fd(), 7, interest).unwrap();

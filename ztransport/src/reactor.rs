@@ -16,8 +16,8 @@ use crate::{
     authentication::{Authority, AuthoritySlot},
     closing::{Closing, Fate},
     connection::Connection,
-    endpoint::Endpoint,
-    engine::{Engine, make_pipes},
+    endpoint::{Endpoint, MulticastEndpoint},
+    engine::{Engine, Multicast, make_pipes},
     error::Error,
     event::{Event, SocketHandle, errno},
     ids::next_id,
@@ -260,9 +260,13 @@ impl Reactor {
     /// on which messages can be queued at once; `None` with [`Options::immediate`], where links come
     /// as letters. The number identifies the connection for [`Reactor::disconnect`].
     ///
+    /// A multicast endpoint has no peer to connect to: its sockets are open when this returns, for a publisher to send or a
+    /// subscriber to receive, and it has its link in any case.
+    ///
     /// # Errors
     ///
     /// [`Error::Endpoint`] if the endpoint cannot be connected to whatever happens,
+    /// [`Error::Bind`] if the sockets of a multicast endpoint cannot be opened,
     /// [`Error::NoIoThread`] without threads for a stream transport,
     /// [`Error::Incompatible`] over inproc,
     /// [`Error::IoThreadLost`].
@@ -289,6 +293,9 @@ impl Reactor {
             registry: thread.remote.registry.clone(),
             slots: Slots::default(),
         };
+        if let Endpoint::Multicast(at) = endpoint {
+            return self.join(at, parts, thread);
+        }
         let mut ends = None;
         let connection = Connection::new(parts, thread.remote.commands.clone(), |connection| {
             if connection.options.immediate {
@@ -297,6 +304,45 @@ impl Reactor {
             let (pipes, socket) = make_pipes(connection, Some(connection.handle.notifier(id)));
             ends = Some(socket);
             Engine::new(&connection.options, Some(pipes))
+        });
+        self.live.add(&connection);
+        let link = ends.map(|ends| Link::new(&connection, id, ends, None));
+        let command = Command::Connect(connection, thread.remote.take_place());
+        if thread.remote.commands.post(command).is_err() {
+            self.live.remove(id);
+            return Err(Error::IoThreadLost);
+        }
+        Ok((id, link))
+    }
+
+    /// Opens the sockets of a multicast endpoint, and has the thread serve them.
+    fn join(
+        &self,
+        at: &MulticastEndpoint,
+        parts: Parts,
+        thread: &Thread,
+    ) -> Result<(u64, Option<Link>), Error> {
+        let id = parts.id;
+        let multicast = Multicast::open(at, &parts.options).inspect_err(|error| {
+            parts.handle.emit(|| Event::BindFailed {
+                endpoint: parts.endpoint.clone(),
+                reason: error.to_string(),
+                errno: errno::of_bind(error),
+            });
+        })?;
+        let sockets = multicast.sockets();
+        let registered = sockets
+            .inputs()
+            .map(|input| (input, Interest::INPUT))
+            // Watched only while it is full.
+            .chain([(sockets.output(), Interest::NOTHING)])
+            .try_for_each(|(socket, interest)| parts.registry.add(socket, id, interest));
+        registered.map_err(|error| BindError::from_io(&parts.endpoint, error))?;
+        let mut ends = None;
+        let connection = Connection::new(parts, thread.remote.commands.clone(), |parts| {
+            let (pipes, socket) = make_pipes(parts, Some(parts.handle.notifier(id)));
+            ends = Some(socket);
+            Engine::multicast(&parts.options, pipes, multicast)
         });
         self.live.add(&connection);
         let link = ends.map(|ends| Link::new(&connection, id, ends, None));

@@ -2,6 +2,7 @@
 
 use std::{os::fd::OwnedFd, sync::Arc, time::Duration};
 
+use bytes::Bytes;
 use zpipe::Limits;
 use ztransport::{Bound, Closing, Endpoint, Link, Options, is_io_thread, net::resolve_bound};
 
@@ -22,6 +23,11 @@ impl<S: State> Core<S> {
     pub(crate) fn bind(&mut self, endpoint: &Endpoint) -> Result<Endpoint, Error> {
         self.process()?;
         self.check_transport(endpoint)?;
+        if let Endpoint::Multicast(_) = endpoint {
+            // There is nobody to listen to.
+            self.open(endpoint.clone(), endpoint.clone(), Use::Bound, None)?;
+            return Ok(endpoint.clone());
+        }
         let options = Arc::new(self.transport_options()?);
         let bound = self
             .context
@@ -74,6 +80,16 @@ impl<S: State> Core<S> {
         if !self.state.may_connect(name.as_ref()) {
             return Err(Error::HasPeer);
         }
+        self.open(endpoint, given, Use::Connected, name)
+    }
+
+    fn open(
+        &mut self,
+        endpoint: Endpoint,
+        given: Endpoint,
+        used: Use,
+        name: Option<Bytes>,
+    ) -> Result<(), Error> {
         let options = Arc::new(self.transport_options()?);
         let (id, link) = self
             .context
@@ -82,14 +98,20 @@ impl<S: State> Core<S> {
         self.attachments.insert(
             id,
             Attachment {
-                used: Use::Connected,
+                used,
                 given,
                 endpoint: endpoint.clone(),
                 name,
             },
         );
         if let Some(link) = link {
-            self.admit(link);
+            let at = self.admit(link);
+            if let Endpoint::Multicast(group) = &endpoint {
+                self.state.on_group(at);
+                let limit = options.tuning.multicast.largest_message(group);
+                self.group_limits.insert(id, limit);
+                self.limit_messages();
+            }
         }
         self.last_endpoint = Some(endpoint);
         Ok(())
@@ -119,11 +141,18 @@ impl<S: State> Core<S> {
         }
         for id in found {
             match used {
-                Use::Bound => self.context.reactor.unbind(id, true),
-                Use::Connected => self.disconnect(id),
+                Use::Bound if !matches!(resolved, Endpoint::Multicast(_)) => {
+                    self.context.reactor.unbind(id, true);
+                }
+                _ => self.disconnect(id),
             }
         }
         Ok(())
+    }
+
+    /// The smallest of all limits holds.
+    fn limit_messages(&mut self) {
+        self.message_limit = self.group_limits.values().min().copied();
     }
 
     /// Takes out what is bound to an address of this name, if it is one, under another name or as a number.
@@ -147,6 +176,9 @@ impl<S: State> Core<S> {
     /// Ends a connection that this socket made.
     pub(super) fn disconnect(&mut self, id: u64) {
         self.context.reactor.forget_inproc(id);
+        if self.group_limits.remove(&id).is_some() {
+            self.limit_messages();
+        }
         let linger = self.options.linger;
         let mut told = false;
         for (place, mut link) in self.links.remove_connection(id) {
@@ -189,6 +221,11 @@ impl<S: State> Core<S> {
     /// Streams are taken as they are only where there are streams, and there is no handshake on them that could be secure.
     fn check_transport(&self, endpoint: &Endpoint) -> Result<(), Error> {
         if self.state.is_raw() && matches!(endpoint, Endpoint::Inproc(_)) {
+            return Err(Error::NotSupported);
+        }
+        // Multicast has no handshake either.
+        let is_secure = self.options.security.mechanism != Mechanism::Null;
+        if is_secure && matches!(endpoint, Endpoint::Multicast(_)) {
             return Err(Error::NotSupported);
         }
         self.check_security()

@@ -93,6 +93,11 @@ impl<S: State> Core<S> {
             }
             return Ok(());
         }
+        if let Some(limit) = self.message_limit
+            && message.byte_len() as u64 > limit
+        {
+            return Err(Refusal::MessageTooLarge);
+        }
         if otherwise == Otherwise::Wait && !self.have_room(places, then) {
             // What peers have sent may be that they want it no more.
             return Err(if self.has_more_to_take_in() {

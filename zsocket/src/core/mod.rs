@@ -36,7 +36,10 @@ mod statistics;
 mod subscriptions;
 mod wait;
 
-use std::{collections::VecDeque, sync::Arc};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::Arc,
+};
 
 use zpipe::{
     Encoded, Mailbox, Notifier, Process, Readiness, ReadySet, Spinner, deferred::Deferral,
@@ -116,6 +119,9 @@ pub(crate) struct Core<S: State> {
     taken_in: usize,
     /// Links that have brought a message which the pattern has no room for yet, in order.
     offered: VecDeque<At>,
+    /// The largest message that each multicast endpoint takes, and what they all take.
+    group_limits: BTreeMap<u64, u64>,
+    message_limit: Option<u64>,
     /// Who gets a message for many, and that message. Kept for their memory.
     recipients: Vec<usize>,
     encoded: Encoded,
@@ -193,6 +199,8 @@ impl<S: State> Core<S> {
             subscriptions,
             taken_in: 0,
             offered: VecDeque::new(),
+            group_limits: BTreeMap::new(),
+            message_limit: None,
             recipients: Vec::new(),
             encoded: Encoded::default(),
             process: Process::current(),

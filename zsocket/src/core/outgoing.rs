@@ -62,6 +62,14 @@ impl Outgoing<'_> {
         }
     }
 
+    /// Bytes of all its frames.
+    pub(super) fn byte_len(&self) -> usize {
+        match self {
+            Self::Body { body, .. } => body.len(),
+            Self::Message(message) => message.byte_len(),
+        }
+    }
+
     /// Takes the first frame off, now that the message is going to be sent.
     pub(super) fn drop_head(&mut self, deferral: &mut Deferral) {
         if let Self::Message(message) = self

@@ -35,6 +35,7 @@ mod system {
     pub(super) const EISCONN: i32 = Errno::ISCONN.raw_os_error();
     pub(super) const EHOSTUNREACH: i32 = Errno::HOSTUNREACH.raw_os_error();
     pub(super) const ECONNRESET: i32 = Errno::CONNRESET.raw_os_error();
+    pub(super) const EMSGSIZE: i32 = Errno::MSGSIZE.raw_os_error();
     pub(super) const ETIMEDOUT: i32 = Errno::TIMEDOUT.raw_os_error();
 }
 
@@ -57,6 +58,7 @@ mod system {
     pub(super) const ECONNRESET: i32 = 108;
     pub(super) const EHOSTUNREACH: i32 = 110;
     pub(super) const EISCONN: i32 = 113;
+    pub(super) const EMSGSIZE: i32 = 115;
     pub(super) const ENOTSUP: i32 = 129;
     pub(super) const EPROTONOSUPPORT: i32 = 135;
     pub(super) const ETIMEDOUT: i32 = 138;
@@ -97,6 +99,7 @@ impl Error {
             | Self::TopicTooLong { .. }
             | Self::NoRoutingId
             | Self::Incompatible { .. } => EINVAL,
+            Self::MessageTooLarge => EMSGSIZE,
             Self::TooManySockets { .. } => EMFILE,
             Self::NoIoThread | Self::NoSuchIoThread { .. } => EMTHREAD,
             Self::Scheduling(_) => EPERM,
@@ -131,6 +134,7 @@ impl Error {
             Self::InvalidEndpoint(_)
             | Self::Option(_)
             | Self::TopicTooLong { .. }
+            | Self::MessageTooLarge
             | Self::NoRoutingId
             | Self::Incompatible { .. } => Kind::InvalidInput,
             Self::NoSuchEndpoint(_) | Self::NotInFlight => Kind::NotFound,

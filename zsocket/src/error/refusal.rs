@@ -22,6 +22,8 @@ pub enum Refusal {
     Unroutable,
     /// No publisher would take a subscription to so long a topic.
     TopicTooLong,
+    /// It is larger than what can be repaired.
+    MessageTooLarge,
     /// An I/O thread is gone.
     IoThreadLost,
     /// This is a forked child.
@@ -45,6 +47,7 @@ impl From<Refusal> for Error {
             Refusal::IoThreadLost => Self::IoThreadLost,
             Refusal::NoRoutingId => Self::NoRoutingId,
             Refusal::Unroutable => Self::Unroutable,
+            Refusal::MessageTooLarge => Self::MessageTooLarge,
             Refusal::TopicTooLong => Self::TopicTooLong {
                 limit: crate::pattern::MAX_TOPIC,
             },

@@ -17,7 +17,6 @@ macro_rules! absent {
 }
 
 absent! {
-    "not there yet: the transport pgm": RATE 8 RECOVERY_IVL 9 MULTICAST_HOPS 25 MULTICAST_MAXTPDU 84;
     "replaced: a message is received whole, with all its frames": RCVMORE 13;
     "replaced by `Socket::readiness`, and by zpoll, whose `Poller` has a descriptor": FD 14 EVENTS 15;
     "deprecated: replaced by ZMQ_IPV6": IPV4ONLY 31;
@@ -29,7 +28,6 @@ absent! {
         VMCI_BUFFER_SIZE 85 VMCI_BUFFER_MIN_SIZE 86 VMCI_BUFFER_MAX_SIZE 87 VMCI_CONNECT_TIMEOUT 88;
     "replaced by `Socket::bind_descriptor`, which owns what it is given": USE_FD 89;
     "not planned: it is for Windows": LOOPBACK_FASTPATH 94;
-    "not there yet: the transport udp": MULTICAST_LOOP 96;
     "draft, not needed: reads and writes are as large as what there is": IN_BATCH_SIZE 101 OUT_BATCH_SIZE 102;
     "not there yet: the transport wss":
         WSS_KEY_PEM 103 WSS_CERT_PEM 104 WSS_TRUST_PEM 105 WSS_HOSTNAME 106 WSS_TRUST_SYSTEM 107;

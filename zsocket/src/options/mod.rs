@@ -8,7 +8,7 @@
 //!            └▶ docs/OPTIONS.md
 //! ```
 //!
-//! - `queues`, `limits`, `admission`, `times`, `heartbeat`, `identity`, `security`, `tcp`, `proxy` and `filters` have the options
+//! - `queues`, `limits`, `admission`, `times`, `heartbeat`, `identity`, `security`, `tcp`, `multicast`, `proxy` and `filters` have the options
 //!   of all sockets, which
 //!   [`SocketOptions`] keeps,
 //! - `pattern` and `publish` those of some types, which their patterns keep ([`Settings`](crate::pattern::Settings)),
@@ -25,6 +25,7 @@ mod heartbeat;
 mod identity;
 mod limits;
 mod macros;
+mod multicast;
 #[cfg(test)]
 mod page;
 mod pattern;

@@ -8,8 +8,8 @@ use std::{
 use ztransport::Endpoint;
 
 use super::{
-    SocketOptions, absent, actions, admission, filters, heartbeat, identity, limits, pattern,
-    proxy, publish, queues, security, tcp, times,
+    SocketOptions, absent, actions, admission, filters, heartbeat, identity, limits, multicast,
+    pattern, proxy, publish, queues, security, tcp, times,
     value::{Kind, Typed, Unfit, Value},
 };
 use crate::{
@@ -184,7 +184,7 @@ impl Entry {
 }
 
 /// All options, by what they are about.
-static ALL: [&[&Entry]; 25] = [
+static ALL: [&[&Entry]; 26] = [
     queues::QUEUES,
     queues::CONFLATE,
     queues::CONFLATE_BY_TOPIC,
@@ -195,6 +195,7 @@ static ALL: [&[&Entry]; 25] = [
     identity::IDENTITY,
     security::SECURITY,
     tcp::TCP,
+    multicast::MULTICAST,
     filters::FILTERS,
     proxy::PROXY,
     pattern::MANDATORY,

@@ -241,6 +241,10 @@ impl State for Any {
         each!(self, state => state.on_interrupted(at, taken));
     }
 
+    fn on_group(&mut self, at: At) {
+        each!(self, state => state.on_group(at));
+    }
+
     fn on_renewed(&mut self, at: At) {
         each!(self, state => state.on_renewed(at));
     }

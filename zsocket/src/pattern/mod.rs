@@ -490,6 +490,11 @@ pub trait State: Send + 'static {
         let _ = (at, taken);
     }
 
+    /// The link leads to a multicast group: whoever receives there cannot say what it wants.
+    fn on_group(&mut self, at: At) {
+        let _ = at;
+    }
+
     /// What a link brings from now on comes on another connection.
     fn on_renewed(&mut self, at: At) {
         let _ = at;

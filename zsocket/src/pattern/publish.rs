@@ -14,6 +14,8 @@ use crate::{
 #[derive(Debug, Default)]
 pub struct Publish<const RAW: bool> {
     links: Present,
+    /// Multicast groups among them: they get everything.
+    groups: Vec<At>,
     topics: Topics,
     /// What peers have asked for, if it is the application that decides on that.
     requested: Topics,
@@ -107,7 +109,7 @@ impl<const RAW: bool> Publisher for Publish<RAW> {
         if self.rules.invert {
             self.links.places().count() - matching
         } else {
-            matching
+            matching + self.groups.len()
         }
     }
 }
@@ -231,6 +233,7 @@ impl<const RAW: bool> State for Publish<RAW> {
             self.topics.others(first, all, places);
         } else {
             self.topics.matching(first, places);
+            places.extend(self.groups.iter().map(|group| group.place));
         }
         if let Some(last) = self.last.filter(|_| self.answers_last) {
             places.retain(|place| *place == last.place);
@@ -259,7 +262,7 @@ impl<const RAW: bool> State for Publish<RAW> {
 
     fn view(&self) -> View {
         View {
-            topics: Some(self.topics.topics()).filter(|_| !self.rules.invert),
+            topics: Some(self.topics.topics() + self.groups.len()).filter(|_| !self.rules.invert),
             ..View::default()
         }
     }
@@ -335,12 +338,17 @@ impl<const RAW: bool> State for Publish<RAW> {
         Admission::Join
     }
 
+    fn on_group(&mut self, at: At) {
+        self.groups.push(at);
+    }
+
     /// The peer says again what it wants.
     fn on_renewed(&mut self, at: At) {
         self.end(at);
     }
 
     fn on_detached(&mut self, at: At) {
+        self.groups.retain(|group| *group != at);
         if self.links.contains(at) {
             self.end(at);
             self.links.remove(at);

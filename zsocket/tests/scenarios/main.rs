@@ -31,6 +31,7 @@ mod linger;
 mod monitor;
 mod monitor_snapshot;
 mod monitor_tasks;
+mod multicast;
 mod notices;
 mod old;
 mod old_peers;

@@ -110,7 +110,7 @@ impl Error for EndpointError {}
 pub enum EndpointErrorKind {
     /// There is no `://` or nothing in front of it.
     MissingScheme,
-    /// The scheme is not one of `tcp`, `ipc` and `inproc`. Schemes are case-sensitive.
+    /// The scheme is not one of `tcp`, `ipc`, `inproc`, `pgm` and `epgm`. Schemes are case-sensitive.
     UnknownScheme,
     /// Nothing follows the `://`.
     EmptyAddress,
@@ -155,6 +155,20 @@ pub enum EndpointErrorKind {
     WildcardPathInConnect,
     /// A source address (`source;destination`) makes sense for connecting only.
     SourceInBind,
+    /// A multicast endpoint has more parts than interface, groups and the group to send to.
+    TooManyParts,
+    /// A multicast endpoint names more than one interface.
+    SeveralInterfaces,
+    /// The interface of a multicast endpoint looks like a network but is none.
+    InvalidNetwork,
+    /// A group of a multicast endpoint is no multicast address.
+    NotAGroup,
+    /// A multicast endpoint has more groups than it may have.
+    TooManyGroups,
+    /// A multicast endpoint has addresses of IPv4 and of IPv6.
+    MixedFamilies,
+    /// All who take part in a multicast session have the same port, so there is no free one to be chosen.
+    ZeroPort,
 }
 
 impl EndpointErrorKind {
@@ -187,15 +201,22 @@ impl EndpointErrorKind {
             Self::WildcardPortInConnect => "a wildcard port cannot be connected to",
             Self::WildcardPathInConnect => "a wildcard path cannot be connected to",
             Self::SourceInBind => "a source address has no meaning in bind",
+            Self::TooManyParts => "the endpoint has too many parts",
+            Self::SeveralInterfaces => "the endpoint names several interfaces",
+            Self::InvalidNetwork => "the interface is not a network",
+            Self::NotAGroup => "the group is not a multicast address",
+            Self::TooManyGroups => "the endpoint has too many groups",
+            Self::MixedFamilies => "the endpoint mixes IPv4 and IPv6",
+            Self::ZeroPort => "a multicast endpoint cannot have port 0",
         }
     }
 
     fn remedy(self) -> &'static str {
         match self {
             Self::MissingScheme => "write transport://address, for example tcp://127.0.0.1:5555",
-            Self::UnknownScheme => "use tcp, ipc or inproc, in lower case",
+            Self::UnknownScheme => "use tcp, ipc, inproc, pgm or epgm, in lower case",
             Self::EmptyAddress => {
-                "add an address: host:port for tcp, a path for ipc, a name for inproc"
+                "add an address: host:port for tcp, a path for ipc, a name for inproc, interface;group:port for pgm and epgm"
             }
             Self::EmptyHost => "name a host or an address, or * to bind to all addresses",
             Self::InvalidHost => {
@@ -225,6 +246,15 @@ impl EndpointErrorKind {
             }
             Self::WildcardPathInConnect => "connect to the endpoint that bind returned",
             Self::SourceInBind => "remove the part up to the ';'",
+            Self::TooManyParts => "write interface;groups;group-to-send-to:port",
+            Self::SeveralInterfaces => "use one endpoint for each interface",
+            Self::InvalidNetwork => "write it like 192.168.1.0/24",
+            Self::NotAGroup => {
+                "use addresses from 224.0.0.0 to 239.255.255.255, or that begin with ff"
+            }
+            Self::TooManyGroups => "use at most 10, or several endpoints",
+            Self::MixedFamilies => "use addresses of one family",
+            Self::ZeroPort => "use a number from 1 to 65535, the same on all sides",
         }
     }
 }

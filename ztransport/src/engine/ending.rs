@@ -215,6 +215,7 @@ impl Engine {
             connection.handle.counters().open.sub(1);
         }
         self.stream = None;
+        self.multicast = None;
         self.follower = None;
         self.watch.reset(connection.id);
         self.early = Vec::new();
@@ -246,6 +247,7 @@ impl Engine {
         let info = self.info(connection);
         let phase = std::mem::replace(&mut self.phase, Phase::Down);
         self.stream = None;
+        self.multicast = None;
         self.watch.reset(connection.id);
         self.early = Vec::new();
         drop(connection.take_incoming());

@@ -19,6 +19,7 @@ mod attention;
 mod ending;
 mod heartbeat;
 mod input;
+mod multicast;
 mod notices;
 mod output;
 mod pipes;
@@ -36,10 +37,13 @@ use std::{
 use zmtp::{Handshake, Version};
 use zpipe::{FrameLimits, Ticket};
 
-pub(crate) use self::pipes::{Pipes, make_pipes};
 use self::{
     arrival::Arrival, attention::Attention, heartbeat::Pulse, raw::Raw, refusal::Refusals,
     translator::Translator, unwanted::Sink, watch::Watch,
+};
+pub(crate) use self::{
+    multicast::Multicast,
+    pipes::{Pipes, make_pipes},
 };
 use crate::{
     event::CloseReason,
@@ -106,6 +110,8 @@ pub(crate) struct Engine {
     translator: Option<Box<Translator>>,
     /// For streams without frames.
     raw: Option<Box<Raw>>,
+    /// Instead of a stream.
+    multicast: Option<Box<Multicast>>,
     attention: Attention,
     /// What the peer, a publisher, has been asked for on this connection, and how that is said to it.
     follower: Option<Follower>,
@@ -157,6 +163,7 @@ impl Engine {
             limits: options.frame_limits(),
             translator: None,
             raw: None,
+            multicast: None,
             attention: Attention::default(),
             follower: None,
             version: Version::V3_1,
@@ -185,6 +192,9 @@ impl Engine {
         }
         if pending.contains(Events::DESTROY) {
             return self.destroy(connection, pending.contains(Events::GIVE_UP));
+        }
+        if self.multicast.is_some() {
+            return self.handle_multicast(connection, host, pending);
         }
         let mut result = Ok(());
         let mut pending = pending;

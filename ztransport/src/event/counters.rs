@@ -64,6 +64,38 @@ pub struct Counters {
     pub crowded_out: Counter,
     /// Messages that were still queued when the time to linger was over.
     pub lost_to_linger: Counter,
+    /// What happened to packets over pgm and epgm.
+    pub multicast: MulticastCounters,
+}
+
+/// Counts of packets over pgm and epgm. Those of a publisher are those that it has sent and was asked for; the others are those
+/// of subscribers.
+#[derive(Debug, Default)]
+pub struct MulticastCounters {
+    /// Packets of data that were sent for the first time.
+    pub packets_sent: Counter,
+    /// Packets that were sent again.
+    pub repairs_sent: Counter,
+    /// Times that receivers have asked for packets.
+    pub naks_received: Counter,
+    /// Packets that were asked for when they were not kept any more.
+    pub asked_too_late: Counter,
+    /// Packets of data that came, each once.
+    pub packets_received: Counter,
+    /// Those of them that had been lost at first.
+    pub repairs_received: Counter,
+    /// Packets of data that came again.
+    pub duplicates: Counter,
+    /// Times that packets were asked for.
+    pub naks_sent: Counter,
+    /// Packets of data that will not come any more.
+    pub lost: Counter,
+    /// Packets of data that were not kept, because the application is too slow: they are asked for again.
+    pub overrun: Counter,
+    /// Packets of sources that were too many.
+    pub strangers: Counter,
+    /// Packets that were none, or had no messages in them.
+    pub malformed: Counter,
 }
 
 impl Counters {

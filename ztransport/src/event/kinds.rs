@@ -63,6 +63,9 @@ kinds! {
     MONITOR_STOPPED 18 MonitorStopped,
     ACCEPT_REFUSED 19 AcceptRefused,
     CONNECT_STOPPED 20 ConnectStopped,
+    MULTICAST_JOINED 21 MulticastJoined,
+    MULTICAST_LOST 22 MulticastLost,
+    MULTICAST_LEFT 23 MulticastLeft,
 }
 
 impl EventKinds {

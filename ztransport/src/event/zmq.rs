@@ -340,6 +340,9 @@ impl Event {
             | Self::ConnectStopped { .. }
             | Self::MessageRefused { .. }
             | Self::PeerRefused { .. }
+            | Self::MulticastJoined { .. }
+            | Self::MulticastLost { .. }
+            | Self::MulticastLeft { .. }
             | Self::Lagged { .. } => return Vec::new(),
         };
         vec![one]

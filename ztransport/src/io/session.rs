@@ -127,6 +127,13 @@ impl Session {
 
     /// Begins an attempt to connect.
     pub(crate) fn connect(&mut self) -> Action {
+        if matches!(self.connection.endpoint, Endpoint::Multicast(_)) {
+            // There is nobody to connect to, and the engine has its sockets.
+            self.enter(State::Running);
+            self.connection
+                .drive(Events::ATTACH | Events::READ | Events::WRITE);
+            return Action::None;
+        }
         let target = self.target();
         let has_source = matches!(&target, Endpoint::Tcp(tcp) if tcp.source().is_some());
         match ResolvedAddress::from_literal(&target) {

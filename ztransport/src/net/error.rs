@@ -30,6 +30,13 @@ pub enum BindError {
     PermissionDenied(Endpoint),
     /// The host is neither an interface nor a name that resolves.
     UnknownHost(Endpoint, io::Error),
+    /// pgm takes raw sockets, which this process may not open: it needs `CAP_NET_RAW`. epgm needs no privileges.
+    NeedsRawSockets(Endpoint),
+    /// Multicast is for publishers and subscribers alone.
+    NotPublishing(Endpoint, zmtp::SocketType),
+    /// The largest packet is too small for any data, or larger than packets can be:
+    /// [`MulticastTuning::max_tpdu`](super::MulticastTuning::max_tpdu).
+    PacketSize(Endpoint, u32),
     /// The system refuses an option of the socket.
     Option(Endpoint, OptionError),
     /// The descriptor to be adopted is no listening tcp or Unix domain stream socket.
@@ -84,6 +91,23 @@ impl fmt::Display for BindError {
                     "cannot bind {at}: no such interface, and no address for the name"
                 )
             }
+            Self::NeedsRawSockets(at) => write!(
+                f,
+                "cannot use {}: it takes raw sockets, and this process may not open them; give it CAP_NET_RAW, or use \
+                 epgm on all sides",
+                at.as_written()
+            ),
+            Self::NotPublishing(at, socket_type) => write!(
+                f,
+                "cannot use {} with a {}: multicast is for PUB, XPUB, SUB and XSUB",
+                at.as_written(),
+                socket_type.name()
+            ),
+            Self::PacketSize(at, size) => write!(
+                f,
+                "cannot use {}: packets of {size} bytes are too small for their headers, or too large for the network",
+                at.as_written()
+            ),
             Self::Option(at, error) => write!(f, "cannot bind {}: {error}", at.as_written()),
             Self::NotAListener(error) => write!(
                 f,

@@ -34,11 +34,26 @@ pub(super) fn addresses(name: &str) -> io::Result<Vec<SocketAddr>> {
     }
 }
 
+/// An address of an interface, with how many of its bits are those of its network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Local {
+    pub(super) index: u32,
+    pub(super) address: SocketAddr,
+    pub(super) bits: u8,
+}
+
+/// The addresses of all interfaces, with port 0, in the order of the system.
+pub(super) fn all() -> io::Result<Vec<Local>> {
+    system::all()
+}
+
 #[cfg(target_os = "linux")]
 mod system {
     use std::fs;
     use std::io;
     use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
+
+    use super::Local;
 
     use rustix::io::Errno;
     use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType};
@@ -71,6 +86,12 @@ mod system {
     }
 
     pub(super) fn addresses(index: u32) -> io::Result<Vec<SocketAddr>> {
+        let all = all()?.into_iter();
+        let found = all.filter(|local| local.index == index);
+        Ok(found.map(|local| local.address).collect())
+    }
+
+    pub(super) fn all() -> io::Result<Vec<Local>> {
         let socket = rustix::net::socket_with(
             AddressFamily::NETLINK,
             SocketType::RAW,
@@ -85,7 +106,7 @@ mod system {
             let (length, _) = rustix::io::retry_on_intr(|| {
                 rustix::net::recv(&socket, &mut buffer[..], RecvFlags::empty())
             })?;
-            if length == 0 || !collect(&buffer[..length], index, &mut found)? {
+            if length == 0 || !collect(&buffer[..length], &mut found)? {
                 return Ok(found);
             }
         }
@@ -102,12 +123,12 @@ mod system {
     }
 
     /// Returns whether more is to come.
-    fn collect(mut bytes: &[u8], index: u32, found: &mut Vec<SocketAddr>) -> io::Result<bool> {
+    fn collect(mut bytes: &[u8], found: &mut Vec<Local>) -> io::Result<bool> {
         while let Some((kind, body, rest)) = next_message(bytes) {
             match kind {
                 NLMSG_DONE => return Ok(false),
                 NLMSG_ERROR => return Err(Errno::PROTO.into()),
-                RTM_NEWADDR => found.extend(address(body, index)),
+                RTM_NEWADDR => found.extend(local(body)),
                 _ => {}
             }
             bytes = rest;
@@ -123,12 +144,9 @@ mod system {
         Some((kind, body, rest))
     }
 
-    fn address(body: &[u8], wanted: u32) -> Option<SocketAddr> {
-        let family = *body.first()?;
+    fn local(body: &[u8]) -> Option<Local> {
+        let (family, bits) = (*body.first()?, *body.get(1)?);
         let index = u32::from_ne_bytes(*body.get(4..)?.first_chunk()?);
-        if index != wanted {
-            return None;
-        }
         let mut attributes = body.get(ADDRESS_HEADER..)?;
         let mut found = None;
         while let Some((kind, value, rest)) = next_attribute(attributes) {
@@ -138,19 +156,24 @@ mod system {
             }
             attributes = rest;
         }
-        match family {
+        let address = match family {
             AF_INET => {
                 let octets: [u8; 4] = found?.try_into().ok()?;
-                Some((Ipv4Addr::from(octets), 0).into())
+                (Ipv4Addr::from(octets), 0).into()
             }
             AF_INET6 => {
                 let octets: [u8; 16] = found?.try_into().ok()?;
                 let v6 = Ipv6Addr::from(octets);
                 let scope = if v6.is_unicast_link_local() { index } else { 0 };
-                Some(SocketAddrV6::new(v6, 0, 0, scope).into())
+                SocketAddrV6::new(v6, 0, 0, scope).into()
             }
-            _ => None,
-        }
+            _ => return None,
+        };
+        Some(Local {
+            index,
+            address,
+            bits,
+        })
     }
 
     fn next_attribute(bytes: &[u8]) -> Option<(u16, &[u8], &[u8])> {
@@ -171,11 +194,11 @@ mod system {
             let mut message = Vec::from(dump_request());
             message[4..6].copy_from_slice(&RTM_NEWADDR.to_ne_bytes());
             for length in 0..message.len() {
-                assert!(collect(&message[..length], 1, &mut found).unwrap());
+                assert!(collect(&message[..length], &mut found).unwrap());
             }
             // A message that claims to be shorter than its own header.
             message[..4].copy_from_slice(&3u32.to_ne_bytes());
-            assert!(collect(&message, 1, &mut found).unwrap());
+            assert!(collect(&message, &mut found).unwrap());
             assert!(found.is_empty());
         }
     }
@@ -191,6 +214,10 @@ mod system {
     }
 
     pub(super) fn addresses(_index: u32) -> io::Result<Vec<SocketAddr>> {
+        Ok(Vec::new())
+    }
+
+    pub(super) fn all() -> io::Result<Vec<super::Local>> {
         Ok(Vec::new())
     }
 }

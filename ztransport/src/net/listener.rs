@@ -66,7 +66,9 @@ impl Listener {
                 (socket, None, resolved)
             }
             Endpoint::Ipc(address) => ipc::bind(endpoint, address, tuning)?,
-            Endpoint::Inproc(_) => return Err(BindError::NotAStream(endpoint.clone())),
+            Endpoint::Inproc(_) | Endpoint::Multicast(_) => {
+                return Err(BindError::NotAStream(endpoint.clone()));
+            }
         };
         let listener = Self {
             file,

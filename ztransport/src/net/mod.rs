@@ -23,6 +23,7 @@ mod filter;
 mod interface;
 mod ipc;
 mod listener;
+mod multicast;
 mod stream;
 mod tcp;
 mod tuning;
@@ -35,6 +36,8 @@ pub use address::{PeerAddress, ProcessCredentials, ResolvedAddress};
 pub use error::{AcceptError, BindError, ConnectError};
 pub use filter::{AcceptFilter, IpNetwork, IpNetworkError};
 pub use listener::{Accepted, Listener};
+pub(crate) use multicast::MulticastSockets;
+pub use multicast::MulticastTuning;
 pub use stream::{ConnectState, Stream, connect_finish, connect_start};
 pub use tcp::{resolve, resolve_bound, resolve_source};
 pub use tuning::{OptionError, TcpTuning};
@@ -58,6 +61,8 @@ pub struct SocketTuning {
     pub ipc_takeover: bool,
     /// Options of tcp sockets.
     pub tcp: TcpTuning,
+    /// Options of pgm and epgm.
+    pub multicast: MulticastTuning,
     /// Whom listeners let in.
     pub accept: AcceptFilter,
 }
@@ -74,6 +79,7 @@ impl Default for SocketTuning {
             ipc_mode: 0o600,
             ipc_takeover: false,
             tcp: TcpTuning::default(),
+            multicast: MulticastTuning::default(),
             accept: AcceptFilter::default(),
         }
     }

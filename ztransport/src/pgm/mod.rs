@@ -21,9 +21,24 @@
 //! What comes from the network is never trusted: each walk is bounded by the packet, each list and window by the options, and
 //! what does not fit is dropped and counted.
 
+mod framing;
+mod heartbeat;
 pub mod packet;
+mod rate;
+mod receiver;
 mod sequence;
+mod settings;
+#[cfg(test)]
+mod simulation;
+mod source;
+mod window;
 
+pub(crate) use self::{
+    framing::{Packer, Unpacker},
+    receiver::{Delivery, Receiver, ReceiverCounts, To},
+    settings::Settings,
+    source::{Identity, Source, SourceCounts},
+};
 pub use self::{
     packet::{Packet, PacketError, Tsi},
     sequence::Sequence,

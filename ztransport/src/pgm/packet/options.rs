@@ -179,7 +179,7 @@ fn read(option: &[u8]) -> Result<Opt<'_>, PacketError> {
             length: body.u32().map_err(malformed)?,
         },
         NAK_LIST => {
-            if rest.len() % 4 != 0 || rest.len() / 4 > MAX_NAK_LIST {
+            if !rest.len().is_multiple_of(4) || rest.len() / 4 > MAX_NAK_LIST {
                 return Err(PacketError::NakList);
             }
             Opt::NakList(NakList(rest))
