@@ -108,6 +108,12 @@
 //! of more than 64 KiB with smaller ones. [`Writer::trim`] makes a pipe small again that had a burst and fell
 //! silent.
 //!
+//! # Platforms
+//!
+//! Linux is what it is made and tested for. On other Unix systems and on Windows it compiles; what depends on the system is
+//! said at [`Process`], [`Signal`], `ReadySet::fd`, [`trim_heap`], `unacknowledged` and `peer_groups`. The order between
+//! threads rests on fences of the language alone, so it is the same everywhere.
+//!
 //! # How it is proved
 //!
 //! Random operations are run on pipes and on an oracle, and everything observable is compared after
@@ -152,6 +158,11 @@
 //! ```
 
 #![deny(unsafe_op_in_unsafe_fn)]
+
+#[cfg(not(any(unix, windows)))]
+compile_error!(
+    "zpipe needs a Unix system or Windows: its lists are waited for with what these have"
+);
 
 mod bytes;
 pub mod channel;

@@ -1,14 +1,11 @@
 //! A single wait, in the manner of `zmq_poll`.
 
-use std::{
-    io,
-    os::fd::{AsFd, BorrowedFd},
-    time::Duration,
-};
+use std::{io, time::Duration};
 
+use zpipe::{AsDescriptor, BorrowedDescriptor};
 use zsocket::{Interest, Pollable};
 
-use crate::{AddError, Events, Poller};
+use crate::{AddError, Events, Poller, descriptors::borrow};
 
 /// Something to wait for, and what was found about it.
 pub struct PollItem<'a> {
@@ -22,7 +19,7 @@ pub struct PollItem<'a> {
 
 enum Item<'a> {
     Socket(&'a dyn Pollable),
-    Fd(BorrowedFd<'a>),
+    Fd(BorrowedDescriptor<'a>),
 }
 
 impl<'a> PollItem<'a> {
@@ -32,10 +29,10 @@ impl<'a> PollItem<'a> {
         Self::new(Item::Socket(socket), interest)
     }
 
-    /// A descriptor.
+    /// A descriptor: whatever is `AsFd`, or `AsSocket` on Windows.
     #[must_use]
-    pub fn fd(fd: &'a impl AsFd, interest: Interest) -> Self {
-        Self::new(Item::Fd(fd.as_fd()), interest)
+    pub fn fd(fd: &'a impl AsDescriptor, interest: Interest) -> Self {
+        Self::new(Item::Fd(borrow(fd)), interest)
     }
 
     fn new(source: Item<'a>, interest: Interest) -> Self {

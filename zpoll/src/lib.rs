@@ -1,7 +1,7 @@
 //! Waiting for many ØMQ sockets and file descriptors at once.
 //!
 //! A program that serves several sockets from one thread cannot block in `recv` of one of them. A [`Poller`] blocks for
-//! all of them, and for raw descriptors (anything that is [`AsFd`](std::os::fd::AsFd)), and says which can be used without
+//! all of them, and for raw descriptors (anything that is `AsFd`), and says which can be used without
 //! waiting.
 //!
 //! ```text
@@ -34,8 +34,10 @@
 //!
 //! # Platforms
 //!
-//! Linux. Descriptors are waited for with epoll, through `rustix`: with the `polling` crate, adding a descriptor is `unsafe`,
-//! each event disarms it, and a wait with a time limit makes five system calls.
+//! Linux is what it is made and tested for: there descriptors are waited for with epoll, through `rustix`. Elsewhere, and with
+//! `--cfg zlayers_portable` on Linux, that is the crate `polling`, through [`zpipe::poller`]; on Linux a wait with a time limit makes
+//! five system calls with it. On Windows descriptors are those of sockets, a poller has none itself ([`Poller::fd`] is not there), and
+//! the I/O threads read all streams.
 //!
 //! # Examples
 //!

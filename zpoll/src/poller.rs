@@ -4,15 +4,18 @@ use std::{
     collections::{HashMap, VecDeque},
     future::poll_fn,
     io,
-    os::fd::{AsFd, BorrowedFd},
     task::Poll,
     time::{Duration, Instant},
 };
 
-use zpipe::{Interrupted, Notifier, Process, Readiness, ReadySet, Spinner};
+use zpipe::{AsDescriptor, Interrupted, Notifier, Process, Readiness, ReadySet, Spinner};
 use zsocket::{Error, Interest};
 
-use crate::{AddError, Event, Events, Source, descriptors::Descriptors, streams::Streams};
+use crate::{
+    AddError, Event, Events, Source,
+    descriptors::{AnyDescriptor, Descriptors},
+    streams::Streams,
+};
 
 /// Tokens of the list that are no keys.
 const WAKE: u64 = u64::MAX;
@@ -143,17 +146,22 @@ impl<'a> Poller<'a> {
     /// Waits for a descriptor from now on, of a socket, a pipe, a terminal or the like, likewise. [`RECV`](Interest::RECV)
     /// is to read, [`SEND`](Interest::SEND) to write.
     ///
+    /// # Platform
+    ///
+    /// Whatever is `AsFd`; on Windows sockets, which are `AsSocket`.
+    ///
     /// # Errors
     ///
     /// [`AddError::KeyInUse`]; [`AddError::System`] for a plain file, for one that is here already, and without descriptors left.
     pub fn add_fd(
         &mut self,
-        fd: impl AsFd + 'a,
+        fd: impl AsDescriptor + 'a,
         key: usize,
         interest: Interest,
     ) -> Result<(), AddError> {
         self.check_key(key)?;
-        self.descriptors()?.add(Box::new(fd), key, interest)?;
+        self.descriptors()?
+            .add(AnyDescriptor::new(fd), key, interest)?;
         Ok(())
     }
 
@@ -169,7 +177,7 @@ impl<'a> Poller<'a> {
             self.nominate(key);
             return Ok(());
         }
-        let modified = (self.descriptors.as_ref()).and_then(|all| all.modify(key, interest));
+        let modified = (self.descriptors.as_mut()).and_then(|all| all.modify(key, interest));
         modified.unwrap_or_else(|| Err(io::ErrorKind::NotFound.into()))
     }
 
@@ -229,7 +237,7 @@ impl<'a> Poller<'a> {
 
     fn descriptors(&mut self) -> io::Result<&mut Descriptors<'a>> {
         if self.descriptors.is_none() {
-            self.descriptors = Some(Descriptors::new(self.ready.fd()?)?);
+            self.descriptors = Some(Descriptors::new(&self.ready)?);
         }
         self.descriptors
             .as_mut()
@@ -339,15 +347,20 @@ impl<'a> Poller<'a> {
     /// reported: there is no edge to miss. Only waits make it unreadable; before the loop waits for the first time, call
     /// `wait` once.
     ///
+    /// # Platform
+    ///
+    /// Unix. Windows has no descriptors of this kind.
+    ///
     /// # Errors
     ///
     /// The system's, if it has no descriptors left.
-    pub fn fd(&mut self) -> io::Result<BorrowedFd<'_>> {
+    #[cfg(unix)]
+    pub fn fd(&mut self) -> io::Result<std::os::fd::BorrowedFd<'_>> {
         self.check_process()?;
         self.lent = true;
         self.streams.give_back();
         let descriptors: &Descriptors<'a> = self.descriptors()?;
-        Ok(descriptors.as_fd())
+        Ok(std::os::fd::AsFd::as_fd(descriptors))
     }
 
     /// Reports which sockets are ready now.
@@ -504,13 +517,13 @@ impl<'a> Poller<'a> {
     }
 
     fn look_at_descriptors(
-        &self,
+        &mut self,
         deadline: Option<Instant>,
         events: &mut Events,
     ) -> io::Result<()> {
         match self.descriptors.as_ref().filter(|all| !all.is_empty()) {
             None => Ok(()),
-            Some(all) => all.wait(deadline, |event| events.list.push(event)),
+            Some(all) => all.wait(&mut self.ready, deadline, |event| events.list.push(event)),
         }
     }
 }

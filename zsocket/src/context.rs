@@ -262,6 +262,10 @@ impl Context {
     /// Has a foreign event loop lead the poll of one of the context's I/O threads, so that what comes in needs no hop through that
     /// thread: see [`Leader`].
     ///
+    /// # Platform
+    ///
+    /// Unix. On Windows it is [`Error::Io`], with [`Unsupported`](std::io::ErrorKind::Unsupported).
+    ///
     /// # Errors
     ///
     /// [`Error::Led`] if each I/O thread has a leader already, [`Error::NoIoThread`] if there is none, [`Error::IoThreadLost`],

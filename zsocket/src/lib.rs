@@ -84,6 +84,13 @@
 //! - `tokio`: `Leader::on_tokio`, by which a tokio runtime leads,
 //! - `async-io`: `Leader::on_async_io`, for smol and others.
 //!
+//! # Platforms
+//!
+//! Linux is what it is made and tested for. macOS, BSD and Windows compile, without having been tested there: the same code, on the
+//! portable back end that passes all tests on Linux with `--cfg zlayers_portable`. What a system lacks is refused with an error:
+//! on Windows ipc, foreign event loops that [lead](Leader), and descriptors of pollers; elsewhere than on Linux the scheduling of I/O
+//! threads, names of interfaces, credentials of ipc peers, and abstract names. [`ztransport`] has the table.
+//!
 //! # Threads
 //!
 //! A socket can be sent to another thread, but not shared: each thread has its own. [`Context`] can be shared.
@@ -117,9 +124,9 @@ mod tasks;
 mod term_report;
 mod types;
 
-#[cfg(feature = "async-io")]
+#[cfg(all(feature = "async-io", unix))]
 pub use self::leader::AsyncIoDriver;
-#[cfg(feature = "tokio")]
+#[cfg(all(feature = "tokio", unix))]
 pub use self::leader::TokioDriver;
 pub use self::{
     asynchronous::{AsyncReceiver, AsyncSender, AsyncSocket, ReuniteError},
@@ -157,8 +164,8 @@ pub use zmtp::{
 };
 pub use ztransport::{
     AdmissionLimit, CloseReason, ConnectionInfo, Dispatched, Endpoint, EndpointError, Event,
-    EventKinds, Holding, IntoEndpoint, RealTime, ReconnectStop, SchedulingError, StandingPeer,
-    StopReason, ZmqEvent,
+    EventKinds, Holding, IntoEndpoint, NO_DESCRIPTOR, OwnedDescriptor, RawDescriptor, RealTime,
+    ReconnectStop, SchedulingError, StandingPeer, StopReason, ZmqEvent,
     net::{
         AcceptFilter, BindError, IpNetwork, IpNetworkError, OptionError, PeerAddress,
         ProcessCredentials,

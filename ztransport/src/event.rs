@@ -9,7 +9,7 @@ mod standing;
 mod stop_reason;
 mod zmq;
 
-use std::{net::IpAddr, os::fd::RawFd, time::Duration};
+use std::{net::IpAddr, time::Duration};
 
 use zmtp::Peer;
 
@@ -24,7 +24,7 @@ pub use self::{
     stop_reason::StopReason,
     zmq::ZmqEvent,
 };
-use crate::{endpoint::Endpoint, net::PeerAddress, pgm::Tsi};
+use crate::{endpoint::Endpoint, net::PeerAddress, pgm::Tsi, sys::RawDescriptor};
 
 /// Something a monitor wants to know. Events of one connection come in the order in which they
 /// happened.
@@ -36,7 +36,7 @@ pub enum Event {
         /// The endpoint, resolved.
         endpoint: Endpoint,
         /// The number of the listener's descriptor.
-        descriptor: RawFd,
+        descriptor: RawDescriptor,
     },
     /// An endpoint could not be bound, as the call says, too.
     BindFailed {
@@ -96,7 +96,7 @@ pub enum Event {
         /// Where it listened.
         endpoint: Endpoint,
         /// The number that its descriptor had.
-        descriptor: RawFd,
+        descriptor: RawDescriptor,
     },
     /// The file of a listener that is closed could not be removed.
     CloseFailed {
@@ -129,9 +129,9 @@ pub enum Event {
         reason: String,
         /// The system's number of the error; 0 if it gave none.
         errno: i32,
-        /// The number that the attempt's descriptor had, -1 if it failed at once; `None` if there was no attempt, since a
+        /// The number that the attempt's descriptor had, [`NO_DESCRIPTOR`](crate::NO_DESCRIPTOR) (-1) if it failed at once; `None` if there was no attempt, since a
         /// name has no address.
-        descriptor: Option<RawFd>,
+        descriptor: Option<RawDescriptor>,
     },
     /// The next attempt to connect is due after a while.
     ConnectRetried {
@@ -256,7 +256,7 @@ pub struct ConnectionInfo {
     /// This end's address.
     pub local: PeerAddress,
     /// The number that the descriptor has, or had: it is for comparing events, and may stand for something else by now.
-    pub descriptor: RawFd,
+    pub descriptor: RawDescriptor,
 }
 
 /// Of what there are as many as there may be.

@@ -32,7 +32,22 @@
 //!
 //! # Platforms
 //!
-//! Linux. The data path uses epoll and event descriptors directly.
+//! Linux, where the data path uses epoll and event descriptors directly, is what it is made and tested for. On macOS, BSD and
+//! Windows the crate `polling` takes their place; `--cfg zlayers_portable` does so on Linux, and all tests pass with it. What
+//! other systems lack is refused with an error, and not ignored:
+//!
+//! | | Linux | macOS, BSD | Windows |
+//! |---|---|---|---|
+//! | tcp, inproc | yes | yes | yes |
+//! | ipc | yes | yes | no: [`EndpointErrorKind::IpcNotSupported`](endpoint::EndpointErrorKind) |
+//! | abstract ipc names | yes | no: `AbstractNotSupported` | no |
+//! | credentials of ipc peers | yes | no: filters by process, user or group admit nobody | |
+//! | interfaces by name, zones | yes | numbers of zones only | numbers of zones only |
+//! | scheduling of I/O threads | yes | no: [`SchedulingError`] | no: [`SchedulingError`] |
+//! | MPTCP, device, priority, user time-out, busy poll | yes | no: [`OptionError`](net::OptionError) | no |
+//! | a foreign event loop leads | yes | yes | no: [`Error::Io`] |
+//! | blocked threads read their streams themselves | yes | yes | no: the I/O threads read |
+//! | linger until the peer's system has everything | yes | macOS | no: until this system has it |
 //!
 //! # Examples
 //!
@@ -76,6 +91,20 @@
 //! ```
 #![forbid(unsafe_code)]
 
+#[cfg(not(any(
+    windows,
+    target_os = "linux",
+    target_os = "android",
+    target_vendor = "apple",
+    target_os = "freebsd",
+    target_os = "netbsd",
+    target_os = "openbsd",
+    target_os = "dragonfly"
+)))]
+compile_error!(
+    "ztransport needs Linux, macOS, a BSD or Windows: it waits for streams with epoll, kqueue or IOCP"
+);
+
 mod admission;
 mod authentication;
 mod closing;
@@ -108,8 +137,10 @@ pub mod shrink;
 mod signals;
 mod socks;
 mod subscriptions;
+mod sys;
 mod trouble;
 
+pub use self::sys::{NO_DESCRIPTOR, OwnedDescriptor, RawDescriptor};
 pub use self::{
     closing::{Closing, Fate},
     cork::{has_corked, is_corked, uncork},

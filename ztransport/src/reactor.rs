@@ -3,7 +3,6 @@
 use std::{
     collections::HashMap,
     io,
-    os::fd::{AsFd, OwnedFd},
     sync::{Arc, mpsc},
     thread::JoinHandle,
     time::{Duration, Instant},
@@ -30,8 +29,9 @@ use crate::{
     net::{BindError, Listener},
     options::Options,
     parts::{Parts, Slots},
-    poll::{Interest, Outside},
+    poll::{Interest, NESTS, Outside},
     scheduling::IoThreads,
+    sys::OwnedDescriptor,
 };
 
 /// How long closing a listener waits for its I/O thread to say that the port is free.
@@ -213,7 +213,7 @@ impl Reactor {
     /// is closed then.
     pub fn adopt(
         &self,
-        descriptor: OwnedFd,
+        descriptor: OwnedDescriptor,
         options: &Arc<Options>,
         handle: &SocketHandle,
     ) -> Result<Bound, Error> {
@@ -230,10 +230,7 @@ impl Reactor {
         handle: &SocketHandle,
     ) -> Result<Bound, Error> {
         let (index, thread) = self.least_loaded(options)?;
-        let registered = thread
-            .remote
-            .registry
-            .add(listener.as_fd(), key, Interest::INPUT);
+        let registered = thread.remote.registry.add(&listener, key, Interest::INPUT);
         registered.map_err(|error| BindError::from_io(&resolved, error))?;
         self.listeners.lock().insert(key, index);
         let entry = ListenerEntry {
@@ -411,6 +408,11 @@ impl Reactor {
     /// Has a foreign event loop lead the poll of an I/O thread that has none yet, so that there can be as many as there are
     /// threads.
     ///
+    /// # Platform
+    ///
+    /// Unix. On Windows there is nothing that such a loop could wait for, and the error is [`Error::Io`] with
+    /// [`Unsupported`](io::ErrorKind::Unsupported).
+    ///
     /// # Errors
     ///
     /// [`Error::Led`] if each has one, [`Error::NoIoThread`], [`Error::IoThreadLost`], and [`Error::Io`] when no descriptor can be
@@ -418,6 +420,9 @@ impl Reactor {
     pub fn lead(&self) -> Result<Leader, Error> {
         if self.threads.is_empty() {
             return Err(Error::NoIoThread);
+        }
+        if !NESTS {
+            return Err(Error::Io(io::ErrorKind::Unsupported.into()));
         }
         for thread in &self.threads {
             let mut place = thread.seat.lock();

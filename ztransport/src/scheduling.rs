@@ -2,15 +2,6 @@
 
 use std::{fmt, io};
 
-use rustix::{
-    process::setpriority_process,
-    thread::{CpuSet, gettid, sched_setaffinity},
-};
-use thread_priority::{
-    RealtimeThreadSchedulePolicy, ThreadPriority, ThreadPriorityValue, ThreadSchedulePolicy,
-    set_thread_priority_and_policy, thread_native_id,
-};
-
 /// A real-time policy: a thread that has one runs before all that have none, until it waits. Of two such threads the one of
 /// higher priority goes first.
 ///
@@ -31,6 +22,11 @@ pub enum RealTime {
 }
 
 /// The I/O threads of a reactor, and how the operating system runs them.
+///
+/// # Platform
+///
+/// Anything but the number of threads and their names works on Linux only. Elsewhere it is refused, with a
+/// [`SchedulingError`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct IoThreads {
@@ -113,22 +109,36 @@ impl IoThreads {
     /// Has the calling thread run as these say.
     pub(crate) fn apply(&self) -> Result<(), SchedulingError> {
         if !self.cpus.is_empty() {
-            self.set_cpus().map_err(SchedulingError::Cpus)?;
+            system::set_cpus(&self.cpus).map_err(SchedulingError::Cpus)?;
         }
         if let Some(nice) = self.nice {
-            // On Linux each thread has a nice value of its own.
-            setpriority_process(Some(gettid()), nice)
-                .map_err(|error| SchedulingError::Nice(error.into()))?;
+            system::set_nice(nice).map_err(SchedulingError::Nice)?;
         }
         if let Some(real_time) = self.real_time {
-            set_real_time(real_time).map_err(SchedulingError::RealTime)?;
+            system::set_real_time(real_time).map_err(SchedulingError::RealTime)?;
         }
         Ok(())
     }
+}
 
-    fn set_cpus(&self) -> io::Result<()> {
+#[cfg(target_os = "linux")]
+mod system {
+    use std::io;
+
+    use rustix::{
+        process::setpriority_process,
+        thread::{CpuSet, gettid, sched_setaffinity},
+    };
+    use thread_priority::{
+        RealtimeThreadSchedulePolicy, ThreadPriority, ThreadPriorityValue, ThreadSchedulePolicy,
+        set_thread_priority_and_policy, thread_native_id,
+    };
+
+    use super::RealTime;
+
+    pub(super) fn set_cpus(cpus: &[usize]) -> io::Result<()> {
         let mut set = CpuSet::new();
-        for cpu in &self.cpus {
+        for cpu in cpus {
             if *cpu >= CpuSet::MAX_CPU {
                 return Err(io::ErrorKind::InvalidInput.into());
             }
@@ -137,22 +147,55 @@ impl IoThreads {
         sched_setaffinity(None, &set)?;
         Ok(())
     }
+
+    /// On Linux each thread has a nice value of its own.
+    pub(super) fn set_nice(nice: i32) -> io::Result<()> {
+        setpriority_process(Some(gettid()), nice)?;
+        Ok(())
+    }
+
+    pub(super) fn set_real_time(real_time: RealTime) -> io::Result<()> {
+        let (policy, priority) = match real_time {
+            RealTime::Fifo { priority } => (RealtimeThreadSchedulePolicy::Fifo, priority),
+            RealTime::RoundRobin { priority } => {
+                (RealtimeThreadSchedulePolicy::RoundRobin, priority)
+            }
+        };
+        let invalid = |text: String| io::Error::new(io::ErrorKind::InvalidInput, text);
+        let value = ThreadPriorityValue::try_from(priority).map_err(invalid)?;
+        set_thread_priority_and_policy(
+            thread_native_id(),
+            ThreadPriority::Crossplatform(value),
+            ThreadSchedulePolicy::Realtime(policy),
+        )
+        .map_err(|error| match error {
+            thread_priority::Error::OS(number) => io::Error::from_raw_os_error(number),
+            other => invalid(other.to_string()),
+        })
+    }
 }
 
-fn set_real_time(real_time: RealTime) -> io::Result<()> {
-    let (policy, priority) = match real_time {
-        RealTime::Fifo { priority } => (RealtimeThreadSchedulePolicy::Fifo, priority),
-        RealTime::RoundRobin { priority } => (RealtimeThreadSchedulePolicy::RoundRobin, priority),
-    };
-    let invalid = |text: String| io::Error::new(io::ErrorKind::InvalidInput, text);
-    let value = ThreadPriorityValue::try_from(priority).map_err(invalid)?;
-    set_thread_priority_and_policy(
-        thread_native_id(),
-        ThreadPriority::Crossplatform(value),
-        ThreadSchedulePolicy::Realtime(policy),
-    )
-    .map_err(|error| match error {
-        thread_priority::Error::OS(number) => io::Error::from_raw_os_error(number),
-        other => invalid(other.to_string()),
-    })
+/// Refused, and not ignored.
+#[cfg(not(target_os = "linux"))]
+mod system {
+    use std::io;
+
+    use super::RealTime;
+
+    fn refuse() -> io::Result<()> {
+        let text = "I/O threads can be told how to run on Linux only";
+        Err(io::Error::new(io::ErrorKind::Unsupported, text))
+    }
+
+    pub(super) fn set_cpus(_: &[usize]) -> io::Result<()> {
+        refuse()
+    }
+
+    pub(super) fn set_nice(_: i32) -> io::Result<()> {
+        refuse()
+    }
+
+    pub(super) fn set_real_time(_: RealTime) -> io::Result<()> {
+        refuse()
+    }
 }

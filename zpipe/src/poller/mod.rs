@@ -34,7 +34,7 @@ use polling::{Event, Events, PollMode};
 use self::wake::Alarm;
 use crate::{
     Guarded,
-    system::{AsDescriptor, RawDescriptor, borrow, raw},
+    system::{AsDescriptor, Process, RawDescriptor, borrow, raw},
 };
 
 /// Whether the system tells of changes by itself.
@@ -132,6 +132,8 @@ impl Source {
 /// A descriptor that pollers may wait for. It is taken out of all of them before it is dropped.
 pub struct Watched<T> {
     by: Guarded<Vec<(RawDescriptor, Weak<Shared>)>>,
+    /// A forked child shares the pollers of its parent, which must go on.
+    process: Process,
     source: T,
 }
 
@@ -383,6 +385,7 @@ impl<T> Watched<T> {
     pub fn new(source: T) -> Self {
         Self {
             by: Guarded::default(),
+            process: Process::current(),
             source,
         }
     }
@@ -421,6 +424,9 @@ impl<T: AsDescriptor> From<T> for Watched<T> {
 
 impl<T> Drop for Watched<T> {
     fn drop(&mut self) {
+        if self.process.is_forked() {
+            return; // Another thread may have had the lock, too.
+        }
         // Not under the lock: a poller may go with its last user here, and take itself out of another one.
         let by = std::mem::take(&mut *self.by.lock());
         for (raw, poller) in by {

@@ -1,10 +1,12 @@
 //! Where a socket is bound and connected.
 
-use std::{os::fd::OwnedFd, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use zpipe::Limits;
-use ztransport::{Bound, Closing, Endpoint, Link, Options, is_io_thread, net::resolve_bound};
+use ztransport::{
+    Bound, Closing, Endpoint, Link, Options, OwnedDescriptor, is_io_thread, net::resolve_bound,
+};
 
 use super::{
     Core,
@@ -37,7 +39,7 @@ impl<S: State> Core<S> {
     }
 
     /// Binds to what listens already.
-    pub(crate) fn adopt(&mut self, descriptor: OwnedFd) -> Result<Endpoint, Error> {
+    pub(crate) fn adopt(&mut self, descriptor: OwnedDescriptor) -> Result<Endpoint, Error> {
         self.process()?;
         self.check_security()?;
         let options = Arc::new(self.transport_options()?);

@@ -1,22 +1,22 @@
 //! A foreign event loop that leads a context's poll: [`Leader`], and drivers for loops that many use.
 
-#[cfg(feature = "async-io")]
+#[cfg(all(feature = "async-io", unix))]
 mod async_io;
-#[cfg(feature = "tokio")]
+#[cfg(unix)]
+mod descriptor;
+#[cfg(all(feature = "tokio", unix))]
 mod tokio;
-
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 
 use ztransport::{Dispatched, Ended};
 
-#[cfg(feature = "async-io")]
+#[cfg(all(feature = "async-io", unix))]
 pub use self::async_io::AsyncIoDriver;
-#[cfg(feature = "tokio")]
+#[cfg(all(feature = "tokio", unix))]
 pub use self::tokio::TokioDriver;
 use crate::Error;
 
 /// What a driver handles before others of its executor have their turn.
-#[cfg(any(feature = "async-io", feature = "tokio"))]
+#[cfg(all(any(feature = "async-io", feature = "tokio"), unix))]
 const BUDGET: usize = 64;
 
 /// Lets a foreign event loop lead: the loop waits for what comes in, and the context's I/O thread only looks on.
@@ -37,7 +37,7 @@ const BUDGET: usize = 64;
 /// |---|---|
 /// | tokio | `tokio::spawn(context.lead()?.on_tokio()?)`, with the feature `tokio` |
 /// | async-io: smol, async-std | `smol::spawn(context.lead()?.on_async_io()?)`, with the feature `async-io` |
-/// | any other | wait until the [descriptor](AsFd) is readable, then [`dispatch`](Self::dispatch) |
+/// | any other | wait until the descriptor (`AsFd`) is readable, then [`dispatch`](Self::dispatch) |
 ///
 /// # Who leads
 ///
@@ -50,6 +50,11 @@ const BUDGET: usize = 64;
 /// - A leader does not keep its context. When that ends the descriptor is readable, and [`dispatch`](Self::dispatch) says
 ///   [`Error::Terminated`]. A shutdown is not the end: there may be something to be sent.
 /// - A forked child has no part in it: there `dispatch` is [`Error::Forked`] and changes nothing.
+///
+/// # Platform
+///
+/// Unix. On Windows there is no descriptor of this kind: [`Context::lead`](crate::Context::lead) is refused, and the drivers are
+/// not there.
 ///
 /// # Examples
 ///
@@ -122,19 +127,5 @@ impl Leader {
     #[must_use]
     pub fn foreign_panics(&self) -> u64 {
         self.leader.foreign_panics()
-    }
-}
-
-/// It can be nested in any epoll: it is one, with others in it, so there are three levels at most. It is for waiting until it is
-/// readable, for nothing else.
-impl AsFd for Leader {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.leader.as_fd()
-    }
-}
-
-impl AsRawFd for Leader {
-    fn as_raw_fd(&self) -> RawFd {
-        self.leader.as_raw_fd()
     }
 }

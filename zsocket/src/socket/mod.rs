@@ -17,12 +17,11 @@ mod turn;
 
 use std::{
     cell::{Cell, RefCell},
-    os::fd::OwnedFd,
     time::{Duration, Instant},
 };
 
 use zmtp::SocketType;
-use ztransport::{Endpoint, IntoEndpoint};
+use ztransport::{Endpoint, IntoEndpoint, OwnedDescriptor};
 
 pub(crate) use self::{
     asynchronous::{Lend, poll_lent},
@@ -144,6 +143,10 @@ impl<P: Pattern> Socket<P> {
     /// [`unbind`](Self::unbind), with the endpoint that is returned, and closing close this descriptor. Others that have
     /// the same socket go on listening, and a file of it stays.
     ///
+    /// # Platform
+    ///
+    /// An `OwnedFd`; on Windows an `OwnedSocket`.
+    ///
     /// # Errors
     ///
     /// [`Error::Bind`] with [`BindError::NotAListener`](crate::BindError::NotAListener), [`Error::NoIoThread`],
@@ -165,7 +168,7 @@ impl<P: Pattern> Socket<P> {
     /// assert_eq!(pull.recv()?[0], "hello");
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn bind_descriptor(&self, descriptor: OwnedFd) -> Result<Endpoint, Error> {
+    pub fn bind_descriptor(&self, descriptor: OwnedDescriptor) -> Result<Endpoint, Error> {
         self.with_core(|core| core.adopt(descriptor))
     }
 

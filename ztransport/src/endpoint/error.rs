@@ -4,6 +4,8 @@ use std::error::Error;
 use std::fmt;
 use std::ops::Range;
 
+use super::MAX_IPC_PATH;
+
 /// An endpoint that cannot be used, and why.
 ///
 /// The error keeps the whole text, the bytes of it that are at fault and the cause, so that a
@@ -70,7 +72,10 @@ impl EndpointError {
     /// libzmq), as opposed to a malformed or misplaced endpoint (`EINVAL`).
     #[must_use]
     pub fn is_protocol_not_supported(&self) -> bool {
-        self.inner.kind == EndpointErrorKind::UnknownScheme
+        matches!(
+            self.inner.kind,
+            EndpointErrorKind::UnknownScheme | EndpointErrorKind::IpcNotSupported
+        )
     }
 }
 
@@ -145,6 +150,8 @@ pub enum EndpointErrorKind {
     AmbiguousWildcard,
     /// The abstract name behind `ipc://@` is empty.
     EmptyAbstractName,
+    /// This system has no Unix domain sockets (Windows).
+    IpcNotSupported,
     /// Abstract socket names exist on Linux only.
     AbstractNotSupported,
     /// The host `*` stands for every local address and cannot be connected to.
@@ -196,6 +203,7 @@ impl EndpointErrorKind {
             Self::NulInPath => "the path contains a NUL byte",
             Self::AmbiguousWildcard => "the path starts with the wildcard",
             Self::EmptyAbstractName => "the abstract name is empty",
+            Self::IpcNotSupported => "this system has no ipc",
             Self::AbstractNotSupported => "abstract names exist on Linux only",
             Self::WildcardHostInConnect => "a wildcard host cannot be connected to",
             Self::WildcardPortInConnect => "a wildcard port cannot be connected to",
@@ -231,6 +239,9 @@ impl EndpointErrorKind {
             Self::MissingPort => "add ':' and a port, or ':*' to bind to any free one",
             Self::InvalidPort => "use a number from 1 to 65535, or * to bind to any free port",
             Self::PortOutOfRange => "use a number from 1 to 65535",
+            Self::PathTooLong | Self::AbsolutePathTooLong if MAX_IPC_PATH < 107 => {
+                "use a path of at most 103 bytes, counted from the root"
+            }
             Self::PathTooLong | Self::AbsolutePathTooLong => {
                 "use a path of at most 107 bytes, counted from the root"
             }
@@ -240,6 +251,7 @@ impl EndpointErrorKind {
                 "write ipc://* alone, or ipc://./* for a file whose name starts with *"
             }
             Self::EmptyAbstractName => "add a name after the '@'",
+            Self::IpcNotSupported => "use tcp on the loopback address, or inproc",
             Self::AbstractNotSupported => "use a path",
             Self::WildcardHostInConnect | Self::WildcardPortInConnect => {
                 "name one host and one port"

@@ -8,7 +8,11 @@ use super::{EndpointError, EndpointErrorKind as Kind};
 
 /// The longest ipc path or abstract name (with its `@`) in bytes: what fits into a socket address
 /// together with the terminating NUL.
-pub const MAX_IPC_PATH: usize = 107;
+///
+/// # Platform
+///
+/// 107 on Linux, 103 elsewhere.
+pub const MAX_IPC_PATH: usize = if cfg!(target_os = "linux") { 107 } else { 103 };
 
 /// The address of an ipc endpoint: a file system path, an abstract name (Linux), or the wildcard
 /// that makes a new path when it is bound.
@@ -80,6 +84,9 @@ impl IpcEndpoint {
     pub(super) fn parse(text: &str, start: usize) -> Result<Self, EndpointError> {
         let address = &text[start..];
         let fail = |kind, span| Err(EndpointError::new(text, kind, span));
+        if cfg!(windows) {
+            return fail(Kind::IpcNotSupported, 0..start);
+        }
         if let Some(at) = address.find('\0') {
             return fail(Kind::NulInPath, start + at..start + at + 1);
         }

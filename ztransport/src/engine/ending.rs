@@ -1,7 +1,5 @@
 //! How a connection ends: for now, for good, or by a defect.
 
-use std::os::fd::AsRawFd;
-
 use zpipe::deferred;
 
 use super::{ASK_MIN, Engine, Phase, refusal::Refused};
@@ -11,6 +9,7 @@ use crate::{
     net::{PeerAddress, Stream},
     parts::Parts,
     signals::Outcome,
+    sys::{self, NO_DESCRIPTOR},
 };
 
 impl Engine {
@@ -138,7 +137,7 @@ impl Engine {
             id: self.peer_id,
             outgoing: connection.outgoing,
             local: PeerAddress::Unknown,
-            descriptor: self.stream.as_ref().map_or(-1, AsRawFd::as_raw_fd),
+            descriptor: self.stream.as_ref().map_or(NO_DESCRIPTOR, sys::raw),
         }
     }
 
@@ -151,7 +150,7 @@ impl Engine {
                 id,
                 outgoing,
                 local: PeerAddress::Unknown,
-                descriptor: -1,
+                descriptor: NO_DESCRIPTOR,
             },
         }
     }

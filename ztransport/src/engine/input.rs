@@ -12,6 +12,7 @@ use crate::{
     event::{Change, CloseReason, Event, StandingPeer},
     ids::next_id,
     parts::{Host, Parts},
+    poll::TELLS_END,
     signals::{Caller, Outcome},
 };
 
@@ -262,7 +263,7 @@ impl Engine {
                     self.between_bodies = false;
                 }
             }
-            if !filled.was_full && !self.hung_up {
+            if !filled.was_full && !self.hung_up && TELLS_END {
                 // A short read emptied the socket; the next arrival is a new edge.
                 return Ok(());
             }

@@ -22,6 +22,7 @@ use super::{
 use crate::{
     event::CloseReason,
     parts::{Host, Parts},
+    poll::TELLS_END,
     signals::{Caller, Outcome},
 };
 
@@ -191,7 +192,7 @@ impl Engine {
                 // The mark was lowered just now.
                 return Ok(());
             }
-            if !filled.was_full && !self.hung_up {
+            if !filled.was_full && !self.hung_up && TELLS_END {
                 // A short read emptied the socket; the next arrival is a new edge.
                 return Ok(());
             }

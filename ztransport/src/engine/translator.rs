@@ -25,7 +25,7 @@ use super::{
     BUDGET, Engine, MAX_CONTROL, Pipes, no_block,
     output::{FETCHED, Flushed, SUBSCRIPTIONS_SIZE, WRITE_SLICES, recycle},
 };
-use crate::{event::CloseReason, parts::Parts, signals::Caller};
+use crate::{event::CloseReason, parts::Parts, poll::TELLS_END, signals::Caller};
 
 /// Bytes of one `read`, which lie on the stack.
 const READ_SIZE: usize = 32 * 1024;
@@ -310,7 +310,7 @@ impl Engine {
                 self.keep_for_later(Bytes::copy_from_slice(&input[used..]));
                 return Ok(());
             }
-            if read < READ_SIZE && !self.hung_up {
+            if read < READ_SIZE && !self.hung_up && TELLS_END {
                 // A short read emptied the socket; the next arrival is a new edge.
                 return Ok(());
             }

@@ -4,7 +4,7 @@
 //! that the input may be watched in the [`Inputs`] of the socket instead, and the output is watched only
 //! while the stream is full.
 
-use std::{os::fd::AsFd, sync::Arc};
+use std::sync::Arc;
 
 use zpipe::Readiness;
 
@@ -66,7 +66,7 @@ impl Engine {
         {
             // Reported already, maybe before the socket knew the link, or with the token that it had then.
             inputs.set_token(connection.id, token);
-            inputs.report_again(stream.as_fd(), connection.id);
+            inputs.report_again(stream, connection.id);
         }
         self.watch.inputs = Some(inputs);
         self.watch.token = token;
@@ -82,7 +82,7 @@ impl Engine {
             && let (Some(inputs), Some(stream)) = (&self.watch.inputs, &self.stream)
         {
             // Without memory for it the I/O thread goes on.
-            let added = inputs.add(stream.as_fd(), connection.id, self.watch.token);
+            let added = inputs.add(stream, connection.id, self.watch.token);
             self.watch.joined = added.is_ok();
         }
     }
@@ -113,7 +113,7 @@ impl Engine {
         if std::mem::take(&mut self.watch.joined)
             && let Some(stream) = &self.stream
         {
-            inputs.remove(stream.as_fd(), connection.id);
+            inputs.remove(stream, connection.id);
             self.update_watch(connection);
         }
     }
@@ -139,9 +139,7 @@ impl Engine {
                 output: self.watch.output,
             };
             // Fails only if the stream was never registered, and then it is about to be given up.
-            let _ = connection
-                .registry
-                .modify(stream.as_fd(), connection.id, interest);
+            let _ = connection.registry.modify(stream, connection.id, interest);
         }
     }
 
@@ -156,7 +154,7 @@ impl Engine {
         }
         match self.leased() {
             Some((inputs, stream)) => {
-                inputs.report_again(stream.as_fd(), connection.id);
+                inputs.report_again(stream, connection.id);
                 true
             }
             None => false,
@@ -166,7 +164,7 @@ impl Engine {
     /// Others have their turn before the rest of the input.
     pub(super) fn read_later(&self, connection: &Parts) {
         match self.leased() {
-            Some((inputs, stream)) => inputs.report_again(stream.as_fd(), connection.id),
+            Some((inputs, stream)) => inputs.report_again(stream, connection.id),
             None => connection.io.notify(Readiness::WRITABLE),
         }
     }

@@ -4,7 +4,10 @@ use std::io;
 
 use rustix::io::Errno;
 
-use crate::net::{AcceptError, BindError, ConnectError};
+use crate::{
+    net::{AcceptError, BindError, ConnectError},
+    sys::code,
+};
 
 /// The number of an error; 0 if the system did not give one.
 pub(crate) fn of(error: &io::Error) -> i32 {
@@ -19,7 +22,7 @@ pub(crate) fn of_bind(error: &BindError) -> i32 {
         BindError::PermissionDenied(_) => Errno::ACCESS.raw_os_error(),
         BindError::NeedsRawSockets(_) => Errno::PERM.raw_os_error(),
         // What libzmq says of an interface that it does not find.
-        BindError::UnknownHost(..) => Errno::NODEV.raw_os_error(),
+        BindError::UnknownHost(..) => code::NODEV.raw_os_error(),
         BindError::OutOfDescriptors(_, error) | BindError::Io(_, error) => of(error),
         _ => Errno::INVAL.raw_os_error(),
     }
@@ -49,6 +52,6 @@ pub(crate) fn of_connect(error: &ConnectError) -> i32 {
         ConnectError::Option(error) => of(error.cause()),
         // Nobody but the proxy knows.
         ConnectError::Proxy(error) if error.is_refused() => Errno::CONNREFUSED.raw_os_error(),
-        ConnectError::Proxy(_) => Errno::PROTO.raw_os_error(),
+        ConnectError::Proxy(_) => code::PROTO.raw_os_error(),
     }
 }

@@ -1,6 +1,6 @@
 //! A socket as its connections know it, and what they send to it.
 
-use std::{os::fd::RawFd, sync::Arc};
+use std::sync::Arc;
 
 use zpipe::{Guarded, Limits, Notifier, Sender, Ticket};
 
@@ -11,6 +11,7 @@ use crate::{
     link::Link,
     monitor::{EventReceiver, EventSender, Sent, Wake, event_queue},
     net::{ConnectError, PeerAddress},
+    sys::RawDescriptor,
     trouble::{Trouble, Troubles, What},
 };
 
@@ -261,7 +262,7 @@ impl SocketHandle {
         &self,
         endpoint: &Endpoint,
         error: &ConnectError,
-        descriptor: Option<RawFd>,
+        descriptor: Option<RawDescriptor>,
     ) {
         self.counters().connect_failed.add(1);
         let reason = error.to_string();

@@ -13,7 +13,11 @@ use rustix::io::Errno;
 use zmtp::{Frame, Message};
 
 use super::{CloseReason, Event};
-use crate::{endpoint::Endpoint, net::PeerAddress};
+use crate::{
+    endpoint::Endpoint,
+    net::PeerAddress,
+    sys::{RawDescriptor, code},
+};
 
 /// One event as libzmq has it, made by [`Event::to_zmq`].
 ///
@@ -117,6 +121,11 @@ fn value(number: i32) -> u64 {
     u64::from(number.cast_unsigned())
 }
 
+/// As many bits as libzmq's events have.
+fn of_descriptor(descriptor: RawDescriptor) -> u64 {
+    descriptor as u64 & u64::from(u32::MAX)
+}
+
 fn bound(number: u64, value: u64, endpoint: &Endpoint) -> ZmqEvent {
     ZmqEvent {
         number,
@@ -180,7 +189,7 @@ fn failure(reason: &CloseReason) -> (u64, u64) {
         (ZmqEvent::HANDSHAKE_FAILED_NO_DETAIL, errno)
     };
     match reason {
-        CloseReason::Protocol(zmtp::Error::NoZapHandler) => no_detail(Errno::FAULT),
+        CloseReason::Protocol(zmtp::Error::NoZapHandler) => no_detail(code::FAULT),
         CloseReason::Protocol(error) => {
             let auth = error.auth_event_code();
             let auth = auth.map(|code| (ZmqEvent::HANDSHAKE_FAILED_AUTH, u64::from(code)));
@@ -188,9 +197,9 @@ fn failure(reason: &CloseReason) -> (u64, u64) {
             let protocol =
                 protocol.map(|code| (ZmqEvent::HANDSHAKE_FAILED_PROTOCOL, u64::from(code)));
             // libzmq has no event for the others.
-            auth.or(protocol).unwrap_or_else(|| no_detail(Errno::PROTO))
+            auth.or(protocol).unwrap_or_else(|| no_detail(code::PROTO))
         }
-        CloseReason::PeerClosed => no_detail(Errno::PIPE),
+        CloseReason::PeerClosed => no_detail(code::PIPE),
         CloseReason::HandshakeTimeout => no_detail(Errno::TIMEDOUT),
         CloseReason::Io(kind) => no_detail(match kind {
             ErrorKind::ConnectionReset => Errno::CONNRESET,
@@ -198,10 +207,10 @@ fn failure(reason: &CloseReason) -> (u64, u64) {
             ErrorKind::TimedOut => Errno::TIMEDOUT,
             ErrorKind::HostUnreachable => Errno::HOSTUNREACH,
             ErrorKind::NetworkUnreachable => Errno::NETUNREACH,
-            ErrorKind::BrokenPipe => Errno::PIPE,
-            _ => Errno::IO,
+            ErrorKind::BrokenPipe => code::PIPE,
+            _ => code::IO,
         }),
-        _ => no_detail(Errno::PROTO),
+        _ => no_detail(code::PROTO),
     }
 }
 
@@ -215,7 +224,7 @@ impl Event {
             Self::Listening {
                 endpoint,
                 descriptor,
-            } => bound(ZmqEvent::LISTENING, value(*descriptor), endpoint),
+            } => bound(ZmqEvent::LISTENING, of_descriptor(*descriptor), endpoint),
             Self::BindFailed {
                 endpoint, errno, ..
             } => {
@@ -231,7 +240,7 @@ impl Event {
                 peer,
                 connection: info,
             } => {
-                let fd = value(info.descriptor);
+                let fd = of_descriptor(info.descriptor);
                 connection(ZmqEvent::ACCEPTED, fd, (endpoint, peer), info)
             }
             Self::AcceptFailed {
@@ -252,7 +261,7 @@ impl Event {
             Self::ListenerClosed {
                 endpoint,
                 descriptor,
-            } => bound(ZmqEvent::CLOSED, value(*descriptor), endpoint),
+            } => bound(ZmqEvent::CLOSED, of_descriptor(*descriptor), endpoint),
             Self::CloseFailed {
                 endpoint, errno, ..
             } => bound(ZmqEvent::CLOSE_FAILED, value(*errno), endpoint),
@@ -265,14 +274,14 @@ impl Event {
                 peer,
                 connection: info,
             } => {
-                let fd = value(info.descriptor);
+                let fd = of_descriptor(info.descriptor);
                 connection(ZmqEvent::CONNECTED, fd, (endpoint, peer), info)
             }
             Self::ConnectFailed {
                 endpoint,
                 descriptor: Some(descriptor),
                 ..
-            } => connecting(ZmqEvent::CLOSED, value(*descriptor), endpoint),
+            } => connecting(ZmqEvent::CLOSED, of_descriptor(*descriptor), endpoint),
             Self::ConnectRetried { endpoint, delay } => {
                 let delay = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX);
                 connecting(ZmqEvent::CONNECT_RETRIED, delay, endpoint)
@@ -301,7 +310,7 @@ impl Event {
                 let failed = connection(number, code, (endpoint, address), info);
                 let mut disconnected = failed.clone();
                 disconnected.number = ZmqEvent::DISCONNECTED;
-                disconnected.values = vec![value(info.descriptor)];
+                disconnected.values = vec![of_descriptor(info.descriptor)];
                 return vec![failed, disconnected];
             }
             Self::Disconnected {
@@ -310,7 +319,7 @@ impl Event {
                 connection: info,
                 ..
             } => {
-                let fd = value(info.descriptor);
+                let fd = of_descriptor(info.descriptor);
                 connection(ZmqEvent::DISCONNECTED, fd, (endpoint, address), info)
             }
             Self::PipeStats {

@@ -25,7 +25,7 @@
 mod lease;
 mod wait;
 
-use std::{collections::HashMap, io, os::fd::BorrowedFd, sync::Arc, time::Instant};
+use std::{collections::HashMap, io, sync::Arc, time::Instant};
 
 use zpipe::{Counter, Guarded, Notifier, Readiness};
 
@@ -34,7 +34,8 @@ use self::lease::Lease;
 pub use self::wait::{Arrived, InputJoiner, InputPoll};
 use crate::{
     ids::next_id,
-    poll::{Interest, Poll, Ready, Registry},
+    net::Stream,
+    poll::{Interest, NESTS, Poll, Ready, Registry},
     shrink,
 };
 
@@ -64,6 +65,9 @@ pub(crate) struct Inputs {
 impl Inputs {
     /// Makes a poll for a socket's streams, nested in that of the I/O thread with this registry and notifier.
     fn new(io_poll: &Registry, io: &Notifier, has_tokens: bool) -> io::Result<Arc<Self>> {
+        if !NESTS {
+            return Err(io::ErrorKind::Unsupported.into());
+        }
         let (poll, streams) = Poll::new()?;
         let key = next_id();
         let inputs = Arc::new(Self {
@@ -88,12 +92,7 @@ impl Inputs {
     // ---- For engines ----
 
     /// Reports the stream's input here from now on, beginning with what there is already.
-    pub(crate) fn add(
-        &self,
-        stream: BorrowedFd<'_>,
-        connection: u64,
-        token: u64,
-    ) -> io::Result<()> {
+    pub(crate) fn add(&self, stream: &Stream, connection: u64, token: u64) -> io::Result<()> {
         // Before it can be reported.
         if let Some(tokens) = &self.tokens {
             tokens.lock().insert(connection, token);
@@ -106,12 +105,12 @@ impl Inputs {
     }
 
     /// Reports input that an engine has left in the stream once more.
-    pub(crate) fn report_again(&self, stream: BorrowedFd<'_>, connection: u64) {
+    pub(crate) fn report_again(&self, stream: &Stream, connection: u64) {
         // Fails only if the stream is not here, and then it is about to be given up.
         let _ = self.streams.modify(stream, connection, Interest::INPUT);
     }
 
-    pub(crate) fn remove(&self, stream: BorrowedFd<'_>, connection: u64) {
+    pub(crate) fn remove(&self, stream: &Stream, connection: u64) {
         // As above.
         let _ = self.streams.remove(stream);
         self.forget(connection);

@@ -1,9 +1,6 @@
 //! A foreign event loop that leads.
 
-use std::{
-    os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd},
-    sync::Arc,
-};
+use std::sync::Arc;
 
 use super::thread::{Dispatched, Ended, Seat};
 
@@ -12,6 +9,10 @@ use super::thread::{Dispatched, Ended, Seat};
 ///
 /// The I/O thread follows: it sees to timers, and takes over when the descriptor has been readable for a millisecond
 /// and nobody has dispatched. The next dispatch takes the lead back. Dropping it gives the lead up.
+///
+/// # Platform
+///
+/// Unix, where it is a descriptor (`AsFd`).
 ///
 /// # Examples
 ///
@@ -49,6 +50,11 @@ impl Leader {
         Self { seat }
     }
 
+    #[cfg(unix)]
+    pub(crate) fn seat(&self) -> &Seat {
+        &self.seat
+    }
+
     /// Handles what there is, without waiting: at most `budget` things, such as a stream that has input or a pipe to be
     /// written out, and, but for the first of them, for about 200 µs. One is handled in any case. A stream that always has
     /// more input or room is left for others after two megabytes.
@@ -73,18 +79,6 @@ impl Leader {
     #[must_use]
     pub fn foreign_panics(&self) -> u64 {
         self.seat.foreign_panics()
-    }
-}
-
-impl AsFd for Leader {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.seat.as_fd()
-    }
-}
-
-impl AsRawFd for Leader {
-    fn as_raw_fd(&self) -> RawFd {
-        self.seat.as_fd().as_raw_fd()
     }
 }
 

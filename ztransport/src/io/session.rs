@@ -10,7 +10,7 @@
 
 mod attempts;
 
-use std::{io, net::SocketAddr, os::fd::AsFd, sync::Arc, time::Duration};
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use self::attempts::{Negotiation, Round};
 use super::{
@@ -196,7 +196,7 @@ impl Session {
 
     /// Hands a stream that was accepted to the engine.
     pub(crate) fn run(&mut self, stream: Stream, registry: &Registry) -> Action {
-        if let Err(error) = registry.add(stream.as_fd(), self.connection.id, Interest::BOTH) {
+        if let Err(error) = registry.add(&stream, self.connection.id, Interest::BOTH) {
             let handle = &self.connection.handle;
             handle.counters().accept_failed.add(1);
             handle.emit(|| Event::AcceptFailed {

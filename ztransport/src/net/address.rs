@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use socket2::SockAddr;
 
 use crate::endpoint::{Endpoint, IpcEndpoint};
+use crate::sys;
 
 /// An address that can be handed to the operating system as it is.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -91,9 +92,9 @@ impl PeerAddress {
         if let Some(address) = address.as_socket() {
             return Self::Tcp(address);
         }
-        let path = match address.as_abstract_namespace() {
+        let path = match sys::abstract_name(&address) {
             Some(name) => Some(PathBuf::from(format!("@{}", String::from_utf8_lossy(name)))),
-            None => address.as_pathname().map(Path::to_path_buf),
+            None => sys::path_name(&address).map(Path::to_path_buf),
         };
         Self::Ipc { path, credentials }
     }

@@ -10,6 +10,7 @@ use super::{OptionError, PeerAddress};
 use crate::{
     endpoint::{Endpoint, EndpointError},
     socks::SocksError,
+    sys::code,
 };
 
 /// Why [`Listener::bind`](super::Listener::bind) failed.
@@ -53,7 +54,7 @@ impl BindError {
         match Errno::from_io_error(&error) {
             Some(Errno::ADDRINUSE) => Self::AddressInUse(endpoint),
             Some(Errno::ADDRNOTAVAIL) => Self::AddressNotAvailable(endpoint),
-            Some(Errno::ACCESS | Errno::PERM) => Self::PermissionDenied(endpoint),
+            Some(Errno::ACCESS | code::PERM) => Self::PermissionDenied(endpoint),
             Some(errno) if is_exhaustion(errno) => Self::OutOfDescriptors(endpoint, error),
             _ => Self::Io(endpoint, error),
         }
@@ -170,18 +171,17 @@ impl AcceptError {
                 Errno::CONNABORTED
                 | Errno::CONNRESET
                 | Errno::INTR
-                | Errno::PERM
-                | Errno::PROTO
+                | code::PERM
+                | code::PROTO
                 | Errno::NOPROTOOPT
-                | Errno::OPNOTSUPP
+                | code::OPNOTSUPP
                 | Errno::NETDOWN
                 | Errno::NETUNREACH
                 | Errno::HOSTDOWN
                 | Errno::HOSTUNREACH
                 | Errno::TIMEDOUT,
             ) => Self::Transient(error),
-            #[cfg(target_os = "linux")]
-            Some(Errno::NONET) => Self::Transient(error),
+            Some(errno) if code::is_no_network(errno) => Self::Transient(error),
             _ => Self::Fatal(error),
         }
     }
@@ -252,7 +252,7 @@ impl ConnectError {
 
     pub(super) fn from_io(error: io::Error) -> Self {
         match Errno::from_io_error(&error) {
-            Some(Errno::CONNREFUSED | Errno::NOENT) => Self::Refused,
+            Some(Errno::CONNREFUSED | code::NOENT) => Self::Refused,
             Some(Errno::TIMEDOUT) => Self::TimedOut,
             Some(Errno::NETUNREACH | Errno::HOSTUNREACH | Errno::NETDOWN | Errno::HOSTDOWN) => {
                 Self::Unreachable(error)
@@ -305,7 +305,7 @@ impl From<OptionError> for ConnectError {
 fn is_exhaustion(errno: Errno) -> bool {
     matches!(
         errno,
-        Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM
+        Errno::MFILE | code::NFILE | Errno::NOBUFS | code::NOMEM
     )
 }
 

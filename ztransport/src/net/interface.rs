@@ -1,7 +1,8 @@
 //! Network interfaces by name: their numbers and addresses.
 //!
 //! The addresses come from the routing netlink socket (rtnetlink(7)), which needs no privileges
-//! and no unsafe call. Other systems than Linux answer that there is no such interface.
+//! and no unsafe call. On other systems than Linux interfaces have no names: where a name may also be that of a host,
+//! it is one, and otherwise it is an error that says so.
 
 use std::io;
 use std::net::SocketAddr;
@@ -24,14 +25,9 @@ pub(super) fn index(name: &str) -> io::Result<u32> {
 /// The addresses of an interface, with port 0; IPv4 first, in the order of the system. Empty if
 /// there is no interface of this name.
 pub(super) fn addresses(name: &str) -> io::Result<Vec<SocketAddr>> {
-    match system::index(name)? {
-        Some(index) => {
-            let mut found = system::addresses(index)?;
-            found.sort_by_key(SocketAddr::is_ipv6);
-            Ok(found)
-        }
-        None => Ok(Vec::new()),
-    }
+    let mut found = system::addresses(name)?;
+    found.sort_by_key(SocketAddr::is_ipv6);
+    Ok(found)
 }
 
 /// An address of an interface, with how many of its bits are those of its network.
@@ -85,7 +81,11 @@ mod system {
         }
     }
 
-    pub(super) fn addresses(index: u32) -> io::Result<Vec<SocketAddr>> {
+    pub(super) fn addresses(name: &str) -> io::Result<Vec<SocketAddr>> {
+        index(name)?.map_or_else(|| Ok(Vec::new()), addresses_of)
+    }
+
+    fn addresses_of(index: u32) -> io::Result<Vec<SocketAddr>> {
         let all = all()?.into_iter();
         let found = all.filter(|local| local.index == index);
         Ok(found.map(|local| local.address).collect())
@@ -209,11 +209,12 @@ mod system {
     use std::io;
     use std::net::SocketAddr;
 
-    pub(super) fn index(_name: &str) -> io::Result<Option<u32>> {
-        Ok(None)
+    pub(super) fn index(name: &str) -> io::Result<Option<u32>> {
+        let text = format!("interfaces are known by name on Linux only: give the number of {name}");
+        Err(io::Error::new(io::ErrorKind::Unsupported, text))
     }
 
-    pub(super) fn addresses(_index: u32) -> io::Result<Vec<SocketAddr>> {
+    pub(super) fn addresses(_: &str) -> io::Result<Vec<SocketAddr>> {
         Ok(Vec::new())
     }
 
@@ -238,6 +239,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg(target_os = "linux")]
     fn unknown_interface() {
         assert!(addresses("nosuchinterface0").unwrap().is_empty());
         assert!(addresses("..").unwrap().is_empty());

@@ -1,8 +1,10 @@
-//! ipc: Unix domain stream sockets in the file system and in the abstract namespace.
+//! ipc: Unix domain stream sockets in the file system and, on Linux, in the abstract namespace.
+
+mod mode;
 
 use std::fs::{self, Permissions};
 use std::io;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::thread;
@@ -10,11 +12,12 @@ use std::time::{Duration, Instant};
 
 use rustix::fs::{FileType, FlockOperation, Mode, OFlags};
 use rustix::io::Errno;
-use socket2::{Domain, SockAddr, Socket, Type};
+use socket2::{Domain, SockAddr, Socket};
 use tempfile::TempDir;
 
 use super::{BindError, ConnectError, ConnectState, ProcessCredentials, SocketTuning};
 use crate::endpoint::{Endpoint, IpcEndpoint};
+use crate::sys;
 
 /// The file of a listening socket, removed on drop if it is still the same.
 #[derive(Debug)]
@@ -119,7 +122,7 @@ fn bind_wildcard(endpoint: &Endpoint, tuning: &SocketTuning) -> Result<Bound, Bi
         .permissions(Permissions::from_mode(PRIVATE))
         .tempdir()
         .map_err(fail)?;
-    settle_mode(directory.path(), FileType::Directory, PRIVATE).map_err(fail)?;
+    mode::settle(directory.path(), FileType::Directory, PRIVATE).map_err(fail)?;
     let path = directory.path().join("socket");
     let resolved = match path.to_str() {
         Some(path) => Endpoint::parse(&format!("ipc://{path}"))?.absolute()?,
@@ -171,33 +174,12 @@ fn listen(
     let mode = tuning.ipc_mode & 0o777;
     let socket = new_socket()?;
     tuning.apply(&socket)?;
-    // On Linux a file that a socket is bound to has the permissions of the socket, less the umask: so it
-    // never has more than these, not even for a moment. Elsewhere this fails, and does not matter:
-    // nobody can connect before `listen`, and by then `settle_mode` has seen to it.
-    let _ = rustix::fs::fchmod(&socket, Mode::from_raw_mode(mode));
+    mode::restrict(&socket, mode);
     socket.bind(&system_address(address)?)?;
     let file = SocketFile::made(path)?;
-    settle_mode(path, FileType::Socket, mode)?;
+    mode::settle(path, FileType::Socket, mode)?;
     socket.listen(tuning.backlog())?;
     Ok((socket, file))
-}
-
-/// Gives exactly these permissions to a file that this process has just made, whatever the umask is.
-fn settle_mode(path: &Path, expected: FileType, mode: u32) -> io::Result<()> {
-    // A handle, so that what is looked at is what is changed.
-    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let handle = rustix::fs::open(path, flags, Mode::empty())?;
-    let found = rustix::fs::fstat(&handle)?;
-    let is_ours = found.st_uid == rustix::process::geteuid().as_raw();
-    if FileType::from_raw_mode(found.st_mode) != expected || !is_ours {
-        // Somebody who may write to the directory has put something else there.
-        return Err(Errno::PERM.into());
-    }
-    if found.st_mode & 0o777 == mode {
-        return Ok(());
-    }
-    let by_handle = format!("/proc/self/fd/{}", handle.as_raw_fd());
-    fs::set_permissions(by_handle, Permissions::from_mode(mode))
 }
 
 /// Whether `path` itself is a socket, whoever listens there.
@@ -301,6 +283,11 @@ pub(super) fn peer_credentials(socket: &Socket) -> Option<ProcessCredentials> {
     }
 }
 
+/// Its further groups; none where the system does not tell.
+pub(super) fn peer_groups(socket: &Socket) -> Vec<u32> {
+    zpipe::peer_groups(socket.as_fd()).unwrap_or_default()
+}
+
 fn system_address(address: &IpcEndpoint) -> io::Result<SockAddr> {
     if let Some(path) = address.path() {
         return SockAddr::unix(path);
@@ -312,7 +299,6 @@ fn system_address(address: &IpcEndpoint) -> io::Result<SockAddr> {
     }
 }
 
-/// Close-on-exec is set by `socket2`.
 fn new_socket() -> io::Result<Socket> {
-    Socket::new(Domain::UNIX, Type::STREAM.nonblocking(), None)
+    sys::stream_socket(Domain::UNIX, None)
 }

@@ -1,18 +1,16 @@
 //! A socket that listens.
 
-use std::{
-    io,
-    net::Shutdown,
-    os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd},
-};
+use std::{io, net::Shutdown};
 
-use rustix::{io::Errno, net::SocketFlags};
+use rustix::io::Errno;
 use socket2::{SockAddr, Socket, Type};
 use zpipe::Process;
 
 use super::stream::Kind;
 use super::{AcceptError, BindError, PeerAddress, SocketTuning, Stream, ipc, tcp};
 use crate::endpoint::Endpoint;
+use crate::poll::{Interest, Source, Watched};
+use crate::sys::{self, OwnedDescriptor};
 
 /// A non-blocking listening socket.
 ///
@@ -23,7 +21,7 @@ pub struct Listener {
     // Before `socket`: the file has to be compared while its socket is still open, or its inode
     // number could belong to somebody else already.
     file: Option<ipc::SocketFile>,
-    socket: Socket,
+    socket: Watched,
     tuning: Box<SocketTuning>,
     process: Process,
     /// Others may listen with the same socket.
@@ -72,7 +70,7 @@ impl Listener {
         };
         let listener = Self {
             file,
-            socket,
+            socket: Watched::new(socket),
             tuning: Box::new(tuning.clone()),
             process: Process::current(),
             is_shared: false,
@@ -87,29 +85,33 @@ impl Listener {
     /// tuning only that counts which concerns the connections. Others may have the same socket: dropping the listener
     /// closes this descriptor and leaves theirs alone. A file of the socket is never removed.
     ///
+    /// # Platform
+    ///
+    /// The systems of Apple do not tell whether a socket listens: one that does not is found out when it is to accept. On Windows
+    /// whether programs that are started inherit the socket stays as it is.
+    ///
     /// # Errors
     ///
     /// [`BindError::NotAListener`], with which the descriptor is closed.
     pub fn adopt(
-        descriptor: OwnedFd,
+        descriptor: OwnedDescriptor,
         tuning: &SocketTuning,
     ) -> Result<(Self, Endpoint), BindError> {
         let socket = Socket::from(descriptor);
         let prepare = || {
             let address = socket.local_addr()?;
             let is_stream = socket.r#type()? == Type::STREAM;
-            if !is_stream || !rustix::net::sockopt::socket_acceptconn(&socket)? {
+            if !is_stream || !sys::is_listening(&socket)? {
                 return Err(Errno::INVAL.into());
             }
             let endpoint = endpoint_of(&address).ok_or(Errno::AFNOSUPPORT)?;
-            socket.set_nonblocking(true)?;
-            socket.set_cloexec(true)?;
+            sys::settle(&socket)?;
             Ok(endpoint)
         };
         let endpoint = prepare().map_err(BindError::NotAListener)?;
         let listener = Self {
             file: None,
-            socket,
+            socket: Watched::new(socket),
             tuning: Box::new(tuning.clone()),
             process: Process::current(),
             is_shared: true,
@@ -123,16 +125,18 @@ impl Listener {
     ///
     /// [`AcceptError`] says whether to wait, to try again, to pause or to give up.
     pub fn accept(&self) -> Result<Accepted, AcceptError> {
-        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-        let (socket, address) = self
-            .socket
-            .accept4(flags.bits().cast_signed())
-            .map_err(AcceptError::from_io)?;
+        let (socket, address) = sys::accept(&self.socket).map_err(|error| {
+            let error = AcceptError::from_io(error);
+            if matches!(error, AcceptError::WouldBlock) {
+                self.socket.would_block(Interest::INPUT);
+            }
+            error
+        })?;
         let from = match address.as_socket() {
             Some(address) => PeerAddress::Tcp(address),
             None => PeerAddress::from_system(Ok(address), ipc::peer_credentials(&socket)),
         };
-        let groups = || zpipe::peer_groups(socket.as_fd()).unwrap_or_default();
+        let groups = || ipc::peer_groups(&socket);
         if !self.tuning.accept.admits(&from, groups) {
             return Err(AcceptError::Refused(from));
         }
@@ -174,9 +178,9 @@ fn endpoint_of(address: &SockAddr) -> Option<Endpoint> {
     if let Some(address) = address.as_socket() {
         return Some(address.into());
     }
-    let text = match address.as_abstract_namespace() {
+    let text = match sys::abstract_name(address) {
         Some(name) => format!("ipc://@{}", std::str::from_utf8(name).ok()?),
-        None => format!("ipc://{}", address.as_pathname()?.to_str()?),
+        None => format!("ipc://{}", sys::path_name(address)?.to_str()?),
     };
     // A relative path is relative to where its maker was, which is the best guess.
     Endpoint::parse(&text).ok()?.absolute().ok()
@@ -193,14 +197,8 @@ impl Drop for Listener {
     }
 }
 
-impl AsFd for Listener {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.socket.as_fd()
-    }
-}
-
-impl AsRawFd for Listener {
-    fn as_raw_fd(&self) -> RawFd {
-        self.socket.as_raw_fd()
+impl Source for Listener {
+    fn watched(&self) -> &Watched {
+        &self.socket
     }
 }

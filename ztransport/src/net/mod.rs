@@ -11,7 +11,7 @@
 //! the errors say what kind of trouble it is, so that no caller compares error numbers.
 //!
 //! * All descriptors are close-on-exec and non-blocking.
-//! * Writes use `MSG_NOSIGNAL`, so a vanished peer is `EPIPE` and never `SIGPIPE`, whatever the
+//! * Writes use `MSG_NOSIGNAL` or its like, so a vanished peer is `EPIPE` and never `SIGPIPE`, whatever the
 //!   process has done with that signal.
 //! * `TCP_NODELAY` is set on both sides: batching is the business of the layer above.
 //! * Only [`resolve`] and [`Listener::bind`] with a host name may block, on DNS. Neither belongs
@@ -21,6 +21,7 @@ mod address;
 mod error;
 mod filter;
 mod interface;
+#[cfg_attr(windows, path = "no_ipc.rs")]
 mod ipc;
 mod listener;
 mod multicast;
@@ -102,5 +103,5 @@ impl SocketTuning {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, target_os = "linux"))]
 mod tests;

@@ -3,13 +3,12 @@
 use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::net::{Shutdown, SocketAddr};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 
-use rustix::buffer::spare_capacity;
-use rustix::net::{SendAncillaryBuffer, SendFlags};
 use socket2::Socket;
 
 use crate::event::ConnectionInfo;
+use crate::poll::{Interest, REARMS, Source, Watched};
+use crate::sys;
 
 use super::{ConnectError, PeerAddress, ResolvedAddress, SocketTuning, ipc, tcp};
 
@@ -19,7 +18,7 @@ use super::{ConnectError, PeerAddress, ResolvedAddress, SocketTuning, ipc, tcp};
 /// Operations that cannot make progress return [`io::ErrorKind::WouldBlock`].
 #[derive(Debug)]
 pub struct Stream {
-    socket: Socket,
+    socket: Watched,
     kind: Kind,
 }
 
@@ -34,7 +33,10 @@ const MAX_SLICES: usize = 1024;
 
 impl Stream {
     pub(super) fn new(socket: Socket, kind: Kind) -> Self {
-        Self { socket, kind }
+        Self {
+            socket: Watched::new(socket),
+            kind,
+        }
     }
 
     /// One end of a pair of Unix domain streams; the other is for a scripted peer.
@@ -53,9 +55,9 @@ impl Stream {
     ///
     /// `WouldBlock` if nothing has arrived; other errors are final for the connection.
     pub fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        Ok(rustix::io::retry_on_intr(|| {
-            rustix::io::read(&self.socket, &mut *buffer)
-        })?)
+        let read = sys::read(&self.socket, buffer);
+        self.note_input(&read);
+        read
     }
 
     /// Reads into several buffers in order with one system call. Buffers beyond the first 1024
@@ -67,9 +69,9 @@ impl Stream {
     pub fn read_vectored(&self, buffers: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
         let used = buffers.len().min(MAX_SLICES);
         let buffers = &mut buffers[..used];
-        Ok(rustix::io::retry_on_intr(|| {
-            rustix::io::readv(&self.socket, buffers)
-        })?)
+        let read = sys::read_vectored(&self.socket, buffers);
+        self.note_input(&read);
+        read
     }
 
     /// Reads at most `max` bytes into the spare capacity of `buffer` and extends its length by
@@ -89,9 +91,9 @@ impl Stream {
             return Ok(0);
         }
         if spare <= max {
-            return Ok(rustix::io::retry_on_intr(|| {
-                rustix::io::read(&self.socket, spare_capacity(buffer))
-            })?);
+            let read = sys::read_to_spare(&self.socket, buffer);
+            self.note_input(&read);
+            return read;
         }
         // A limit below the capacity cannot be told to the kernel without an initialised slice.
         buffer.resize(length + max, 0);
@@ -107,9 +109,9 @@ impl Stream {
     ///
     /// As for [`read`](Self::read).
     pub fn read_uninit<'b>(&self, buffer: &'b mut [MaybeUninit<u8>]) -> io::Result<&'b mut [u8]> {
-        // A socket that does not block is not interrupted either, so there is nothing to retry.
-        let (filled, _) = rustix::io::read(&self.socket, buffer)?;
-        Ok(filled)
+        let read = sys::read_uninit(&self.socket, buffer);
+        self.note_input(&read);
+        read
     }
 
     /// Writes one buffer; may take only a part of it.
@@ -118,9 +120,9 @@ impl Stream {
     ///
     /// As for [`write_vectored`](Self::write_vectored).
     pub fn write(&self, buffer: &[u8]) -> io::Result<usize> {
-        Ok(rustix::io::retry_on_intr(|| {
-            rustix::net::send(&self.socket, buffer, SendFlags::NOSIGNAL)
-        })?)
+        let written = sys::write(&self.socket, buffer);
+        self.note_output(&written);
+        written
     }
 
     /// Writes several buffers in order with one system call and returns how many bytes were
@@ -132,10 +134,25 @@ impl Stream {
     /// are final for the connection. A signal is never raised.
     pub fn write_vectored(&self, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
         let buffers = &buffers[..buffers.len().min(MAX_SLICES)];
-        Ok(rustix::io::retry_on_intr(|| {
-            let mut control = SendAncillaryBuffer::default();
-            rustix::net::sendmsg(&self.socket, buffers, &mut control, SendFlags::NOSIGNAL)
-        })?)
+        let written = sys::write_vectored(&self.socket, buffers);
+        self.note_output(&written);
+        written
+    }
+
+    /// Some polls report the next input only if they are told that there is none.
+    #[inline(always)]
+    fn note_input<T>(&self, read: &io::Result<T>) {
+        if REARMS && matches!(read, Err(error) if error.kind() == io::ErrorKind::WouldBlock) {
+            self.socket.would_block(Interest::INPUT);
+        }
+    }
+
+    /// Likewise, that there is room.
+    #[inline(always)]
+    fn note_output<T>(&self, written: &io::Result<T>) {
+        if REARMS && matches!(written, Err(error) if error.kind() == io::ErrorKind::WouldBlock) {
+            self.socket.would_block(Interest::OUTPUT);
+        }
     }
 
     /// Takes the error that is pending on the socket (`SO_ERROR`), if there is one.
@@ -161,7 +178,7 @@ impl Stream {
     #[must_use]
     pub fn unacknowledged(&self) -> usize {
         match self.kind {
-            Kind::Tcp => zpipe::unacknowledged(self.as_fd()).unwrap_or(0),
+            Kind::Tcp => sys::unacknowledged(&self.socket),
             Kind::Ipc => 0,
         }
     }
@@ -188,7 +205,7 @@ impl Stream {
             id,
             outgoing,
             local: self.local(),
-            descriptor: self.socket.as_raw_fd(),
+            descriptor: sys::raw(self),
         }
     }
 
@@ -210,15 +227,10 @@ impl Stream {
     }
 }
 
-impl AsFd for Stream {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.socket.as_fd()
-    }
-}
-
-impl AsRawFd for Stream {
-    fn as_raw_fd(&self) -> RawFd {
-        self.socket.as_raw_fd()
+impl Source for Stream {
+    #[inline]
+    fn watched(&self) -> &Watched {
+        &self.socket
     }
 }
 
@@ -277,7 +289,10 @@ pub fn connect_finish(stream: &Stream) -> Result<ConnectState, ConnectError> {
     }
     match stream.socket.peer_addr() {
         Ok(_) => stream.connected(),
-        Err(error) if error.kind() == io::ErrorKind::NotConnected => Ok(ConnectState::InProgress),
+        Err(error) if error.kind() == io::ErrorKind::NotConnected => {
+            stream.socket.would_block(Interest::OUTPUT);
+            Ok(ConnectState::InProgress)
+        }
         Err(error) => Err(ConnectError::from_io(error)),
     }
 }

@@ -4,11 +4,12 @@ use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
 
 use rustix::io::Errno;
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Protocol, Socket};
 
 use super::tuning::MULTIPATH;
 use super::{BindError, ConnectError, ConnectState, OptionError, SocketTuning, interface};
 use crate::endpoint::{Endpoint, TcpEndpoint, TcpHost};
+use crate::sys::{self, code};
 
 /// Resolves the host of an endpoint to the addresses to connect to, in the order to try them.
 ///
@@ -162,7 +163,9 @@ fn listen(address: SocketAddr, tuning: &SocketTuning) -> Result<Socket, SocketEr
     if address.is_ipv6() {
         socket.set_only_v6(!tuning.ipv6)?;
     }
-    socket.set_reuse_address(true)?;
+    if REUSES {
+        socket.set_reuse_address(true)?;
+    }
     tuning.apply(&socket)?;
     tuning.tcp.apply(&socket, address.is_ipv6())?;
     socket.bind(&address.into())?;
@@ -217,24 +220,27 @@ pub(super) fn connect(
             };
         }
         socket
-            .set_reuse_address(true)
+            .set_reuse_address(REUSES)
             .and_then(|()| socket.bind(&source.into()))
             .map_err(ConnectError::Source)?;
     }
     match socket.connect(&address.into()) {
         Ok(()) => Ok((socket, ConnectState::Done)),
         Err(error) => match Errno::from_io_error(&error) {
-            Some(Errno::INPROGRESS | Errno::INTR) => Ok((socket, ConnectState::InProgress)),
+            Some(code::CONNECTING | Errno::INTR) => Ok((socket, ConnectState::InProgress)),
             _ => Err(ConnectError::from_io(error)),
         },
     }
 }
 
-/// Close-on-exec is set by `socket2`.
+/// `SO_REUSEADDR`: that a port can be bound again whose connections are in `TIME_WAIT`. On Windows that is so without, and with it
+/// anybody may take a port over.
+const REUSES: bool = !cfg!(windows);
+
 fn new_socket(address: SocketAddr, tuning: &SocketTuning) -> Result<Socket, SocketError> {
     let make = |protocol| {
         let domain = Domain::for_address(address);
-        Socket::new(domain, Type::STREAM.nonblocking(), Some(protocol))
+        sys::stream_socket(domain, Some(protocol))
     };
     if !tuning.tcp.multipath {
         return Ok(make(Protocol::TCP)?);

@@ -4,6 +4,8 @@ use std::{error::Error, fmt, io, time::Duration};
 
 use socket2::Socket;
 
+use crate::sys;
+
 /// Options of the operating system for tcp sockets. What is at its default is left to the system and costs no call.
 ///
 /// They reach a socket that connects before it does so, and a listener before it is bound, with all that it accepts.
@@ -74,7 +76,7 @@ impl TcpTuning {
         if self.type_of_service != 0 {
             let tos = u32::from(self.type_of_service);
             if is_ipv6 {
-                named("tos", socket.set_tclass_v6(tos))?;
+                named("tos", sys::set_traffic_class(socket, tos))?;
             }
             // On Linux a socket of both families has both.
             if !is_ipv6 || cfg!(target_os = "linux") {

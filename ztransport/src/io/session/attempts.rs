@@ -1,9 +1,6 @@
 //! Connecting: the addresses of an endpoint in their turn, and the proxy in between if there is one.
 
-use std::{
-    os::fd::{AsFd, AsRawFd, RawFd},
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use super::{Action, Session, State};
 use crate::{
@@ -16,6 +13,7 @@ use crate::{
     race::{Race, STAGGER},
     signals::Events,
     socks::{self, SocksError},
+    sys::{self, NO_DESCRIPTOR, RawDescriptor},
 };
 
 /// One round over the addresses of an endpoint, until there is a peer that a handshake succeeds with, or none is left.
@@ -142,15 +140,15 @@ impl Session {
                     return self.connected(stream, Some(registry));
                 }
                 Ok((stream, ConnectState::InProgress)) => {
-                    match registry.add(stream.as_fd(), self.connection.id, Interest::BOTH) {
+                    match registry.add(&stream, self.connection.id, Interest::BOTH) {
                         Ok(()) => return self.wait_for(number, stream),
                         Err(error) => {
-                            let descriptor = Some(stream.as_raw_fd());
+                            let descriptor = Some(sys::raw(&stream));
                             self.attempt_failed(number, &ConnectError::Io(error), descriptor);
                         }
                     }
                 }
-                Err(error) => self.attempt_failed(number, &error, Some(-1)),
+                Err(error) => self.attempt_failed(number, &error, Some(NO_DESCRIPTOR)),
             }
         }
     }
@@ -181,13 +179,18 @@ impl Session {
         Action::Timers([limit, next])
     }
 
-    fn attempt_failed(&mut self, number: u32, error: &ConnectError, descriptor: Option<RawFd>) {
+    fn attempt_failed(
+        &mut self,
+        number: u32,
+        error: &ConnectError,
+        descriptor: Option<RawDescriptor>,
+    ) {
         self.round.get_or_insert_default().race.failed(number);
         self.note_failure(error, descriptor);
     }
 
     /// See [`Event::ConnectFailed`] for the descriptor.
-    fn note_failure(&mut self, error: &ConnectError, descriptor: Option<RawFd>) {
+    fn note_failure(&mut self, error: &ConnectError, descriptor: Option<RawDescriptor>) {
         let round = self.round.get_or_insert_default();
         round.refused |= error.is_refused();
         round.failed_otherwise |= !error.is_refused();
@@ -211,7 +214,7 @@ impl Session {
                 Ok(ConnectState::Done) => winner = Some(streams.remove(index)),
                 Err(error) => {
                     let (number, stream) = streams.remove(index);
-                    failures.push((number, error, stream.as_raw_fd()));
+                    failures.push((number, error, sys::raw(&stream)));
                 }
             }
         }
@@ -245,9 +248,9 @@ impl Session {
     /// A stream is connected, to the peer or to a proxy. Without a registry it is registered already.
     fn connected(&mut self, stream: Stream, registry: Option<&Registry>) -> Action {
         if let Some(registry) = registry
-            && let Err(error) = registry.add(stream.as_fd(), self.connection.id, Interest::BOTH)
+            && let Err(error) = registry.add(&stream, self.connection.id, Interest::BOTH)
         {
-            self.note_failure(&ConnectError::Io(error), Some(stream.as_raw_fd()));
+            self.note_failure(&ConnectError::Io(error), Some(sys::raw(&stream)));
             self.enter(State::Waiting);
             return Action::Attempt;
         }
@@ -291,7 +294,7 @@ impl Session {
                 action
             }
             Err(error) => {
-                let descriptor = Some(negotiation.stream.as_raw_fd());
+                let descriptor = Some(sys::raw(&negotiation.stream));
                 self.enter(State::Waiting);
                 self.note_failure(&ConnectError::Proxy(error), descriptor);
                 Action::Attempt
@@ -336,8 +339,8 @@ impl Session {
                 .round
                 .as_ref()
                 .and_then(|round| round.streams.last())
-                .map(|(_, stream)| stream.as_raw_fd()),
-            State::Negotiating(negotiation) => Some(negotiation.stream.as_raw_fd()),
+                .map(|(_, stream)| sys::raw(&stream)),
+            State::Negotiating(negotiation) => Some(sys::raw(&negotiation.stream)),
             _ => None,
         };
         let is_silent_proxy = matches!(self.state, State::Negotiating(_));

@@ -10,7 +10,6 @@
 
 use std::{
     fmt, io,
-    os::fd::{AsFd, BorrowedFd},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -260,6 +259,12 @@ impl Seat {
         dispatched
     }
 
+    /// What it waits for.
+    #[cfg(unix)]
+    pub(crate) fn poll(&self) -> &Outside {
+        &self.poll
+    }
+
     /// Nobody will dispatch any more.
     pub(crate) fn give_up(&self) {
         if !self.process.is_forked() && self.state.lock().lead.give_up() {
@@ -366,12 +371,6 @@ impl Seat {
         if end.call_back || is_late {
             self.bed.wake();
         }
-    }
-}
-
-impl AsFd for Seat {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.poll.as_fd()
     }
 }
 

@@ -1,7 +1,6 @@
 //! An I/O thread's listeners, and the connections that they accept.
 
 use std::{
-    os::fd::{AsFd, AsRawFd},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -20,6 +19,7 @@ use crate::{
     net::{AcceptError, Accepted},
     parts::{Parts, Slots},
     signals::Events,
+    sys,
 };
 
 /// Connections accepted in one go, before others have their turn.
@@ -31,7 +31,7 @@ impl IoThread {
     pub(super) fn listen(&mut self, entry: ListenerEntry) {
         let key = entry.key;
         let endpoint = entry.endpoint.clone();
-        let descriptor = entry.listener.as_raw_fd();
+        let descriptor = sys::raw(&entry.listener);
         let listens = Change::Listens(key, endpoint.clone());
         entry.handle.emit_change(listens, || Event::Listening {
             endpoint,
@@ -184,9 +184,9 @@ impl IoThread {
                 handle,
                 ..
             } = entry;
-            let descriptor = listener.as_raw_fd();
+            let descriptor = sys::raw(&listener);
             // One that was adopted may stay open elsewhere, and would go on to be reported here.
-            let _ = self.registry.remove(listener.as_fd());
+            let _ = self.registry.remove(&listener);
             let closed = listener.close();
             handle.emit_change(Change::ListensNoMore(key), || Event::ListenerClosed {
                 endpoint: endpoint.clone(),

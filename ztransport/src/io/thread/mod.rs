@@ -9,7 +9,6 @@ use std::{
     cell::Cell,
     collections::{BTreeSet, HashMap, VecDeque},
     io,
-    os::fd::AsRawFd,
     sync::Arc,
     task::Waker,
     time::{Duration, Instant},
@@ -40,6 +39,7 @@ use crate::{
     poll::{Outside, Poll, Ready, Registry},
     shrink,
     signals::Events,
+    sys,
 };
 
 /// Descriptors reported in one go.
@@ -600,7 +600,7 @@ impl Drop for IoThread {
         let mut handles = Vec::new();
         for entry in listeners {
             let (endpoint, handle) = (entry.endpoint, entry.handle);
-            let descriptor = entry.listener.as_raw_fd();
+            let descriptor = sys::raw(&entry.listener);
             drop(entry.listener);
             handle.emit_change(Change::ListensNoMore(entry.key), || Event::ListenerClosed {
                 endpoint,

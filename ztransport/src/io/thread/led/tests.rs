@@ -5,7 +5,7 @@ use zpipe::Readiness;
 use super::*;
 use crate::{
     io::resolver::{Question, Resolver},
-    poll::Interest,
+    poll::{Interest, Watched},
 };
 
 /// The state of an I/O thread that does not run, and what others see of its poll.
@@ -32,14 +32,15 @@ fn calls(held: &mut Held, outside: &Outside, budget: usize) -> u32 {
 }
 
 /// Things of one kind, handled one by one.
-type Make = fn(&Held, &Remote, u64) -> Option<UnixStream>;
+type Make = fn(&Held, &Remote, u64) -> Option<Watched>;
 
 const KINDS: [Make; 3] = [
     // Streams that have input.
     |held, _, number| {
         let (ours, mut theirs) = UnixStream::pair().unwrap();
         let registry = &held.thread.registry;
-        registry.add(ours.as_fd(), number, Interest::INPUT).unwrap();
+        let ours = Watched::new(ours.into());
+        registry.add(&ours, number, Interest::INPUT).unwrap();
         theirs.write_all(b"input").unwrap();
         Some(ours)
     },

@@ -1,4 +1,4 @@
-//! Waiting for many descriptors: edge-triggered epoll and one event descriptor to be woken by.
+//! Edge-triggered epoll and one event descriptor to be woken by.
 //!
 //! A descriptor is registered when it is opened, and again only when somebody else is to be told of its
 //! input or when its output is full, so the data path makes no call but the wait itself. The event
@@ -7,6 +7,7 @@
 use std::{
     io,
     mem::MaybeUninit,
+    ops::Deref,
     os::fd::{AsFd, BorrowedFd, OwnedFd},
     sync::Arc,
     task::{Wake, Waker},
@@ -17,15 +18,45 @@ use rustix::{
     event::{EventfdFlags, PollFd, PollFlags, Timespec, epoll, eventfd, poll},
     io::Errno,
 };
+use socket2::Socket;
 
-/// What happened to a descriptor.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Ready {
-    pub(crate) key: u64,
-    pub(crate) readable: bool,
-    pub(crate) writable: bool,
-    /// The peer will send nothing more.
-    pub(crate) hung_up: bool,
+use super::{Interest, Ready, Source};
+
+/// The system tells that the peer will send nothing more.
+pub(crate) const TELLS_END: bool = true;
+/// [`Watched::would_block`] does something.
+pub(crate) const REARMS: bool = false;
+/// A poll can be put into another one, and into a foreign event loop.
+pub(crate) const NESTS: bool = true;
+
+/// A socket that polls may wait for.
+#[derive(Debug)]
+pub(crate) struct Watched(Socket);
+
+impl Watched {
+    pub(crate) fn new(socket: Socket) -> Self {
+        Self(socket)
+    }
+
+    /// Edges need no help.
+    #[inline(always)]
+    pub(crate) fn would_block(&self, _: Interest) {}
+}
+
+impl AsFd for Watched {
+    #[inline(always)]
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+impl Deref for Watched {
+    type Target = Socket;
+
+    #[inline(always)]
+    fn deref(&self) -> &Socket {
+        &self.0
+    }
 }
 
 pub(crate) struct Poll {
@@ -45,28 +76,7 @@ struct WakeFd(OwnedFd);
 /// Reported for the event descriptor, and never given to anything else.
 const WAKE_KEY: u64 = u64::MAX;
 
-/// What is reported of a descriptor, besides an error and the end of both directions, which always are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Interest {
-    pub(crate) input: bool,
-    /// A Unix domain stream that is watched for this reports every message that its peer takes.
-    pub(crate) output: bool,
-}
-
 impl Interest {
-    pub(crate) const NOTHING: Self = Self {
-        input: false,
-        output: false,
-    };
-    pub(crate) const INPUT: Self = Self {
-        input: true,
-        output: false,
-    };
-    pub(crate) const BOTH: Self = Self {
-        input: true,
-        output: true,
-    };
-
     fn flags(self) -> epoll::EventFlags {
         let mut flags = epoll::EventFlags::ET;
         if self.input {
@@ -253,7 +263,7 @@ impl Bed {
     }
 }
 
-pub(crate) fn timespec(duration: Duration) -> Timespec {
+fn timespec(duration: Duration) -> Timespec {
     Timespec {
         tv_sec: i64::try_from(duration.as_secs()).unwrap_or(i64::MAX),
         tv_nsec: i64::from(duration.subsec_nanos()),
@@ -263,17 +273,12 @@ pub(crate) fn timespec(duration: Duration) -> Timespec {
 impl Registry {
     /// Reports what happens to `source` from now on, for as long as it is open, beginning with what
     /// holds already. Only changes are reported, and each once.
-    pub(crate) fn add(
-        &self,
-        source: BorrowedFd<'_>,
-        key: u64,
-        interest: Interest,
-    ) -> io::Result<()> {
+    pub(crate) fn add(&self, source: &impl Source, key: u64, interest: Interest) -> io::Result<()> {
         debug_assert_ne!(key, WAKE_KEY);
         let data = epoll::EventData::new_u64(key);
         Ok(epoll::add(
             self.epoll.as_fd(),
-            source,
+            source.watched().as_fd(),
             data,
             interest.flags(),
         )?)
@@ -282,22 +287,22 @@ impl Registry {
     /// Changes what is reported, and reports what holds already again.
     pub(crate) fn modify(
         &self,
-        source: BorrowedFd<'_>,
+        source: &impl Source,
         key: u64,
         interest: Interest,
     ) -> io::Result<()> {
         let data = epoll::EventData::new_u64(key);
         Ok(epoll::modify(
             self.epoll.as_fd(),
-            source,
+            source.watched().as_fd(),
             data,
             interest.flags(),
         )?)
     }
 
     /// Reports nothing any more.
-    pub(crate) fn remove(&self, source: BorrowedFd<'_>) -> io::Result<()> {
-        Ok(epoll::delete(self.epoll.as_fd(), source)?)
+    pub(crate) fn remove(&self, source: &impl Source) -> io::Result<()> {
+        Ok(epoll::delete(self.epoll.as_fd(), source.watched().as_fd())?)
     }
 
     /// Puts another poll into this one, or takes it out. While it is in, it is reported as readable for
@@ -334,86 +339,5 @@ impl Wake for WakeFd {
     fn wake_by_ref(self: &Arc<Self>) {
         // Fails only when the counter is at its limit, which no process lives to see.
         let _ = rustix::io::write(&self.0, &1u64.to_ne_bytes());
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::{io::Write, net::Shutdown, os::unix::net::UnixStream};
-
-    use super::*;
-
-    /// What is reported now: keys, and whether readable, writable and hung up.
-    fn reported(poll: &Poll) -> Vec<(u64, [bool; 3])> {
-        let mut seen = Vec::new();
-        let report = |ready: Ready| {
-            let what = [ready.readable, ready.writable, ready.hung_up];
-            seen.push((ready.key, what));
-        };
-        poll.wait::<8>(Some(Instant::now()), report).unwrap();
-        seen
-    }
-
-    #[test]
-    fn the_end_is_reported_whatever_is_watched() {
-        for interest in [Interest::NOTHING, Interest::INPUT, Interest::BOTH] {
-            let (poll, registry) = Poll::new().unwrap();
-            let (ours, mut theirs) = UnixStream::pair().unwrap();
-            registry.add(ours.as_fd(), 7, interest).unwrap();
-            reported(&poll);
-            theirs.write_all(b"input").unwrap();
-            let input = [true, interest.output, false];
-            let expected = interest.input.then_some((7, input));
-            assert_eq!(reported(&poll), Vec::from_iter(expected));
-            theirs.shutdown(Shutdown::Write).unwrap();
-            let half = [true, interest.output, true];
-            let expected = interest.input.then_some((7, half));
-            assert_eq!(reported(&poll), Vec::from_iter(expected));
-            drop(theirs);
-            assert_eq!(reported(&poll), [(7, [true; 3])]);
-            assert_eq!(reported(&poll), []);
-        }
-    }
-
-    #[test]
-    fn what_is_removed_is_not_reported() {
-        let (poll, registry) = Poll::new().unwrap();
-        let (ours, mut theirs) = UnixStream::pair().unwrap();
-        registry.add(ours.as_fd(), 7, Interest::INPUT).unwrap();
-        theirs.write_all(b"input").unwrap();
-        assert_eq!(reported(&poll), [(7, [true, false, false])]);
-        registry.modify(ours.as_fd(), 8, Interest::INPUT).unwrap();
-        assert_eq!(reported(&poll), [(8, [true, false, false])]);
-        registry.modify(ours.as_fd(), 9, Interest::INPUT).unwrap();
-        registry.remove(ours.as_fd()).unwrap();
-        drop(theirs);
-        assert_eq!(reported(&poll), []);
-    }
-
-    #[test]
-    fn each_thing_is_told_to_one_wait() {
-        let (poll, registry) = Poll::new().unwrap();
-        let _pairs: Vec<_> = (0..5)
-            .map(|key| {
-                let (ours, mut theirs) = UnixStream::pair().unwrap();
-                registry.add(ours.as_fd(), key, Interest::INPUT).unwrap();
-                theirs.write_all(b"input").unwrap();
-                (ours, theirs)
-            })
-            .collect();
-        let (waker, now) = (poll.waker(), Some(Instant::now()));
-        let (mut keys, mut woken) = (Vec::new(), 0);
-        waker.wake_by_ref();
-        waker.wake_by_ref();
-        for round in 1..=3 {
-            let report = |ready: Ready| keys.push(ready.key);
-            woken += usize::from(poll.wait::<2>(now, report).unwrap());
-            assert_eq!(keys.len() + woken, 2 * round);
-        }
-        keys.sort_unstable();
-        assert_eq!((keys, woken), (vec![0, 1, 2, 3, 4], 1));
-        assert!(!poll.wait::<2>(now, |_| panic!("told twice")).unwrap());
-        waker.wake();
-        assert!(poll.wait::<2>(now, |_| panic!("told twice")).unwrap());
     }
 }

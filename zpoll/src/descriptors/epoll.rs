@@ -1,4 +1,4 @@
-//! The descriptors that are waited for: an epoll, level-triggered.
+//! An epoll.
 
 use std::{
     cell::RefCell,
@@ -12,27 +12,26 @@ use rustix::{
     buffer::spare_capacity,
     event::{Timespec, epoll},
 };
+use zpipe::ReadySet;
 use zsocket::Interest;
 
+use super::{AnyDescriptor, SOCKETS};
 use crate::events::Event;
-
-/// Reported for the list of the sockets, and not the key of a descriptor.
-const SOCKETS: u64 = u64::MAX;
 
 pub(crate) struct Descriptors<'a> {
     epoll: OwnedFd,
     /// Room for an event of each, used again.
     room: RefCell<Vec<epoll::Event>>,
     /// By key. What is borrowed is open as long as it is here.
-    all: HashMap<usize, Box<dyn AsFd + 'a>>,
+    all: HashMap<usize, AnyDescriptor<'a>>,
 }
 
 impl<'a> Descriptors<'a> {
-    /// `sockets` is readable whenever a socket has signalled.
-    pub(crate) fn new(sockets: BorrowedFd<'_>) -> io::Result<Self> {
+    /// A wait ends when a socket has signalled `sockets`.
+    pub(crate) fn new(sockets: &ReadySet) -> io::Result<Self> {
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
         let data = epoll::EventData::new_u64(SOCKETS);
-        epoll::add(&epoll, sockets, data, epoll::EventFlags::IN)?;
+        epoll::add(&epoll, sockets.fd()?, data, epoll::EventFlags::IN)?;
         Ok(Self {
             epoll,
             room: RefCell::default(),
@@ -50,7 +49,7 @@ impl<'a> Descriptors<'a> {
 
     pub(crate) fn add(
         &mut self,
-        fd: Box<dyn AsFd + 'a>,
+        fd: AnyDescriptor<'a>,
         key: usize,
         interest: Interest,
     ) -> io::Result<()> {
@@ -61,7 +60,7 @@ impl<'a> Descriptors<'a> {
     }
 
     /// `None` if there is none with this key.
-    pub(crate) fn modify(&self, key: usize, interest: Interest) -> Option<io::Result<()>> {
+    pub(crate) fn modify(&mut self, key: usize, interest: Interest) -> Option<io::Result<()>> {
         let fd = self.all.get(&key)?;
         let data = epoll::EventData::new_u64(key as u64);
         let modified = epoll::modify(&self.epoll, fd.as_fd(), data, flags(interest));
@@ -81,6 +80,7 @@ impl<'a> Descriptors<'a> {
     /// a signal handler has run.
     pub(crate) fn wait(
         &self,
+        _: &mut ReadySet,
         deadline: Option<Instant>,
         mut report: impl FnMut(Event),
     ) -> io::Result<()> {
