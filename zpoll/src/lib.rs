@@ -35,7 +35,7 @@
 //! # Platforms
 //!
 //! Linux is what it is made and tested for: there descriptors are waited for with epoll, through `rustix`. Elsewhere, and with
-//! `--cfg zlayers_portable` on Linux, that is the crate `polling`, through [`zpipe::poller`]; on Linux a wait with a time limit makes
+//! `--cfg zlayers_portable` on Linux, that is the crate `polling`, through `zpipe::poller`; on Linux a wait with a time limit makes
 //! five system calls with it. On Windows descriptors are those of sockets, a poller has none itself ([`Poller::fd`] is not there), and
 //! the I/O threads read all streams.
 //!

@@ -89,6 +89,10 @@ impl ContextBuilder {
 
     /// Has the I/O threads run before all threads that have no such policy, which takes a privilege. Those that look names
     /// up for them have it, too, as they have the nice value and the processors. Default: as all others. `ZMQ_THREAD_SCHED_POLICY` and `ZMQ_THREAD_PRIORITY`.
+    ///
+    /// # Platform
+    ///
+    /// Linux. Elsewhere building the context is refused, with a [`SchedulingError`](crate::SchedulingError).
     #[must_use]
     pub const fn thread_real_time(mut self, policy: RealTime) -> Self {
         self.real_time = Some(policy);
@@ -97,6 +101,10 @@ impl ContextBuilder {
 
     /// The nice value of the I/O threads, from -20, which go first, to 19; less than now takes a privilege. Default: that
     /// of the thread that makes the context.
+    ///
+    /// # Platform
+    ///
+    /// Linux. Elsewhere building the context is refused, with a [`SchedulingError`](crate::SchedulingError).
     #[must_use]
     pub const fn thread_nice(mut self, nice: i32) -> Self {
         self.nice = Some(nice);
@@ -105,6 +113,10 @@ impl ContextBuilder {
 
     /// The processors that the I/O threads may run on, by number. Default: those of the thread that makes the context.
     /// `ZMQ_THREAD_AFFINITY_CPU_ADD`.
+    ///
+    /// # Platform
+    ///
+    /// Linux. Elsewhere building the context is refused, with a [`SchedulingError`](crate::SchedulingError).
     ///
     /// # Examples
     ///

@@ -9,6 +9,11 @@ use super::{PeerAddress, ProcessCredentials};
 ///
 /// It says nothing about who somebody is, only where he is: whoever has the right address gets in. Security mechanisms are
 /// for the rest.
+///
+/// # Platform
+///
+/// Only Linux tells who is at the other end of an ipc connection. Elsewhere nobody is admitted whose process, user or group is asked
+/// for.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct AcceptFilter {
     /// tcp: networks of which a peer's address has to be in one.

@@ -5,7 +5,7 @@
 //! | | where | by what |
 //! |---|---|---|
 //! | `epoll.rs` | Linux | epoll and event descriptors, directly |
-//! | `portable.rs` | macOS, BSD, Windows; Linux with `--cfg zlayers_portable` | [`zpipe::poller`], which is the crate `polling` |
+//! | `portable.rs` | macOS, BSD, Windows; Linux with `--cfg zlayers_portable` | `zpipe::poller`, which is the crate `polling` |
 //!
 //! # The interface
 //!
