@@ -37,6 +37,9 @@ use crate::{
     system::{AsDescriptor, Process, RawDescriptor, borrow, raw},
 };
 
+/// Waits whose memory is kept.
+const SPARE: usize = 2;
+
 /// Whether the system tells of changes by itself.
 const HAS_EDGES: bool = !cfg!(any(windows, zlayers_rearm));
 
@@ -107,8 +110,8 @@ struct Shared {
     /// have the same one, and where a number has 32 bits, it is too small for them.
     sources: Guarded<HashMap<RawDescriptor, Source>>,
     alarm: Alarm,
-    /// The memory of the last wait.
-    spare: Guarded<Option<Events>>,
+    /// The memory of waits that are over: of one that waited, and of others that came meanwhile in vain.
+    spare: Guarded<Vec<Events>>,
 }
 
 struct Source {
@@ -290,7 +293,7 @@ impl Poller {
     ) -> io::Result<bool> {
         let shared = &*self.shared;
         let room = NonZeroUsize::new(at_most).unwrap_or(NonZeroUsize::MIN);
-        let spare = shared.spare.lock().take();
+        let spare = shared.spare.lock().pop();
         let mut events = spare
             .filter(|events| events.capacity() == room)
             .unwrap_or_else(|| Events::with_capacity(room));
@@ -313,7 +316,11 @@ impl Poller {
                 _ => {}
             }
         }
-        *shared.spare.lock() = Some(events);
+        let mut spare = shared.spare.lock();
+        if spare.len() < SPARE {
+            spare.push(events);
+        }
+        drop(spare);
         Ok(shared.alarm.has_rung(rang))
     }
 }
