@@ -88,6 +88,15 @@ impl Poll {
         self.take(N, deadline, report)
     }
 
+    /// The same: here a signal handler does not end a wait.
+    pub(crate) fn wait_interruptible<const N: usize>(
+        &self,
+        deadline: Option<Instant>,
+        report: impl FnMut(Ready),
+    ) -> io::Result<bool> {
+        self.wait::<N>(deadline, report)
+    }
+
     /// Like [`wait`](Self::wait), without waiting, and for at most so many events.
     pub(crate) fn look<const N: usize>(
         &self,
