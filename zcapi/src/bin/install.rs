@@ -1,0 +1,2 @@
+//! Puts library, headers, and what build systems look for in place.
+fn main() {}

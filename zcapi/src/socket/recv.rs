@@ -1,0 +1,227 @@
+//! Receiving frame by frame.
+
+use std::{collections::HashMap, ffi::c_int, sync::Arc};
+
+use zsocket::{Error, Frame, Interest, Message, PeerId};
+
+use super::State;
+use crate::{
+    errno::Errno,
+    message::{Meta, zmq_msg_t},
+};
+
+const DONTWAIT: c_int = 1;
+
+/// A frame's buffer is kept for the next message up to this size.
+const KEPT_BUFFER: usize = 64 << 10;
+
+/// Peers of whom is remembered what they told; with more, all are forgotten and asked again.
+const REMEMBERED: usize = 1024;
+
+/// A message that is given to the program frame by frame.
+#[derive(Default)]
+pub(super) struct Received {
+    /// Its buffers are used again.
+    message: Message,
+    /// Of its frames, those that the program has.
+    taken: usize,
+    /// How many it has; not that of `message` after a call that has failed.
+    frames: usize,
+    from: Option<PeerId>,
+    /// The frame that the program has got last is not the last of its message.
+    pub(super) more: bool,
+    known: Known,
+}
+
+/// What is known about peers, so that it is not asked for with each message.
+#[derive(Default)]
+struct Known {
+    /// When it was: see [`Socket::peer_changes`](zsocket::Socket::peer_changes).
+    changes: u64,
+    last: Option<(PeerId, Option<Arc<Meta>>)>,
+    all: HashMap<PeerId, Option<Arc<Meta>>>,
+}
+
+impl Received {
+    /// Whether there is a frame for the program.
+    pub(super) fn has_part(&self) -> bool {
+        self.taken < self.frames
+    }
+}
+
+impl State {
+    /// Receives one frame into a message of the program.
+    pub(super) fn recv_message(
+        &mut self,
+        into: &mut zmq_msg_t,
+        flags: c_int,
+    ) -> Result<c_int, Errno> {
+        if let Err(errno) = self.fetch(flags) {
+            into.clear();
+            return Err(errno);
+        }
+        let meta = self.meta();
+        let more = self.received.taken + 1 < self.received.frames;
+        let frame = &mut self.received.message.frames_mut()[self.received.taken];
+        let mut message = zmq_msg_t::take_frame(frame);
+        message.set_more(more);
+        if let Some(meta) = meta {
+            message.set_meta(meta);
+        }
+        let size = message.size();
+        self.received.taken += 1;
+        self.received.more = more;
+        // The old content goes last: its owner may call back.
+        into.replace(message);
+        Ok(super::send::told(size))
+    }
+
+    /// Receives one frame, and lets `read` have its body.
+    #[inline]
+    pub(super) fn recv_part<R>(
+        &mut self,
+        flags: c_int,
+        read: impl FnOnce(&[u8]) -> R,
+    ) -> Result<R, Errno> {
+        self.fetch(flags)?;
+        let received = &mut self.received;
+        let frame = &mut received.message.frames_mut()[received.taken];
+        let result = read(frame);
+        received.taken += 1;
+        received.more = received.taken < received.frames;
+        if frame.is_shared() || frame.len() > KEPT_BUFFER {
+            // It may have an owner who waits for it.
+            *frame = Frame::new();
+        }
+        Ok(result)
+    }
+
+    /// Sees to it that there is a frame.
+    #[inline]
+    fn fetch(&mut self, flags: c_int) -> Result<(), Errno> {
+        if self.received.has_part() {
+            return if self.context.is_terminated() {
+                Err(Errno::TERM)
+            } else {
+                Ok(())
+            };
+        }
+        if self.lost_reply {
+            return self.wait_for_lost(flags);
+        }
+        let waits = flags & DONTWAIT == 0;
+        let received = if waits {
+            self.socket.recv_from_into(&mut self.received.message)
+        } else {
+            self.socket.try_recv_from_into(&mut self.received.message)
+        };
+        match received {
+            Ok(from) => {
+                self.note_received(from);
+                Ok(())
+            }
+            Err(error) => self.not_received(error, flags),
+        }
+    }
+
+    #[inline]
+    fn note_received(&mut self, from: PeerId) {
+        let received = &mut self.received;
+        received.message.ensure_frame();
+        received.from = Some(from);
+        received.frames = received.message.len();
+        received.taken = 0;
+    }
+
+    #[cold]
+    fn not_received(&mut self, error: Error, flags: c_int) -> Result<(), Errno> {
+        (self.received.frames, self.received.taken) = (0, 0);
+        match error {
+            Error::PeerLost(_) => {
+                self.lost_reply = true;
+                self.wait_for_lost(flags)
+            }
+            // With a descriptor in use, what is not there now has to be told there; and there may be more behind what was
+            // none of this socket.
+            Error::WouldBlock if flags & DONTWAIT != 0 && self.waiting.is_some() => {
+                if self.socket.readiness(Interest::RECV).can_recv()
+                    && !self.context.is_terminated()
+                    && self.try_fetch()
+                {
+                    return Ok(());
+                }
+                Err(Errno::AGAIN)
+            }
+            error => Err(error.into()),
+        }
+    }
+
+    /// A message that is there is taken, so that it is one.
+    pub(super) fn try_fetch(&mut self) -> bool {
+        if self.received.has_part() {
+            return true;
+        }
+        match self.socket.try_recv_from_into(&mut self.received.message) {
+            Ok(from) => {
+                self.note_received(from);
+                true
+            }
+            Err(error) => {
+                (self.received.frames, self.received.taken) = (0, 0);
+                self.lost_reply |= matches!(error, Error::PeerLost(_));
+                false
+            }
+        }
+    }
+
+    /// The reply will not come, and libzmq's REQ does not know.
+    #[cold]
+    fn wait_for_lost(&self, flags: c_int) -> Result<(), Errno> {
+        if flags & DONTWAIT != 0 {
+            return Err(if self.context.is_terminated() {
+                Errno::TERM
+            } else {
+                Errno::AGAIN
+            });
+        }
+        let timeout = self.socket.default_recv_timeout();
+        // More peers than there ever are: only the time, a signal, or the end of the context ends that.
+        let timeout = timeout.unwrap_or(std::time::Duration::MAX);
+        match self.socket.wait_connected(usize::MAX, timeout) {
+            Ok(()) => Err(Errno::AGAIN),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// What is known about the peer of the message that is being given to the program.
+    fn meta(&mut self) -> Option<Arc<Meta>> {
+        let from = self.received.from?;
+        let known = &mut self.received.known;
+        let changes = self.socket.peer_changes();
+        if known.changes != changes {
+            *known = Known {
+                changes,
+                ..Known::default()
+            };
+        }
+        if let Some((peer, meta)) = &known.last
+            && *peer == from
+        {
+            return meta.clone();
+        }
+        let meta = match known.all.get(&from) {
+            Some(meta) => meta.clone(),
+            None => {
+                let info = self.socket.peer_info(from);
+                let meta = info.as_ref().and_then(Meta::of).map(Arc::new);
+                if known.all.len() >= REMEMBERED {
+                    known.all.clear();
+                }
+                known.all.insert(from, meta.clone());
+                meta
+            }
+        };
+        known.last = Some((from, meta.clone()));
+        meta
+    }
+}
