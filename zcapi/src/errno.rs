@@ -2,8 +2,7 @@
 
 use std::{ffi::c_int, io};
 
-use zsocket::{EndpointError, Error};
-use ztransport::{endpoint::EndpointErrorKind, net::BindError};
+use zsocket::Error;
 
 /// The number of an error, as a C program reads it in `errno`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,7 +19,6 @@ impl Errno {
     pub(crate) const INVAL: Self = Self(libc::EINVAL);
     pub(crate) const IO: Self = Self(libc::EIO);
     pub(crate) const MFILE: Self = Self(libc::EMFILE);
-    pub(crate) const NOENT: Self = Self(libc::ENOENT);
     pub(crate) const NOMEM: Self = Self(libc::ENOMEM);
     pub(crate) const NOTSOCK: Self = Self(libc::ENOTSOCK);
     pub(crate) const NOTSUP: Self = Self(libc::ENOTSUP);
@@ -83,65 +81,7 @@ pub(crate) fn place() -> *mut c_int {
 
 impl From<Error> for Errno {
     fn from(error: Error) -> Self {
-        match error {
-            Error::WouldBlock => Self::AGAIN,
-            Error::Interrupted => Self::INTR,
-            Error::WrongState => Self::FSM,
-            // A forked child has no use for its parent's sockets but to close them.
-            Error::Terminated | Error::Forked => Self::TERM,
-            Error::NotSupported => Self::NOTSUP,
-            Error::HasPeer => Self(libc::EISCONN),
-            Error::Unroutable => Self::HOSTUNREACH,
-            Error::AddressInUse(_) => Self(libc::EADDRINUSE),
-            Error::Bind(error) => error.into(),
-            Error::InvalidEndpoint(error) => error.into(),
-            Error::NoSuchEndpoint(_) => Self::NOENT,
-            Error::TooManySockets { .. } => Self::MFILE,
-            Error::NoIoThread | Error::NoSuchIoThread { .. } => Self::MTHREAD,
-            Error::Scheduling(_) => Self(libc::EPERM),
-            Error::Watched => Self::BUSY,
-            Error::Io(error) => error.into(),
-            // Options, topics and messages that are none.
-            Error::InvalidOption { .. }
-            | Error::OptionKind { .. }
-            | Error::UnknownOption { .. }
-            | Error::OptionNotOfType { .. }
-            | Error::OptionTooLate { .. }
-            | Error::OptionAccess { .. }
-            | Error::TopicTooLong { .. }
-            | Error::NoRoutingId => Self::INVAL,
-            // An I/O thread that is lost, for example.
-            _ => Self::IO,
-        }
-    }
-}
-
-impl From<EndpointError> for Errno {
-    fn from(error: EndpointError) -> Self {
-        match error.kind() {
-            EndpointErrorKind::UnknownScheme => Self::PROTONOSUPPORT,
-            EndpointErrorKind::PathTooLong | EndpointErrorKind::AbsolutePathTooLong => {
-                Self(libc::ENAMETOOLONG)
-            }
-            EndpointErrorKind::NoCurrentDirectory => Self::NOENT,
-            _ => Self::INVAL,
-        }
-    }
-}
-
-impl From<BindError> for Errno {
-    fn from(error: BindError) -> Self {
-        match error {
-            BindError::InvalidEndpoint(error) => error.into(),
-            BindError::AddressInUse(_) | BindError::NotASocket(_) => Self(libc::EADDRINUSE),
-            BindError::AddressNotAvailable(_) => Self(libc::EADDRNOTAVAIL),
-            BindError::PermissionDenied(_) => Self(libc::EACCES),
-            BindError::UnknownHost(..) => Self(libc::ENODEV),
-            BindError::NotAListener(error)
-            | BindError::OutOfDescriptors(_, error)
-            | BindError::Io(_, error) => error.into(),
-            _ => Self::INVAL,
-        }
+        Self(error.errno())
     }
 }
 

@@ -242,7 +242,10 @@ impl Inproc {
             options,
             handle,
         };
-        for pending in names.take_waiting(name, binding.options.socket_type).into_values() {
+        for pending in names
+            .take_waiting(name, binding.options.socket_type)
+            .into_values()
+        {
             let connector = pending.connector.clone();
             deliver(&binding, name, pending);
             connector.notify(Readiness::MAIL);

@@ -12,7 +12,7 @@ mod own;
 use std::{collections::BTreeMap, ffi::c_int, os::fd::RawFd};
 
 use zeroize::Zeroizing;
-use zsocket::{OptionId, Value};
+use zsocket::{InvalidOption, OptionId, Value};
 
 use self::form::Form;
 use crate::{errno::Errno, socket::State};
@@ -96,7 +96,9 @@ fn get(state: &mut State, option: c_int, to: &mut [u8]) -> Result<usize, Errno> 
     let value = if id.socket_types().contains(&state.kind) {
         match state.socket.option(id) {
             Ok(value) => value,
-            Err(zsocket::Error::OptionAccess { .. }) => Value::None,
+            Err(error) if matches!(error.option(), Some(InvalidOption::Access { .. })) => {
+                Value::None
+            }
             Err(error) => return Err(error.into()),
         }
     } else if form.is_general(option) {

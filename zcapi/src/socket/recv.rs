@@ -143,7 +143,7 @@ impl State {
             }
             // With a descriptor in use, what is not there now has to be told there; and there may be more behind what was
             // none of this socket.
-            Error::WouldBlock if flags & DONTWAIT != 0 && self.waiting.is_some() => {
+            Error::WouldBlock(_) if flags & DONTWAIT != 0 && self.waiting.is_some() => {
                 if self.socket.readiness(Interest::RECV).can_recv()
                     && !self.context.is_terminated()
                     && self.try_fetch()

@@ -7,7 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use zexamples::{Endpoints, Result, Table};
-use zsocket::{Blocked, Context, Error};
+use zsocket::{Context, Error};
 
 use crate::PATIENCE;
 use crate::pulse::Pulse;
@@ -155,6 +155,8 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 #[cfg(test)]
 mod tests {
     use std::io;
+
+    use zsocket::Blocked;
 
     use super::*;
 

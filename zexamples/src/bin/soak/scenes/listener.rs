@@ -200,7 +200,9 @@ impl<S: Listener> Life<S> {
             return Err(format!(
                 "{once} publishers have said welcome {welcomes} times"
             ))
-            .or_else(|what: String| Err(Error::WouldBlock(_)).explain(&what, &self.socket));
+            .or_else(|what: String| {
+                Err(Error::WouldBlock(Blocked::TimeOut)).explain(&what, &self.socket)
+            });
         }
         Ok(())
     }
