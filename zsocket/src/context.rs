@@ -17,6 +17,7 @@ use crate::{
     core::{Core, MAIL_TOKEN},
     options::SocketOptions,
     registry::Registry,
+    trace,
 };
 
 /// Owns the I/O threads and everything that sockets share. Cheap to clone; clones are the same
@@ -358,8 +359,12 @@ impl Context {
         }
     }
 
-    /// Shuts down, waits until all sockets are closed, and until what they had queued is sent or
-    /// their linger time is over.
+    /// Waits, for ever if need be, until all sockets are closed and what they had queued is sent or their linger time is over:
+    /// by default they linger without end, so a message for a peer that never comes holds the context for ever, as in libzmq. Set
+    /// [`linger`](crate::Socket::set_linger), or call [`term_timeout`](Self::term_timeout), which tells what it waits for. With
+    /// the feature `tracing` an event tells it after a second.
+    ///
+    /// All calls of the context's sockets end with [`Error::Terminated`] from now on.
     ///
     /// # Errors
     ///
@@ -407,6 +412,9 @@ impl fmt::Debug for Context {
     }
 }
 
+/// For how long a context waits without a word.
+const A_WHILE: Duration = Duration::from_secs(1);
+
 impl Shared {
     /// Waits until nothing is left, or reports what is.
     fn wait(&self, deadline: Option<Instant>) -> Result<(), TermReport> {
@@ -415,13 +423,35 @@ impl Shared {
         } else {
             deadline
         };
-        if self.sockets.wait_empty(deadline) && self.reactor.wait_idle(deadline) {
+        if self.wait_noisily(deadline) {
             return Ok(());
         }
-        Err(TermReport {
+        Err(self.report())
+    }
+
+    /// Waits, and after a while says for what.
+    fn wait_noisily(&self, deadline: Option<Instant>) -> bool {
+        if trace::WAITS_ARE_HEARD {
+            let soon = Instant::now() + A_WHILE;
+            if deadline.is_none_or(|deadline| deadline > soon) {
+                if self.wait_quietly(Some(soon)) {
+                    return true;
+                }
+                trace::waits(&self.report());
+            }
+        }
+        self.wait_quietly(deadline)
+    }
+
+    fn wait_quietly(&self, deadline: Option<Instant>) -> bool {
+        self.sockets.wait_empty(deadline) && self.reactor.wait_idle(deadline)
+    }
+
+    fn report(&self) -> TermReport {
+        TermReport {
             sockets: self.sockets.types(),
             connections: self.reactor.holding(),
-        })
+        }
     }
 }
 
@@ -433,7 +463,7 @@ impl Drop for Shared {
         // On an I/O thread the reactor does the rest in the background.
         if !std::thread::panicking() && !ztransport::is_io_thread() {
             // All sockets are gone; what they left is sent. With the deadline of none it ends well.
-            let _ = self.reactor.wait_idle(None);
+            let _ = self.wait_noisily(None);
         }
     }
 }

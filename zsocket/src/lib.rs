@@ -122,6 +122,7 @@ mod socket;
 mod stats;
 mod tasks;
 mod term_report;
+mod trace;
 mod types;
 
 #[cfg(all(feature = "async-io", unix))]

@@ -95,7 +95,7 @@ impl Closing {
                     // One that is busy has not said.
                     connection
                         .pending()
-                        .unwrap_or(queued)
+                        .map_or(queued, |(pending, _)| pending)
                         .min(queued - discarded)
                 };
                 Fate {

@@ -150,14 +150,15 @@ impl Connection {
         });
     }
 
-    /// Messages queued for the peer; `None` when another thread is driving the engine right now.
-    pub(crate) fn pending(self: &Arc<Self>) -> Option<u64> {
+    /// Messages queued for the peer, and its address if it is there; `None` when another thread is driving the engine right
+    /// now.
+    pub(crate) fn pending(self: &Arc<Self>) -> Option<(u64, Option<PeerAddress>)> {
         let mut pending = None;
         self.drive_with(Events::empty(), |engine, events| {
             if !events.is_empty() {
                 engine.handle(self, self, events, Caller::Application);
             }
-            pending = Some(engine.pending());
+            pending = Some((engine.pending(), engine.peer_address()));
         });
         pending
     }

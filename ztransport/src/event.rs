@@ -2,6 +2,7 @@
 
 mod close_reason;
 mod counters;
+mod display;
 pub(crate) mod errno;
 mod handle;
 mod kinds;

@@ -138,6 +138,7 @@ mod signals;
 mod socks;
 mod subscriptions;
 mod sys;
+mod trace;
 mod trouble;
 
 pub use self::sys::{NO_DESCRIPTOR, OwnedDescriptor, RawDescriptor};

@@ -422,6 +422,7 @@ impl<S: State> Drop for Core<S> {
         if self.process.is_forked() {
             return self.abandon();
         }
+        crate::trace::closes(self.socket_type(), &self.stats);
         // With a linger of nothing it would be lost, although a call has taken it.
         self.uncork();
         // Whoever watches finds out when it looks.

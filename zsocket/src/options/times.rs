@@ -12,7 +12,8 @@ common! {
     /// How long calls wait, and what becomes of connections.
     TIMES for Pattern ALL_TYPES {
         /// How long a socket that is closed or disconnected goes on sending what is queued; `None`, the
-        /// default, is for ever. Over tcp it is sent when the peer's system has acknowledged it all, not
+        /// default, is for ever: then a message for a peer that never comes holds up
+        /// [`Context::term`](crate::Context::term) and the drop of the last [`Context`](crate::Context) for ever. Over tcp it is sent when the peer's system has acknowledged it all, not
         /// when ours has taken it; until then PING is answered. `ZMQ_LINGER`.
         LINGER = linger / set_linger / linger: Option<Duration>,
         zmq "ZMQ_LINGER" 17 none -1,

@@ -2,7 +2,7 @@
 
 use zsocket::{CanReceive, CanSend, Context, Error, Pull, Push, Rep, Req, Socket};
 
-use crate::support::{PATIENCE, Task, WIRES, everywhere, spawn, wait_for};
+use crate::support::{A_WHILE, PATIENCE, Task, WIRES, everywhere, spawn, wait_for};
 use crate::{futures::block_on, support::Raw};
 
 fn blocked_recv<P: CanReceive>(socket: Socket<P>) -> Task<Error> {
@@ -164,4 +164,46 @@ fn again_and_again_at_any_moment() {
         receiver.join();
         sender.join();
     }
+}
+
+#[test]
+fn the_report_of_a_thousand_connections_fits_on_a_screen() {
+    let context = Context::new();
+    let directory = tempfile::tempdir().unwrap();
+    let (mut endpoints, mut sockets) = (Vec::new(), Vec::new());
+    for number in 0..1000 {
+        let push = context.socket::<Push>().unwrap();
+        // Nobody is there, at one endpoint of fifty.
+        let path = directory.path().join((number % 50).to_string());
+        endpoints.push(format!("ipc://{}", path.display()));
+        push.connect(endpoints[number].as_str()).unwrap();
+        push.send("waits").unwrap();
+        if number % 50 == 7 {
+            push.send("waits too").unwrap();
+        }
+        sockets.push(push);
+    }
+    drop(sockets);
+    let open = context.socket::<Push>().unwrap();
+    let report = context.term_timeout(A_WHILE).unwrap_err();
+    assert_eq!(report.connections.len(), 1000);
+    let text = report.to_string();
+    assert!(text.lines().count() <= 24, "{text}");
+    let most = format!(
+        "PUSH to {} (20 connections): 40 messages queued",
+        endpoints[7]
+    );
+    assert!(text.lines().nth(1).unwrap().ends_with(&most), "{text}");
+    let last = "and 760 connections at 38 endpoints: 760 messages queued";
+    assert!(text.ends_with(last), "{text}");
+    drop(open);
+    // Now somebody comes, so that the context can end.
+    let others = Context::new();
+    let bind = |endpoint: &String| {
+        let pull = others.socket::<Pull>().unwrap();
+        pull.bind(endpoint.as_str()).unwrap();
+        pull
+    };
+    let _pulls: Vec<_> = endpoints[..50].iter().map(bind).collect();
+    context.term_timeout(PATIENCE).unwrap();
 }

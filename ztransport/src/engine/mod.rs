@@ -293,6 +293,11 @@ impl Engine {
         std::mem::take(&mut self.progress)
     }
 
+    /// The other end of the connection that there is.
+    pub(crate) fn peer_address(&self) -> Option<PeerAddress> {
+        self.stream.as_ref().map(|_| self.address.clone())
+    }
+
     /// Messages that are queued for the peer.
     pub(crate) fn pending(&self) -> u64 {
         self.pipes.as_ref().map_or(0, Pipes::pending)

@@ -12,6 +12,7 @@ use crate::{
     monitor::{EventReceiver, EventSender, Sent, Wake, event_queue},
     net::{ConnectError, PeerAddress},
     sys::RawDescriptor,
+    trace,
     trouble::{Trouble, Troubles, What},
 };
 
@@ -172,7 +173,7 @@ impl SocketHandle {
 
     /// Whether anybody hears of events.
     pub(crate) fn is_watched(&self) -> bool {
-        !self.inner.watch.lock().monitors.is_empty()
+        trace::is_enabled() || !self.inner.watch.lock().monitors.is_empty()
     }
 
     /// Reports an event.
@@ -182,14 +183,21 @@ impl SocketHandle {
 
     /// Reports an event that changes what stands.
     pub(crate) fn emit_change(&self, change: Change, event: impl FnOnce() -> Event) {
-        let wakes = {
+        let traced = trace::is_enabled();
+        let (event, wakes) = {
             let mut watch = self.inner.watch.lock();
             watch.standing.apply(change);
-            if watch.monitors.is_empty() {
+            if watch.monitors.is_empty() && !traced {
                 return;
             }
-            self.send(&mut watch.monitors, &event())
+            let event = event();
+            let wakes = self.send(&mut watch.monitors, &event);
+            (event, wakes)
         };
+        if traced {
+            // Foreign code, hence outside the lock.
+            trace::event(&event);
+        }
         // When nothing is locked.
         wakes.into_iter().for_each(Wake::wake);
     }

@@ -2,15 +2,20 @@
 
 use std::{collections::HashMap, sync::Arc, time::Instant};
 
+use zmtp::SocketType;
 use zpipe::Guarded;
 
-use crate::{connection::Connection, endpoint::Endpoint, shrink};
+use crate::{connection::Connection, endpoint::Endpoint, net::PeerAddress, shrink};
 
 /// A connection that is still alive.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Holding {
     /// The endpoint bound or connected to.
     pub endpoint: Endpoint,
+    /// The type of the socket that had it.
+    pub socket_type: SocketType,
+    /// The peer's address, if there is a connection now, and nothing was busy with it when it was asked.
+    pub peer: Option<PeerAddress>,
     /// Whether this end connected.
     pub outgoing: bool,
     /// Messages queued for the peer; `None` if the connection was busy when it was asked.
@@ -69,10 +74,15 @@ impl Live {
         let connections: Vec<_> = self.connections.lock().values().cloned().collect();
         connections
             .iter()
-            .map(|connection| Holding {
-                endpoint: connection.endpoint.clone(),
-                outgoing: connection.outgoing,
-                messages: connection.pending(),
+            .map(|connection| {
+                let (messages, peer) = connection.pending().unzip();
+                Holding {
+                    endpoint: connection.endpoint.clone(),
+                    socket_type: connection.options.socket_type,
+                    peer: peer.flatten(),
+                    outgoing: connection.outgoing,
+                    messages,
+                }
             })
             .collect()
     }
