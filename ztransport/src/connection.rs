@@ -14,6 +14,7 @@ use crate::{
     event::Letter,
     io::Command,
     link::Link,
+    net::PeerAddress,
     parts::{Ends, Host, Incoming, Parts, WatchedBy},
     signals::{Caller, Events},
 };

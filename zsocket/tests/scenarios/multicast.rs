@@ -99,7 +99,7 @@ fn binding_and_connecting_are_the_same() {
     xpub.bind(&endpoint).unwrap();
     xpub.send("topic and more").unwrap();
     assert_eq!(xsub.recv_timeout(PATIENCE).unwrap()[0], "topic and more");
-    assert!(matches!(xpub.try_recv(), Err(Error::WouldBlock)));
+    assert!(matches!(xpub.try_recv(), Err(Error::WouldBlock(_))));
     xsub.unbind(&endpoint).unwrap();
     xpub.unbind(&endpoint).unwrap();
     assert!(matches!(
@@ -107,7 +107,7 @@ fn binding_and_connecting_are_the_same() {
         Err(Error::NoSuchEndpoint(_))
     ));
     // Nor does an XPUB hear of the end.
-    assert!(matches!(xpub.try_recv(), Err(Error::WouldBlock)));
+    assert!(matches!(xpub.try_recv(), Err(Error::WouldBlock(_))));
     xpub.send("nobody gets this").unwrap();
     assert_eq!(xpub.stats().dropped.no_subscriber, 1);
 }
@@ -181,14 +181,15 @@ fn what_cannot_be_is_refused_with_its_reason() {
     let publisher = context.socket::<Pub>().unwrap();
     let push = context.socket::<Push>().unwrap();
     for result in [push.connect(endpoint()), push.bind(endpoint()).map(drop)] {
-        let Err(Error::Bind(error @ BindError::NotPublishing(..))) = result else {
+        let Err(Error::Bind(error)) = result else {
             panic!("{result:?}");
         };
+        assert!(matches!(*error, BindError::NotPublishing(..)));
         assert!(error.to_string().contains("PUSH"), "{error}");
     }
     let result = publisher.connect("epgm://nosuch0;239.192.1.1:5555");
     assert!(
-        matches!(result, Err(Error::Bind(BindError::UnknownHost(..)))),
+        matches!(&result, Err(Error::Bind(error)) if matches!(**error, BindError::UnknownHost(..))),
         "{result:?}"
     );
     for malformed in [
@@ -224,7 +225,7 @@ fn pgm_takes_privileges() {
     let subscriber = context.socket::<Sub>().unwrap();
     subscriber.subscribe("").unwrap();
     match subscriber.connect(&endpoint) {
-        Err(Error::Bind(error @ BindError::NeedsRawSockets(_))) => {
+        Err(Error::Bind(error)) if matches!(*error, BindError::NeedsRawSockets(_)) => {
             assert!(error.to_string().contains("CAP_NET_RAW"), "{error}");
         }
         Err(other) => panic!("{other}"),
@@ -369,7 +370,7 @@ fn what_is_missing_is_asked_for_and_comes_in_its_order() {
     asked.sort_unstable();
     assert_eq!(asked, [1, 3, 4]);
     assert!(
-        matches!(subscriber.try_recv(), Err(Error::WouldBlock)),
+        matches!(subscriber.try_recv(), Err(Error::WouldBlock(_))),
         "nothing overtakes"
     );
     for sequence in [4, 1, 3] {
