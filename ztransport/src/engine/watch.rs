@@ -122,6 +122,9 @@ impl Engine {
     pub(super) fn watch_output(&mut self, connection: &Parts) {
         if !std::mem::replace(&mut self.watch.output, true) {
             self.update_watch(connection);
+        } else if let Some(stream) = &self.stream {
+            // What was written last may have gone out in part, and nobody has said that the rest would block.
+            stream.note_full();
         }
     }
 

@@ -147,6 +147,12 @@ impl Stream {
         }
     }
 
+    /// It took less than it was given.
+    #[inline(always)]
+    pub(crate) fn note_full(&self) {
+        self.socket.would_block(Interest::OUTPUT);
+    }
+
     /// Likewise, that there is room.
     #[inline(always)]
     fn note_output<T>(&self, written: &io::Result<T>) {
