@@ -16,7 +16,7 @@ use super::{CloseReason, Event};
 use crate::{
     endpoint::Endpoint,
     net::PeerAddress,
-    sys::{RawDescriptor, code},
+    sys::{code, number_of},
 };
 
 /// One event as libzmq has it, made by [`Event::to_zmq`].
@@ -121,11 +121,6 @@ fn value(number: i32) -> u64 {
     u64::from(number.cast_unsigned())
 }
 
-/// As many bits as libzmq's events have.
-fn of_descriptor(descriptor: RawDescriptor) -> u64 {
-    descriptor as u64 & u64::from(u32::MAX)
-}
-
 fn bound(number: u64, value: u64, endpoint: &Endpoint) -> ZmqEvent {
     ZmqEvent {
         number,
@@ -224,7 +219,7 @@ impl Event {
             Self::Listening {
                 endpoint,
                 descriptor,
-            } => bound(ZmqEvent::LISTENING, of_descriptor(*descriptor), endpoint),
+            } => bound(ZmqEvent::LISTENING, number_of(*descriptor), endpoint),
             Self::BindFailed {
                 endpoint, errno, ..
             } => {
@@ -240,7 +235,7 @@ impl Event {
                 peer,
                 connection: info,
             } => {
-                let fd = of_descriptor(info.descriptor);
+                let fd = number_of(info.descriptor);
                 connection(ZmqEvent::ACCEPTED, fd, (endpoint, peer), info)
             }
             Self::AcceptFailed {
@@ -261,7 +256,7 @@ impl Event {
             Self::ListenerClosed {
                 endpoint,
                 descriptor,
-            } => bound(ZmqEvent::CLOSED, of_descriptor(*descriptor), endpoint),
+            } => bound(ZmqEvent::CLOSED, number_of(*descriptor), endpoint),
             Self::CloseFailed {
                 endpoint, errno, ..
             } => bound(ZmqEvent::CLOSE_FAILED, value(*errno), endpoint),
@@ -274,14 +269,14 @@ impl Event {
                 peer,
                 connection: info,
             } => {
-                let fd = of_descriptor(info.descriptor);
+                let fd = number_of(info.descriptor);
                 connection(ZmqEvent::CONNECTED, fd, (endpoint, peer), info)
             }
             Self::ConnectFailed {
                 endpoint,
                 descriptor: Some(descriptor),
                 ..
-            } => connecting(ZmqEvent::CLOSED, of_descriptor(*descriptor), endpoint),
+            } => connecting(ZmqEvent::CLOSED, number_of(*descriptor), endpoint),
             Self::ConnectRetried { endpoint, delay } => {
                 let delay = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX);
                 connecting(ZmqEvent::CONNECT_RETRIED, delay, endpoint)
@@ -310,7 +305,7 @@ impl Event {
                 let failed = connection(number, code, (endpoint, address), info);
                 let mut disconnected = failed.clone();
                 disconnected.number = ZmqEvent::DISCONNECTED;
-                disconnected.values = vec![of_descriptor(info.descriptor)];
+                disconnected.values = vec![number_of(info.descriptor)];
                 return vec![failed, disconnected];
             }
             Self::Disconnected {
@@ -319,7 +314,7 @@ impl Event {
                 connection: info,
                 ..
             } => {
-                let fd = of_descriptor(info.descriptor);
+                let fd = number_of(info.descriptor);
                 connection(ZmqEvent::DISCONNECTED, fd, (endpoint, address), info)
             }
             Self::PipeStats {

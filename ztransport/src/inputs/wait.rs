@@ -355,6 +355,11 @@ mod tests {
     /// If the I/O thread has the engine just then, it arranges that when it lets go.
     fn join(input: &InputPoll, link: &Link) {
         input.join(driver(link));
+        await_release(link);
+    }
+
+    /// Nobody reads any more.
+    fn await_release(link: &Link) {
         while driver(link).connection.pending().is_none() {
             std::thread::yield_now();
         }
@@ -483,6 +488,8 @@ mod tests {
         // Whoever reads signals the ready list, and that is not this thread.
         pull.await_input(&mut link);
         assert!(!input.is_leased());
+        // Which may look for more, and would read that, too.
+        await_release(&link);
         // And can have it back.
         lease(&mut input);
         assert!(input.is_leased());

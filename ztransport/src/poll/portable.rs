@@ -14,7 +14,7 @@ use socket2::Socket;
 use zpipe::poller::{self, Directions, Mode, Poller};
 
 use super::{Interest, Ready, Source};
-pub(crate) use system::{Bed, NESTS};
+pub(crate) use nesting::{Bed, NESTS};
 
 /// The system tells that the peer will send nothing more.
 pub(crate) const TELLS_END: bool = false;
@@ -173,7 +173,7 @@ impl Registry {
 }
 
 #[cfg(unix)]
-mod system {
+mod nesting {
     use std::os::fd::{AsFd, BorrowedFd};
 
     use rustix::{
@@ -271,7 +271,7 @@ mod system {
 }
 
 #[cfg(windows)]
-mod system {
+mod nesting {
     use super::{Duration, Instant, Outside, Poll, Poller, Registry, io};
 
     /// A poll can be put into another one, and into a foreign event loop.

@@ -17,8 +17,9 @@ mod system;
 
 pub use self::system::{NO_DESCRIPTOR, OwnedDescriptor};
 pub(crate) use self::system::{
-    abstract_name, accept, code, is_listening, path_name, raw, read, read_to_spare, read_uninit,
-    read_vectored, set_traffic_class, settle, stream_socket, unacknowledged, write, write_vectored,
+    abstract_name, accept, code, is_listening, number_of, path_name, raw, read, read_to_spare,
+    read_uninit, read_vectored, set_traffic_class, settle, stream_socket, unacknowledged, write,
+    write_vectored,
 };
 /// The number of a descriptor. It is for telling one from another.
 pub use zpipe::RawDescriptor;

@@ -55,6 +55,11 @@ pub(crate) fn raw(source: &impl AsFd) -> RawFd {
     source.as_fd().as_raw_fd()
 }
 
+/// As libzmq's events have it.
+pub(crate) fn number_of(descriptor: RawFd) -> u64 {
+    u64::from(descriptor.cast_unsigned())
+}
+
 #[inline]
 pub(crate) fn read(socket: &Socket, buffer: &mut [u8]) -> io::Result<usize> {
     Ok(retry_on_intr(|| rustix::io::read(socket, &mut *buffer))?)

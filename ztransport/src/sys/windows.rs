@@ -54,6 +54,11 @@ pub(crate) fn raw(source: &impl AsSocket) -> RawSocket {
     source.as_socket().as_raw_socket()
 }
 
+/// As libzmq's events have it, in 32 bits.
+pub(crate) fn number_of(descriptor: RawSocket) -> u64 {
+    descriptor & u64::from(u32::MAX)
+}
+
 pub(crate) fn read(socket: &Socket, buffer: &mut [u8]) -> io::Result<usize> {
     let mut socket = socket;
     socket.read(buffer)
