@@ -4,9 +4,10 @@ mod support;
 #[path = "support/synchronised.rs"]
 mod synchronised;
 
+use std::net::UdpSocket;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use zinterop::sys::{opt, socket_type};
 use zinterop::zmq;
@@ -176,6 +177,36 @@ fn brokers_serve_clients_and_workers_of_libzmq() {
             assert_eq!(worker.recv_timeout(PATIENCE).unwrap(), [b"Hello"]);
             worker.send(&[b"World"]).unwrap();
             assert_eq!(client.recv_timeout(PATIENCE).unwrap(), [b"World"]);
+        }
+    }
+}
+
+#[test]
+fn a_weather_proxy_takes_updates_from_multicast_to_tcp() {
+    let port = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let port = port.local_addr().unwrap().port();
+    let inner = format!(
+        "epgm://127.0.0.1;239.192.56.{}:{port}",
+        1 + std::process::id() % 200
+    );
+    let proxy = start(WUPROXY, &[&inner, ANYWHERE]);
+    let outer = proxy.answer("Subscribers at").unwrap();
+    let ours = zsocket::Context::new();
+    let publisher = ours.socket::<zsocket::Pub>().unwrap();
+    publisher.set_multicast_rate(10_000).unwrap();
+    publisher.bind(inner.as_str()).unwrap();
+    let context = zmq::Context::new();
+    let subscriber = context.socket(socket_type::SUB).unwrap();
+    subscriber.connect(&outer).unwrap();
+    subscriber.set_bytes(opt::SUBSCRIBE, b"10001").unwrap();
+    // Nobody upstream hears that somebody has subscribed.
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        publisher.send("20002 0 0").unwrap();
+        publisher.send("10001 20 60").unwrap();
+        match subscriber.recv_timeout(Duration::from_millis(20)) {
+            Ok(update) => break assert_eq!(update, [b"10001 20 60"]),
+            Err(_) => assert!(Instant::now() < deadline, "no update"),
         }
     }
 }

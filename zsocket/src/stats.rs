@@ -48,6 +48,9 @@ pub struct SocketStats {
 pub struct Multicast {
     /// A publisher's packets of data, each counted once.
     pub packets_sent: u64,
+    /// Packets that the operating system has refused to send, for example since the interface is down, or they are larger than it
+    /// takes: see [`set_multicast_packet_size`](crate::Socket::set_multicast_packet_size).
+    pub refused: u64,
     /// Packets that it has sent again.
     pub repairs_sent: u64,
     /// Times that subscribers have asked it for packets.
@@ -324,6 +327,7 @@ impl SocketStats {
         let multicast = &counters.multicast;
         self.multicast = Multicast {
             packets_sent: multicast.packets_sent.value(),
+            refused: multicast.refused.value(),
             repairs_sent: multicast.repairs_sent.value(),
             naks_received: multicast.naks_received.value(),
             asked_too_late: multicast.asked_too_late.value(),

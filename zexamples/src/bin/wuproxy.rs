@@ -6,6 +6,7 @@
 //! $ wuproxy tcp://192.168.55.210:5556 tcp://10.1.1.0:8100
 //! Updates from tcp://192.168.55.210:5556
 //! Subscribers at tcp://10.1.1.0:8100
+//! $ wuproxy 'epgm://eth0;239.192.1.1:5556'    # from multicast to tcp
 //! ```
 
 use std::process;

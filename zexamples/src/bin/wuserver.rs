@@ -4,6 +4,7 @@
 //! $ wuserver                          # tcp://*:5556
 //! $ wuserver ipc:///tmp/weather
 //! Publishing on tcp://0.0.0.0:5556
+//! $ wuserver 'epgm://eth0;239.192.1.1:5556'    # to all on a network at once
 //! ```
 //!
 //! It publishes until it is stopped. Each update is text in one frame: a place (its zip code), degrees, and humidity.

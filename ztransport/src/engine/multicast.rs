@@ -14,7 +14,7 @@ use std::{
 };
 
 use rustix::io::Errno;
-use zmtp::{Limits, Peer, Version};
+use zmtp::{Limits, Peer, Random, Version};
 use zpipe::Readiness;
 
 use super::{
@@ -54,8 +54,9 @@ pub(crate) struct Multicast {
     timer: Option<Instant>,
     /// The system takes no more packets, and tells when it does.
     blocked: bool,
-    /// Packets that were none.
+    /// Packets that were none, and those that the system has refused.
     malformed: u64,
+    refused: u64,
     /// The inbound pipe is full.
     paused: bool,
 }
@@ -120,7 +121,7 @@ impl Multicast {
         let sockets = MulticastSockets::open(at, sends, &options.tuning)?;
         let role = if sends {
             let who = Identity {
-                tsi: draw_tsi(at.port()),
+                tsi: draw_tsi(at.port()).map_err(|error| BindError::Io(endpoint(), error))?,
                 session_port: at.port(),
                 nla: sockets.nla(),
                 group: sockets.send_group(),
@@ -149,6 +150,7 @@ impl Multicast {
             timer: None,
             blocked: false,
             malformed: 0,
+            refused: 0,
             paused: false,
         })
     }
@@ -191,6 +193,7 @@ impl Multicast {
             }
         };
         add(&counters.malformed, std::mem::take(&mut self.malformed));
+        add(&counters.refused, std::mem::take(&mut self.refused));
         match &mut self.role {
             Role::Sender(sender) => {
                 let (new, old) = (sender.source.counts(), sender.counted);
@@ -215,16 +218,18 @@ impl Multicast {
     }
 }
 
-/// A session is told from all others by this alone, so all of it is drawn. The port must not be that of the endpoint, by which
-/// packets to sources are told from packets of sources.
-fn draw_tsi(session_port: u16) -> Tsi {
-    let mut gsi = [0; 6];
-    fastrand::fill(&mut gsi);
-    let mut port = fastrand::u16(1..=u16::MAX);
+/// A session is told from all others by this alone, also from those of forked processes. The port must not be that of the
+/// endpoint, by which packets to sources are told from packets of sources.
+fn draw_tsi(session_port: u16) -> io::Result<Tsi> {
+    let (mut gsi, mut port) = ([0; 6], [0; 2]);
+    let mut random = Random::system();
+    random.fill(&mut gsi).map_err(io::Error::other)?;
+    random.fill(&mut port).map_err(io::Error::other)?;
+    let mut port = u16::from_be_bytes(port).max(1);
     if port == session_port {
-        port = port.checked_sub(1).filter(|port| *port > 0).unwrap_or(2);
+        port = if port == 1 { 2 } else { port - 1 };
     }
-    Tsi { gsi, port }
+    Ok(Tsi { gsi, port })
 }
 
 impl Listener {
@@ -309,6 +314,8 @@ enum Sent {
     Blocked,
     /// It does not tell.
     NoBuffers,
+    /// It never takes this one: the interface is down, for example. Whoever misses the packet asks for it.
+    Refused,
 }
 
 fn sent(result: io::Result<()>) -> Sent {
@@ -316,17 +323,17 @@ fn sent(result: io::Result<()>) -> Sent {
         Ok(()) => Sent::Taken,
         Err(error) if error.kind() == ErrorKind::WouldBlock => Sent::Blocked,
         Err(error) if Errno::from_io_error(&error) == Some(Errno::NOBUFS) => Sent::NoBuffers,
-        // An interface that is down, for example. Whoever misses the packet asks for it.
-        Err(_) => Sent::Taken,
+        Err(_) => Sent::Refused,
     }
 }
 
 impl Sender {
-    /// Sends what is due. `false` if the system takes no more.
+    /// Sends what is due. Says why it stopped, if the system takes no more.
     fn send(
         &mut self,
         sockets: &MulticastSockets,
         budget: &mut usize,
+        refused: &mut u64,
         now: Instant,
     ) -> Option<Sent> {
         while *budget > 0
@@ -334,6 +341,10 @@ impl Sender {
         {
             match sent(sockets.send(packet)) {
                 Sent::Taken => self.source.sent(now),
+                Sent::Refused => {
+                    self.source.sent(now);
+                    *refused += 1;
+                }
                 other => return Some(other),
             }
             *budget -= 1;
@@ -509,6 +520,7 @@ impl Engine {
             sockets,
             role: Role::Sender(sender),
             blocked,
+            refused,
             ..
         } = multicast
         else {
@@ -516,7 +528,7 @@ impl Engine {
         };
         let mut budget = BUDGET;
         loop {
-            let stopped = sender.send(sockets, &mut budget, now);
+            let stopped = sender.send(sockets, &mut budget, refused, now);
             let blocks = matches!(stopped, Some(Sent::Blocked));
             if blocks != *blocked {
                 *blocked = blocks;

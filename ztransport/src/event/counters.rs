@@ -74,6 +74,8 @@ pub struct Counters {
 pub struct MulticastCounters {
     /// Packets of data that were sent for the first time.
     pub packets_sent: Counter,
+    /// Packets that the system has refused to send, for example since the interface is down or they are larger than it takes.
+    pub refused: Counter,
     /// Packets that were sent again.
     pub repairs_sent: Counter,
     /// Times that receivers have asked for packets.

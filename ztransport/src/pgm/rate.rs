@@ -2,8 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-/// How far ahead of a rate of a packet per millisecond or more a sender may be; with lower rates it is a second.
-const STEP: Duration = Duration::from_millis(10);
+/// How far ahead of a rate a sender may be: in time, and in bytes, of which the buffers of receivers must have room for some. (libzmq
+/// sends what a second is worth, with rates below 12 Mbit/s.) With high rates it is at least as long as it takes to wake a thread.
+const MOST: Duration = Duration::from_secs(1);
+const MOST_BYTES: usize = 64 * 1024;
+const LEAST: Duration = Duration::from_millis(1);
 
 /// A token bucket, as the time at which all that was sent will have had its share of the line.
 #[derive(Debug)]
@@ -18,23 +21,19 @@ pub(crate) struct Rate {
 }
 
 impl Rate {
-    /// So many kilobits per second, for packets of at most this size. The first second's worth, or with high rates that of ten
-    /// milliseconds, goes out at once.
+    /// So many kilobits per second, for packets of at most this size. The first of them may go out at once.
     pub(crate) fn new(kilobits: u32, max_tpdu: usize, now: Instant) -> Self {
         let limit = (u64::from(kilobits) * 125).max(1);
-        let burst = if limit / 1000 < max_tpdu as u64 {
-            Duration::from_secs(1)
-        } else {
-            STEP
-        };
         let mut rate = Self {
             limit,
-            burst,
-            pause: burst.min(STEP) / 8,
+            burst: MOST,
+            pause: Duration::ZERO,
             free_at: now,
         };
+        let most = rate.time_of(MOST_BYTES).clamp(LEAST, MOST);
         // A packet must fit whatever the rate is.
-        rate.burst = burst.max(rate.time_of(max_tpdu));
+        rate.burst = most.max(rate.time_of(max_tpdu));
+        rate.pause = (most / 8).min(LEAST);
         rate
     }
 

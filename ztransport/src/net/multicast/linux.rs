@@ -284,14 +284,14 @@ fn make_socket(at: &MulticastEndpoint, tuning: &SocketTuning) -> io::Result<Sock
         let socket = Socket::new(domain, Type::DGRAM.nonblocking().cloexec(), None)?;
         // As libzmq has it: without it the second program on a machine could not bind.
         socket.set_reuse_port(true)?;
+        if at.is_ipv6() {
+            socket.set_only_v6(true)?;
+        }
         socket
     } else {
         let protocol = Some(Protocol::from(PROTOCOL));
         Socket::new(domain, Type::RAW.nonblocking().cloexec(), protocol)?
     };
-    if at.is_ipv6() {
-        socket.set_only_v6(true)?;
-    }
     tuning.apply(&socket)?;
     Ok(socket)
 }

@@ -66,6 +66,7 @@ struct Listener {
     lost: HashMap<Tsi, u64>,
 }
 
+#[derive(Clone, Copy)]
 enum End {
     Sender(usize),
     Listener(usize),
@@ -208,10 +209,6 @@ impl Network {
             self.number += 1;
             self.under_way
                 .push(Reverse((self.now + plan.delay + jitter, self.number)));
-            let end = match end {
-                End::Sender(at) => End::Sender(at),
-                End::Listener(at) => End::Listener(at),
-            };
             self.datagrams
                 .insert(self.number, (end, from, datagram.to_vec()));
         }
@@ -348,10 +345,7 @@ impl Network {
                     break;
                 }
                 let data = sender.packer.data();
-                sender.free_at = match sender.source.submit(data, self.now) {
-                    Ok(()) => None,
-                    Err(at) => Some(at),
-                };
+                sender.free_at = sender.source.submit(data, self.now).err();
                 if sender.free_at.is_some() {
                     break;
                 }
@@ -397,8 +391,10 @@ impl Network {
     }
 
     fn verdict(&mut self) -> Verdict {
-        let mut verdict = Verdict::default();
-        verdict.sources = self.senders.iter().map(|sender| sender.tsi).collect();
+        let mut verdict = Verdict {
+            sources: self.senders.iter().map(|sender| sender.tsi).collect(),
+            ..Verdict::default()
+        };
         for listener in &mut self.listeners {
             while let Some(delivery) = listener.receiver.next_delivery() {
                 listener.take(delivery);
