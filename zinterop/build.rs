@@ -79,6 +79,7 @@ fn main() {
 
     let include = env::var("DEP_SODIUM_INCLUDE").expect("libsodium-sys-stable says where it is");
     let lib = env::var("DEP_SODIUM_LIB").expect("libsodium-sys-stable says where it is");
+    println!("cargo:rustc-env=ZINTEROP_SODIUM_LIB={lib}");
     Build::new()
         .enable_draft(true)
         .with_libsodium(Some(LibLocation::new(lib, include)))

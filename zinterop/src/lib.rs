@@ -83,6 +83,7 @@
 //! All of it is in [`sys`] (declarations), [`zmq`] (calls) and [`process`] (forking and the size of the heap),
 //! each with the reason why it is sound.
 
+pub mod artifacts;
 pub mod distribution;
 mod frames;
 mod libzmq;

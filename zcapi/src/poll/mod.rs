@@ -70,6 +70,7 @@ pub(crate) fn wait(
     let deadline = Deadline::of_millis(timeout);
     // Made when something has to be waited for: sockets first, in order, then descriptors.
     let mut polled: Vec<libc::pollfd> = Vec::new();
+    let mut has_waited = false;
     loop {
         for (index, (_, socket)) in sockets.0.iter_mut().enumerate() {
             socket.begin_look(polled.get(index).is_some_and(|polled| polled.revents != 0));
@@ -83,6 +84,11 @@ pub(crate) fn wait(
         if found > 0 || timeout == 0 {
             return Ok(found);
         }
+        // Sockets that have been signalled for nothing again and again do not make it longer.
+        if has_waited && deadline.has_passed() {
+            return look_at_descriptors(items);
+        }
+        has_waited = true;
         if polled.is_empty() {
             polled = descriptors(items, &mut sockets)?;
             if !sockets.0.is_empty() {
@@ -93,7 +99,7 @@ pub(crate) fn wait(
         if !has_descriptors && sockets.0.len() == 1 && sockets.0[0].1.spin() {
             continue;
         }
-        let count = wait::poll(&mut polled, deadline, mask)?;
+        wait::poll(&mut polled, deadline, mask)?;
         let from = sockets.0.len();
         for (item, polled) in
             (items.iter_mut().filter(|item| item.socket.is_null())).zip(&polled[from..])
@@ -107,9 +113,6 @@ pub(crate) fn wait(
                 socket.begin_look(polled[index].revents != 0);
             }
             return Ok(found + look(items, &mut sockets)?);
-        }
-        if count == 0 && deadline.has_passed() {
-            return look(items, &mut sockets);
         }
     }
 }
@@ -140,6 +143,9 @@ fn look(items: &mut [Item], sockets: &mut Sockets) -> Result<usize, Errno> {
 }
 
 fn look_at_descriptors(items: &mut [Item]) -> Result<usize, Errno> {
+    if items.iter().all(|item| !item.socket.is_null()) {
+        return Ok(0);
+    }
     let own = || items.iter().filter(|item| item.socket.is_null());
     let mut polled: Vec<_> = own()
         .map(|item| pollfd(item.descriptor, asked(item.events)))

@@ -15,6 +15,8 @@ mod iovec;
 mod recv;
 mod send;
 pub(crate) mod slots;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 
