@@ -21,7 +21,7 @@ impl Deadline {
     }
 
     /// What the system's call takes, rounded up, and not more than it can count.
-    fn left(self) -> Option<Duration> {
+    pub(crate) fn left(self) -> Option<Duration> {
         self.0
             .map(|at| at.saturating_duration_since(Instant::now()))
     }

@@ -44,10 +44,7 @@ fn check(name: &str) {
     let real = scratch.path().join("real");
     let mut linker = cc();
     run(link_real(linker.arg(&object)).arg("-o").arg(&real));
-    assert_eq!(
-        run(&mut support::with_library(&real, scratch.path())),
-        "ok\n"
-    );
+    assert_eq!(run(&mut with_library(&real, scratch.path())), "ok\n");
 }
 
 macro_rules! programs {

@@ -7,10 +7,10 @@
 use std::os::fd::{AsRawFd, RawFd};
 
 use zpipe::{ReadySet, Spinner};
-use zsocket::{Interest, SocketType};
+use zsocket::{Error, Interest, SocketType};
 
 use super::State;
-use crate::errno::Errno;
+use crate::{errno::Errno, wait::Deadline};
 
 /// Who is told when something happens to a socket.
 pub(super) struct Waiting {
@@ -64,6 +64,28 @@ impl State {
         if let Some(waiting) = &self.waiting {
             // Nobody else waits by now; in a forked child nobody will.
             let _ = self.socket.watch(waiting.ready.notifier(0));
+        }
+    }
+
+    /// Waits until there is something to receive; `false` if the time is over before.
+    pub(crate) fn wait_message(&mut self, deadline: Deadline) -> Result<bool, Errno> {
+        loop {
+            if self.received.has_part() {
+                return self.events(Interest::RECV).map(Interest::can_recv);
+            }
+            if self.lost_reply {
+                return match self.wait_for_lost(deadline.left()) {
+                    Errno::AGAIN => Ok(false),
+                    errno => Err(errno),
+                };
+            }
+            match self.socket.wait_message(deadline.left()) {
+                Ok(()) if self.kind != SocketType::Req || self.try_fetch() => return Ok(true),
+                // It was found that the reply will not come.
+                Ok(()) => {}
+                Err(Error::WouldBlock) => return Ok(false),
+                Err(error) => return Err(error.into()),
+            }
         }
     }
 

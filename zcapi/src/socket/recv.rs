@@ -1,6 +1,6 @@
 //! Receiving frame by frame.
 
-use std::{collections::HashMap, ffi::c_int, sync::Arc};
+use std::{collections::HashMap, ffi::c_int, sync::Arc, time::Duration};
 
 use zsocket::{Error, Frame, Interest, Message, PeerId};
 
@@ -107,7 +107,7 @@ impl State {
             };
         }
         if self.lost_reply {
-            return self.wait_for_lost(flags);
+            return self.wait_as_option_says(flags);
         }
         let waits = flags & DONTWAIT == 0;
         let received = if waits {
@@ -139,7 +139,7 @@ impl State {
         match error {
             Error::PeerLost(_) => {
                 self.lost_reply = true;
-                self.wait_for_lost(flags)
+                self.wait_as_option_says(flags)
             }
             // With a descriptor in use, what is not there now has to be told there; and there may be more behind what was
             // none of this socket.
@@ -176,21 +176,22 @@ impl State {
 
     /// The reply will not come, and libzmq's REQ does not know.
     #[cold]
-    fn wait_for_lost(&self, flags: c_int) -> Result<(), Errno> {
-        if flags & DONTWAIT != 0 {
-            return Err(if self.context.is_terminated() {
-                Errno::TERM
-            } else {
-                Errno::AGAIN
-            });
-        }
-        let timeout = self.socket.default_recv_timeout();
+    fn wait_as_option_says(&self, flags: c_int) -> Result<(), Errno> {
+        let timeout = if flags & DONTWAIT == 0 {
+            self.socket.default_recv_timeout()
+        } else {
+            Some(Duration::ZERO)
+        };
+        Err(self.wait_for_lost(timeout))
+    }
+
+    /// Waits for what will not come: says what ends that.
+    pub(super) fn wait_for_lost(&self, timeout: Option<Duration>) -> Errno {
         // More peers than there ever are: only the time, a signal, or the end of the context ends that.
-        let timeout = timeout.unwrap_or(std::time::Duration::MAX);
-        match self.socket.wait_connected(usize::MAX, timeout) {
-            Ok(()) => Err(Errno::AGAIN),
-            Err(error) => Err(error.into()),
-        }
+        let waited = self
+            .socket
+            .wait_connected(usize::MAX, timeout.unwrap_or(Duration::MAX));
+        waited.err().map_or(Errno::AGAIN, Errno::from)
     }
 
     /// What is known about the peer of the message that is being given to the program.

@@ -220,6 +220,7 @@ fn what_is_not_there_yet_says_so() {
         assert_eq!(Errno::last(), Errno::NOTSUP);
         assert_eq!(told(zmq_bind(push, ptr::null())), Err(Errno::INVAL));
         assert_eq!(told(zmq_poll(ptr::null_mut(), 1, 0)), Err(Errno::FAULT));
+        assert_eq!(told(zmq_poll(ptr::null_mut(), -1, 0)), Err(Errno::INVAL));
         assert_eq!(told(zmq_poll(ptr::null_mut(), 0, 1)), Ok(0));
     }
     for scheme in ["pgm", "norm", "ws", "wss", "tipc", "vsock", "vmci"] {

@@ -70,7 +70,6 @@ int main (void)
     CHECK (items[2].revents == ZMQ_POLLOUT);
     CHECK (zmq_poll (items, 2, 20) == 0);
     CHECK (zmq_poll (NULL, 0, 1) == 0);
-    FAILS (zmq_poll (items, -1, 0), EINVAL);
 
     close (ends[0]);
     close (ends[1]);

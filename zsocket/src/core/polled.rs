@@ -274,6 +274,17 @@ impl<S: State> Core<S> {
         }
     }
 
+    /// Whether there is a message to receive, for a caller that waits for one in the way of those who receive it.
+    pub(crate) fn check_recv(&mut self) -> Result<(), Refusal> {
+        self.deferral.begin();
+        self.process()?;
+        if self.keeps_message() || self.finds_message() {
+            Ok(())
+        } else {
+            Err(Refusal::WouldBlock)
+        }
+    }
+
     /// Whether a message of several frames that begins with this one could be sent now.
     pub(crate) fn check_send(&mut self, head: &Frame) -> Result<(), Refusal> {
         self.process()?;

@@ -120,6 +120,39 @@ impl<P: CanReceive> Socket<P> {
         self.recv_with(deadline, |core, then| core.try_recv(message, then))
     }
 
+    /// Waits until there is a message to receive, as [`recv`](Self::recv) waits, and leaves it there: the next call receives it at
+    /// once. For `timeout`; `None` is for ever.
+    ///
+    /// # Errors
+    ///
+    /// As for [`recv`](Self::recv); [`Error::WouldBlock`] also when the pattern does not receive now.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use zsocket::{Context, Error, Pull, Push};
+    ///
+    /// let context = Context::new();
+    /// let (pull, push) = (context.socket::<Pull>()?, context.socket::<Push>()?);
+    /// push.connect(pull.bind("tcp://127.0.0.1:*")?)?;
+    /// let moment = Some(Duration::from_millis(1));
+    /// assert!(matches!(pull.wait_message(moment), Err(Error::WouldBlock)));
+    /// push.send("hello")?;
+    /// pull.wait_message(None)?;
+    /// assert_eq!(pull.try_recv()?[0], "hello");
+    /// # Ok::<(), Error>(())
+    /// ```
+    pub fn wait_message(&self, timeout: Option<Duration>) -> Result<(), Error> {
+        let found = match self.lend_core(Core::check_recv) {
+            Err(Refusal::WouldBlock) => {
+                self.recv_with(deadline(timeout), |core, _| core.check_recv())
+            }
+            done => done,
+        };
+        self.explain(found)
+    }
+
     /// Tries to receive until it succeeds or the deadline has passed.
     pub(super) fn recv_with<T>(
         &self,
