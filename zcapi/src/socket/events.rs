@@ -83,7 +83,7 @@ impl State {
                 Ok(()) if self.kind != SocketType::Req || self.try_fetch() => return Ok(true),
                 // It was found that the reply will not come.
                 Ok(()) => {}
-                Err(Error::WouldBlock) => return Ok(false),
+                Err(Error::WouldBlock(_)) => return Ok(false),
                 Err(error) => return Err(error.into()),
             }
         }
