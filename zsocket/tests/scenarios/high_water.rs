@@ -288,6 +288,7 @@ fn small_messages_stop_somewhere_too_and_all_arrive() {
         let push = context.build_socket::<Push>().send_hwm(1).build().unwrap();
         push.set_send_buffer(Some(SMALL_BUFFER)).unwrap();
         push.connect(&endpoint).unwrap();
+        push.wait_connected(1, PATIENCE).unwrap();
         let mut sent = 0;
         while push.send_timeout(numbered(sent, 1000), A_WHILE).is_ok() {
             sent += 1;
