@@ -41,7 +41,7 @@ impl Child {
         let mut process = command
             .args(&words[1..])
             .arg(program)
-            .args(["--exact", test, "--nocapture"])
+            .args(["--exact", test, "--nocapture", "--include-ignored"])
             .env(ROLE, role)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

@@ -26,6 +26,8 @@ pub(crate) struct Case {
     pub(crate) scheme: &'static str,
     pub(crate) ipv6: bool,
     pub(crate) messages: u32,
+    /// Kilobits per second.
+    pub(crate) rate: i32,
     /// Some of them have up to a megabyte.
     pub(crate) large: bool,
     /// Which packets iptables, or nft, drops on their way to the subscriber.
@@ -54,7 +56,7 @@ impl fmt::Display for Case {
 }
 
 /// What a publisher sends until the subscriber hears it.
-const PROBE: &[u8] = b"probe";
+pub(crate) const PROBE: &[u8] = b"probe";
 /// Those that it has to hear.
 const PROBES: u32 = 20;
 const PORT: usize = 5000;
@@ -76,6 +78,7 @@ impl Case {
             scheme: "epgm",
             ipv6: false,
             messages,
+            rate: 10_000,
             large: false,
             drops: &[],
         }
@@ -86,7 +89,7 @@ impl Case {
     }
 
     /// Each case has a port and a group of its own, so that nothing of the one before is heard.
-    fn endpoint(&self, number: usize, end: u8) -> String {
+    pub(crate) fn endpoint(&self, number: usize, end: u8) -> String {
         let (scheme, port) = (self.scheme, PORT + number);
         let group = number + 1;
         if self.ipv6 {
@@ -96,9 +99,46 @@ impl Case {
         }
     }
 
-    /// Kilobits per second.
-    fn rate(&self) -> i32 {
-        if self.large { 100_000 } else { 10_000 }
+    /// The subscriber is there, and from now on packets are lost.
+    pub(crate) fn hear_probes(&self, subscriber: &mut Subscriber, number: usize) {
+        say("connected");
+        // By then it has heard where to ask: that libzmq has to know before it misses anything.
+        for _ in 0..PROBES {
+            assert_eq!(subscriber.receive(), PROBE);
+        }
+        // What was sent before is behind us by now.
+        if !self.drops.is_empty() {
+            let port = (PORT + number).to_string();
+            let which: &[&str] = if self.scheme == "pgm" {
+                &["-p", "113"]
+            } else {
+                &["-p", "udp", "--dport", &port]
+            };
+            if let ["nft", which @ ..] = self.drops {
+                let rule = format!("udp dport {port} {} drop", which.join(" "));
+                let chain = "type filter hook input priority 0;";
+                let table =
+                    format!("table ip bursts {{\nchain input {{\n{chain}\n{rule}\n}}\n}}\n");
+                run(&["nft", &table]).unwrap();
+            } else {
+                let words = [
+                    &["iptables", "-A", "INPUT"],
+                    which,
+                    self.drops,
+                    &["-j", "DROP"],
+                ];
+                run(&words.concat()).unwrap();
+            }
+        }
+        say("joined");
+    }
+
+    pub(crate) fn stop_dropping(&self) {
+        match self.drops {
+            [] => {}
+            ["nft", ..] => run(&["nft", "delete", "table", "ip", "bursts"]).unwrap(),
+            _ => run(&["iptables", "-F", "INPUT"]).unwrap(),
+        }
     }
 
     fn body(&self, number: u32) -> Vec<u8> {
@@ -117,25 +157,25 @@ impl Case {
     }
 }
 
-enum Publisher {
+pub(crate) enum Publisher {
     Ours(Socket<Pub>),
     Theirs(Theirs),
 }
 
 impl Publisher {
-    fn new(case: &Case, endpoint: &str) -> Self {
+    pub(crate) fn new(case: &Case, endpoint: &str) -> Self {
         match case.publisher {
             Kind::Ours => {
                 let context = Context::new();
                 let socket = context.socket::<Pub>().unwrap();
-                socket.set_multicast_rate(case.rate() as u32).unwrap();
+                socket.set_multicast_rate(case.rate as u32).unwrap();
                 socket.set_send_hwm(0).unwrap();
                 socket.connect(endpoint).unwrap();
                 Self::Ours(socket)
             }
             Kind::Libzmq => {
                 let socket = Library::load().unwrap().socket(ZMQ_PUB);
-                socket.set(ZMQ_RATE, case.rate());
+                socket.set(ZMQ_RATE, case.rate);
                 socket.set(ZMQ_SNDHWM, 0);
                 socket.connect(endpoint);
                 Self::Theirs(socket)
@@ -143,7 +183,7 @@ impl Publisher {
         }
     }
 
-    fn send(&self, body: &[u8]) {
+    pub(crate) fn send(&self, body: &[u8]) {
         match self {
             Self::Ours(socket) => socket.send(body).unwrap(),
             Self::Theirs(socket) => socket.send(body),
@@ -151,18 +191,18 @@ impl Publisher {
     }
 }
 
-enum Subscriber {
+pub(crate) enum Subscriber {
     Ours(Socket<Sub>),
     Theirs(Theirs, Vec<u8>),
 }
 
 impl Subscriber {
-    fn new(case: &Case, endpoint: &str) -> Self {
+    pub(crate) fn new(case: &Case, endpoint: &str) -> Self {
         match case.subscriber {
             Kind::Ours => {
                 let context = Context::new();
                 let socket = context.socket::<Sub>().unwrap();
-                socket.set_multicast_rate(case.rate() as u32).unwrap();
+                socket.set_multicast_rate(case.rate as u32).unwrap();
                 socket.set_recv_hwm(0).unwrap();
                 socket.subscribe("").unwrap();
                 socket.connect(endpoint).unwrap();
@@ -170,12 +210,11 @@ impl Subscriber {
             }
             Kind::Libzmq => {
                 let socket = Library::load().unwrap().socket(ZMQ_SUB);
-                socket.set(ZMQ_RATE, case.rate());
+                socket.set(ZMQ_RATE, case.rate);
                 // With a window like the publisher's it hands up garbage when that overflows.
                 socket.set(ZMQ_RECOVERY_IVL, 30_000);
                 socket.set(ZMQ_RCVHWM, 0);
                 socket.set(ZMQ_RCVBUF, 4 << 20);
-                socket.set(ZMQ_RCVTIMEO, PATIENCE.as_millis() as i32);
                 socket.subscribe_to_all();
                 socket.connect(endpoint);
                 Self::Theirs(socket, vec![0; 2 << 20])
@@ -184,24 +223,30 @@ impl Subscriber {
     }
 
     fn receive(&mut self) -> Vec<u8> {
+        let received = self.receive_within(PATIENCE);
+        received.unwrap_or_else(|| match self {
+            Self::Ours(socket) => panic!("nothing comes: {:?}", socket.stats().multicast),
+            Self::Theirs(..) => panic!("nothing comes"),
+        })
+    }
+
+    pub(crate) fn receive_within(&mut self, patience: Duration) -> Option<Vec<u8>> {
         match self {
-            Self::Ours(socket) => match socket.recv_timeout(PATIENCE) {
-                Ok(message) => message[0].to_vec(),
-                Err(error) => panic!("{error}: {:?}", socket.stats().multicast),
-            },
+            Self::Ours(socket) => {
+                let message = socket.recv_timeout(patience).ok()?;
+                Some(message[0].to_vec())
+            }
             Self::Theirs(socket, buffer) => {
-                let length = socket.recv(buffer).expect("a message in time");
-                buffer[..length].to_vec()
+                socket.set(ZMQ_RCVTIMEO, patience.as_millis() as i32);
+                let length = socket.recv(buffer)?;
+                Some(buffer[..length].to_vec())
             }
         }
     }
 }
 
-/// The publisher's part of a case.
-pub(crate) fn publish(case: &Case, number: usize, there: &mut Child) {
-    let publisher = Publisher::new(case, &case.endpoint(number, 1));
-    there.expect("connected");
-    // Nobody says when a subscriber of libzmq is there.
+/// Publishes until the subscriber hears it: nobody says when one of libzmq is there.
+pub(crate) fn join(publisher: &Publisher, there: &mut Child, case: &Case) {
     let deadline = Instant::now() + PATIENCE;
     loop {
         publisher.send(PROBE);
@@ -210,6 +255,13 @@ pub(crate) fn publish(case: &Case, number: usize, there: &mut Child) {
             None => assert!(Instant::now() < deadline, "{case}: nobody hears"),
         }
     }
+}
+
+/// The publisher's part of a case.
+pub(crate) fn publish(case: &Case, number: usize, there: &mut Child) {
+    let publisher = Publisher::new(case, &case.endpoint(number, 1));
+    there.expect("connected");
+    join(&publisher, there, case);
     for number in 0..case.messages {
         publisher.send(&case.body(number));
     }
@@ -223,9 +275,8 @@ pub(crate) fn publish(case: &Case, number: usize, there: &mut Child) {
     }
 }
 
-/// What the other process does.
-pub(crate) fn play(role: &str, cases: &[Case]) {
-    assert_eq!(role, "there");
+/// Sets up the network of the other process.
+pub(crate) fn set_up() {
     let ip = |words: &str| {
         let words: Vec<_> = ["ip"].into_iter().chain(words.split(' ')).collect();
         run(&words).unwrap();
@@ -237,6 +288,12 @@ pub(crate) fn play(role: &str, cases: &[Case]) {
     ip("-6 address add fd00:78::2/64 dev there nodad");
     ip("link set there up");
     say("up");
+}
+
+/// What the other process does.
+pub(crate) fn play(role: &str, cases: &[Case]) {
+    assert_eq!(role, "there");
+    set_up();
     for _ in cases {
         let number: usize = hear().parse().unwrap();
         subscribe(&cases[number], number);
@@ -245,35 +302,7 @@ pub(crate) fn play(role: &str, cases: &[Case]) {
 
 fn subscribe(case: &Case, number: usize) {
     let mut subscriber = Subscriber::new(case, &case.endpoint(number, 2));
-    say("connected");
-    // By then it has heard where to ask: that libzmq has to know before it misses anything.
-    for _ in 0..PROBES {
-        assert_eq!(subscriber.receive(), PROBE);
-    }
-    // What was sent before is behind us by now.
-    if !case.drops.is_empty() {
-        let port = (PORT + number).to_string();
-        let which: &[&str] = if case.scheme == "pgm" {
-            &["-p", "113"]
-        } else {
-            &["-p", "udp", "--dport", &port]
-        };
-        if let ["nft", which @ ..] = case.drops {
-            let rule = format!("udp dport {port} {} drop", which.join(" "));
-            let chain = "type filter hook input priority 0;";
-            let table = format!("table ip bursts {{\nchain input {{\n{chain}\n{rule}\n}}\n}}\n");
-            run(&["nft", &table]).unwrap();
-        } else {
-            let words = [
-                &["iptables", "-A", "INPUT"],
-                which,
-                case.drops,
-                &["-j", "DROP"],
-            ];
-            run(&words.concat()).unwrap();
-        }
-    }
-    say("joined");
+    case.hear_probes(&mut subscriber, number);
     let begin = Instant::now();
     for number in 0..case.messages {
         let expected = case.body(number);
@@ -292,12 +321,7 @@ fn subscribe(case: &Case, number: usize) {
         );
     }
     let took = begin.elapsed();
-    if !case.drops.is_empty() {
-        match case.drops[0] {
-            "nft" => run(&["nft", "delete", "table", "ip", "bursts"]).unwrap(),
-            _ => run(&["iptables", "-F", "INPUT"]).unwrap(),
-        }
-    }
+    case.stop_dropping();
     if let Subscriber::Ours(socket) = &subscriber {
         let stats = socket.stats().multicast;
         eprintln!("{case}: {took:?}, {stats:?}");
