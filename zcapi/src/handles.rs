@@ -8,7 +8,7 @@ use std::{
     sync::{Arc, LazyLock},
 };
 
-use zpipe::Guarded;
+use zpipe::{Guard, Guarded};
 
 /// What is open, by its address. There is memory at that address as long as the handle is valid: some libraries look there.
 pub(crate) struct Handles<T>(LazyLock<Guarded<BTreeMap<usize, Arc<T>>>>);
@@ -20,10 +20,16 @@ impl<T> Handles<T> {
 
     /// Opens one.
     pub(crate) fn insert(&self, value: T) -> *mut c_void {
+        crate::fork::watch();
         let value = Arc::new(value);
         let handle = Arc::as_ptr(&value);
         self.0.lock().insert(handle.addr(), value);
         handle.cast_mut().cast()
+    }
+
+    /// Keeps everybody out.
+    pub(crate) fn hold(&'static self) -> Guard<'static, BTreeMap<usize, Arc<T>>> {
+        self.0.lock()
     }
 
     pub(crate) fn get(&self, handle: *const c_void) -> Option<Arc<T>> {

@@ -39,6 +39,7 @@
 mod context;
 mod entry;
 mod errno;
+mod fork;
 mod handles;
 mod library;
 mod message;

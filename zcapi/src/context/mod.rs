@@ -32,6 +32,11 @@ pub(crate) struct Context {
     process: Process,
 }
 
+/// Keeps everybody out of the table, for a fork.
+pub(crate) fn hold() -> impl std::any::Any {
+    CONTEXTS.hold()
+}
+
 /// The context of a handle.
 pub(crate) fn find(handle: *const c_void) -> Result<Arc<Context>, Errno> {
     CONTEXTS.get(handle).ok_or(Errno::FAULT)

@@ -45,6 +45,11 @@ const NOTHING: zmq_poller_event_t = zmq_poller_event_t {
 
 type Poller = Arc<Guarded<Vec<Entry>>>;
 
+/// Keeps everybody out of the table, for a fork.
+pub(crate) fn hold() -> impl std::any::Any {
+    POLLERS.hold()
+}
+
 fn find(handle: *mut c_void) -> Result<Poller, Errno> {
     POLLERS.get(handle).ok_or(Errno::FAULT)
 }

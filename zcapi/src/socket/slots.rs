@@ -79,6 +79,11 @@ pub(super) fn insert(socket: Box<State>) -> Option<*mut c_void> {
     Some(std::ptr::from_ref(slot).cast_mut().cast())
 }
 
+/// Keeps everybody out of the list of free slots, for a fork.
+pub(crate) fn hold() -> impl std::any::Any {
+    FREED.lock()
+}
+
 fn free_slot() -> Option<&'static Slot> {
     let mut freed = FREED.lock();
     if freed.slots.len() <= RESTING {

@@ -392,3 +392,45 @@ fn files_of_endpoints_are_as_libzmqs() {
     at(second, zmq_bind, &endpoint).unwrap();
     close(&[first, second], context);
 }
+
+/// Also while other threads make contexts, whose locks it would find held otherwise.
+#[test]
+fn a_forked_child_leaves_its_parents_sockets_alone() {
+    use std::sync::atomic::{AtomicBool, Ordering};
+    static DONE: AtomicBool = AtomicBool::new(false);
+    let busy = thread::spawn(|| {
+        while !DONE.load(Ordering::Relaxed) {
+            let other = context();
+            close(&[], other);
+        }
+    });
+    let context = context();
+    let pull = socket(context, PULL);
+    let endpoint = bind_somewhere(pull);
+    for _ in 0..20 {
+        // SAFETY: the child calls nothing but this library, and leaves without the parent's destructors.
+        let child = unsafe { libc::fork() };
+        assert!(child >= 0);
+        if child == 0 {
+            let mut is_right = recv(pull, DONTWAIT) == Err(Errno::TERM);
+            // SAFETY: any pointer will do.
+            unsafe {
+                is_right &= zmq_close(pull) == 0 && zmq_ctx_term(context) == 0;
+                let own = zmq_ctx_new();
+                let push = zmq_socket(own, PUSH);
+                is_right &=
+                    at(push, zmq_connect, &endpoint).is_ok() && send(push, "child", 0).is_ok();
+                is_right &= zmq_close(push) == 0 && zmq_ctx_term(own) == 0;
+                libc::_exit((!is_right).into());
+            }
+        }
+        assert_eq!(recv(pull, 0).as_deref(), Ok("child"));
+        let mut status = -1;
+        // SAFETY: the child is this process's.
+        assert_eq!(unsafe { libc::waitpid(child, &raw mut status, 0) }, child);
+        assert_eq!(status, 0);
+    }
+    DONE.store(true, Ordering::Relaxed);
+    busy.join().unwrap();
+    close(&[pull], context);
+}

@@ -37,6 +37,11 @@ struct Timer {
 // SAFETY: the argument is for the handler, on whatever thread the program runs its timers.
 unsafe impl Send for Timer {}
 
+/// Keeps everybody out of the table, for a fork.
+pub(crate) fn hold() -> impl std::any::Any {
+    TIMERS.hold()
+}
+
 fn find(handle: *mut c_void) -> Result<Arc<Guarded<Timers>>, Errno> {
     TIMERS.get(handle).ok_or(Errno::FAULT)
 }

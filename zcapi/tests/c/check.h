@@ -1,4 +1,5 @@
-/* What the programs have in common. Each of them stops at the first thing that is not as it should be, and after a minute. */
+/* What the programs have in common. Each of them stops at the first thing that is not as it should be, and after a minute, or so many seconds
+ * as CHECK_SECONDS says. */
 #ifndef CHECK_H
 #define CHECK_H
 
@@ -33,7 +34,8 @@
 static inline void begin (void)
 {
     setvbuf (stdout, NULL, _IONBF, 0);
-    alarm (60);
+    const char *seconds = getenv ("CHECK_SECONDS");
+    alarm (seconds ? atoi (seconds) : 60);
 }
 
 static inline void *make (void *context, int type)
