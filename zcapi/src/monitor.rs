@@ -131,8 +131,11 @@ impl Work {
             .add(self.forwarder.monitor(), 0, Interest::RECV)
             .is_ok()
             && poller.add(&self.to, 1, Interest::END).is_ok();
+        if !added {
+            return;
+        }
         let mut events = Events::new();
-        while added {
+        loop {
             let stops = self.stop.load(Ordering::Acquire);
             let Ok(sent) = self.forwarder.pump(&self.to) else {
                 return;

@@ -1,7 +1,7 @@
 //! Waiting with the system's own call, which signal handlers end.
 
 use std::{
-    ffi::c_int,
+    ffi::{c_int, c_long},
     time::{Duration, Instant},
 };
 
@@ -12,7 +12,7 @@ use crate::errno::Errno;
 pub(crate) struct Deadline(Option<Instant>);
 
 impl Deadline {
-    pub(crate) fn of_millis(millis: i64) -> Self {
+    pub(crate) fn of_millis(millis: c_long) -> Self {
         let Ok(millis) = u64::try_from(millis) else {
             return Self(None);
         };

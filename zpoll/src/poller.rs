@@ -487,7 +487,7 @@ impl<'a> Poller<'a> {
     /// Sleeps until there is input or a signal, and reads.
     fn sleep_and_read(&mut self, deadline: Option<Instant>) -> Result<(), Interrupted> {
         let spinner = &mut self.spinner;
-        let waited = self.streams.wait(&mut self.ready, spinner, deadline);
+        let waited = (self.streams).wait(&mut self.ready, spinner, deadline, self.interruptible);
         self.read_streams();
         waited
     }

@@ -62,6 +62,7 @@ impl Streams {
         ready: &mut ReadySet,
         spinner: &mut Spinner,
         deadline: Option<Instant>,
+        interruptible: bool,
     ) -> Result<(), Interrupted> {
         let Some(poll) = &mut self.poll else {
             return Ok(());
@@ -70,7 +71,7 @@ impl Streams {
         let waited = if found {
             Ok(())
         } else {
-            poll.wait_with(ready, deadline)
+            poll.wait_with(ready, deadline, interruptible)
         };
         poll.end_wait();
         self.waits = 0;

@@ -48,7 +48,7 @@ unsafe fn poll(
         .collect();
     // SAFETY: null or valid, as the caller has promised.
     let mask = unsafe { mask.as_ref() };
-    let found = super::wait(&mut all, timeout.into(), mask)?;
+    let found = super::wait(&mut all, timeout, mask)?;
     for (item, of) in items.iter_mut().zip(all) {
         item.revents = of.found;
     }

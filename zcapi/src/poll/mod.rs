@@ -7,7 +7,7 @@
 pub(crate) mod calls;
 pub(crate) mod poller;
 
-use std::ffi::{c_int, c_short, c_void};
+use std::ffi::{c_int, c_long, c_short, c_void};
 
 use zsocket::Interest;
 
@@ -62,7 +62,7 @@ impl Sockets {
 /// that is the thread's while it waits.
 pub(crate) fn wait(
     items: &mut [Item],
-    timeout: i64,
+    timeout: c_long,
     mask: Option<&libc::sigset_t>,
 ) -> Result<usize, Errno> {
     if let [item] = items

@@ -156,7 +156,7 @@ fn wait(
         found: 0,
     });
     let mut items: Vec<_> = items.collect();
-    if super::wait(&mut items, timeout.into(), None)? == 0 {
+    if super::wait(&mut items, timeout, None)? == 0 {
         return Err(Errno::AGAIN);
     }
     let found = entries

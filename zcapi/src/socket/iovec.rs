@@ -44,7 +44,7 @@ impl State {
                 if !base.is_null() {
                     // SAFETY: the buffer is new and long enough.
                     unsafe {
-                        std::ptr::copy_nonoverlapping(body.as_ptr(), base.cast(), body.len())
+                        std::ptr::copy_nonoverlapping(body.as_ptr(), base.cast(), body.len());
                     };
                 }
                 (base, body.len())

@@ -1,7 +1,7 @@
 //! Receiving: execution of what a pattern has decided.
 
 use zmtp::Message;
-use zpipe::deferred;
+use zpipe::{Body, deferred};
 
 use super::{Core, DISCARDS_BETWEEN_LOOKS, Then, peers::loss_of};
 use crate::{
@@ -127,17 +127,107 @@ impl<S: State> Core<S> {
                 self.links.next_inbound();
                 return Ok(At { place, id });
             }
-            if self.look_again(place, then) {
-                continue;
-            }
+            self.found_empty(place, then);
+        }
+    }
+
+    /// A link has no message: it is looked at again, or leaves the circle of those that may have one.
+    #[inline(never)]
+    fn found_empty(&mut self, place: usize, then: Then) {
+        if self.look_again(place, then) {
+            return;
+        }
+        let Some(slot) = self.links.get_mut(place) else {
+            return;
+        };
+        if slot.link.reader.is_closed() {
+            self.deferral.begin();
+            self.lose(place);
+        } else if slot.link.set_idle() {
+            self.links.inbound.remove(place);
+        }
+    }
+
+    /// Receives a message. One of a single frame that lies in the pipe is lent to `read` there, if the pattern allows; any other is put
+    /// into `message`.
+    #[inline]
+    pub(crate) fn try_recv_lent<R>(
+        &mut self,
+        message: &mut Message,
+        then: Then,
+        read: impl FnOnce(&[u8]) -> R,
+    ) -> Result<(PeerId, Option<R>), Refusal> {
+        self.process()?;
+        let may_lend = self.found.is_none()
+            && matches!(self.state.source(), Ok(Source::Fair))
+            && self.state.takes_alone(&[]).is_some();
+        if !may_lend {
+            return Ok((self.try_recv_from(message, then)?, None));
+        }
+        let received = self.recv_lent(message, then, read);
+        if received.is_ok() {
+            self.note_received(1);
+        } else if then == Then::Return {
+            self.uncork();
+            self.note_look_in_vain();
+        }
+        received
+    }
+
+    #[inline]
+    fn recv_lent<R>(
+        &mut self,
+        message: &mut Message,
+        then: Then,
+        read: impl FnOnce(&[u8]) -> R,
+    ) -> Result<(PeerId, Option<R>), Refusal> {
+        let mut discarded = 0;
+        loop {
+            let place = self.links.inbound.current().ok_or(Refusal::WouldBlock)?;
             let Some(slot) = self.links.get_mut(place) else {
+                self.links.inbound.remove(place);
                 continue;
             };
-            if slot.link.reader.is_closed() {
-                self.deferral.begin();
-                self.lose(place);
-            } else if slot.link.set_idle() {
-                self.links.inbound.remove(place);
+            let at = At {
+                place,
+                id: slot.link.id,
+            };
+            let Some(frame) = slot.link.reader.next_frame() else {
+                self.found_empty(place, then);
+                continue;
+            };
+            let has_more = frame.flags.is_more();
+            match frame.body {
+                Body::Inline(body) if !has_more => {
+                    if self.state.takes_alone(body) == Some(true) {
+                        let result = read(body);
+                        slot.release(&mut self.deferral);
+                        self.links.next_inbound();
+                        return Ok((PeerId(at.id), Some(result)));
+                    }
+                    slot.release(&mut self.deferral);
+                    self.links.next_inbound();
+                    self.stats.dropped.not_subscribed += 1;
+                }
+                body => {
+                    self.deferral.begin();
+                    body.store(message.reuse_frame(0));
+                    // What follows was committed with it.
+                    let is_whole = has_more && slot.link.reader.read_message_behind(1, message);
+                    slot.release(&mut self.deferral);
+                    self.links.next_inbound();
+                    if !is_whole {
+                        message.truncate(1);
+                    }
+                    match self.state.accept(at, message) {
+                        Verdict::Deliver => return Ok((PeerId(at.id), None)),
+                        verdict => self.discard(verdict, message),
+                    }
+                }
+            }
+            discarded += 1;
+            if discarded == DISCARDS_BETWEEN_LOOKS {
+                return Err(Refusal::Again);
             }
         }
     }

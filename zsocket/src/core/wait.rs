@@ -86,11 +86,11 @@ impl<S: State> Core<S> {
         let waited = if found {
             Ok(())
         } else {
-            input.wait_with(ready, deadline)
+            input.wait_with(ready, deadline, self.interruptible)
         };
         input.end_wait();
         self.read_arrived();
-        if waited == Err(Interrupted) && self.interruptible {
+        if waited == Err(Interrupted) {
             self.interrupted = true;
             return false;
         }

@@ -108,6 +108,11 @@ impl State for Any {
         each!(self, state => state.takes_all())
     }
 
+    #[inline]
+    fn takes_alone(&self, body: &[u8]) -> Option<bool> {
+        each!(self, state => state.takes_alone(body))
+    }
+
     fn voids_input(&self) -> bool {
         each!(self, state => state.voids_input())
     }

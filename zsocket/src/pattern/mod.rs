@@ -378,6 +378,12 @@ pub trait State: Send + 'static {
         false
     }
 
+    /// Whether a message of this frame alone would be delivered as it is; `None` if only [`accept`](Self::accept) can say.
+    #[inline]
+    fn takes_alone(&self, _: &[u8]) -> Option<bool> {
+        (self.takes_all() && self.prefix() == 0).then_some(true)
+    }
+
     /// Whether a message that was [accepted](Self::accept) before, and not delivered, would be now.
     fn still_wants(&self, message: &Message) -> bool {
         let _ = message;

@@ -229,6 +229,11 @@ impl<const RAW: bool> State for Subscribe<RAW> {
     }
 
     #[inline]
+    fn takes_alone(&self, body: &[u8]) -> Option<bool> {
+        Some(RAW || self.topics.matches(body) != self.invert)
+    }
+
+    #[inline]
     fn still_wants(&self, message: &Message) -> bool {
         let first = message.first().map_or(&[][..], |frame| frame);
         RAW || self.topics.matches(first) != self.invert

@@ -11,7 +11,10 @@ use zpipe::deferred;
 use super::{Socket, deadline};
 use crate::{
     CanReceive, CanRoute, CanSend, Error, Finding, IntoMessage, Pattern, PeerId, PeerInfo,
-    PeerStats, SendError, core::Then, error::Refusal, tasks::Place,
+    PeerStats, SendError,
+    core::{Core, Then},
+    error::Refusal,
+    tasks::Place,
 };
 
 impl<P: CanReceive> Socket<P> {
@@ -87,6 +90,81 @@ impl<P: CanReceive> Socket<P> {
             done => done,
         });
         self.explain(received)
+    }
+
+    /// Like [`recv_from_into`](Self::recv_from_into) for those who only want to look at the bytes: a message of a single small frame is
+    /// lent to `read` where it lies, and nothing of it is copied. Any other is put into `message`, and `read` is not called.
+    /// `read` must not use the socket.
+    ///
+    /// # Errors
+    ///
+    /// As for [`recv`](Self::recv).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use zsocket::{Context, Message, Pull, Push};
+    ///
+    /// let context = Context::new();
+    /// let (pull, push) = (context.socket::<Pull>()?, context.socket::<Push>()?);
+    /// push.connect(pull.bind("tcp://127.0.0.1:*")?)?;
+    /// push.send("hello")?;
+    /// push.send(["two", "frames"])?;
+    /// let mut message = Message::new();
+    /// assert_eq!(pull.recv_lent(&mut message, |body| body.len())?.1, Some(5));
+    /// assert_eq!(pull.recv_lent(&mut message, |body| body.len())?.1, None);
+    /// assert_eq!(message, Message::from(["two", "frames"]));
+    /// # Ok::<(), zsocket::Error>(())
+    /// ```
+    #[inline]
+    pub fn recv_lent<R>(
+        &self,
+        message: &mut Message,
+        read: impl FnOnce(&[u8]) -> R,
+    ) -> Result<(PeerId, Option<R>), Error> {
+        let mut read = Some(read);
+        let first = self.lend_core(|core| {
+            core.try_recv_lent(message, Then::Wait, |body| {
+                read.take().map(|read| read(body))
+            })
+        });
+        let received = match first {
+            Err(Refusal::WouldBlock | Refusal::Again) => {
+                let timeout = self.lend_core(|core| core.options.recv_timeout);
+                self.recv_with(deadline(timeout), |core, then| {
+                    core.try_recv_lent(message, then, |body| read.take().map(|read| read(body)))
+                })
+            }
+            done => done,
+        };
+        let (peer, result) = self.explain(received)?;
+        Ok((peer, result.flatten()))
+    }
+
+    /// Like [`recv_lent`](Self::recv_lent), if there is a message now.
+    ///
+    /// # Errors
+    ///
+    /// As for [`recv`](Self::recv).
+    pub fn try_recv_lent<R>(
+        &self,
+        message: &mut Message,
+        read: impl FnOnce(&[u8]) -> R,
+    ) -> Result<(PeerId, Option<R>), Error> {
+        let mut read = Some(read);
+        let received = self.lend_core(|core| {
+            let mut attempt = |core: &mut Core<P::State>| {
+                core.try_recv_lent(message, Then::Return, |body| {
+                    read.take().map(|read| read(body))
+                })
+            };
+            match attempt(core) {
+                Err(Refusal::WouldBlock) if core.look_for_input() => attempt(core),
+                done => done,
+            }
+        });
+        let (peer, result) = self.explain(received)?;
+        Ok((peer, result.flatten()))
     }
 
     fn recv_from_until(&self, deadline: Option<Instant>) -> Result<(Message, PeerId), Error> {

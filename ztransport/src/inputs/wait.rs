@@ -5,7 +5,7 @@ use std::{io, sync::Arc, task::Waker, time::Instant};
 use zpipe::{Interrupted, ReadySet};
 
 use super::{EVENTS, Inputs};
-use crate::{io::Command, link::Driver, parts::WatchedBy};
+use crate::{io::Command, link::Driver, parts::WatchedBy, poll::Ready};
 
 /// A socket's wait for the input of its streams.
 ///
@@ -126,50 +126,52 @@ impl InputPoll {
     pub fn look(&mut self) -> bool {
         self.touch();
         // Without a wait there is nothing to interrupt.
-        let _ = self.poll(Some(Instant::now()));
+        let _ = self.poll(Some(Instant::now()), false);
         !self.arrived.is_empty()
     }
 
     /// Blocks until there is input or the waker is used, at most until the deadline, in a wait that has
     /// [begun](Self::begin_wait). It may also return for no reason.
-    ///
-    /// # Errors
-    ///
-    /// [`Interrupted`] if a signal handler has run in this thread meanwhile. Whoever does not care waits again.
-    pub fn wait(&mut self, deadline: Option<Instant>) -> Result<(), Interrupted> {
-        self.poll(deadline)
+    pub fn wait(&mut self, deadline: Option<Instant>) {
+        // Nobody has asked to be interrupted.
+        let _ = self.poll(deadline, false);
     }
 
     /// Likewise, until a list is signalled as well.
     ///
     /// # Errors
     ///
-    /// As for [`wait`](Self::wait).
+    /// [`Interrupted`] if it is `interruptible` and a signal handler has run in this thread meanwhile.
     pub fn wait_with(
         &mut self,
         ready: &mut ReadySet,
         deadline: Option<Instant>,
+        interruptible: bool,
     ) -> Result<(), Interrupted> {
         if ready.register_direct(&self.waker) {
             return Ok(());
         }
-        let waited = self.poll(deadline);
+        let waited = self.poll(deadline, interruptible);
         ready.unregister_direct();
         waited
     }
 
-    fn poll(&mut self, deadline: Option<Instant>) -> Result<(), Interrupted> {
+    fn poll(&mut self, deadline: Option<Instant>, interruptible: bool) -> Result<(), Interrupted> {
         let arrived = &mut self.arrived;
-        let waited = self
-            .inputs
-            .poll
-            .wait_interruptible::<EVENTS>(deadline, |ready| {
-                arrived.push(Arrived {
-                    connection: ready.key,
-                    token: 0,
-                    hung_up: ready.hung_up,
-                });
+        let report = |ready: Ready| {
+            arrived.push(Arrived {
+                connection: ready.key,
+                token: 0,
+                hung_up: ready.hung_up,
             });
+        };
+        let waited = if interruptible {
+            self.inputs
+                .poll
+                .wait_interruptible::<EVENTS>(deadline, report)
+        } else {
+            self.inputs.poll.wait::<EVENTS>(deadline, report)
+        };
         if let Some(tokens) = self.inputs.tokens.as_ref().filter(|_| !arrived.is_empty()) {
             let tokens = tokens.lock();
             // One that is gone is the I/O thread's again.
@@ -378,7 +380,7 @@ mod tests {
         while all.len() < links.len() {
             assert!(Instant::now() < deadline, "only {all:?}");
             assert!(input.begin_wait());
-            input.wait(Some(deadline)).unwrap();
+            input.wait(Some(deadline));
             input.end_wait();
             while let Some(arrived) = input.pop() {
                 all.push(arrived.connection);
@@ -446,7 +448,7 @@ mod tests {
         // What the I/O thread does if the poll was reported to it just before the lease began.
         input.inputs.take(|_| {});
         let begin = Instant::now();
-        input.wait(Some(begin + DEADLINE)).unwrap();
+        input.wait(Some(begin + DEADLINE));
         assert!(begin.elapsed() < DEADLINE, "slept on");
     }
 

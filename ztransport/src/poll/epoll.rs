@@ -121,17 +121,19 @@ impl Poll {
         self.take::<N>(N, timeout.as_ref(), report)
     }
 
-    /// Like [`wait`](Self::wait), and fails with `Interrupted` when a signal handler has run in this thread.
+    /// Like [`wait`](Self::wait), and fails with `Interrupted` when a signal handler has run in this thread. It waits by another
+    /// system call: an `epoll_wait` also ends when the process was stopped and goes on, though no handler has run.
     pub(crate) fn wait_interruptible<const N: usize>(
         &self,
         deadline: Option<Instant>,
         report: impl FnMut(Ready),
     ) -> io::Result<bool> {
-        let timeout = deadline.map(|deadline| {
-            let left = deadline.saturating_duration_since(Instant::now());
-            timespec(left)
-        });
-        self.take_interruptible::<N>(N, timeout.as_ref(), report)
+        let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+        if left != Some(Duration::ZERO) {
+            let mut polled = [PollFd::new(&*self.epoll, PollFlags::IN)];
+            poll(&mut polled, left.map(timespec).as_ref())?;
+        }
+        self.look::<N>(N, report)
     }
 
     /// Like [`wait`](Self::wait), without waiting, and for at most so many events.
@@ -148,22 +150,14 @@ impl Poll {
         &self,
         at_most: usize,
         timeout: Option<&Timespec>,
-        report: impl FnMut(Ready),
-    ) -> io::Result<bool> {
-        match self.take_interruptible::<N>(at_most, timeout, report) {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(false),
-            taken => taken,
-        }
-    }
-
-    fn take_interruptible<const N: usize>(
-        &self,
-        at_most: usize,
-        timeout: Option<&Timespec>,
         mut report: impl FnMut(Ready),
     ) -> io::Result<bool> {
         let mut room = [const { MaybeUninit::uninit() }; N];
-        let (events, _) = epoll::wait(&*self.epoll, &mut room[..at_most], timeout)?;
+        let events = match epoll::wait(&*self.epoll, &mut room[..at_most], timeout) {
+            Ok((events, _)) => events,
+            Err(Errno::INTR) => return Ok(false),
+            Err(error) => return Err(error.into()),
+        };
         use epoll::EventFlags as Flags;
         let mut woken = false;
         for event in events {
