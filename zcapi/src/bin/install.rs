@@ -1,7 +1,7 @@
 //! Puts the library, its headers, and what pkg-config and CMake look for in place.
 //!
 //! ```text
-//! cargo run --release -p zcapi --bin install -- --prefix /usr/local
+//! cargo run --profile capi -p zcapi --bin install -- --prefix /usr/local
 //! ```
 //!
 //! Programs that are linked with `libzmq.so.5` already need the library alone, in a directory that the loader looks at before that of

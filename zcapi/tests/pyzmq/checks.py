@@ -1,4 +1,4 @@
-"""Thirty checks of pyzmq, which has to be built against the library that they are about.
+"""Checks of pyzmq, which has to be built against the library that they are about.
 
     python checks.py LIBRARY     LIBRARY is the file that has to be loaded, libzmq.so.5
 
