@@ -56,7 +56,35 @@ impl State {
         into: &mut zmq_msg_t,
         flags: c_int,
     ) -> Result<c_int, Errno> {
-        if let Err(errno) = self.fetch(flags) {
+        if !self.received.has_part() && !self.lost_reply {
+            let message = &mut self.received.message;
+            let received = if flags & DONTWAIT == 0 {
+                self.socket.recv_lent(message, zmq_msg_t::copy_of)
+            } else {
+                self.socket.try_recv_lent(message, zmq_msg_t::copy_of)
+            };
+            match received {
+                // The usual message is one frame, and goes straight from the pipe into the program's message.
+                Ok((from, Some(message))) => {
+                    self.received.from = Some(from);
+                    self.received.more = false;
+                    let mut message = message?;
+                    if let Some(meta) = self.meta() {
+                        message.set_meta(meta);
+                    }
+                    let size = message.size();
+                    into.replace(message);
+                    return Ok(super::send::told(size));
+                }
+                Ok((from, None)) => self.note_received(from),
+                Err(error) => {
+                    if let Err(errno) = self.not_received(error, flags) {
+                        into.clear();
+                        return Err(errno);
+                    }
+                }
+            }
+        } else if let Err(errno) = self.go_on(flags) {
             into.clear();
             return Err(errno);
         }
@@ -102,7 +130,7 @@ impl State {
                 Err(error) => self.not_received(error, flags)?,
             }
         } else {
-            self.fetch(flags)?;
+            self.go_on(flags)?;
         }
         let read = read.take().ok_or(Errno::IO)?;
         let received = &mut self.received;
@@ -117,32 +145,16 @@ impl State {
         Ok(result)
     }
 
-    /// Sees to it that there is a frame.
+    /// There is a frame, or the reply will not come.
     #[inline]
-    fn fetch(&mut self, flags: c_int) -> Result<(), Errno> {
-        if self.received.has_part() {
-            return if self.context.is_terminated() {
-                Err(Errno::TERM)
-            } else {
-                Ok(())
-            };
-        }
-        if self.lost_reply {
+    fn go_on(&self, flags: c_int) -> Result<(), Errno> {
+        if !self.received.has_part() {
             return self.wait_as_option_says(flags);
         }
-        let waits = flags & DONTWAIT == 0;
-        let received = if waits {
-            self.socket.recv_from_into(&mut self.received.message)
-        } else {
-            self.socket.try_recv_from_into(&mut self.received.message)
-        };
-        match received {
-            Ok(from) => {
-                self.note_received(from);
-                Ok(())
-            }
-            Err(error) => self.not_received(error, flags),
+        if self.context.is_terminated() {
+            return Err(Errno::TERM);
         }
+        Ok(())
     }
 
     #[inline]
