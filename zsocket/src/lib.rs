@@ -77,6 +77,15 @@
 //!
 #![doc = include_str!("queues.md")]
 //!
+//! # Signals and Ctrl-C
+//!
+//! Calls that wait go on when a signal handler has run: none fails with `EINTR`. A program that is to end cleanly calls
+//! [`Context::shutdown`], from a thread that waits for the signal or, with the crate `ctrlc`, from its handler: then every call,
+//! wherever it is blocked, returns [`Error::Terminated`], sockets are dropped, and what was sent still goes out. Where a handler sets
+//! a flag, [`Socket::set_interruptible`] has the calls of a socket end with [`Error::Interrupted`], which is `EINTR` (Linux). A
+//! handler that runs just before the thread falls asleep goes unnoticed, so give such a wait a
+//! [time limit](Socket::set_recv_timeout). The example `ctrl_c` does both.
+//!
 //! # Features
 //!
 //! None is on by default.
