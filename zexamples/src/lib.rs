@@ -76,3 +76,8 @@ pub use transport::{Endpoints, Transport};
 #[cfg(doctest)]
 #[doc = include_str!("../../README.md")]
 struct Readme;
+
+/// So are those for who comes from another library.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/MIGRATION.md")]
+struct Migration;
