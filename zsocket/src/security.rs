@@ -259,20 +259,24 @@ impl Security {
                 MechanismConfig::CurveServer(curve::ServerConfig::new(self.curve_keys()?))
             }
             (Mechanism::Curve, false) => {
-                let server = self.server_key.ok_or(Error::from(InvalidOption::Value {
-                    option: "curve_server_key",
-                    expected: "the public key of the server",
-                }))?;
+                let server = self.server_key.ok_or_else(|| {
+                    Error::from(InvalidOption::Value {
+                        option: "curve_server_key",
+                        expected: "the public key of the server",
+                    })
+                })?;
                 MechanismConfig::CurveClient(curve::ClientConfig::new(server, self.curve_keys()?))
             }
         })
     }
 
     fn curve_keys(&self) -> Result<Arc<KeyPair>, Error> {
-        let keys = self.keys.as_ref().ok_or(Error::from(InvalidOption::Value {
-            option: "curve_secret_key",
-            expected: "a secret key, which CURVE cannot do without",
-        }))?;
+        let keys = self.keys.as_ref().ok_or_else(|| {
+            Error::from(InvalidOption::Value {
+                option: "curve_secret_key",
+                expected: "a secret key, which CURVE cannot do without",
+            })
+        })?;
         if self
             .public_key
             .is_some_and(|public| public != *keys.public())

@@ -205,7 +205,6 @@ impl Sending {
     }
 
     /// Accepts a message: sends it, or keeps it for the next poll.
-    #[expect(clippy::result_large_err, reason = "the message is handed back")]
     pub(super) fn start_send<S: State>(
         &mut self,
         lender: &impl Lend<S>,
@@ -227,7 +226,6 @@ impl Sending {
     }
 
     /// Sends if there is room now, also for what the sink has accepted before.
-    #[expect(clippy::result_large_err, reason = "the message is handed back")]
     pub(super) fn try_send<S: State>(
         &mut self,
         lender: &impl Lend<S>,

@@ -104,8 +104,8 @@ impl<P: CanSplit> AsyncSender<P> {
     /// let pair = sender.reunite(receiver).unwrap().into_socket();
     /// # Ok::<(), zsocket::Error>(())
     /// ```
-    #[expect(clippy::result_large_err, reason = "the halves are handed back")]
     #[expect(clippy::missing_panics_doc, reason = "it never does")]
+    #[expect(clippy::result_large_err, reason = "the halves are handed back")]
     pub fn reunite(
         mut self,
         receiver: AsyncReceiver<P>,

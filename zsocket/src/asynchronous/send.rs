@@ -97,7 +97,6 @@ macro_rules! sends {
             /// # Errors
             ///
             /// As for [`Socket::try_send`](crate::Socket::try_send).
-            #[expect(clippy::result_large_err, reason = "the message is handed back")]
             pub fn try_send<M: IntoMessage>(&mut self, message: M) -> Result<(), SendError> {
                 let message = message.into_message();
                 self.sending
@@ -138,7 +137,6 @@ macro_rules! sends {
             /// # Errors
             ///
             /// As for [`Socket::try_send_to`](crate::Socket::try_send_to).
-            #[expect(clippy::result_large_err, reason = "the message is handed back")]
             pub fn try_send_to<M: IntoMessage>(
                 &mut self,
                 peer: PeerId,

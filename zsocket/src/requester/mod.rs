@@ -207,7 +207,6 @@ impl Requester {
     /// assert_eq!(requester.wait(second)?[0], "second");
     /// # Ok::<(), zsocket::Error>(())
     /// ```
-    #[expect(clippy::result_large_err, reason = "the message is handed back")]
     pub fn send(&self, body: impl IntoMessage, timeout: Duration) -> Result<Ticket, SendError> {
         let id = self.begin(body, timeout, false)?;
         let mut message = Message::new();
@@ -369,7 +368,6 @@ impl Requester {
 
     // ---- Driving ----
 
-    #[expect(clippy::result_large_err, reason = "the message is handed back")]
     fn begin(
         &self,
         body: impl IntoMessage,

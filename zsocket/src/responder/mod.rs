@@ -221,7 +221,6 @@ impl Responder {
     /// # Errors
     ///
     /// [`Error::Terminated`], [`Error::IoThreadLost`], [`Error::Forked`]; the answer comes back with the error.
-    #[expect(clippy::result_large_err, reason = "the message is handed back")]
     pub fn answer(&self, mut request: Request, reply: impl IntoMessage) -> Result<(), SendError> {
         let reply = reply.into_message();
         if let Err(error) = self.socket.with_core(Core::process) {

@@ -87,7 +87,6 @@ impl Request {
     /// # Errors
     ///
     /// [`Error::ResponderClosed`] if the responder is closed, [`Error::Forked`]; the answer comes back with the error.
-    #[expect(clippy::result_large_err, reason = "the message is handed back")]
     pub fn answer(mut self, reply: impl IntoMessage) -> Result<(), SendError> {
         let reply = reply.into_message();
         if self.process.is_forked() {

@@ -296,7 +296,6 @@ impl<P: CanRoute + CanSend> Socket<P> {
     ///
     /// [`Error::Unroutable`] if the peer is gone, or the ROUTER does not know yet what it is called; otherwise as for
     /// [`send`](Self::send). The message comes back with the error.
-    #[expect(clippy::result_large_err, reason = "the message is handed back")]
     pub fn send_to(&self, peer: PeerId, message: impl IntoMessage) -> Result<(), SendError> {
         let timeout = self.with_core(|core| core.options.send_timeout);
         let mut message = message.into_message();
@@ -314,7 +313,6 @@ impl<P: CanRoute + CanSend> Socket<P> {
     /// # Errors
     ///
     /// As for [`send_to`](Self::send_to), and [`Error::WouldBlock`] if the peer's pipe is full.
-    #[expect(clippy::result_large_err, reason = "the message is handed back")]
     pub fn try_send_to(&self, peer: PeerId, message: impl IntoMessage) -> Result<(), SendError> {
         let mut message = message.into_message();
         self.check_routes()

@@ -137,7 +137,7 @@ impl<P: CanReceive> Socket<P> {
     /// let (pull, push) = (context.socket::<Pull>()?, context.socket::<Push>()?);
     /// push.connect(pull.bind("tcp://127.0.0.1:*")?)?;
     /// let moment = Some(Duration::from_millis(1));
-    /// assert!(matches!(pull.wait_message(moment), Err(Error::WouldBlock)));
+    /// assert!(matches!(pull.wait_message(moment), Err(Error::WouldBlock(_))));
     /// push.send("hello")?;
     /// pull.wait_message(None)?;
     /// assert_eq!(pull.try_recv()?[0], "hello");

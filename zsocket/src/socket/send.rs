@@ -20,7 +20,6 @@ impl<P: CanSend> Socket<P> {
     /// [`Error::WouldBlock`] when the timeout is over, and at once on an I/O thread, which never waits;
     /// [`Error::WrongState`], [`Error::IoThreadLost`], [`Error::Terminated`], [`Error::NotSupported`]; the
     /// message comes back with the error.
-    #[expect(clippy::result_large_err, reason = "the message is handed back")]
     pub fn send<M: IntoMessage>(&self, message: M) -> Result<(), SendError> {
         if let Some(body) = message.body()
             && self
@@ -34,7 +33,6 @@ impl<P: CanSend> Socket<P> {
 
     /// The way of everything that is not a small body, or has to wait.
     #[inline(never)]
-    #[expect(clippy::result_large_err, reason = "the message is handed back")]
     fn send_slowly(&self, mut message: Message) -> Result<(), SendError> {
         // The first try does not need the time.
         let mut result = self.lend_core(|core| core.try_send(&mut message, Then::Wait));
@@ -82,7 +80,6 @@ impl<P: CanSend> Socket<P> {
     /// # Errors
     ///
     /// As for [`send`](Self::send).
-    #[expect(clippy::result_large_err, reason = "the message is handed back")]
     pub fn try_send<M: IntoMessage>(&self, message: M) -> Result<(), SendError> {
         if let Some(body) = message.body()
             && self
@@ -103,7 +100,6 @@ impl<P: CanSend> Socket<P> {
     /// # Errors
     ///
     /// As for [`send`](Self::send).
-    #[expect(clippy::result_large_err, reason = "the message is handed back")]
     pub fn send_timeout(
         &self,
         message: impl IntoMessage,

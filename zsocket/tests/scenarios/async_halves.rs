@@ -1,8 +1,4 @@
 //! A socket in two halves.
-#![expect(
-    clippy::result_large_err,
-    reason = "a sink's error hands its message back"
-)]
 
 use std::{
     pin::pin,
