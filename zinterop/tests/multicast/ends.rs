@@ -158,7 +158,7 @@ impl Case {
 }
 
 pub(crate) enum Publisher {
-    Ours(Socket<Pub>),
+    Ours(Box<Socket<Pub>>),
     Theirs(Theirs),
 }
 
@@ -171,7 +171,7 @@ impl Publisher {
                 socket.set_multicast_rate(case.rate as u32).unwrap();
                 socket.set_send_hwm(0).unwrap();
                 socket.connect(endpoint).unwrap();
-                Self::Ours(socket)
+                Self::Ours(Box::new(socket))
             }
             Kind::Libzmq => {
                 let socket = Library::load().unwrap().socket(ZMQ_PUB);
@@ -192,7 +192,7 @@ impl Publisher {
 }
 
 pub(crate) enum Subscriber {
-    Ours(Socket<Sub>),
+    Ours(Box<Socket<Sub>>),
     Theirs(Theirs, Vec<u8>),
 }
 
@@ -206,7 +206,7 @@ impl Subscriber {
                 socket.set_recv_hwm(0).unwrap();
                 socket.subscribe("").unwrap();
                 socket.connect(endpoint).unwrap();
-                Self::Ours(socket)
+                Self::Ours(Box::new(socket))
             }
             Kind::Libzmq => {
                 let socket = Library::load().unwrap().socket(ZMQ_SUB);

@@ -212,7 +212,7 @@ impl Sending {
     ) -> Result<(), SendError> {
         match self.try_send(lender, message, Then::Wait, Core::try_send) {
             Err(SendError {
-                error: Error::WouldBlock(Blocked::TimeOut),
+                error: Error::WouldBlock(_),
                 message,
             }) if self.unsent.is_none() => {
                 self.unsent = Some(message);

@@ -23,7 +23,7 @@ fn next<P: CanReceive>(socket: &Socket<P>) -> Message {
 fn is_silent<P: CanReceive>(socket: &Socket<P>) {
     assert!(matches!(
         socket.recv_timeout(A_WHILE),
-        Err(Error::WouldBlock(Blocked::TimeOut))
+        Err(Error::WouldBlock(_))
     ));
 }
 

@@ -158,18 +158,18 @@ fn a_body_in_a_message_that_is_used_again_may_call_its_own_socket() {
     }
 }
 
-/// Over inproc nobody looks whether the types fit, so a PUSH can send what is no request and no reply.
+/// A DEALER can send what is no request, and a ROUTER what is no reply.
 #[test]
 fn a_discarded_body_may_call_its_own_socket() {
     let context = Context::new();
     let rep = Rc::new(context.socket::<Rep>().unwrap());
     rep.bind("inproc://rep").unwrap();
-    let push = context.socket::<Push>().unwrap();
-    push.connect("inproc://rep").unwrap();
+    let dealer = context.socket::<Dealer>().unwrap();
+    dealer.connect("inproc://rep").unwrap();
     let own = Rc::clone(&rep);
     let bodies = Bodies::calling(move || assert_eq!(own.peers(), 1));
     for _ in 0..3 {
-        push.send(bodies.body(LARGE)).unwrap();
+        dealer.send(bodies.body(LARGE)).unwrap();
     }
     assert!(matches!(rep.try_recv(), Err(Error::WouldBlock(_))));
     assert_eq!((bodies.calls(), rep.stats().dropped.unexpected), (3, 3));
@@ -179,16 +179,17 @@ fn a_discarded_body_may_call_its_own_socket() {
 fn a_discarded_reply_may_call_its_own_socket() {
     let context = Context::new();
     let req = Rc::new(context.socket::<Req>().unwrap());
+    req.set_routing_id("req").unwrap();
     req.bind("inproc://req").unwrap();
-    let push = context.socket::<Push>().unwrap();
-    push.connect("inproc://req").unwrap();
+    let router = context.socket::<Router>().unwrap();
+    router.connect("inproc://req").unwrap();
     let own = Rc::clone(&req);
     let bodies = Bodies::calling(move || assert_eq!(own.peers(), 1));
     // One that is there before the request, and one after it.
-    push.send(bodies.body(LARGE)).unwrap();
+    router.send([Frame::from("req"), bodies.body(LARGE).into()]).unwrap();
     req.send("request").unwrap();
     assert_eq!(bodies.calls(), 1);
-    push.send(bodies.body(LARGE)).unwrap();
+    router.send([Frame::from("req"), bodies.body(LARGE).into()]).unwrap();
     assert!(matches!(req.try_recv(), Err(Error::WouldBlock(_))));
     assert_eq!((bodies.calls(), req.stats().dropped.unexpected), (2, 2));
 }
@@ -246,13 +247,13 @@ fn foreign_code_runs_before_a_call_blocks() {
     spawn(move || {
         let rep = context.socket::<Rep>().unwrap();
         rep.bind("inproc://blocks").unwrap();
-        let push = context.socket::<Push>().unwrap();
-        push.connect("inproc://blocks").unwrap();
+        let dealer = context.socket::<Dealer>().unwrap();
+        dealer.connect("inproc://blocks").unwrap();
         let req = Rc::new(context.socket::<Req>().unwrap());
         req.connect("inproc://blocks").unwrap();
         let from_drop = Rc::clone(&req);
         let bodies = Bodies::calling(move || from_drop.send("request").unwrap());
-        push.send(bodies.body(LARGE)).unwrap();
+        dealer.send(bodies.body(LARGE)).unwrap();
         assert_eq!(rep.recv().unwrap()[0], "request");
         assert_eq!(bodies.calls(), 1);
     })

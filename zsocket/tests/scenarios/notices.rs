@@ -36,7 +36,7 @@ fn next(router: &Socket<Router>) -> Message {
 fn is_silent(router: &Socket<Router>) {
     assert!(matches!(
         router.recv_timeout(A_WHILE),
-        Err(Error::WouldBlock(Blocked::TimeOut))
+        Err(Error::WouldBlock(_))
     ));
 }
 

@@ -69,7 +69,7 @@ fn each_message_tells_its_peer() {
         assert!(matches!(pull.try_recv_from(), Err(Error::WouldBlock(_))));
         assert!(matches!(
             pull.recv_from_timeout(Duration::from_millis(1)),
-            Err(Error::WouldBlock(Blocked::TimeOut))
+            Err(Error::WouldBlock(_))
         ));
     }
 }

@@ -458,14 +458,33 @@ fn a_socket_whose_type_is_chosen_at_run_time() {
 
 #[test]
 fn inproc_peers_that_do_not_fit() {
-    // A wire's handshake tells them apart; within a process nothing may hang or be confused.
     let context = Context::new();
     let pull = context.socket::<Pull>().unwrap();
     pull.bind("inproc://odd").unwrap();
-    let rep = context.socket::<Rep>().unwrap();
-    rep.connect("inproc://odd").unwrap();
-    assert!(matches!(rep.try_recv(), Err(Error::WouldBlock(_))));
+    for socket_type in [SocketType::Rep, SocketType::Req, SocketType::Pull] {
+        let other = context.dynamic(socket_type).unwrap();
+        let refused = other.connect("inproc://odd").unwrap_err();
+        assert!(
+            matches!(refused, Error::Incompatible { ours, peer } if ours == socket_type && peer == SocketType::Pull),
+            "{refused}"
+        );
+        assert_eq!(other.peers(), 0);
+    }
+    // One that waits for the name is told, and waits for another.
+    let req = context.socket::<Req>().unwrap();
+    let monitor = req.monitor();
+    req.connect("inproc://later").unwrap();
+    req.send("who is there?").unwrap();
+    pull.bind("inproc://later").unwrap();
+    wait_for(&monitor, "that it does not fit", |event| {
+        matches!(event, Event::HandshakeFailed { .. })
+    });
+    assert_eq!(req.stats().connections.protocol, 1);
     assert!(matches!(pull.try_recv(), Err(Error::WouldBlock(_))));
+    pull.unbind("inproc://later").unwrap();
+    let rep = context.socket::<Rep>().unwrap();
+    rep.bind("inproc://later").unwrap();
+    assert_eq!(rep.recv_timeout(PATIENCE).unwrap()[0], "who is there?");
     let push = context.socket::<Push>().unwrap();
     push.connect("inproc://odd").unwrap();
     push.send("fits").unwrap();

@@ -409,7 +409,7 @@ fn waiting_takes_no_processor_time_whatever_is_waited_for() {
         let begin = now();
         assert!(matches!(
             requester.recv_timeout(WAIT),
-            Err(Error::WouldBlock(Blocked::TimeOut))
+            Err(Error::WouldBlock(_))
         ));
         let spent = now() - begin;
         assert!(spent < WAIT / 4, "{what}: {spent:?}");

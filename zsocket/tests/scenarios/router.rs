@@ -326,7 +326,7 @@ fn a_peer_that_is_connected_to_waits_until_its_name_is_free() {
         assert_eq!(first.recv_timeout(PATIENCE).unwrap()[0], "to the first");
         assert!(matches!(
             router.recv_timeout(A_WHILE),
-            Err(Error::WouldBlock(Blocked::TimeOut))
+            Err(Error::WouldBlock(_))
         ));
         drop(first);
         assert_eq!(

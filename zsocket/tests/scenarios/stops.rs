@@ -79,7 +79,7 @@ fn an_endpoint_where_nobody_listens_is_given_up() {
         eventually("nothing is queued for it any more", || {
             matches!(
                 push.try_send("nobody").map_err(|refused| refused.error),
-                Err(Error::WouldBlock(Blocked::TimeOut))
+                Err(Error::WouldBlock(_))
             )
         });
         assert_eq!(push.stats().connections.connect_stopped, 1);

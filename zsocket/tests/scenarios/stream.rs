@@ -105,7 +105,7 @@ fn a_server_answers_and_closes() {
         assert_eq!(server.peers(), 0);
         assert!(matches!(
             server.recv_timeout(A_WHILE),
-            Err(Error::WouldBlock(Blocked::TimeOut))
+            Err(Error::WouldBlock(_))
         ));
     }
 }

@@ -31,6 +31,9 @@ use crate::{
 const PROTOCOL: i32 = 113;
 /// Ways to ask one address: sockets that differ in their ports.
 const WAYS: usize = 8;
+/// What a receiver asks the system for if it is not told otherwise. The system gives as much of it as it allows, which is
+/// more than without asking: nothing holds back those who send.
+const RECEIVE_BUFFER: usize = 8 << 20;
 /// What libzmq marks packets with: expedited forwarding.
 const TOS: u32 = 0xb8;
 
@@ -120,6 +123,10 @@ impl MulticastSockets {
         } else {
             for group in at.groups() {
                 let input = make_socket(at, tuning)?;
+                if tuning.recv_buffer.is_none() {
+                    // Without it there is more to repair.
+                    let _ = input.set_recv_buffer_size(RECEIVE_BUFFER);
+                }
                 input.bind(&scoped(*group, port).into())?;
                 match group {
                     IpAddr::V4(group) => {

@@ -41,6 +41,8 @@ use super::{
 /// A missing packet is asked for within this time. libzmq takes up to 50 ms; on a local network a fifth of that is still a
 /// hundred times as long as it takes the others to hear that somebody has asked.
 const BACK_OFF: Duration = Duration::from_millis(10);
+/// The same for those that had to wait until others had come: the source is at it, and who else misses them has heard so.
+const BACK_OFF_AGAIN: Duration = Duration::from_millis(1);
 /// How long an answer is waited for, at first and at most: twice as long after each attempt. The first is short, because libzmq
 /// sends the next repair only when something comes.
 const WAIT_MIN: Duration = Duration::from_millis(25);
@@ -501,7 +503,7 @@ impl Receiver {
         {
             window.extend_to(end);
         }
-        self.wake(tsi, now);
+        self.wake(tsi, BACK_OFF, now);
     }
 
     fn advance(&mut self, tsi: Tsi, now: Instant) {
@@ -510,12 +512,12 @@ impl Receiver {
         {
             window.advance(&mut peer.ready);
         }
-        self.wake(tsi, now);
+        self.wake(tsi, BACK_OFF_AGAIN, now);
     }
 
     /// Sets timers for missing packets that have none.
-    fn wake(&mut self, tsi: Tsi, now: Instant) {
-        let until = self.back_off(now);
+    fn wake(&mut self, tsi: Tsi, within: Duration, now: Instant) {
+        let until = self.back_off(within, now);
         let Some(peer) = self.peers.get_mut(&tsi) else {
             return;
         };
@@ -528,8 +530,8 @@ impl Receiver {
         });
     }
 
-    fn back_off(&mut self, now: Instant) -> Instant {
-        let most = BACK_OFF.as_micros() as u64;
+    fn back_off(&mut self, within: Duration, now: Instant) -> Instant {
+        let most = within.as_micros() as u64;
         now + Duration::from_micros(self.random.u64(1..=most))
     }
 
@@ -584,11 +586,11 @@ impl Receiver {
             }
             State::WaitNcf(_) => {
                 missing.ncf_tries += 1;
-                State::BackOff(self.back_off(now))
+                State::BackOff(self.back_off(BACK_OFF, now))
             }
             State::WaitData(_) => {
                 missing.data_tries += 1;
-                State::BackOff(self.back_off(now))
+                State::BackOff(self.back_off(BACK_OFF, now))
             }
         };
         if missing.ncf_tries >= TRIES || missing.data_tries >= TRIES {
