@@ -198,6 +198,7 @@ fn another(option: OptionId) -> Value {
         Kind::Integer if option == OptionId::ROUTER_NOTIFY => 2.into(),
         Kind::Integer if option == OptionId::RECONNECT_STOP => 5.into(),
         Kind::Integer if option == OptionId::TOS => 32.into(),
+        Kind::Integer if option == OptionId::MULTICAST_HOPS => 5.into(),
         Kind::Integer => 321.into(),
         Kind::Duration => Duration::from_millis(250).into(),
         Kind::Bytes if option.name().ends_with("_key") => Bytes::from_static(&[7; 32]).into(),
@@ -302,7 +303,7 @@ macro_rules! got {
 }
 
 got! {
-    bool u8 u32 u64 Bytes Version ReconnectStop Option<bool> Option<u32> Option<u64> Option<usize> Option<Duration>
+    bool u8 u32 u64 Bytes Duration Version ReconnectStop Option<bool> Option<u32> Option<u64> Option<usize> Option<Duration>
     Option<String>
 }
 
@@ -390,6 +391,11 @@ fn each_option_has_a_setter_a_getter_and_a_method_of_the_builder() {
         Pub {
             set_no_drop(true) no_drop no_drop;
             set_welcome_message(frame()) welcome_message welcome_message;
+            set_multicast_rate(321) multicast_rate multicast_rate;
+            set_multicast_recovery(Duration::from_millis(250)) multicast_recovery multicast_recovery;
+            set_multicast_hops(5) multicast_hops multicast_hops;
+            set_multicast_loopback(true) multicast_loopback multicast_loopback;
+            set_multicast_packet_size(321) multicast_packet_size multicast_packet_size;
         }
         XPub {
             set_verbose(true) verbose verbose;
