@@ -8,12 +8,15 @@
  *
  * Prints one number.
  */
+#include <arpa/inet.h>
 #include <errno.h>
+#include <netinet/in.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -143,13 +146,22 @@ static void publish (void *pub, int unused)
     send_body (pub, 0);
 }
 
-static char endpoint[] = "ipc:///tmp/zcapi-perf-0000000000";
+static char endpoint[64];
 
 /* A port that is free, so that the child can be forked before there is a context. */
 static void choose_endpoint (void)
 {
-    srand ((unsigned) getpid () ^ (unsigned) time (NULL));
-    snprintf (endpoint, sizeof endpoint, "tcp://127.0.0.1:%d", 20000 + rand () % 20000);
+    struct sockaddr_in address = {.sin_family = AF_INET};
+    address.sin_addr.s_addr = htonl (INADDR_LOOPBACK);
+    socklen_t length = sizeof address;
+    int probe = socket (AF_INET, SOCK_STREAM, 0);
+    if (probe < 0 || bind (probe, (struct sockaddr *) &address, length) != 0
+        || getsockname (probe, (struct sockaddr *) &address, &length) != 0) {
+        perror ("no port");
+        exit (1);
+    }
+    close (probe);
+    snprintf (endpoint, sizeof endpoint, "tcp://127.0.0.1:%d", ntohs (address.sin_port));
 }
 
 int main (int argc, char **argv)
