@@ -322,7 +322,7 @@ mod tests {
         assert_eq!(frames(Cow::from(&b"one"[..])), one);
         assert_eq!(frames(Box::<[u8]>::from(*b"one")), one);
         assert_eq!(frames(Box::<str>::from("one")), one);
-        assert_eq!(frames(Some("one").unwrap_or_default()), one);
+        assert_eq!(frames("one"), one);
 
         let two = [b"one".to_vec(), b"two".to_vec()];
         assert_eq!(frames(two.clone()), two);
@@ -332,7 +332,7 @@ mod tests {
         assert_eq!(frames(vec!["one".to_owned(), "two".to_owned()]), two);
         assert_eq!(frames(vec![Bytes::from("one"), Bytes::from("two")]), two);
         assert_eq!(frames(vec![Frame::from("one"), Frame::from("two")]), two);
-        assert_eq!(frames(&vec![Frame::from("one"), Frame::from("two")]), two);
+        assert_eq!(frames(vec![Frame::from("one"), Frame::from("two")]), two);
         assert_eq!(frames(&[&b"one"[..], &b"two"[..]][..]), two);
         assert_eq!(frames([*b"one", *b"two"]), two);
         assert_eq!(frames(("one", b"two")), two);

@@ -21,7 +21,7 @@ fn push_pull_in_order() {
         push.connect(&endpoint).unwrap();
         let sender = thread::spawn(move || {
             for n in 0..100_000u32 {
-                push.send(&n.to_be_bytes()).unwrap();
+                push.send(n.to_be_bytes()).unwrap();
             }
         });
         let mut message = Message::new();

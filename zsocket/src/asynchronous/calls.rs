@@ -6,7 +6,7 @@ use zmtp::Message;
 use zpipe::deferred;
 
 use crate::{
-    Blocked, Error, IntoMessage, PeerId, SendError,
+    Error, IntoMessage, PeerId, SendError,
     core::{Core, Then},
     error::Refusal,
     pattern::State,

@@ -79,7 +79,7 @@ fn rate(endpoint: &Endpoint, clients: u64, each: u64) -> f64 {
                 let dealer = context.socket::<Dealer>().unwrap();
                 dealer.connect(&endpoint).unwrap();
                 for number in 0..each {
-                    dealer.send(&number.to_be_bytes()).unwrap();
+                    dealer.send(number.to_be_bytes()).unwrap();
                     let answer = dealer.recv_timeout(PATIENCE).unwrap();
                     assert_eq!(answer[0], number.to_be_bytes());
                 }

@@ -92,7 +92,7 @@ fn here(test: &str) {
     for _ in 0..3 {
         // Each of these has arrived before the link goes down.
         for _ in 0..100 {
-            push.send(&number.to_be_bytes()).unwrap();
+            push.send(number.to_be_bytes()).unwrap();
             child.expect(&number.to_string());
             number += 1;
         }
@@ -104,7 +104,7 @@ fn here(test: &str) {
         // No connection is there: they are kept.
         let first = number;
         for _ in 0..100 {
-            push.send(&number.to_be_bytes()).unwrap();
+            push.send(number.to_be_bytes()).unwrap();
             number += 1;
         }
         ip("link set here up");
@@ -184,7 +184,7 @@ fn a_name_server_that_never_answers_holds_nobody_up() {
     let other = context.socket::<Push>().unwrap();
     other.connect(&endpoint).unwrap();
     for number in 0..100_u32 {
-        other.send(&number.to_be_bytes()).unwrap();
+        other.send(number.to_be_bytes()).unwrap();
         let message = pull.recv_timeout(PATIENCE).unwrap();
         assert_eq!(message[0], number.to_be_bytes());
     }

@@ -34,7 +34,7 @@ fn a_listener_that_is_restarted_under_load_gets_everything_in_order() {
                 push.connect(&endpoint).unwrap();
                 let mut number = 0_u64;
                 while !is_over.load(Ordering::Relaxed) {
-                    push.send(&number.to_be_bytes()).unwrap();
+                    push.send(number.to_be_bytes()).unwrap();
                     number += 1;
                 }
                 // A listener that was just closed may have taken one of these with it.
@@ -100,7 +100,7 @@ fn each_request_is_answered_while_the_server_is_restarted() {
                     number += 1;
                     loop {
                         // A message for a connection that ends before it is sent is lost with it.
-                        let asked = dealer.send_timeout(&number.to_be_bytes(), PATIENCE);
+                        let asked = dealer.send_timeout(number.to_be_bytes(), PATIENCE);
                         asked.unwrap();
                         let answer = dealer.recv_timeout(Duration::from_millis(50));
                         if answer.is_ok_and(|answer| answer[0] == number.to_be_bytes()) {

@@ -39,7 +39,7 @@ fn flooded() -> (Socket<Pull>, Socket<Push>) {
     let push = context.build_socket::<Push>().send_hwm(0).build().unwrap();
     push.connect("inproc://flood").unwrap();
     for at in 0..FLOOD {
-        push.send(&at.to_be_bytes()).unwrap();
+        push.send(at.to_be_bytes()).unwrap();
     }
     (pull, push)
 }

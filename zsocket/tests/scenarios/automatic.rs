@@ -3,8 +3,8 @@
 use std::{io::Write, time::Duration};
 
 use zsocket::{
-    Blocked, CanReceive, Context, Dealer, Dynamic, Endpoint, Error, InvalidOption, Message, Router,
-    Socket, SocketType,
+    CanReceive, Context, Dealer, Dynamic, Endpoint, Error, InvalidOption, Message, Router, Socket,
+    SocketType,
 };
 
 use crate::{

@@ -151,7 +151,7 @@ fn what_a_single_peer_has_left_is_kept_whole() {
         let push = context.socket::<Push>().unwrap();
         push.connect(&endpoint).unwrap();
         for number in 0..CAME {
-            push.send(&number.to_be_bytes()).unwrap();
+            push.send(number.to_be_bytes()).unwrap();
         }
         push.close();
         let mut received = 0;
@@ -176,7 +176,7 @@ fn peers_over_inproc_are_bounded_too() {
     for number in 0..CAME {
         let push = context.socket::<Push>().unwrap();
         push.connect("inproc://departed").unwrap();
-        push.send(&number.to_be_bytes()).unwrap();
+        push.send(number.to_be_bytes()).unwrap();
         push.close();
         assert!(pull.peers() <= KEPT as usize + 1);
     }

@@ -179,17 +179,21 @@ fn a_discarded_body_may_call_its_own_socket() {
 fn a_discarded_reply_may_call_its_own_socket() {
     let context = Context::new();
     let req = Rc::new(context.socket::<Req>().unwrap());
-    req.set_routing_id("req").unwrap();
+    req.set_routing_id("req".into()).unwrap();
     req.bind("inproc://req").unwrap();
     let router = context.socket::<Router>().unwrap();
     router.connect("inproc://req").unwrap();
     let own = Rc::clone(&req);
     let bodies = Bodies::calling(move || assert_eq!(own.peers(), 1));
     // One that is there before the request, and one after it.
-    router.send([Frame::from("req"), bodies.body(LARGE).into()]).unwrap();
+    router
+        .send([Frame::from("req"), bodies.body(LARGE).into()])
+        .unwrap();
     req.send("request").unwrap();
     assert_eq!(bodies.calls(), 1);
-    router.send([Frame::from("req"), bodies.body(LARGE).into()]).unwrap();
+    router
+        .send([Frame::from("req"), bodies.body(LARGE).into()])
+        .unwrap();
     assert!(matches!(req.try_recv(), Err(Error::WouldBlock(_))));
     assert_eq!((bodies.calls(), req.stats().dropped.unexpected), (2, 2));
 }

@@ -158,7 +158,7 @@ fn a_dropped_receiver_has_taken_nothing() {
         push.connect(&endpoint).unwrap();
         let sender = spawn(move || {
             for at in 0..2000u32 {
-                push.send(&at.to_be_bytes()).unwrap();
+                push.send(at.to_be_bytes()).unwrap();
                 if at % 50 == 0 {
                     thread::yield_now();
                 }

@@ -14,7 +14,7 @@ fn what_a_closed_connector_sent_is_received_and_then_it_is_gone() {
     let push = context.socket::<Push>().unwrap();
     push.connect("inproc://close").unwrap();
     for at in 0..5u8 {
-        push.send(&[at]).unwrap();
+        push.send([at]).unwrap();
     }
     push.close();
     for at in 0..5u8 {
@@ -33,7 +33,7 @@ fn what_a_closed_binder_sent_is_received_and_then_it_is_gone() {
     let pull = context.socket::<Pull>().unwrap();
     pull.connect("inproc://close").unwrap();
     for at in 0..5u8 {
-        push.send(&[at]).unwrap();
+        push.send([at]).unwrap();
     }
     push.close();
     for at in 0..5u8 {
@@ -57,7 +57,7 @@ fn a_receiver_that_closes_is_no_receiver_any_more() {
             pull.connect("inproc://close").unwrap();
         }
         for at in 0..5u8 {
-            push.send(&[at]).unwrap();
+            push.send([at]).unwrap();
         }
         assert_eq!(pull.recv().unwrap()[0], [0]);
         pull.close();
@@ -80,7 +80,7 @@ fn closing_wakes_a_sender_that_is_blocked() {
     push.connect("inproc://other").unwrap();
     // Two here, one there; then it is full.
     for at in 0..3u8 {
-        push.send(&[at]).unwrap();
+        push.send([at]).unwrap();
     }
     assert!(push.try_send("full").is_err());
     let sender = spawn(move || {

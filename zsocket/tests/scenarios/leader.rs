@@ -169,7 +169,7 @@ fn the_io_thread_takes_over_from_a_runtime_that_is_blocked() {
                 round_trips(&mut req, round * 10..round * 10 + 10).await;
                 let push = context.socket::<Push>().unwrap();
                 push.connect(&to_pull).unwrap();
-                push.send(&round.to_be_bytes()).unwrap();
+                push.send(round.to_be_bytes()).unwrap();
                 // This blocks.
                 let message = pull.recv_timeout(PATIENCE).unwrap();
                 assert_eq!(message[0], round.to_be_bytes());

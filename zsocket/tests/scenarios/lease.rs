@@ -288,7 +288,7 @@ fn a_rep_that_waits_and_replies_in_every_way() {
         let client = spawn(move || {
             let mut random = fastrand::Rng::with_seed(5);
             for at in 0..1500u32 {
-                req.send(&at.to_be_bytes()).unwrap();
+                req.send(at.to_be_bytes()).unwrap();
                 if random.u8(..) < 10 {
                     // Longer than the loan lasts.
                     std::thread::sleep(Duration::from_millis(12));
@@ -328,7 +328,7 @@ fn a_receiver_and_a_sender_in_one_thread() {
         let push = context.socket::<Push>().unwrap();
         push.connect(&endpoint).unwrap();
         for at in 0..2000u32 {
-            push.send(&at.to_be_bytes()).unwrap();
+            push.send(at.to_be_bytes()).unwrap();
             assert_eq!(pull.recv().unwrap()[0], at.to_be_bytes());
         }
     }

@@ -101,7 +101,7 @@ fn a_peer_that_never_comes_holds_the_context_for_as_long_as_linger_says() {
         let push = context.socket::<Push>().unwrap();
         push.connect(&endpoint).unwrap();
         for at in 0..3u8 {
-            push.send(&[at]).unwrap();
+            push.send([at]).unwrap();
         }
         push.close();
         let report = context.term_timeout(A_WHILE).unwrap_err();

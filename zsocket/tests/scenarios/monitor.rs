@@ -35,7 +35,7 @@ fn a_monitor_that_nobody_reads_misses_events_and_holds_nothing_up() {
         let endpoint = pull.bind(loopback()).unwrap();
         pull.unbind(endpoint).unwrap();
         // What the socket is for goes on.
-        push.send(&at.to_be_bytes()).unwrap();
+        push.send(at.to_be_bytes()).unwrap();
         assert_eq!(pull.recv_timeout(PATIENCE).unwrap()[0], at.to_be_bytes());
     }
     let lagged = || pull.stats().monitor_lagged;

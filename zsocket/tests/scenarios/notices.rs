@@ -6,8 +6,7 @@ use std::{
 };
 
 use zsocket::{
-    Blocked, Context, Dealer, Dynamic, Endpoint, Error, InvalidOption, Message, Router, Socket,
-    SocketType,
+    Context, Dealer, Dynamic, Endpoint, Error, InvalidOption, Message, Router, Socket, SocketType,
 };
 
 use crate::support::{A_WHILE, PATIENCE, Raw, RawListener, WIRES, frame, invalid};

@@ -3,8 +3,8 @@
 use std::{collections::HashSet, time::Duration};
 
 use zsocket::{
-    Blocked, Bytes, Context, Dealer, Error, InvalidOption, PeerAddress, Pub, Pull, Push, Rep, Req,
-    Router, SocketType, Sub, Version, XPub,
+    Bytes, Context, Dealer, Error, InvalidOption, PeerAddress, Pub, Pull, Push, Rep, Req, Router,
+    SocketType, Sub, Version, XPub,
 };
 
 use crate::{
@@ -222,7 +222,7 @@ fn sending_to_a_peer_waits_for_room() {
     dealer.send("hello").unwrap();
     let (_, peer) = router.recv_from().unwrap();
     for n in 0..10_u8 {
-        router.try_send_to(peer, &[n]).unwrap();
+        router.try_send_to(peer, [n]).unwrap();
     }
     let full = router.try_send_to(peer, "more").unwrap_err();
     assert!(matches!(full.error, Error::WouldBlock(_)));

@@ -161,7 +161,7 @@ fn late_joiners_and_early_leavers() {
         let mut second = Raw::connect_as(&endpoint, "PULL");
         eventually("the second is there", || push.peers() == 2);
         for at in 0..10u8 {
-            push.send(&[at]).unwrap();
+            push.send([at]).unwrap();
         }
         let mut seen: Vec<u8> = Vec::new();
         for _ in 0..5 {
@@ -240,7 +240,7 @@ fn a_message_goes_to_whoever_is_there() {
         push.connect(present.endpoint()).unwrap();
         let mut raw = present.accept_as("PULL");
         for at in 0..5u8 {
-            push.send_timeout(&[at], PATIENCE).unwrap();
+            push.send_timeout([at], PATIENCE).unwrap();
         }
         for at in 1..5u8 {
             assert_eq!(raw.read_message(), [vec![at]]);

@@ -528,7 +528,7 @@ fn what_does_not_apply_is_refused() {
         assert!(
             matches!(error.option(), Some(InvalidOption::NotOfType { .. })),
             "{error:?}"
-        )
+        );
     };
     let pull: Socket<Dynamic> = dynamic(SocketType::Pull);
     unsupported(pull.subscribe("a").unwrap_err());

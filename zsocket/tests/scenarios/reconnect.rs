@@ -35,7 +35,7 @@ fn a_listener_that_comes_back_gets_what_was_queued_meanwhile() {
             std::fs::create_dir_all(directory).unwrap();
         }
         for at in 0..10u8 {
-            push.send(&[at]).unwrap();
+            push.send([at]).unwrap();
         }
         let second = context.socket::<Pull>().unwrap();
         second.bind(&endpoint).unwrap();
@@ -302,7 +302,7 @@ fn a_connection_that_breaks_again_and_again_loses_only_what_was_under_way() {
         let mut last = None;
         for at in 0..100u32 {
             let mut raw: Raw = listener.accept_as("PULL");
-            push.send(&at.to_be_bytes()).unwrap();
+            push.send(at.to_be_bytes()).unwrap();
             let message = raw.read_message();
             let number = u32::from_be_bytes(message[0][..].try_into().unwrap());
             assert!(last.is_none_or(|last| number > last), "{last:?} {number}");

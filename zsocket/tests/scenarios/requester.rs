@@ -11,8 +11,8 @@ use std::{
 
 use rustix::time::{ClockId, clock_gettime};
 use zsocket::{
-    Blocked, Bytes, Context, Dealer, Endpoint, Error, InvalidOption, Message, Rep, Requester,
-    Responder, Router, Socket,
+    Bytes, Context, Dealer, Endpoint, Error, InvalidOption, Message, Rep, Requester, Responder,
+    Router, Socket,
 };
 
 use crate::{
@@ -80,7 +80,7 @@ fn replies_in_any_order_find_their_requests() {
             router
         });
         let tickets: Vec<_> = (0..COUNT)
-            .map(|at| requester.send(&at.to_be_bytes(), PATIENCE).unwrap())
+            .map(|at| requester.send(at.to_be_bytes(), PATIENCE).unwrap())
             .collect();
         assert_eq!(requester.stats().in_flight, COUNT as usize);
         // Some by their tickets, the rest as they come.
@@ -130,7 +130,7 @@ fn plain_rep_sockets_are_asked_in_turn() {
         eventually("three servers", || requester.peers() == 3);
         let mut asked = [0; 3];
         for at in 0..30u32 {
-            let reply = requester.request(&at.to_be_bytes(), PATIENCE).unwrap();
+            let reply = requester.request(at.to_be_bytes(), PATIENCE).unwrap();
             assert_eq!(number(&reply), at);
             asked[usize::from(reply[0][0])] += 1;
         }
@@ -243,7 +243,7 @@ fn a_request_notices_the_server_that_comes_while_it_waits() {
         for at in 0..100u32 {
             let requester = Requester::new(&context).unwrap();
             requester.connect(&endpoint).unwrap();
-            let reply = requester.request(&at.to_be_bytes(), PATIENCE).unwrap();
+            let reply = requester.request(at.to_be_bytes(), PATIENCE).unwrap();
             assert_eq!(number(&reply), at);
         }
         context.shutdown();
@@ -377,7 +377,7 @@ fn a_full_pipe_holds_requests_up_and_loses_none() {
     let requester = Requester::builder().over(socket).unwrap();
     requester.connect(&endpoint).unwrap();
     for at in 0..COUNT {
-        requester.send(&at.to_be_bytes(), PATIENCE).unwrap();
+        requester.send(at.to_be_bytes(), PATIENCE).unwrap();
     }
     let mut seen = HashSet::new();
     for _ in 0..COUNT {
@@ -511,12 +511,12 @@ fn a_server_that_comes_and_goes_costs_time_and_no_requests() {
     let mut running = Some((context, server));
     for round in 0..ROUNDS {
         if let Some((context, server)) = running.take() {
-            let ticket = requester.send(&round.to_be_bytes(), PATIENCE).unwrap();
+            let ticket = requester.send(round.to_be_bytes(), PATIENCE).unwrap();
             context.shutdown();
             server.join().unwrap();
             drop(context);
             let lost: Vec<_> = (0..20u32)
-                .map(|at| requester.send(&at.to_be_bytes(), PATIENCE).unwrap())
+                .map(|at| requester.send(at.to_be_bytes(), PATIENCE).unwrap())
                 .collect();
             let (context, _, server) = serve(&endpoint.to_string());
             running = Some((context, server));

@@ -257,7 +257,7 @@ fn a_blocking_call_takes_in_what_futures_wait_for_and_wakes_them() {
             }
             router
         });
-        let reply = requester.request(&99u32.to_be_bytes(), PATIENCE).unwrap();
+        let reply = requester.request(99u32.to_be_bytes(), PATIENCE).unwrap();
         assert_eq!(number(&reply), 99);
         tasks.run();
         server.join();

@@ -104,7 +104,7 @@ fn workers_answer_the_requests_of_all_kinds_of_clients() {
             req.set_correlate(correlate).unwrap();
             clients.push(spawn(move || {
                 for at in 0..ROUNDS {
-                    req.send(&at.to_be_bytes()).unwrap();
+                    req.send(at.to_be_bytes()).unwrap();
                     assert_eq!(reply(&req)[0], at.to_be_bytes());
                 }
             }));
@@ -115,7 +115,7 @@ fn workers_answer_the_requests_of_all_kinds_of_clients() {
         dealer.connect(&endpoint).unwrap();
         let mut tickets = HashMap::new();
         for at in 0..ROUNDS {
-            let ticket = requester.send(&at.to_be_bytes(), PATIENCE).unwrap();
+            let ticket = requester.send(at.to_be_bytes(), PATIENCE).unwrap();
             tickets.insert(ticket, at);
             let envelope: [&[u8]; 4] = [&at.to_be_bytes(), b"x", b"", b"asked"];
             dealer.send(envelope.map(zsocket::Frame::from)).unwrap();
@@ -448,7 +448,7 @@ fn a_future_receives_and_sends_what_others_answer() {
         });
         let req = client(&context, &endpoint);
         for at in 0..100u32 {
-            req.send(&at.to_be_bytes()).unwrap();
+            req.send(at.to_be_bytes()).unwrap();
             assert_eq!(reply(&req)[0], at.to_be_bytes());
         }
         context.shutdown();

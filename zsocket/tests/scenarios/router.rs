@@ -3,8 +3,7 @@
 use std::time::Duration;
 
 use zsocket::{
-    Blocked, Context, Dealer, Error, Event, InvalidOption, Message, Pull, Router, Socket,
-    SocketType,
+    Context, Dealer, Error, Event, InvalidOption, Message, Pull, Router, Socket, SocketType,
 };
 
 use crate::support::{A_WHILE, PATIENCE, WIRES, eventually, everywhere, invalid, spawn, wait_for};

@@ -2,9 +2,7 @@
 
 use std::time::Duration;
 
-use zsocket::{
-    Blocked, Context, Error, Event, Monitor, Pull, Push, ReconnectStop, Socket, StopReason,
-};
+use zsocket::{Context, Error, Event, Monitor, Pull, Push, ReconnectStop, Socket, StopReason};
 
 use crate::support::{PATIENCE, RawListener, WIRES, Wire, eventually, loopback, wait_for};
 

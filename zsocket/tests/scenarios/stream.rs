@@ -6,8 +6,7 @@ use std::{
 };
 
 use zsocket::{
-    Blocked, Context, Dynamic, Endpoint, Error, Event, InvalidOption, Message, Socket, SocketType,
-    Stream,
+    Context, Dynamic, Endpoint, Error, Event, InvalidOption, Message, Socket, SocketType, Stream,
 };
 
 use crate::support::{
