@@ -11,23 +11,32 @@ static void count (int number)
     signals++;
 }
 
-/* Sends signals until the main thread has seen one more. */
+static volatile int wanted;
+
+/* Sends signals until the main thread's call has ended: one that comes just before it sleeps is lost. */
 static void *signaller (void *arg)
 {
     (void) arg;
-    int before = signals;
-    do {
+    while (wanted) {
         usleep (20000);
         pthread_kill (main_thread, SIGUSR1);
-    } while (signals == before);
+    }
     return NULL;
 }
 
 static pthread_t soon (void)
 {
     pthread_t thread;
+    wanted = 1;
     CHECK (pthread_create (&thread, NULL, signaller, NULL) == 0);
     return thread;
+}
+
+static void enough (pthread_t thread)
+{
+    wanted = 0;
+    pthread_join (thread, NULL);
+    CHECK (signals > 0);
 }
 
 static void *terminator (void *arg)
@@ -52,16 +61,16 @@ int main (void)
 
     pthread_t thread = soon ();
     FAILS (zmq_recv (pull, &byte, 1, 0), EINTR);
-    pthread_join (thread, NULL);
+    enough (thread);
 
     thread = soon ();
     FAILS (zmq_send (push, "x", 1, 0), EINTR);
-    pthread_join (thread, NULL);
+    enough (thread);
 
     zmq_pollitem_t item = {pull, 0, ZMQ_POLLIN, 0};
     thread = soon ();
     FAILS (zmq_poll (&item, 1, -1), EINTR);
-    pthread_join (thread, NULL);
+    enough (thread);
 
     /* With a peer the thread waits in another way. */
     CHECK (zmq_connect (push, endpoint) == 0);
@@ -70,7 +79,7 @@ int main (void)
     for (int i = 0; i < 3; i++) {
         thread = soon ();
         FAILS (zmq_recv (pull, &byte, 1, 0), EINTR);
-        pthread_join (thread, NULL);
+        enough (thread);
     }
     say (push, "still there", 0);
     hear (pull, "still there");
@@ -80,7 +89,7 @@ int main (void)
     void *open = make (other, ZMQ_PULL);
     thread = soon ();
     FAILS (zmq_ctx_term (other), EINTR);
-    pthread_join (thread, NULL);
+    enough (thread);
     CHECK (zmq_close (open) == 0);
     CHECK (zmq_ctx_term (other) == 0);
 
