@@ -45,6 +45,11 @@ entries! {
         // SAFETY: the program's text.
         let capability = unsafe { CStr::from_ptr(capability) };
         // The draft functions are there; the draft sockets, which programs mean by "draft", are not.
-        Ok(matches!(capability.to_bytes(), b"ipc" | b"curve").into())
+        let is_there = match capability.to_bytes() {
+            b"ipc" | b"curve" => true,
+            b"pgm" => cfg!(target_os = "linux"),
+            _ => false,
+        };
+        Ok(is_there.into())
     }
 }

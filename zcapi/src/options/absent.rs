@@ -9,14 +9,9 @@ use crate::errno::Errno;
 /// The value that an option always has.
 const fn constant(option: c_int) -> Option<c_int> {
     Some(match option {
-        // ZMQ_RATE, ZMQ_RECOVERY_IVL, ZMQ_MULTICAST_HOPS, ZMQ_MULTICAST_MAXTPDU: of pgm.
-        8 => 100,
-        9 => 10_000,
-        25 => 1,
-        84 => 1_500,
         // ZMQ_LOOPBACK_FASTPATH: of Windows.
         94 => 0,
-        // ZMQ_MULTICAST_LOOP: of udp.
+        // ZMQ_MULTICAST_LOOP: of udp. With pgm libzmq ignores it.
         96 => 1,
         // ZMQ_IN_BATCH_SIZE, ZMQ_OUT_BATCH_SIZE: reads and writes are as large as what there is.
         101 | 102 => 8_192,

@@ -51,9 +51,12 @@ mod number {
     use std::ffi::c_int;
 
     pub(super) const ROUTING_ID: c_int = 5;
+    pub(super) const RATE: c_int = 8;
+    pub(super) const RECOVERY_IVL: c_int = 9;
     pub(super) const SNDBUF: c_int = 11;
     pub(super) const RCVBUF: c_int = 12;
     pub(super) const RECONNECT_IVL: c_int = 18;
+    pub(super) const MULTICAST_HOPS: c_int = 25;
     pub(super) const TCP_KEEPALIVE: c_int = 34;
     pub(super) const TCP_ACCEPT_FILTER: c_int = 38;
     pub(super) const PLAIN_USERNAME: c_int = 45;
@@ -64,6 +67,7 @@ mod number {
     pub(super) const STREAM_NOTIFY: c_int = 73;
     pub(super) const INVERT_MATCHING: c_int = 74;
     pub(super) const HEARTBEAT_TTL: c_int = 76;
+    pub(super) const MULTICAST_MAXTPDU: c_int = 84;
     pub(super) const ROUTER_NOTIFY: c_int = 97;
     pub(super) const METADATA: c_int = 95;
 }
@@ -78,6 +82,8 @@ impl Form {
             11 | 12 | 17 | 18 | 27 | 28 | 34..=37 => Self::Int(-1),
             // Those of which that is 0, or nothing.
             19 | 21 | 23 | 24 | 57 | 66 | 75 | 77 | 79 | 80 | 97 | 112 => Self::Int(0),
+            number::RECOVERY_IVL => Self::Int(0),
+            number::RATE | number::MULTICAST_HOPS | number::MULTICAST_MAXTPDU => Self::Int(1),
             76 | 109 | 113 => Self::Int(c_int::MIN),
             39 | 42 | 44 | 47 | 54 | 73 => Self::Strict,
             33 | 40 | 41 | 51 | 52 | 53 | 56 | 69 | 71 | 78 | 98 | 108 | 115 => Self::Truth,
@@ -108,7 +114,13 @@ impl Form {
     pub(super) const fn is_general(self, option: c_int) -> bool {
         matches!(
             option,
-            number::CONFLATE | number::INVERT_MATCHING | number::ROUTER_NOTIFY
+            number::CONFLATE
+                | number::INVERT_MATCHING
+                | number::ROUTER_NOTIFY
+                | number::RATE
+                | number::RECOVERY_IVL
+                | number::MULTICAST_HOPS
+                | number::MULTICAST_MAXTPDU
         )
     }
 

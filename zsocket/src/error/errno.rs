@@ -9,6 +9,8 @@ use super::Error;
 /// Where libzmq's own numbers begin.
 const HAUSNUMERO: i32 = 156_384_712;
 const EFSM: i32 = HAUSNUMERO + 51;
+/// The transport is not for this type of socket.
+const ENOCOMPATPROTO: i32 = HAUSNUMERO + 52;
 const ETERM: i32 = HAUSNUMERO + 53;
 const EMTHREAD: i32 = HAUSNUMERO + 54;
 
@@ -171,6 +173,8 @@ fn of_bind(error: &BindError) -> i32 {
         BindError::AddressInUse(_) | BindError::NotASocket(_) => EADDRINUSE,
         BindError::AddressNotAvailable(_) => EADDRNOTAVAIL,
         BindError::PermissionDenied(_) => EACCES,
+        BindError::NeedsRawSockets(_) => EPERM,
+        BindError::NotPublishing(..) => ENOCOMPATPROTO,
         BindError::UnknownHost(..) => ENODEV,
         BindError::NotAListener(error)
         | BindError::OutOfDescriptors(_, error)
