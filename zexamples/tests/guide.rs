@@ -183,8 +183,9 @@ fn brokers_serve_clients_and_workers_of_libzmq() {
 
 #[test]
 fn a_weather_proxy_takes_updates_from_multicast_to_tcp() {
-    let port = UdpSocket::bind("127.0.0.1:0").unwrap();
-    let port = port.local_addr().unwrap().port();
+    let free = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let port = free.local_addr().unwrap().port();
+    drop(free);
     let inner = format!(
         "epgm://127.0.0.1;239.192.56.{}:{port}",
         1 + std::process::id() % 200
