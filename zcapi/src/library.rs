@@ -45,11 +45,8 @@ entries! {
         // SAFETY: the program's text.
         let capability = unsafe { CStr::from_ptr(capability) };
         // The draft functions are there; the draft sockets, which programs mean by "draft", are not.
-        let is_there = match capability.to_bytes() {
-            b"ipc" | b"curve" => true,
-            b"pgm" => cfg!(target_os = "linux"),
-            _ => false,
-        };
-        Ok(is_there.into())
+        let capability = capability.to_bytes();
+        let is_there = matches!(capability, b"ipc" | b"curve");
+        Ok((is_there || capability == b"pgm" && cfg!(target_os = "linux")).into())
     }
 }

@@ -84,7 +84,7 @@ fn a_router_that_keeps_envelopes_answers_in_any_order() {
                 }
             });
             let tickets: Vec<_> = (0..COUNT)
-                .map(|at| requester.send(&at.to_be_bytes(), PATIENCE).unwrap())
+                .map(|at| requester.send(at.to_be_bytes(), PATIENCE).unwrap())
                 .collect();
             for (at, ticket) in tickets.into_iter().enumerate() {
                 let reply = requester.wait(ticket).unwrap();
@@ -209,7 +209,7 @@ fn a_broker_between_the_two_changes_nothing() {
                     }
                 });
                 let tickets: Vec<_> = (0..COUNT)
-                    .map(|at| requester.send(&at.to_be_bytes(), PATIENCE).unwrap())
+                    .map(|at| requester.send(at.to_be_bytes(), PATIENCE).unwrap())
                     .collect();
                 for (at, ticket) in tickets.into_iter().enumerate() {
                     let reply = requester.wait(ticket).unwrap();

@@ -64,6 +64,7 @@ pub enum Error {
     InvalidEndpoint(EndpointError),
     /// The socket that is bound to the inproc name is of a type that cannot talk to this one, as a PULL and a REQ. `EINVAL`. Over
     /// other transports that is found in the handshake, with an [`Event::HandshakeFailed`](crate::Event::HandshakeFailed).
+    /// Who connects to a name that nobody has bound yet is told by that event, too, and waits on.
     /// libzmq connects them over inproc, and nothing arrives.
     Incompatible {
         /// The type of this socket.

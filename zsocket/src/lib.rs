@@ -91,7 +91,10 @@
 //! None is on by default.
 //!
 //! - `tokio`: `Leader::on_tokio`, by which a tokio runtime leads,
-//! - `async-io`: `Leader::on_async_io`, for smol and others.
+//! - `async-io`: `Leader::on_async_io`, for smol and others,
+//! - `tracing`: events for the crate of this name, with the target `zlayers`: what happens to connections, sockets that close and
+//!   have dropped messages, and, after a second, what holds a context that is to end. The subscriber is called where it happens, also
+//!   in the middle of a call: it must not use sockets of the same context.
 //!
 //! # Platforms
 //!

@@ -23,20 +23,23 @@ pub(crate) fn closes(socket_type: SocketType, stats: &SocketStats) {
 #[cfg(feature = "tracing")]
 mod system {
     use tracing::{debug, warn};
+    use zpipe::deferred;
 
     use super::{SocketStats, SocketType, TermReport};
 
     pub(super) fn waits(report: &TermReport) {
-        warn!(target: "zlayers", "the context waits: {report}");
+        deferred::catch(|| warn!(target: "zlayers", "the context waits: {report}"));
     }
 
     pub(super) fn closes(socket_type: SocketType, stats: &SocketStats) {
         let name = socket_type.name();
-        if stats.dropped.total() > 0 {
-            warn!(target: "zlayers", "a {name} closes that has dropped messages: {}", stats.dropped);
-        } else {
-            debug!(target: "zlayers", "a {name} closes");
-        }
+        deferred::catch(|| {
+            if stats.dropped.total() > 0 {
+                warn!(target: "zlayers", "a {name} closes that has dropped messages: {}", stats.dropped);
+            } else {
+                debug!(target: "zlayers", "a {name} closes");
+            }
+        });
     }
 }
 

@@ -130,3 +130,26 @@ fn what_is_known_about_peers_changes_with_them() {
     pull.recv().unwrap();
     assert_eq!(met, pull.peer_changes(), "only messages have come");
 }
+
+/// What a subscriber has not asked for any more is passed over a few at a time, and the writer tells of none of it again.
+#[test]
+fn a_message_behind_many_that_nobody_wants_is_waited_for() {
+    let context = Context::new();
+    let (publisher, subscriber) = (
+        context.socket::<Pub>().unwrap(),
+        context.socket::<Sub>().unwrap(),
+    );
+    publisher.bind("inproc://many").unwrap();
+    subscriber.subscribe("a").unwrap();
+    subscriber.connect("inproc://many").unwrap();
+    publisher.wait_subscribed("a", 1, PATIENCE).unwrap();
+    for _ in 0..200 {
+        publisher.send("a").unwrap();
+    }
+    subscriber.unsubscribe("a").unwrap();
+    subscriber.subscribe("b").unwrap();
+    publisher.wait_subscribed("b", 1, PATIENCE).unwrap();
+    publisher.send("b").unwrap();
+    subscriber.wait_message(Some(PATIENCE)).unwrap();
+    assert_eq!(subscriber.try_recv().unwrap()[0], "b");
+}

@@ -282,6 +282,7 @@ impl Inproc {
         Some((key, connect_in(&mut names, id, name, options, handle)))
     }
 
+    /// Connects, or waits for somebody to bind the name.
     ///
     /// # Errors
     ///

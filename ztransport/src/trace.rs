@@ -21,19 +21,25 @@ pub(crate) fn event(event: &Event) {
 #[cfg(feature = "tracing")]
 mod system {
     use tracing::{Level, debug, enabled, warn};
+    use zpipe::deferred;
 
     use super::Event;
 
+    /// What a subscriber does is foreign code: if it panics, that is counted and costs nothing else.
     pub(super) fn is_enabled() -> bool {
-        enabled!(target: "zlayers", Level::WARN)
+        let mut is_enabled = false;
+        deferred::catch(|| is_enabled = enabled!(target: "zlayers", Level::WARN));
+        is_enabled
     }
 
     pub(super) fn event(event: &Event) {
-        if is_trouble(event) {
-            warn!(target: "zlayers", "{event}");
-        } else {
-            debug!(target: "zlayers", "{event}");
-        }
+        deferred::catch(|| {
+            if is_trouble(event) {
+                warn!(target: "zlayers", "{event}");
+            } else {
+                debug!(target: "zlayers", "{event}");
+            }
+        });
     }
 
     fn is_trouble(event: &Event) -> bool {

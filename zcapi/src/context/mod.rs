@@ -82,6 +82,9 @@ impl Context {
         if let Some(inner) = &*inner {
             return Ok(inner.clone());
         }
+        if self.is_terminated() {
+            return Err(Errno::TERM);
+        }
         let builder = self.settings.lock().builder();
         let made = {
             let _blocked = Blocked::new();
@@ -92,8 +95,12 @@ impl Context {
 
     /// From now on every call on its sockets fails, also those that wait.
     fn shut_down(&self) {
-        self.terminated.store(true, Ordering::Relaxed);
-        let inner = self.inner.lock().clone();
+        // Under the lock, so that a first socket that is just being made is either refused or told.
+        let inner = {
+            let inner = self.inner.lock();
+            self.terminated.store(true, Ordering::Relaxed);
+            inner.clone()
+        };
         if let Some(inner) = inner {
             inner.shutdown();
         }

@@ -47,6 +47,12 @@ struct Slot {
 // SAFETY: the socket is only touched by whoever has made the state busy, one at a time, and may be used by any thread.
 unsafe impl Sync for Slot {}
 
+/// A state goes from thread to thread.
+const _: () = {
+    const fn is_send<T: Send>() {}
+    is_send::<State>();
+};
+
 /// Slots of the first block; each further one has twice as many as the one before.
 const FIRST: usize = 256;
 const BLOCKS: usize = 12;

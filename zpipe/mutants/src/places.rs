@@ -82,7 +82,7 @@ fn collect(directory: &Path, into: &mut BTreeMap<String, Vec<String>>) -> std::i
     for entry in fs::read_dir(directory)? {
         let path = entry?.path();
         // `sync` is the loom build's and the mutants' own.
-        if path.ends_with("sync") || path.ends_with("sync.rs") {
+        if path.ends_with("sync") || path.ends_with("sync.rs") || path.ends_with("tests.rs") {
             continue;
         }
         if path.is_dir() {

@@ -104,6 +104,8 @@ pub(crate) struct Core<S: State> {
     /// A wait ends when a signal handler has run.
     pub(crate) interruptible: bool,
     /// The last wait has ended so, and nobody was told.
+    /// A look for a message has ended before all was looked through.
+    looks_again: bool,
     interrupted: bool,
     /// How often a connection was made or lost, or a peer has come.
     acquaintances: u64,
@@ -191,6 +193,7 @@ impl<S: State> Core<S> {
             called: false,
             heard: 0,
             interruptible: false,
+            looks_again: false,
             interrupted: false,
             acquaintances: 0,
             ended: None,
@@ -391,6 +394,18 @@ impl<S: State> Core<S> {
             turn,
             slot.map(|slot| slot.link.endpoint.clone()),
         )
+    }
+
+    /// Tries once more when a wait has ended. If that succeeds, the signal that may have ended the wait is of no account.
+    pub(crate) fn last_attempt<T>(
+        &mut self,
+        attempt: impl FnOnce(&mut Self) -> Result<T, Refusal>,
+    ) -> Result<T, Refusal> {
+        let done = attempt(self);
+        if done.is_ok() {
+            self.interrupted = false;
+        }
+        done
     }
 
     /// Whether a signal handler has ended the last wait.

@@ -157,6 +157,7 @@ impl<S: State> Core<S> {
             Ok(Source::Own) => {
                 let found = self.has_own();
                 if !found && self.has_more_to_take_in() {
+                    self.looks_again = true;
                     self.look_soon();
                 }
                 found
@@ -196,6 +197,7 @@ impl<S: State> Core<S> {
             Err(Refusal::WouldBlock) => false,
             Err(Refusal::Again) => {
                 // Others have their turn before the rest is looked through.
+                self.looks_again = true;
                 self.look_soon();
                 false
             }
@@ -274,12 +276,16 @@ impl<S: State> Core<S> {
         }
     }
 
-    /// Whether there is a message to receive, for a caller that waits for one in the way of those who receive it.
+    /// Whether there is a message to receive, for a caller that waits for one in the way of those who receive it. `Again` if there
+    /// is more to look through, of which no signal will tell.
     pub(crate) fn check_recv(&mut self) -> Result<(), Refusal> {
         self.deferral.begin();
         self.process()?;
+        self.looks_again = false;
         if self.keeps_message() || self.finds_message() {
             Ok(())
+        } else if self.looks_again {
+            Err(Refusal::Again)
         } else {
             Err(Refusal::WouldBlock)
         }

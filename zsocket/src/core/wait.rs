@@ -32,6 +32,7 @@ impl<S: State> Core<S> {
         if ztransport::is_io_thread() {
             return false;
         }
+        self.interrupted = false;
         if !self.interruptible {
             return self.ready.wait(deadline);
         }
@@ -76,6 +77,7 @@ impl<S: State> Core<S> {
         if !input.begin_wait() {
             return self.wait(deadline);
         }
+        self.interrupted = false;
         let ready = &mut self.ready;
         // With a single peer that was tried already, if it is worth it: see `look_again`.
         let found = if self.links.only().is_some() {

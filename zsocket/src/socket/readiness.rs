@@ -67,7 +67,10 @@ impl<P: Pattern> Socket<P> {
                     Ok(false) => Some(match core.process() {
                         Err(refusal) => Err(refusal.into()),
                         Ok(()) => match is_so(core) {
-                            Ok(true) => Ok(()),
+                            Ok(true) => {
+                                core.take_interrupted();
+                                Ok(())
+                            }
                             Ok(false) if core.take_interrupted() => Err(Error::Interrupted),
                             Ok(false) => Err(Error::WouldBlock(Blocked::TimeOut)),
                             Err(error) => Err(error),

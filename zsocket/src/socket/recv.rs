@@ -79,7 +79,7 @@ impl<P: CanReceive> Socket<P> {
     /// for number in 0..3_u8 {
     ///     push.send([number])?;
     /// }
-    /// for (message, number) in pull.iter().zip(0..3_u8) {
+    /// for (number, message) in (0..3_u8).zip(&pull) {
     ///     assert_eq!(message?[0], [number]);
     /// }
     /// # Ok::<(), zsocket::Error>(())
@@ -125,7 +125,8 @@ impl<P: CanReceive> Socket<P> {
     ///
     /// # Errors
     ///
-    /// As for [`recv`](Self::recv); [`Error::WouldBlock`] also when the pattern does not receive now.
+    /// As for [`recv`](Self::recv), but when the pattern does not receive now, as a REQ without a request: that is as if there were no
+    /// message, and without a `timeout` the call lasts until the context ends.
     ///
     /// # Examples
     ///
@@ -145,7 +146,7 @@ impl<P: CanReceive> Socket<P> {
     /// ```
     pub fn wait_message(&self, timeout: Option<Duration>) -> Result<(), Error> {
         let found = match self.lend_core(Core::check_recv) {
-            Err(Refusal::WouldBlock) => {
+            Err(Refusal::WouldBlock | Refusal::Again) => {
                 self.recv_with(deadline(timeout), |core, _| core.check_recv())
             }
             done => done,
@@ -166,7 +167,9 @@ impl<P: CanReceive> Socket<P> {
                     None
                 }
                 // The last of what was waited for may have come with the deadline.
-                Err(Refusal::WouldBlock) => Some(attempt(core, Then::Return)),
+                Err(Refusal::WouldBlock) => {
+                    Some(core.last_attempt(|core| attempt(core, Then::Return)))
+                }
                 Err(Refusal::Again) if core.has_time(deadline) => None,
                 done => Some(done),
             });

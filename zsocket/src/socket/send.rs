@@ -65,7 +65,9 @@ impl<P: CanSend> Socket<P> {
                     }
                     Err(Refusal::Again) if core.has_time(deadline) => None,
                     // There may be room although no pipe has drained to half.
-                    Err(Refusal::WouldBlock) => Some(attempt(core, Then::Return)),
+                    Err(Refusal::WouldBlock) => {
+                        Some(core.last_attempt(|core| attempt(core, Then::Return)))
+                    }
                     done => Some(done),
                 }
             });

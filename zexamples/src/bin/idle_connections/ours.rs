@@ -96,7 +96,7 @@ impl End for Ours {
     fn send_many(&mut self, count: u64) -> Result<()> {
         let body = [0; SIZE];
         for _ in 0..count {
-            self.push.send(&body)?;
+            self.push.send(body)?;
         }
         Ok(())
     }
