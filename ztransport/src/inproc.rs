@@ -33,6 +33,7 @@ use crate::{
     link::Link,
     net::PeerAddress,
     options::Options,
+    sys::NO_DESCRIPTOR,
 };
 
 /// Larger bodies are handed over, not copied: the reader may be on another core, and what it does not
@@ -350,7 +351,7 @@ fn tell_refused(
             id,
             outgoing: true,
             local: PeerAddress::Unknown,
-            descriptor: -1,
+            descriptor: NO_DESCRIPTOR,
         },
     });
 }

@@ -192,6 +192,7 @@ impl Form {
         let number = |value: &Value| match value {
             Value::Bool(value) => Some(i128::from(*value)),
             Value::Integer(value) => Some(*value),
+            Value::Duration(value) => Some(millis(*value)),
             _ => None,
         };
         value == &given.value || number(value).is_some() && number(value) == number(&given.value)

@@ -20,7 +20,7 @@ pub(crate) fn of_bind(error: &BindError) -> i32 {
         BindError::AddressInUse(_) | BindError::NotASocket(_) => Errno::ADDRINUSE.raw_os_error(),
         BindError::AddressNotAvailable(_) => Errno::ADDRNOTAVAIL.raw_os_error(),
         BindError::PermissionDenied(_) => Errno::ACCESS.raw_os_error(),
-        BindError::NeedsRawSockets(_) => Errno::PERM.raw_os_error(),
+        BindError::NeedsRawSockets(_) => code::PERM.raw_os_error(),
         // What libzmq says of an interface that it does not find.
         BindError::UnknownHost(..) => code::NODEV.raw_os_error(),
         BindError::OutOfDescriptors(_, error) | BindError::Io(_, error) => of(error),

@@ -31,6 +31,7 @@ pub(super) fn addresses(name: &str) -> io::Result<Vec<SocketAddr>> {
 }
 
 /// An address of an interface, with how many of its bits are those of its network.
+#[cfg(target_os = "linux")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Local {
     pub(super) index: u32,
@@ -39,6 +40,7 @@ pub(super) struct Local {
 }
 
 /// The addresses of all interfaces, with port 0, in the order of the system.
+#[cfg(target_os = "linux")]
 pub(super) fn all() -> io::Result<Vec<Local>> {
     system::all()
 }
@@ -215,10 +217,6 @@ mod system {
     }
 
     pub(super) fn addresses(_: &str) -> io::Result<Vec<SocketAddr>> {
-        Ok(Vec::new())
-    }
-
-    pub(super) fn all() -> io::Result<Vec<super::Local>> {
         Ok(Vec::new())
     }
 }
