@@ -34,7 +34,9 @@ impl Socket {
     }
 
     fn connect(&self, inproc: &Inproc) -> Link {
-        inproc.connect(next_id(), &name(), &self.options, &self.handle)
+        inproc
+            .connect(next_id(), &name(), &self.options, &self.handle)
+            .unwrap()
     }
 
     /// Waits for a link.
