@@ -97,54 +97,6 @@ impl<const N: usize> IntoMessage for [u8; N] {
     }
 }
 
-/// Texts and buffers that are one frame, by way of a type that is.
-macro_rules! single_by {
-    ($($from:ty => $by:ty;)*) => {$(
-        impl IntoMessage for $from {
-            #[inline]
-            fn into_message(self) -> Message {
-                Message::from(<$by>::from(self))
-            }
-
-            #[inline]
-            fn body(&self) -> Option<&[u8]> {
-                Some(self.as_ref().as_ref())
-            }
-        }
-    )*};
-}
-
-single_by! {
-    Box<[u8]> => Vec<u8>;
-    Box<str> => String;
-}
-
-/// Copied if it is lent, taken over if not.
-impl IntoMessage for Cow<'_, str> {
-    #[inline]
-    fn into_message(self) -> Message {
-        Message::from(self.into_owned())
-    }
-
-    #[inline]
-    fn body(&self) -> Option<&[u8]> {
-        Some(self.as_bytes())
-    }
-}
-
-/// Copied if it is lent, taken over if not.
-impl IntoMessage for Cow<'_, [u8]> {
-    #[inline]
-    fn into_message(self) -> Message {
-        Message::from(self.into_owned())
-    }
-
-    #[inline]
-    fn body(&self) -> Option<&[u8]> {
-        Some(self)
-    }
-}
-
 /// What can be one frame of several: see [`IntoMessage`], which arrays, vectors, slices and tuples of such have. For a type of
 /// your own:
 ///
@@ -192,25 +144,36 @@ frames! {
     [] &str;
 }
 
-impl IntoFrame for Box<[u8]> {
-    #[inline]
-    fn into_frame(self) -> Frame {
-        Frame::from(self.into_vec())
-    }
+/// Texts and buffers that become one that is a frame. Copied if they are lent, taken over if not.
+macro_rules! owned {
+    ($($from:ty as $shown:ty, $own:ident;)*) => {$(
+        impl IntoMessage for $from {
+            #[inline]
+            fn into_message(self) -> Message {
+                Message::from(self.into_frame())
+            }
+
+            #[inline]
+            fn body(&self) -> Option<&[u8]> {
+                let shown: &$shown = self;
+                Some(shown.as_ref())
+            }
+        }
+
+        impl IntoFrame for $from {
+            #[inline]
+            fn into_frame(self) -> Frame {
+                Frame::from(self.$own())
+            }
+        }
+    )*};
 }
 
-impl IntoFrame for Cow<'_, str> {
-    #[inline]
-    fn into_frame(self) -> Frame {
-        Frame::from(self.into_owned())
-    }
-}
-
-impl IntoFrame for Cow<'_, [u8]> {
-    #[inline]
-    fn into_frame(self) -> Frame {
-        Frame::from(self.into_owned())
-    }
+owned! {
+    Box<[u8]> as [u8], into_vec;
+    Box<str> as str, into_string;
+    Cow<'_, [u8]> as [u8], into_owned;
+    Cow<'_, str> as str, into_owned;
 }
 
 fn collect(frames: impl IntoIterator<Item: IntoFrame>) -> Message {
@@ -322,7 +285,6 @@ mod tests {
         assert_eq!(frames(Cow::from(&b"one"[..])), one);
         assert_eq!(frames(Box::<[u8]>::from(*b"one")), one);
         assert_eq!(frames(Box::<str>::from("one")), one);
-        assert_eq!(frames("one"), one);
 
         let two = [b"one".to_vec(), b"two".to_vec()];
         assert_eq!(frames(two.clone()), two);
@@ -331,12 +293,17 @@ mod tests {
         assert_eq!(frames(vec!["one", "two"]), two);
         assert_eq!(frames(vec!["one".to_owned(), "two".to_owned()]), two);
         assert_eq!(frames(vec![Bytes::from("one"), Bytes::from("two")]), two);
-        assert_eq!(frames(vec![Frame::from("one"), Frame::from("two")]), two);
-        assert_eq!(frames(vec![Frame::from("one"), Frame::from("two")]), two);
+        let vector = vec![Frame::from("one"), Frame::from("two")];
+        assert_eq!(frames(&vector), two);
+        assert_eq!(frames(vector), two);
         assert_eq!(frames(&[&b"one"[..], &b"two"[..]][..]), two);
         assert_eq!(frames([*b"one", *b"two"]), two);
         assert_eq!(frames(("one", b"two")), two);
         assert_eq!(frames((Cow::from("one"), Bytes::from("two"))), two);
+        assert_eq!(
+            frames((Box::<str>::from("one"), Cow::from(&b"two"[..]))),
+            two
+        );
         let eight = frames(("a", 1_u8.to_be_bytes(), "c", "d", "e", "f", "g", vec![8]));
         assert_eq!((eight.len(), &eight[1], &eight[7]), (8, &vec![1], &vec![8]));
         assert!(frames(Vec::<&str>::new()).is_empty());

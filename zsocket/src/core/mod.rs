@@ -104,9 +104,9 @@ pub(crate) struct Core<S: State> {
     /// A wait ends when a signal handler has run.
     pub(crate) interruptible: bool,
     /// The last wait has ended so, and nobody was told.
+    interrupted: bool,
     /// A look for a message has ended before all was looked through.
     looks_again: bool,
-    interrupted: bool,
     /// How often a connection was made or lost, or a peer has come.
     acquaintances: u64,
     /// Why every call fails from now on.
